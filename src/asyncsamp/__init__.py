@@ -1,0 +1,108 @@
+"""SAMP, the Simple Application Messaging Protocol (IVOA standard 1.3), for asyncio.
+
+    async with Client("my tool") as client:
+        await client.notify_all("coord.pointAt.sky", {"ra": 10.68, "dec": 41.27})
+
+A hub runs with `python -m asyncsamp.hub`, or `async with Hub() as hub:` in a program.
+"""
+
+from .client.client import Client
+from .client.connection import DirectConnection, StandardConnection
+from .client.others import OtherClients, RemoteClient
+from .client.stream import MessageStream
+from .client.web import WebConnection
+from .data.feeds import Received
+from .data.results import Answer, Sent
+from .errors import (
+    CallTimeoutError,
+    DataError,
+    FaultCode,
+    HubFaultError,
+    HubLostError,
+    HubNotFoundError,
+    HubRunningError,
+    LocalProtocolError,
+    LockfileError,
+    MissingExtraError,
+    NobodyError,
+    NotRegisteredError,
+    NotSubscribedError,
+    ProtocolError,
+    RegistrationError,
+    RemoteProtocolError,
+    ReplyError,
+    SampError,
+    SendError,
+    StateError,
+    UnknownClientError,
+)
+from .hub.hub import Hub
+from .limits import Limits
+from .notebook import connect
+from .profiles.web import (
+    Consent,
+    ConsentAnswer,
+    ConsentQuestion,
+    OriginStore,
+    TerminalConsent,
+    WebProfile,
+    allow_all,
+    allow_origins,
+    deny_all,
+)
+from .values import Message, Response, Value, ValueMap, as_bool, as_float, as_int
+
+__all__ = [
+    "Answer",
+    "CallTimeoutError",
+    "Client",
+    "Consent",
+    "ConsentAnswer",
+    "ConsentQuestion",
+    "DataError",
+    "DirectConnection",
+    "FaultCode",
+    "Hub",
+    "HubFaultError",
+    "HubLostError",
+    "HubNotFoundError",
+    "HubRunningError",
+    "Limits",
+    "LocalProtocolError",
+    "LockfileError",
+    "Message",
+    "MessageStream",
+    "MissingExtraError",
+    "NobodyError",
+    "NotRegisteredError",
+    "NotSubscribedError",
+    "OriginStore",
+    "OtherClients",
+    "ProtocolError",
+    "Received",
+    "RegistrationError",
+    "RemoteClient",
+    "RemoteProtocolError",
+    "ReplyError",
+    "Response",
+    "SampError",
+    "SendError",
+    "Sent",
+    "StandardConnection",
+    "StateError",
+    "TerminalConsent",
+    "UnknownClientError",
+    "Value",
+    "ValueMap",
+    "WebConnection",
+    "WebProfile",
+    "allow_all",
+    "allow_origins",
+    "as_bool",
+    "as_float",
+    "as_int",
+    "connect",
+    "deny_all",
+]
+
+__version__ = "0.1.0"

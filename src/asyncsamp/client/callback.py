@@ -1,0 +1,82 @@
+"""The client's own XML-RPC endpoint, which the hub calls back (SAMP 1.3 §4.2, STD-30..32)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import FaultCode, HubFaultError
+from ..interfaces import Receiver
+from ..rpc import Door, RpcServer, answer, respond
+from ..values import Value
+from ..xmlrpc import Encoded
+
+__all__ = ["CallbackEndpoint", "receive"]
+
+
+class CallbackEndpoint:
+    """A server on a free port that hands what the hub says to a `Receiver`."""
+
+    def __init__(self, receiver: Receiver, private_key: str, *, host: str, max_body: int) -> None:
+        self._receiver = receiver
+        self._key = private_key.encode()
+        self._door = Door(host)
+        self._server = RpcServer(
+            self._handle, hosts=(host,), port=0, max_body=max_body, respond=self._respond, name="callback"
+        )
+
+    @property
+    def url(self) -> str:
+        """What to give to setXmlrpcCallback."""
+        return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
+
+    async def start(self) -> None:
+        """Bind and serve. Raises OSError if the host cannot be bound."""
+        await self._server.start()
+
+    async def close(self) -> None:
+        """Close the server, within a second or so."""
+        await self._server.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._door.check(request)
+        return await answer(request, self._dispatch, admit=self._admit)
+
+    def _respond(self, body: bytes) -> Coroutine[Any, Any, bytes]:
+        return respond(body, self._dispatch)
+
+    def _admit(self, begun: bytes) -> bool:
+        return self._key in begun.replace(b"\0", b"")  # UTF-16 is XML too
+
+    async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+        prefix, _, operation = method.rpartition(".")
+        if prefix != "samp.client":
+            raise HubFaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)
+        key = params[0] if params else ""
+        if not isinstance(key, str) or not secrets.compare_digest(key.encode(), self._key):
+            raise HubFaultError(
+                "this is not the private key of this client", code=FaultCode.NOT_REGISTERED
+            )  # CLIENT-6
+        receive(self._receiver, operation, params[1:])
+        return ""
+
+
+def receive(receiver: Receiver, operation: str, params: Sequence[Value]) -> None:
+    """Hand one callback to `receiver`, by the standard name of its operation (CLIENT-4).
+
+    Raises `HubFaultError` if there is no such operation, or its parameters are wrong.
+    """
+    takers: dict[str, tuple[Callable[..., None], tuple[type, ...]]] = {
+        "receiveNotification": (receiver.receive_notification, (str, dict)),
+        "receiveCall": (receiver.receive_call, (str, str, dict)),
+        "receiveResponse": (receiver.receive_response, (str, str, dict)),
+    }
+    if operation not in takers:
+        raise HubFaultError(f"there is no method {operation!r}", code=FaultCode.UNKNOWN_METHOD)
+    take, kinds = takers[operation]
+    if tuple(map(type, params)) != kinds:
+        raise HubFaultError(f"{operation}: wrong parameters", code=FaultCode.BAD_PARAMETERS)
+    take(*params)

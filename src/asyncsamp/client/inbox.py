@@ -1,0 +1,273 @@
+"""What comes in from the hub: to handlers, streams, open calls and the view of the other clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Protocol, TypeAlias
+
+from ..errors import FaultCode, HubFaultError, LocalProtocolError, RemoteProtocolError, SampError
+from ..interfaces import Registration
+from ..limits import Limits
+from ..values import Message, Response, ValueMap, encode_map
+from .calls import OpenCalls
+from .others import OtherClients, as_map
+from .router import Router
+from .stream import MessageStream
+
+__all__ = ["Handler", "Inbox", "as_response"]
+
+log = logging.getLogger("asyncsamp.client")
+
+Handler: TypeAlias = Callable[[Message], Awaitable[Mapping[str, object] | Response | None]]
+
+
+class Owner(Protocol):
+    """What the inbox needs of the registration that it serves."""
+
+    async def send_reply(self, msg_id: str, response: Response) -> None: ...
+
+    def hub_lost(self, reason: str, *, come_back: bool, still_known: bool = False) -> None: ...
+
+
+class Inbox:
+    """The `Receiver` of a client; it outlives its registrations.
+
+    Each message runs its handler in a task of its own, guarded: what it returns becomes
+    samp.result, an exception becomes samp.error and a traceback in the log (CLIENT-5,
+    MSG-22, MSG-23). A handler that fails harms nothing else.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.router: Router[Handler, MessageStream] = Router()
+        self.calls = OpenCalls()
+        self.others = OtherClients()
+        self._limits = limits
+        self._owner: Owner | None = None
+        self._hub_id = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        # A dict for its order: the msg-ids of the calls that await our answer.
+        self._owed: dict[str, None] = {}
+
+    def begin(self, owner: Owner, registration: Registration) -> None:
+        """Take in what comes for this registration."""
+        self._owner = owner
+        self._hub_id = registration.hub_id
+        self.others.self_id = registration.self_id
+        self._closing = False
+
+    def end(self, error: Callable[[], SampError]) -> None:
+        """The registration is over: open calls fail with `error()`, the other clients are forgotten.
+
+        Calls that are unanswered need no answer any more: their msg-ids mean nothing to another hub.
+        """
+        self._owed.clear()
+        self.calls.fail_all(error)
+        self.others.forget_all()
+
+    # ---- the Receiver
+
+    def receive_notification(self, sender: str, message: ValueMap) -> None:
+        """Take a notification."""
+        self._take(_read(message, sender, None))
+
+    def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
+        """Take a call. Raises `HubFaultError` if it cannot be taken now."""
+        self._take(_read(message, sender, msg_id))
+
+    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
+        """Take the response to one of our calls."""
+        self.calls.respond(responder, msg_tag, Response.from_map(response))
+
+    def connection_lost(self, reason: str) -> None:
+        """The hub is gone."""
+        if self._owner is not None:
+            self._owner.hub_lost(reason, come_back=True, still_known=True)
+
+    # ---- answering
+
+    def claim(self, msg_id: str) -> None:
+        """Take the right to answer a call, which is there once (MSG-23).
+
+        Raises `LocalProtocolError` if it was answered, or its hub is gone.
+        """
+        if msg_id not in self._owed:
+            raise LocalProtocolError(
+                f"no call {msg_id!r} awaits an answer of this client: "
+                "it was answered already, or the hub that brought it is gone"
+            )
+        del self._owed[msg_id]
+
+    def answer(self, message: Message, response: Response) -> None:
+        """Answer a call in a task, unless that has been done."""
+        if message.msg_id in self._owed:
+            self._spawn(self._reply(message.msg_id, response), message.mtype)
+
+    def is_handling(self) -> bool:
+        """Whether the current task runs a handler."""
+        return asyncio.current_task() in self._tasks
+
+    async def close(self, timeout: float) -> None:
+        """End the streams, wait `timeout` seconds for the handlers, cancel the rest.
+
+        Takes no messages any more. Cancelling it ends the wait: the handlers are cancelled then.
+        """
+        self._closing = True
+        self.close_streams()
+        await self.end_handlers(timeout)
+
+    async def end_handlers(self, timeout: float) -> None:
+        """Wait `timeout` seconds for the handlers, cancel the rest; not the one that asks for it."""
+        this = asyncio.current_task()
+        tasks = {task for task in self._tasks if task is not this}
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=timeout)
+        finally:
+            late = {task for task in tasks if not task.done()}
+            for task in late:
+                log.warning("%s takes too long to end and is cancelled", task.get_name())
+                task.cancel()
+            if late:
+                # Bounded: a handler may refuse to be cancelled.
+                await asyncio.wait(late, timeout=timeout)
+
+    def close_streams(self) -> None:
+        """End all streams; the calls that wait in them are answered with samp.error."""
+        for stream in self.router.all_streams():
+            stream.close()
+
+    # ---- inside
+
+    def _take(self, message: Message) -> None:
+        log.debug("%s from %s", message.mtype, message.sender)
+        self._attend(message)
+        handler = self.router.handler(message.mtype)
+        if not self._has_room(message, handler is not None):
+            return
+        if message.msg_id is not None:
+            self._owe(message.msg_id)
+        to_answer = message.msg_id is not None and handler is None
+        for stream in self.router.streams(message.mtype):
+            stream.put(message, to_answer=to_answer)
+            to_answer = False
+        if handler is not None:
+            self._spawn(self._handle(handler, message), message.mtype)
+        elif to_answer:
+            self.answer(message, self._own_answer(message))
+
+    def _has_room(self, message: Message, handled: bool) -> bool:
+        """Whether the message can be taken; a call that cannot is refused with `HubFaultError`."""
+        if self._closing:
+            text = "this client is about to leave and takes no more messages"
+        elif handled and len(self._tasks) >= self._limits.max_handlers:
+            text = f"this client has {len(self._tasks)} handlers running and takes no more messages now"
+            log.warning("%s from %s is not taken: %s", message.mtype, message.sender, text)
+        else:
+            return True
+        if message.msg_id is not None:
+            raise HubFaultError(text, code=FaultCode.LIMIT_REACHED)
+        return False
+
+    def _owe(self, msg_id: str) -> None:
+        if len(self._owed) >= self._limits.max_pending_calls:
+            del self._owed[next(iter(self._owed))]
+        self._owed[msg_id] = None
+
+    def _spawn(self, work: Coroutine[object, object, None], mtype: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"asyncsamp-handler-{mtype}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _own_answer(self, message: Message) -> Response:
+        """Answer what nobody handles: pings, and what some hubs deliver though we did not ask (TOL-20)."""
+        if message.mtype == "samp.app.ping" or message.mtype.startswith(("samp.hub.", "samp.msg.")):
+            return Response()
+        return Response.failure(f"this client does not take {message.mtype}")
+
+    async def _handle(self, handler: Handler, message: Message) -> None:
+        msg_id = message.msg_id
+        try:
+            response = as_response(await handler(message))
+        except asyncio.CancelledError:
+            if msg_id is not None:
+                await self._reply(msg_id, Response.failure("the handler was cancelled before it ended"))
+            raise
+        except Exception as error:
+            log.exception("the handler of %s failed", message.mtype)
+            response = Response.failure(_describe(error))
+        if msg_id is not None:
+            await self._reply(msg_id, response)
+
+    async def _reply(self, msg_id: str, response: Response) -> None:
+        """Send the answer to a call, unless it was answered or its hub is gone."""
+        if msg_id not in self._owed or self._owner is None:
+            return
+        del self._owed[msg_id]
+        try:
+            await self._owner.send_reply(msg_id, response)
+        except SampError as error:
+            # The caller may have left or given up; a refused reply is nobody's fault here.
+            log.info("a reply was not taken: %s", error)
+
+    def _attend(self, message: Message) -> None:
+        """Keep our own view up to date. Hub events count only from the hub (CLIENT-9..12)."""
+        if message.mtype == "samp.msg.progress":
+            msg_id = message.params.get("msgid")
+            if isinstance(msg_id, str):
+                self.calls.progress(msg_id, message)
+        elif message.sender == self._hub_id:
+            self._attend_hub(message)
+
+    def _attend_hub(self, message: Message) -> None:
+        assert self._owner is not None
+        client = message.params.get("id")
+        match message.mtype, client:
+            case "samp.hub.event.shutdown", _:
+                self._owner.hub_lost("it has shut down", come_back=True)
+            case "samp.hub.disconnect", _:
+                reason = message.params.get("reason") or "no reason given"
+                self._owner.hub_lost(f"it disconnected this client: {reason}", come_back=False)
+            case "samp.hub.event.register", str():
+                self.others.seen(client)
+            case "samp.hub.event.unregister", str():
+                self.others.left(client)
+            case "samp.hub.event.metadata", str():
+                self.others.declared(client, metadata=as_map(message.params.get("metadata")))
+            case "samp.hub.event.subscriptions", str():
+                self.others.declared(client, subscriptions=as_map(message.params.get("subscriptions")))
+
+
+def _read(message: ValueMap, sender: str, msg_id: str | None) -> Message:
+    try:
+        return Message.from_map(message, sender, msg_id)
+    except RemoteProtocolError as error:
+        raise HubFaultError(str(error), code=FaultCode.BAD_PARAMETERS) from error
+
+
+def _describe(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # what str() of a user's exception does is the user's
+        return type(error).__name__
+
+
+def as_response(result: Mapping[str, object] | Response | None) -> Response:
+    """Return what a handler returned as a response. Raises `LocalProtocolError` if SAMP cannot say it."""
+    if result is None:
+        return Response()
+    if isinstance(result, Response):
+        # A user's Response may hold anything; what is sent is checked here, where it can be told.
+        return Response(
+            result.status,
+            encode_map(result.result, "the response's result"),
+            encode_map(result.error, "the response's error"),
+            encode_map(result.extra, "the response's extra"),
+        )
+    if isinstance(result, Mapping):
+        return Response(result=encode_map(result, "the handler's result"))
+    raise LocalProtocolError(
+        f"a handler must return a mapping, a Response or None, not {type(result).__name__}"
+    )

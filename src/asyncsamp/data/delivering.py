@@ -1,0 +1,67 @@
+"""Sending one message to several clients at once, and gathering what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..client.others import RemoteClient
+from ..errors import ReplyError, SampError, SendError
+from ..mtypes import TypedMessage
+from .results import Answer, Sent
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+
+__all__ = ["deliver"]
+
+log = logging.getLogger("asyncsamp.client")
+
+Maker = Callable[[RemoteClient, str], TypedMessage]
+
+
+async def deliver(
+    client: Client,
+    recipients: list[tuple[RemoteClient, str]],
+    make: Maker,
+    *,
+    what: str,
+    timeout: float,
+    url: str = "",
+    item_id: str = "",
+) -> Sent:
+    """Call each recipient with what `make` gives for it and its mtype, all at once, and return the answers.
+
+    One recipient's failure is raised as it is. Of several, a failure is named in the result and
+    in the log; `SendError` is raised when all failed. Cancelling is safe.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                _call(client, other, make(other, mtype), timeout), name=f"asyncsamp-send-{other.public_id}"
+            )
+            for other, mtype in recipients
+        ]
+    sent = Sent([task.result() for task in tasks], url=url, item_id=item_id)
+    if not sent.failed:
+        return sent
+    if len(sent) == 1:
+        (answer,) = sent.failed.values()
+        assert answer.error is not None
+        raise answer.error
+    if len(sent.failed) == len(sent):
+        raise SendError(what, sent)
+    log.warning("%s did not reach all: %s", what, sent.describe_failures())
+    return sent
+
+
+async def _call(client: Client, other: RemoteClient, message: TypedMessage, timeout: float) -> Answer:
+    public_id, name, mtype = other.public_id, other.name, message.mtype
+    try:
+        return Answer(public_id, name, mtype, await client.call(other, message, timeout=timeout))
+    except ReplyError as error:
+        return Answer(public_id, name, mtype, error.response, error)
+    except SampError as error:
+        return Answer(public_id, name, mtype, None, error)

@@ -1,0 +1,155 @@
+"""What a client has out on its desk: what it shares, which tables it knows, what it listens to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from ..mtypes import TableHighlightRow, TableSelectRowList
+from ..values import Message
+from .feeds import Feed
+from .fetching import MAX_SIZE, TIMEOUT, fetch
+from .images import read_image
+from .items import Item, Items, Known
+from .localfiles import LocalFiles
+from .rows import within
+from .serving import ShareServer
+from .tables import read_table
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+
+__all__ = ["Desk", "Loaded", "Rows"]
+
+TABLE_MTYPES = ("table.load.votable", "table.load.fits")
+IMAGE_MTYPES = ("image.load.fits",)
+
+_ECHO_SECONDS = 5.0
+"""How long the same rows from a client that we sent them to are taken for its echo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Something that was sent to us, loaded."""
+
+    thing: Any
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of some table, that somebody has selected or highlighted."""
+
+    item_id: str | None
+    url: str | None
+    numbers: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    recipient: str
+    table: Known
+    numbers: frozenset[int]
+    until: float
+
+
+class Desk:
+    """Everything of `asyncsamp.data` that one client needs while it is registered."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.shares = ShareServer()
+        self.files = LocalFiles()
+        self.items = Items()
+        self.max_size = MAX_SIZE
+        self.fetch_timeout = TIMEOUT
+        self._echoes: deque[_Echo] = deque(maxlen=100)
+        self.tables: Feed[Loaded] = Feed(
+            client, TABLE_MTYPES, self._load_table, "nobody waits for a table here"
+        )
+        self.images: Feed[Loaded] = Feed(
+            client, IMAGE_MTYPES, self._load_image, "nobody waits for an image here"
+        )
+        unknown = "there is no such table here"
+        self.selections: Feed[Rows] = Feed(
+            client, (TableSelectRowList.mtype,), self._read_selection, unknown, at_once=1
+        )
+        self.highlights: Feed[Rows] = Feed(
+            client, (TableHighlightRow.mtype,), self._read_highlight, unknown, at_once=1
+        )
+
+    async def close(self) -> None:
+        """End every stream, stop sharing, take files away."""
+        for feed in (self.tables, self.images, self.selections, self.highlights):
+            await feed.close()
+        try:
+            await self.shares.close()
+        finally:
+            await self.files.close()
+
+    # ---- echoes
+
+    def expect_echo(self, recipients: list[str], table: Known, numbers: list[int]) -> None:
+        """Note that `recipients` are about to be told of these rows, and may tell us of them in turn."""
+        until = asyncio.get_running_loop().time() + _ECHO_SECONDS
+        self._echoes += [_Echo(recipient, table, frozenset(numbers), until) for recipient in recipients]
+
+    def is_echo(self, message: Message, rows: Rows) -> bool:
+        """Whether the message only says what we have just said to its sender. Each echo counts once."""
+        now = asyncio.get_running_loop().time()
+        numbers = frozenset(rows.numbers)
+        for echo in self._echoes:
+            if (
+                echo.recipient == message.sender
+                and echo.until > now
+                and echo.numbers == numbers
+                and echo.table.is_meant(rows.item_id, rows.url)
+            ):
+                self._echoes.remove(echo)
+                return True
+        return False
+
+    # ---- loading
+
+    async def _load_table(self, message: Message) -> Loaded:
+        data, item = await self._fetch(message, "table-id")
+        table = await asyncio.to_thread(read_table, data)
+        _describe(table.meta, message, item)
+        self.items.remember(table, item, len(table), [message.sender])
+        return Loaded(table, item)
+
+    async def _load_image(self, message: Message) -> Loaded:
+        data, item = await self._fetch(message, "image-id")
+        return Loaded(await asyncio.to_thread(read_image, data), item)
+
+    async def _fetch(self, message: Message, id_key: str) -> tuple[bytes, Item]:
+        url, item_id = message.params.get("url"), message.params.get(id_key)
+        if not isinstance(url, str) or not url:
+            raise DataError(f"{message.mtype}: the parameter 'url' is missing")
+        data = await fetch(
+            url, max_size=self.max_size, timeout=self.fetch_timeout, via=self.client.translate_url(url)
+        )
+        return data, Item(item_id if isinstance(item_id, str) else "", url)
+
+    async def _read_selection(self, message: Message) -> Rows:
+        read = TableSelectRowList.from_message(message)
+        within(read.row_list, None)
+        return Rows(read.table_id, read.url, read.row_list)
+
+    async def _read_highlight(self, message: Message) -> Rows:
+        read = TableHighlightRow.from_message(message)
+        within([read.row], None)
+        return Rows(read.table_id, read.url, [read.row])
+
+
+def _describe(meta: Any, message: Message, item: Item) -> None:
+    """Say in `table.meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
+    told = {"sender": message.sender, "url": item.url, "table-id": item.item_id}
+    name = message.params.get("name")
+    if isinstance(name, str) and name:
+        told["name"] = name
+        meta.setdefault("name", name)
+    meta["samp"] = told

@@ -1,0 +1,139 @@
+"""Reading what a URL names: file:// in all its spellings, http and https, gzip (MTYPE-72)."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import zlib
+from pathlib import Path
+from urllib.parse import unquote
+
+import aiohttp
+from yarl import URL
+
+from ..errors import DataError
+
+__all__ = ["MAX_SIZE", "TIMEOUT", "fetch", "local_path"]
+
+MAX_SIZE = 1024 * 1024 * 1024
+"""Bytes that are read from one URL, unpacked: a wrong one must not eat the machine."""
+
+TIMEOUT = 120.0
+"""Seconds for one URL. Tables of many MB come from slow archives too."""
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 1024 * 1024
+
+
+async def fetch(url: str, *, max_size: int = MAX_SIZE, timeout: float = TIMEOUT, via: str = "") -> bytes:
+    """Return what `url` names, unpacked if it is gzip.
+
+    `via` is the URL by which a web client reads it through its hub (WEB-30). Raises `DataError` that says
+    what went wrong: no such file, HTTP 404, nothing within `timeout` seconds, too large. Cancelling
+    is safe.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            if via and via != url:
+                data = await _http(URL(via, encoded=True), max_size, shown=url)
+            elif url.partition(":")[0].lower() in ("http", "https"):
+                data = await _http(url, max_size, shown=url)
+            else:
+                data = await asyncio.to_thread(_read, local_path(url), max_size)
+    except TimeoutError:
+        raise DataError(f"{url} gave no (complete) answer within {timeout:g} s") from None
+    if data.startswith(_GZIP):
+        return await asyncio.to_thread(_unpack, data, max_size, url)
+    return data
+
+
+def local_path(url: str) -> Path:
+    """Return the path that a file URL names, in any of its spellings.
+
+    file:///p, file:/p, file://localhost/p, file://localhost//p, and file://p, which is wrong but
+    seen; `%xx` is decoded. Raises `DataError` for another scheme or host.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme.lower() != "file":
+        raise DataError(f"cannot read {url}: expected a file, http or https URL")
+    if rest.startswith("//"):
+        host, slash, path = rest[2:].partition("/")
+        # Any other host is a folder: file://tmp/x for file:///tmp/x.
+        rest = slash + path if host.lower() in ("", "localhost", "127.0.0.1") else "/" + rest[2:]
+    # Not urlsplit: names with "?" and "#" come unencoded.
+    path = "/" + rest.lstrip("/")
+    plain = Path(path)
+    decoded = Path(unquote(path))
+    return plain if decoded != plain and plain.exists() and not decoded.exists() else decoded
+
+
+def _read(path: Path, max_size: int) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path} is no file")
+        if status.st_size > max_size:
+            raise DataError(f"{path} has {status.st_size} bytes; no more than {max_size} are read")
+        with path.open("rb") as file:
+            data = file.read(max_size + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    if len(data) > max_size:
+        raise DataError(f"{path} has more than {max_size} bytes")
+    return data
+
+
+async def _http(url: str | URL, max_size: int, *, shown: str) -> bytes:
+    for attempt in (1, 2):
+        data = await _get(url, max_size, shown)
+        # STILTS may give an empty body when several read at once; a second reading helps.
+        if data or attempt == 2:
+            return data
+    raise AssertionError("unreachable")
+
+
+async def _get(url: str | URL, max_size: int, shown: str) -> bytes:
+    # Nothing is kept open: tools on the desktop close after each answer anyway.
+    connector = aiohttp.TCPConnector(force_close=True)
+    timeout = aiohttp.ClientTimeout(total=None)
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
+            session.get(url, headers={"Accept-Encoding": "gzip"}) as response,
+        ):
+            if response.status != 200:
+                raise DataError(f"{shown} answered HTTP {response.status} {response.reason}")
+            if (response.content_length or 0) > max_size:
+                raise DataError(
+                    f"{shown} has {response.content_length} bytes; no more than {max_size} are read"
+                )
+            return await _body(response, max_size, shown)
+    except (aiohttp.ClientError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"cannot read {shown}: {error or type(error).__name__}") from None
+
+
+async def _body(response: aiohttp.ClientResponse, max_size: int, shown: str) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        data += chunk
+        if len(data) > max_size:
+            raise DataError(f"{shown} has more than {max_size} bytes")
+    return bytes(data)
+
+
+def _unpack(data: bytes, max_size: int, url: str) -> bytes:
+    unpacked = bytearray()
+    try:
+        while data:
+            unpacker = zlib.decompressobj(wbits=31)
+            unpacked += unpacker.decompress(data, max_size + 1 - len(unpacked))
+            if len(unpacked) > max_size:
+                raise DataError(f"{url} has more than {max_size} bytes when unpacked")
+            if not unpacker.eof:
+                raise DataError(f"{url} is gzip that ends too soon")
+            data = unpacker.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise DataError(f"{url} is broken gzip: {error}") from None
+    return bytes(unpacked)

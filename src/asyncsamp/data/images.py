@@ -1,0 +1,112 @@
+"""Images there and back: astropy's HDUs and data classes, numpy arrays, FITS files (runs off the loop)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ..errors import DataError
+from .extras import need, quiet
+
+__all__ = ["read_image", "write_image", "write_moc"]
+
+
+def write_image(data: Any, wcs: Any = None) -> bytes:
+    """Return an image as a FITS file.
+
+    `data` is an HDU, an HDUList, an NDData or CCDData, or an array, for which `wcs` may be
+    given. Raises `DataError` if there is nothing to show in it.
+    """
+    units = _hdulist(data, wcs)
+    if not any(_pixels(unit) for unit in units):
+        raise DataError("the image has no data: no HDU of it holds any pixels")
+    return _write(units)
+
+
+def write_moc(moc: Any) -> bytes:
+    """Return a coverage map as a FITS file: a mocpy MOC, an HDU, or an HDUList. Raises `DataError`."""
+    if hasattr(moc, "serialize"):
+        moc = moc.serialize("fits")
+    fits = need("astropy.io.fits")
+    if isinstance(moc, fits.BinTableHDU):
+        moc = fits.HDUList([fits.PrimaryHDU(), moc])
+    if not isinstance(moc, fits.HDUList):
+        raise DataError(
+            f"cannot send {type(moc).__name__} as a coverage: expected a mocpy MOC, an HDU, a path or a URL"
+        )
+    return _write(moc)
+
+
+def read_image(data: bytes) -> Any:
+    """Return a FITS file as an HDUList that is wholly in memory. Raises `DataError`."""
+    fits = need("astropy.io.fits")
+    try:
+        with quiet():
+            units = fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=False)
+            for unit in units:
+                _ = unit.data
+    except Exception as error:  # astropy raises what it likes
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"this is no FITS image: {text[0][:200]}") from error
+    if not any(_pixels(unit) for unit in units):
+        raise DataError("the FITS file holds no image")
+    return units
+
+
+def _hdulist(data: Any, wcs: Any) -> Any:
+    fits = need("astropy.io.fits")
+    nddata = need("astropy.nddata")
+    if isinstance(data, fits.HDUList):
+        return data
+    if isinstance(data, fits.PrimaryHDU):
+        return fits.HDUList([data])
+    if isinstance(data, fits.CompImageHDU | fits.ImageHDU):
+        if data.data is None:
+            raise DataError("the image has no data: no HDU of it holds any pixels")
+        return fits.HDUList([fits.PrimaryHDU(data.data, data.header)])
+    if isinstance(data, nddata.CCDData):
+        return data.to_hdu()
+    if isinstance(data, nddata.NDData):
+        return fits.HDUList([_from_array(data.data, wcs or data.wcs, data.unit, dict(data.meta))])
+    if hasattr(data, "__array__") or isinstance(data, list | tuple):
+        return fits.HDUList([_from_array(data, wcs, getattr(data, "unit", None), {})])
+    raise DataError(
+        f"cannot send {type(data).__name__} as an image: expected an HDU or HDUList, NDData, "
+        "an array, a path or a URL"
+    )
+
+
+def _from_array(data: Any, wcs: Any, unit: Any, meta: dict[str, Any]) -> Any:
+    numpy = need("numpy")
+    fits = need("astropy.io.fits")
+    pixels = numpy.asarray(getattr(data, "value", data))
+    if pixels.ndim < 2 or pixels.size == 0:
+        shape = "x".join(map(str, pixels.shape)) or "none"
+        raise DataError(f"the image has no data: an array of two or more axes is needed, this has {shape}")
+    if pixels.dtype.kind == "b":
+        pixels = pixels.astype("u1")
+    elif pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
+        pixels = pixels.astype("f4" if pixels.dtype.itemsize == 2 else "f8")
+    elif pixels.dtype.kind not in "iuf":
+        raise DataError(f"FITS images cannot hold pixels of type {pixels.dtype}")
+    header = wcs.to_header() if wcs is not None else fits.Header()
+    for key, value in meta.items():
+        if len(key) <= 8 and key.isascii() and isinstance(value, str | int | float):
+            header[key] = value
+    if unit is not None:
+        header["BUNIT"] = str(unit)
+    return fits.PrimaryHDU(pixels, header)
+
+
+def _pixels(unit: Any) -> bool:
+    return bool(getattr(unit, "is_image", False)) and unit.data is not None and unit.data.size > 0
+
+
+def _write(units: Any) -> bytes:
+    sink = io.BytesIO()
+    try:
+        with quiet():
+            units.writeto(sink, output_verify="silentfix")
+    except (TypeError, ValueError, OSError) as error:
+        raise DataError(f"it cannot be written as FITS: {error}") from error
+    return sink.getvalue()

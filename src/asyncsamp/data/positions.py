@@ -1,0 +1,37 @@
+"""A place of the sky, from what users have."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..errors import DataError
+
+__all__ = ["sky_position"]
+
+
+def sky_position(position: Any, dec: Any) -> tuple[float, float]:
+    """Return right ascension and declination, ICRS in degrees.
+
+    Of a SkyCoord, or of two numbers (degrees), Quantities or Angles. Raises `DataError`.
+    """
+    if dec is None:
+        if not hasattr(position, "icrs"):
+            raise DataError(f"point at a SkyCoord, or at ra and dec in degrees; got {position!r} alone")
+        if getattr(position, "shape", ()) != ():
+            raise DataError(f"one position at a time, please: this SkyCoord holds {position.size}")
+        position, dec = position.icrs.ra, position.icrs.dec
+    ra, dec = _degrees(position, "ra"), _degrees(dec, "dec")
+    if not -90 <= dec <= 90:
+        raise DataError(f"dec is {dec!r}; expected degrees from -90 to 90")
+    return ra, dec
+
+
+def _degrees(value: Any, which: str) -> float:
+    try:
+        number = float(value.to_value("deg") if hasattr(value, "to_value") else value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{which} is {value!r}; expected a number of degrees ({error})") from None
+    if not math.isfinite(number):
+        raise DataError(f"{which} is {number!r}; expected a number of degrees")
+    return number

@@ -1,0 +1,86 @@
+"""Who got what was sent, and what each of them answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+
+from ..errors import SampError
+from ..values import Response
+
+__all__ = ["Answer", "Sent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one recipient made of it: a `response`, or an `error` why there is none.
+
+    A samp.error is both: the response, and the `ReplyError` that it makes.
+    """
+
+    public_id: str
+    name: str
+    mtype: str
+    response: Response | None = None
+    error: SampError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the recipient has processed it, perhaps with a warning."""
+        return self.error is None
+
+    def __str__(self) -> str:
+        told = self.name or "a client without a name"
+        if self.error is not None:
+            return f"{told} ({self.public_id}): {self.error}"
+        status = "samp.ok" if self.response is None else self.response.status
+        text = "" if self.response is None or not self.response.errortxt else f", {self.response.errortxt}"
+        return f"{told} ({self.public_id}): {status}{text}"
+
+
+class Sent(Mapping[str, Answer]):
+    """Public id to `Answer`, for each client that it was sent to.
+
+    `failed` holds those who did not take it; when all did not, `SendError` was raised
+    instead. `url` and `item_id` are what was sent (the table-id, for a table), "" if the
+    message had none.
+    """
+
+    def __init__(self, answers: list[Answer], *, url: str = "", item_id: str = "") -> None:
+        self._answers = {answer.public_id: answer for answer in answers}
+        self.url = url
+        self.item_id = item_id
+
+    def __getitem__(self, public_id: str) -> Answer:
+        return self._answers[public_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._answers)
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def __repr__(self) -> str:
+        return f"<Sent {'; '.join(map(str, self._answers.values()))}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{'&#10003;' if answer.ok else '&#10007;'}</td><td>{escape(str(answer))}</td></tr>"
+            for answer in self._answers.values()
+        )
+        return f"<table>{rows}</table>"
+
+    @property
+    def names(self) -> list[str]:
+        """The samp.names of those who took it."""
+        return [answer.name for answer in self._answers.values() if answer.ok]
+
+    @property
+    def failed(self) -> dict[str, Answer]:
+        """Public id to answer of those who did not take it."""
+        return {public_id: answer for public_id, answer in self._answers.items() if not answer.ok}
+
+    def describe_failures(self) -> str:
+        """Return what went wrong, client by client, in one line."""
+        return "; ".join(map(str, self.failed.values()))

@@ -1,0 +1,60 @@
+"""Row numbers: what users have, as SAMP wants it (MTYPE-53, MTYPE-54: counted from zero)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+from ..errors import DataError
+
+__all__ = ["row_list", "row_number", "within"]
+
+
+def row_number(row: Any, rows: int | None) -> int:
+    """Return `row` as a number from 0. Negative ones count from the end. Raises `DataError`."""
+    if isinstance(row, bool) or not isinstance(row, Integral):
+        raise DataError(f"{row!r} is no row number")
+    number = int(row)
+    if rows is None:
+        if number < 0:
+            raise DataError(f"row {number} counts from the end of a table whose length is not known here")
+        return number
+    if not -rows <= number < rows:
+        raise DataError(f"row {number} is out of range: the table has {rows} rows, 0 to {rows - 1}")
+    return number % rows
+
+
+def row_list(rows_wanted: Any, rows: int | None) -> list[int]:
+    """Return row numbers from a sequence or array of them, a slice, or a mask of booleans.
+
+    Raises `DataError`.
+    """
+    if isinstance(rows_wanted, slice):
+        if rows is None:
+            raise DataError("a slice needs a table whose length is known here")
+        return list(range(*rows_wanted.indices(rows)))
+    kind = getattr(getattr(rows_wanted, "dtype", None), "kind", "")
+    given = rows_wanted.tolist() if hasattr(rows_wanted, "tolist") else rows_wanted
+    if isinstance(given, Integral) or not isinstance(given, Iterable) or isinstance(given, str):
+        raise DataError(f"expected several row numbers, or a mask, not {rows_wanted!r}")
+    items = list(given)
+    if kind == "b" or (items and all(isinstance(item, bool) for item in items)):
+        return _masked(items, rows)
+    if kind not in ("", "i", "u", "O") and items:
+        raise DataError(f"row numbers are integers, not of type {rows_wanted.dtype}")
+    return [row_number(item, rows) for item in items]
+
+
+def within(numbers: Sequence[int], rows: int | None) -> None:
+    """Raise `DataError` if one of `numbers`, that another client sent, is not of the table."""
+    for number in numbers:
+        if number < 0 or (rows is not None and number >= rows):
+            known = "" if rows is None else f": the table has {rows} rows"
+            raise DataError(f"row {number} is out of range{known}")
+
+
+def _masked(items: list[bool], rows: int | None) -> list[int]:
+    if rows is not None and len(items) != rows:
+        raise DataError(f"the mask has {len(items)} values, the table {rows} rows")
+    return [number for number, item in enumerate(items) if item]

@@ -1,0 +1,148 @@
+"""What is to be sent, made into URLs: written off the loop, shared, each format once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import re
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError
+from .contents import BytesContent, FileContent
+from .extras import need
+from .images import write_image, write_moc
+from .localfiles import file_url
+from .progress import ProgressWanted, reporting
+from .table_files import write_fits, write_votable
+from .tables import as_table, read_table
+
+if TYPE_CHECKING:
+    from .desk import Desk
+
+__all__ = ["TableSource", "file_source", "is_place", "share_bytes"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+FITS = "table.load.fits"
+
+
+def is_place(data: object) -> bool:
+    """Whether it is a path or a URL."""
+    return isinstance(data, str | os.PathLike)
+
+
+def is_url(data: object) -> bool:
+    """Whether it is a URL, and not a path."""
+    return isinstance(data, str) and _URL.match(data) is not None
+
+
+def file_name(name: str, ending: str) -> str:
+    """Return a name for the end of a URL, which tools may show."""
+    return (_UNSAFE.sub("-", name).strip("-.") or "data") + ending
+
+
+class TableSource:
+    """A table to send, in whichever format each recipient takes."""
+
+    def __init__(self, desk: Desk, data: Any, name: str, *, local: bool, progress: ProgressWanted) -> None:
+        self._desk = desk
+        self._data = data
+        self._name = name
+        self._local = local
+        self._progress = progress
+        self.rows: int | None = None
+        self._urls: dict[str, str] = {}
+
+    async def url(self, mtype: str) -> str:
+        """Return the URL of the table as `mtype` wants it."""
+        if mtype not in self._urls:
+            self._urls[mtype] = await self._make(mtype)
+        return self._urls[mtype]
+
+    async def _make(self, mtype: str) -> str:
+        if is_url(self._data):
+            return str(self._data)
+        if is_place(self._data):
+            path = Path(self._data)
+            if await asyncio.to_thread(_format_of, path) == mtype:
+                return await share_file(self._desk, path, local=self._local)
+            self._data = await asyncio.to_thread(_read_path, path)
+        table = await asyncio.to_thread(as_table, self._data)
+        self.rows = len(table) if hasattr(table, "colnames") else len(table.get_first_table().array)
+        stop = threading.Event()
+        if mtype == FITS:
+            work = asyncio.to_thread(write_fits, table, name=self._name)
+        else:
+            report = reporting(self._progress, self._name or "table")
+            work = asyncio.to_thread(write_votable, table, name=self._name, progress=report, stop=stop)
+        try:
+            data = await work
+        finally:
+            stop.set()
+        ending = ".fits" if mtype == FITS else ".vot"
+        return await share_bytes(
+            self._desk, data, file_name(self._name or "table", ending), local=self._local
+        )
+
+
+async def file_source(desk: Desk, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None) -> str:
+    """Return the URL of an image or a coverage: a URL as it is, a file shared, else written as FITS."""
+    if is_url(data):
+        return str(data)
+    if is_place(data):
+        return await share_file(desk, Path(data), local=local)
+    work = (
+        asyncio.to_thread(write_moc, data)
+        if kind == "coverage"
+        else asyncio.to_thread(write_image, data, wcs)
+    )
+    written = await work
+    return await share_bytes(desk, written, file_name(name or kind, ".fits"), local=local)
+
+
+async def share_bytes(desk: Desk, data: bytes, name: str, *, local: bool) -> str:
+    """Share `data` under `name`."""
+    if local:
+        return await desk.files.put(data, name)
+    return await desk.shares.share(BytesContent(data), name=name, content_type=None, lifetime=None)
+
+
+async def share_file(desk: Desk, path: Path, *, local: bool) -> str:
+    """Share a file. Raises `DataError` if there is none."""
+    content = FileContent(path)
+    await content.size()
+    if local:
+        return file_url(path)
+    name = file_name(path.stem, path.suffix)
+    return await desk.shares.share(content, name=name, content_type=None, lifetime=None)
+
+
+def _format_of(path: Path) -> str:
+    """Return the mtype of the file's format by its first bytes, "" if it is neither VOTable nor FITS."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+        if head.startswith(b"\x1f\x8b"):
+            with gzip.open(path) as unpacked:
+                head = unpacked.read(2048)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    if head.startswith(b"SIMPLE  ="):
+        return FITS
+    return "table.load.votable" if b"<VOTABLE" in head else ""
+
+
+def _read_path(path: Path) -> Any:
+    """Read a table of any format that astropy knows."""
+    if _format_of(path):
+        data = path.read_bytes()
+        return read_table(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data)
+    table = need("astropy.table")
+    try:
+        return table.Table.read(path)
+    except Exception as error:  # astropy's readers raise what they like
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"{path} is no table that astropy can read: {lines[0][:200]}") from error

@@ -1,0 +1,76 @@
+"""What the hub's core wants done outside of it, as plain frozen tuples (they are made for every message)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from .errors import HubFaultError
+from .values import ValueMap
+
+__all__ = [
+    "DeliverCall",
+    "DeliverNotification",
+    "DeliverResponse",
+    "Delivery",
+    "DeliveryError",
+    "Effect",
+    "FinishWait",
+    "Forget",
+]
+
+
+class DeliverNotification(NamedTuple):
+    """Hand `message` to `recipient`: receiveNotification."""
+
+    recipient: str
+    sender: str
+    message: ValueMap
+
+
+class DeliverCall(NamedTuple):
+    """Hand `message` to `recipient`, which owes a reply to `msg_id`: receiveCall."""
+
+    recipient: str
+    sender: str
+    msg_id: str
+    message: ValueMap
+
+
+class DeliverResponse(NamedTuple):
+    """Hand `response` to `recipient`, who called with `msg_tag`: receiveResponse."""
+
+    recipient: str
+    responder: str
+    msg_tag: str
+    response: ValueMap
+
+
+class FinishWait(NamedTuple):
+    """The callAndWait `msg_id` has come to its end, with a response or an error."""
+
+    msg_id: str
+    outcome: ValueMap | HubFaultError
+
+
+class Forget(NamedTuple):
+    """`client` is registered no more. With `last_words`, what waits for it is still delivered."""
+
+    client: str
+    last_words: bool
+
+
+Delivery: TypeAlias = DeliverNotification | DeliverCall | DeliverResponse
+Effect: TypeAlias = Delivery | FinishWait | Forget
+
+
+class DeliveryError(Exception):
+    """A delivery did not succeed; raised by a courier.
+
+    `gone` says that nobody listens where the client should be, and that nothing was
+    delivered, so that trying again is harmless.
+    """
+
+    def __init__(self, reason: str, *, gone: bool = False) -> None:
+        self.reason = reason
+        self.gone = gone
+        super().__init__(reason)

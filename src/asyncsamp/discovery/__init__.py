@@ -1,0 +1,25 @@
+"""Where the hub's lockfile is, what it says, and putting ours there (SAMP 1.3 §4.2, §4.3, STD-50..67).
+
+`location` knows SAMP_HUB and the home folder, `reading` what a client does, `publishing` what a hub does;
+beneath them are `files`, which blocks and runs in threads, and `turns`, which keeps starting hubs apart.
+"""
+
+from __future__ import annotations
+
+from .location import Location, locate, locate_multiple, web_appname
+from .publishing import publish, still_ours, withdraw
+from .reading import find_hub, is_alive, read_lockfile, stale_lockfile
+
+__all__ = [
+    "Location",
+    "find_hub",
+    "is_alive",
+    "locate",
+    "locate_multiple",
+    "publish",
+    "read_lockfile",
+    "stale_lockfile",
+    "still_ours",
+    "web_appname",
+    "withdraw",
+]

@@ -1,0 +1,268 @@
+"""Every error that asyncsamp raises, in one tree.
+
+    SampError
+      HubNotFoundError                     no hub is running
+      HubRunningError                      a hub is running already
+      HubLostError (ConnectionError)       the hub went away, or does not answer
+      HubFaultError                        the hub refused an operation
+        UnknownClientError                 ... since it knows no such client
+        NotSubscribedError                 ... since the recipient does not subscribe
+        RegistrationError                  ... since it does not let us in
+      NotRegisteredError (RuntimeError)    the client is not registered (any more, or yet)
+      CallTimeoutError (TimeoutError)      no response came in time
+      ReplyError                           the recipient answered samp.error
+      NobodyError (LookupError)            nobody is there who takes what is to be sent
+      SendError                            all who should have got some data failed
+      DataError (ValueError)               data that cannot be sent, fetched or read
+      MissingExtraError (ImportError)      an extra of the package is not installed
+      LockfileError (ValueError)           a lockfile that cannot be understood or used
+      StateError (ValueError)              a hub's state file that cannot be understood or used
+      ProtocolError
+        LocalProtocolError (ValueError)    our caller's fault
+        RemoteProtocolError                the peer's fault
+
+An operation that failed (`HubFaultError`) and a message whose processing failed
+(`ReplyError`) are kept apart, as SAMP 1.3 §3.13 does (HUB-70).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .data.results import Sent
+    from .values import Response
+
+__all__ = [
+    "CallTimeoutError",
+    "DataError",
+    "FaultCode",
+    "HubFaultError",
+    "HubLostError",
+    "HubNotFoundError",
+    "HubRunningError",
+    "LocalProtocolError",
+    "LockfileError",
+    "MissingExtraError",
+    "NobodyError",
+    "NotRegisteredError",
+    "NotSubscribedError",
+    "ProtocolError",
+    "RegistrationError",
+    "RemoteProtocolError",
+    "ReplyError",
+    "SampError",
+    "SendError",
+    "StateError",
+    "UnknownClientError",
+]
+
+
+class FaultCode(IntEnum):
+    """The faultCode values of our hub. The standard prescribes none (STD-7).
+
+    They begin at 1300 so that they cannot be taken for the small numbers of
+    JSAMP's or astropy's hub.
+    """
+
+    INTERNAL = 1300
+    MALFORMED = 1301
+    UNKNOWN_METHOD = 1302
+    BAD_PARAMETERS = 1303
+    NOT_REGISTERED = 1304
+    REGISTRATION_REFUSED = 1305
+    UNKNOWN_CLIENT = 1306
+    NOT_SUBSCRIBED = 1307
+    UNKNOWN_MESSAGE = 1308
+    TIMEOUT = 1309
+    RECIPIENT_LOST = 1310
+    LIMIT_REACHED = 1311
+    SHUTTING_DOWN = 1312
+    NOT_ALLOWED = 1313
+
+
+class SampError(Exception):
+    """The base of every error in this package."""
+
+
+class HubNotFoundError(SampError):
+    """No running hub was found.
+
+    `looked_at` names the places that were tried, in order.
+    """
+
+    def __init__(self, *looked_at: str) -> None:
+        self.looked_at = looked_at
+        places = ", ".join(looked_at) or "nowhere"
+        super().__init__(
+            f"no running SAMP hub found (looked at {places}); start one with: python -m asyncsamp.hub"
+        )
+
+
+class HubRunningError(SampError):
+    """A hub is alive already, so another one does not start (HUB-1, STD-60)."""
+
+    def __init__(self, lockfile: str, url: str) -> None:
+        self.lockfile = lockfile
+        self.url = url
+        super().__init__(
+            f"a SAMP hub is already running at {url} (lockfile {lockfile}); "
+            "use that one, or stop it first, or give the new hub another lockfile"
+        )
+
+
+class HubLostError(SampError, ConnectionError):
+    """The hub went away, or does not answer, while `operation` needed it."""
+
+    def __init__(self, url: str, operation: str, reason: str = "it does not answer") -> None:
+        self.url = url
+        self.operation = operation
+        self.reason = reason
+        super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}")
+
+
+class HubFaultError(SampError):
+    """The hub refused an operation: the XML-RPC fault of SAMP 1.3 §3.13 (HUB-70, STD-7)."""
+
+    default_code: ClassVar[FaultCode] = FaultCode.INTERNAL
+
+    def __init__(self, text: str, *, code: int | None = None, operation: str = "") -> None:
+        self.text = text
+        self.code = int(self.default_code if code is None else code)
+        self.operation = operation
+        super().__init__(f"the hub refused {operation}: {text}" if operation else text)
+
+    @classmethod
+    def from_fault(cls, code: int, text: str, operation: str) -> HubFaultError:
+        """Return the error that a fault stands for.
+
+        Only the codes of our own hub tell which subclass it is; other hubs' codes
+        mean nothing in common (STD-7) and give the plain class.
+        """
+        kinds: dict[int, type[HubFaultError]] = {
+            FaultCode.UNKNOWN_CLIENT: UnknownClientError,
+            FaultCode.NOT_SUBSCRIBED: NotSubscribedError,
+            FaultCode.REGISTRATION_REFUSED: RegistrationError,
+        }
+        return kinds.get(code, HubFaultError)(text, code=code, operation=operation)
+
+
+class UnknownClientError(HubFaultError):
+    """No client with that public id is registered."""
+
+    default_code = FaultCode.UNKNOWN_CLIENT
+
+
+class NotSubscribedError(HubFaultError):
+    """The recipient does not subscribe to the mtype, or cannot be called (MSG-31)."""
+
+    default_code = FaultCode.NOT_SUBSCRIBED
+
+
+class RegistrationError(HubFaultError):
+    """The hub does not let the client register (wrong secret, consent refused, closing)."""
+
+    default_code = FaultCode.REGISTRATION_REFUSED
+
+
+class NotRegisteredError(SampError, RuntimeError):
+    """The client is not registered: not yet, or not any more."""
+
+    def __init__(self, name: str, operation: str) -> None:
+        self.name = name
+        self.operation = operation
+        super().__init__(
+            f"the client {name!r} is not registered, so it cannot {operation}; "
+            "use 'async with client:' or 'await client.register()' first"
+        )
+
+
+class CallTimeoutError(SampError, TimeoutError):
+    """No response to a call came within `timeout` seconds."""
+
+    def __init__(self, recipient: str, mtype: str, timeout: float) -> None:
+        self.recipient = recipient
+        self.mtype = mtype
+        self.timeout = timeout
+        super().__init__(f"client {recipient!r} did not answer {mtype!r} within {timeout:g} s")
+
+
+class ReplyError(SampError):
+    """The recipient processed the message and answered samp.error (MSG-8).
+
+    `response` is the whole `Response`, with its error map.
+    """
+
+    def __init__(self, recipient: str, response: Response) -> None:
+        self.recipient = recipient
+        self.response = response
+        super().__init__(f"client {recipient!r} answered {response.status}: {response.errortxt}")
+
+
+class NobodyError(SampError, LookupError):
+    """Nobody is registered who takes what is to be sent. `mtypes` are those that were looked for."""
+
+    def __init__(self, mtypes: Sequence[str], there: str) -> None:
+        self.mtypes = tuple(mtypes)
+        super().__init__(
+            f"nobody is registered who takes {' or '.join(mtypes)}, so nothing was sent; there are: "
+            f"{there or 'no other clients'}"
+        )
+
+
+class SendError(SampError):
+    """All who should have got some data failed; `results` says how, client by client."""
+
+    def __init__(self, what: str, results: Sent) -> None:
+        self.results = results
+        super().__init__(f"{what} reached nobody: {results.describe_failures()}")
+
+
+class DataError(SampError, ValueError):
+    """Data that cannot be sent, fetched or read."""
+
+
+class MissingExtraError(SampError, ImportError):
+    """What is asked for needs an extra of the package that is not installed."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        self.module = module
+        self.extra = extra
+        super().__init__(
+            f"this needs {module}, which is not installed: pip install 'asyncsamp[{extra}]'", name=module
+        )
+
+
+class LockfileError(SampError, ValueError):
+    """A lockfile that cannot be understood or used; `line` counts from 1, 0 is the whole file."""
+
+    def __init__(self, path: str, reason: str, line: int = 0) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        where = f"{path}, line {line}" if line else path
+        super().__init__(f"cannot use the SAMP lockfile {where}: {reason}")
+
+
+class StateError(SampError, ValueError):
+    """The file from which a hub comes back cannot be understood or used."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"cannot use the hub's state file {path}: {reason}; remove it, or name another one")
+
+
+class ProtocolError(SampError):
+    """Something that is against SAMP or XML-RPC."""
+
+
+class LocalProtocolError(ProtocolError, ValueError):
+    """The caller of this package asked for something that SAMP does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """A peer sent something that cannot be understood."""

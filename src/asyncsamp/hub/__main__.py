@@ -1,0 +1,197 @@
+"""`python -m asyncsamp.hub`: a hub for the whole session."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..discovery import locate, locate_multiple
+from ..errors import SampError
+from .hub import Hub
+from .web_options import add_web_options, manage_origins, web_profiles
+
+__all__ = ["main"]
+
+_FILES = 8192
+"""File descriptors that the hub asks for: enough for `Limits.max_clients`."""
+
+_LEVELS = ("critical", "error", "warning", "info", "debug", "off")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m asyncsamp.hub",
+        description="Run a SAMP hub until it is interrupted (Ctrl-C, SIGINT or SIGTERM).",
+        epilog="Without --lockfile the environment variable SAMP_HUB decides, and then ~/.samp.",
+    )
+    add = parser.add_argument
+    add("--lockfile", metavar="FILE", help="where to publish the hub")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=_port, default=0, help="port of the Standard Profile (default: any that is free)")
+    add("--label", default="", help="a name for this hub, to tell several apart")
+    add("--multiple", action="store_true", help="publish under ~/.samp-1/, beside other hubs of this user")
+    add(
+        "--timeout",
+        type=_seconds,
+        default=0.0,
+        metavar="S",
+        help="stop after S seconds in which no client did anything",
+    )
+    add(
+        "--client-timeout",
+        type=_seconds,
+        default=0.0,
+        metavar="S",
+        help="remove a client after S seconds in which it did nothing",
+    )
+    add("--state", metavar="FILE", help="keep registrations in FILE, to come back with them after a crash")
+    add("--log-level", type=str.lower, choices=_LEVELS, default="warning", help="(default: %(default)s)")
+    add("--version", action="version", version=f"asyncsamp {__version__}")
+    add_web_options(parser, _port)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port number (0 to 65535)")
+    return port
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds (0 for never)")
+    return seconds
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a hub; return the exit code: 0 stopped, 1 could not start, 2 wrong arguments."""
+    arguments = _parser().parse_args(argv)
+    if arguments.web_origins is not None:
+        return manage_origins(arguments.web_origins)
+    _set_up_logging(arguments.log_level)
+    _allow_files()
+    try:
+        hub = _make_hub(arguments)
+        _run(_serve(hub))
+    except SampError as error:
+        print(f"asyncsamp.hub: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # says itself what cannot be listened on
+        print(f"asyncsamp.hub: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _set_up_logging(level: str) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncsamp").setLevel(logging.CRITICAL + 1 if level == "off" else level.upper())
+
+
+def _allow_files() -> None:
+    """Let this process have more files than the 1,024 of most shells: a client takes two."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such bound
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _make_hub(arguments: argparse.Namespace) -> Hub:
+    return Hub(
+        lockfile=_lockfile(arguments),
+        host=arguments.host,
+        port=arguments.port,
+        label=arguments.label,
+        profiles=web_profiles(arguments),
+        timeout=arguments.timeout,
+        client_timeout=arguments.client_timeout,
+        state=arguments.state,
+    )
+
+
+def _lockfile(arguments: argparse.Namespace) -> str | Path | None:
+    if arguments.lockfile is not None:
+        return str(arguments.lockfile)
+    if not arguments.multiple:
+        return None
+    if os.environ.get("SAMP_HUB"):
+        # SAMP_HUB names one place; several hubs there would shut each other out.
+        return locate().path
+    return locate_multiple(secrets.token_hex(4)).path
+
+
+async def _serve(hub: Hub) -> None:
+    """Run the hub until it stops or a signal comes, which may be before it has started."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    handled = _handle_signals(loop, stop)
+    serving = loop.create_task(_run_hub(hub), name="asyncsamp-serve")
+    signalled = loop.create_task(stop.wait(), name="asyncsamp-signal")
+    try:
+        await asyncio.wait((serving, signalled), return_when=asyncio.FIRST_COMPLETED)
+        signalled.cancel()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+async def _run_hub(hub: Hub) -> None:
+    async with hub:
+        print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
+        await hub.serve_forever()
+
+
+def _handle_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> list[int]:
+    """Let SIGINT, SIGTERM and SIGHUP stop the hub; on Windows loops, the standard way has to do."""
+    handled: list[int] = []
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except (NotImplementedError, RuntimeError):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+        else:
+            handled.append(number)
+    return handled
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(work)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's where it is installed (the extra `fast`); None means asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

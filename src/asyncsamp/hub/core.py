@@ -1,0 +1,399 @@
+"""The hub without any I/O: clients, subscriptions, and who owes whom an answer (SAMP 1.3 §2.4, §3.11).
+
+Every method takes public ids, does one hub operation wholly or not at all, and answers by
+its return value or a `HubFaultError`. What must go out is left in `effects`, for the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
+from ..errors import FaultCode, HubFaultError, NotSubscribedError, RegistrationError, UnknownClientError
+from ..interfaces import MaySend
+from ..mtypes import is_subscription, keys_for
+from ..values import Response, Value, ValueMap
+from .checks import bad_parameters, check_message, check_mtype, shown
+
+__all__ = ["HubCore"]
+
+
+@dataclass(slots=True)
+class _Client:
+    may_send: MaySend | None = None
+    callable: bool = False
+    metadata: ValueMap = field(default_factory=dict)
+    subscriptions: dict[str, ValueMap] = field(default_factory=dict)
+    # Dicts for their order: the oldest open call is ended first.
+    owes: dict[str, None] = field(default_factory=dict)
+    awaits: dict[str, None] = field(default_factory=dict)
+
+
+class _Pending(NamedTuple):
+    caller: str
+    recipient: str
+    msg_tag: str | None  # None: a callAndWait
+
+
+class HubCore:
+    """The state of a hub and its operations.
+
+    `client_ids` and `msg_ids` yield ids that are never used twice (HUB-41, MSG-26).
+    """
+
+    def __init__(
+        self,
+        *,
+        client_ids: Iterator[str],
+        msg_ids: Iterator[str],
+        hub_id: str = "hub",
+        max_clients: int = 2_000,
+        max_pending_calls: int = 10_000,
+    ) -> None:
+        self.hub_id = hub_id
+        self.effects: list[Effect] = []
+        self.congested: set[str] = set()
+        self._client_ids = client_ids
+        self._msg_ids = msg_ids
+        self._max_clients = max_clients
+        self._max_pending_calls = max_pending_calls
+        self._clients: dict[str, _Client] = {hub_id: _Client(callable=True)}
+        # subscription key -> who declared it; what makes a broadcast cost its recipients only
+        self._subscribers: dict[str, dict[str, ValueMap]] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._closing = False
+
+    # ---- who is here
+
+    def register(self, may_send: MaySend | None = None) -> str:
+        """Admit a client and return its public id (HUB-3, HUB-20).
+
+        Raises `RegistrationError` while the hub closes or when it is full.
+        """
+        if self._closing:
+            raise RegistrationError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
+        if len(self._clients) > self._max_clients:
+            raise RegistrationError(f"the hub takes no more than {self._max_clients} clients")
+        client = next(self._client_ids)
+        self._clients[client] = _Client(may_send)
+        self._announce("register", client)
+        return client
+
+    def set_callable(self, client: str, callable_: bool) -> None:
+        """Say whether `client` can be called (CLIENT-2); earlier subscriptions count from now (TOL-8)."""
+        self._record(client).callable = callable_
+
+    def is_registered(self, client: str) -> bool:
+        """Whether `client` is the public id of a registered client."""
+        return client in self._clients
+
+    def owes_reply(self, client: str) -> bool:
+        """Whether `client` has a call that it has not answered."""
+        record = self._clients.get(client)
+        return record is not None and bool(record.owes)
+
+    def unregister(self, client: str) -> None:
+        """Remove `client`; its open calls end, those it owed an answer to get an error (HUB-7, HUB-60)."""
+        self._record(client)
+        self._remove(client, "unregistered", last_words=False)
+
+    def disconnect(self, client: str, reason: str) -> None:
+        """Remove `client` by force: told so first if it subscribes to it (MTYPE-25, HUB-63)."""
+        record = self._record(client)
+        self._tell(client, record, "samp.hub.disconnect", {"reason": reason})
+        self._remove(client, reason, last_words=True)
+
+    def lose(self, client: str, reason: str) -> None:
+        """Remove `client`, which cannot be reached any more (HUB-8)."""
+        self._record(client)
+        self._remove(client, reason, last_words=False)
+
+    def get_registered_clients(self, caller: str) -> list[Value]:
+        """Return all public ids but the caller's, the hub's too (HUB-26)."""
+        self._record(caller)
+        return [client for client in self._clients if client != caller]
+
+    # ---- what they say of themselves
+
+    def declare_metadata(self, client: str, metadata: ValueMap) -> None:
+        """Replace the metadata of `client` (META-2, HUB-4)."""
+        self._record(client).metadata = metadata
+        self._announce("metadata", client, metadata=metadata)
+
+    def get_metadata(self, caller: str, client: str) -> ValueMap:
+        """Return what `client` declared, `{}` if nothing (META-12, HUB-23)."""
+        self._record(caller)
+        return self._other(client).metadata
+
+    def declare_subscriptions(self, client: str, subscriptions: ValueMap) -> None:
+        """Replace the subscriptions of `client` (HUB-5, HUB-24).
+
+        An annotation that is no map is read as `{}`; an illegal key is a fault (MTYPE-10).
+        """
+        record = self._record(client)
+        declared: dict[str, ValueMap] = {}
+        for key, annotation in subscriptions.items():
+            if not is_subscription(key):
+                raise bad_parameters(f"{shown(key)} is no mtype and no wildcard subscription")
+            declared[key] = annotation if isinstance(annotation, dict) else {}
+        self._withdraw_subscriptions(client, record)
+        record.subscriptions = declared
+        for key, annotation in declared.items():
+            self._subscribers.setdefault(key, {})[client] = annotation
+        self._announce("subscriptions", client, subscriptions=dict(declared))
+
+    def get_subscriptions(self, caller: str, client: str) -> ValueMap:
+        """Return the subscriptions of `client`, `{}` if it declared none (HUB-25)."""
+        self._record(caller)
+        return dict(self._other(client).subscriptions)
+
+    def get_subscribed_clients(self, caller: str, mtype: str) -> ValueMap:
+        """Return who can be sent `mtype` by the caller, each with its annotation (HUB-27)."""
+        record = self._record(caller)
+        check_mtype(mtype)
+        return dict(self._recipients(caller, record, mtype))
+
+    # ---- messages
+
+    def notify(self, caller: str, recipient: str, message: ValueMap) -> None:
+        """Send a notification to one client (HUB-28, MSG-31)."""
+        message, _ = self._directed(caller, recipient, message)
+        self.effects.append(DeliverNotification(recipient, caller, message))
+
+    def notify_all(self, caller: str, message: ValueMap) -> list[Value]:
+        """Send a notification to all who subscribe, but the caller; return to whom (HUB-29, MSG-32)."""
+        message, recipients = self._broadcast(caller, message)
+        for recipient in recipients:
+            self.effects.append(DeliverNotification(recipient, caller, message))
+        return list(recipients)
+
+    def call(self, caller: str, recipient: str, msg_tag: str, message: ValueMap) -> str:
+        """Send a call to one client and return its msg-id; the response follows (HUB-30)."""
+        message, record = self._directed(caller, recipient, message)
+        self._check_may_call(caller)
+        return self._open_call(caller, record, recipient, msg_tag, message)
+
+    def call_all(self, caller: str, msg_tag: str, message: ValueMap) -> ValueMap:
+        """Send a call to all who subscribe, but the caller; return the msg-id of each (HUB-31, MSG-27)."""
+        message, recipients = self._broadcast(caller, message)
+        self._check_may_call(caller)
+        record = self._clients[caller]
+        return {
+            recipient: self._open_call(caller, record, recipient, msg_tag, message)
+            for recipient in recipients
+        }
+
+    def call_and_wait(self, caller: str, recipient: str, message: ValueMap) -> str:
+        """Open a synchronous call and return its msg-id; `FinishWait` follows (HUB-32)."""
+        message, record = self._directed(caller, recipient, message)
+        self._check_open()
+        return self._open_call(caller, record, recipient, None, message)
+
+    def reply(self, caller: str, msg_id: str, response: ValueMap) -> None:
+        """Answer a call: only its recipient may, and once (HUB-33, MSG-37, MSG-39)."""
+        self._record(caller)
+        pending = self._pending.get(msg_id)
+        if pending is None or pending.recipient != caller:
+            raise HubFaultError(
+                f"no open call {shown(msg_id)} awaits an answer from this client: "
+                "it was answered already, or timed out, or its sender has left, or it never was",
+                code=FaultCode.UNKNOWN_MESSAGE,
+            )
+        self._close_call(msg_id, pending)
+        self._answer(msg_id, pending, response)
+
+    def refuse(self, msg_id: str, reason: str) -> None:
+        """End the call `msg_id`, which could not be delivered, with an error; nothing if it has ended."""
+        pending = self._pending.get(msg_id)
+        if pending is not None:
+            self._close_call(msg_id, pending)
+            self._answer_error(msg_id, pending, reason)
+
+    def abandon(self, msg_id: str) -> None:
+        """Forget the call `msg_id`: its caller does not wait any longer (MSG-30)."""
+        pending = self._pending.get(msg_id)
+        if pending is not None:
+            self._close_call(msg_id, pending)
+
+    # ---- coming back after a crash
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return who is registered with what, and the open asynchronous calls, as JSON can hold it."""
+        return {
+            "clients": {
+                client: {
+                    "callable": record.callable,
+                    "metadata": record.metadata,
+                    "subscriptions": record.subscriptions,
+                }
+                for client, record in self._clients.items()
+                if client != self.hub_id
+            },
+            "calls": [list(pending) for pending in self._pending.values() if pending.msg_tag is not None],
+        }
+
+    def announce_unregistered(self, client: str) -> None:
+        """Tell everybody that `client`, known before the crash, is registered no more."""
+        self._announce("unregister", client)
+
+    def answer_lost(self, caller: str, recipient: str, msg_tag: str, reason: str) -> None:
+        """Answer a call that was open before the crash with an error, if its caller is there."""
+        record = self._clients.get(caller)
+        if record is not None and record.callable:
+            response = Response.failure(f"client {recipient!r}: {reason}").to_map()
+            self.effects.append(DeliverResponse(caller, recipient, msg_tag, response))
+
+    # ---- the end
+
+    def shut_down(self) -> None:
+        """Refuse new clients and new calls, and tell everybody that the hub stops (HUB-9, HUB-62)."""
+        if not self._closing:
+            self._closing = True
+            self._announce("shutdown")
+
+    def end_waits(self) -> None:
+        """End every callAndWait with a fault (HUB-62)."""
+        for msg_id, pending in list(self._pending.items()):
+            if pending.msg_tag is None:
+                self._close_call(msg_id, pending)
+                self._fault(msg_id, "the hub is shutting down", FaultCode.SHUTTING_DOWN)
+
+    # ---- inside
+
+    def _record(self, caller: str) -> _Client:
+        try:
+            return self._clients[caller]
+        except KeyError:
+            text = "the caller is not registered, or not any more; register again"
+            raise HubFaultError(text, code=FaultCode.NOT_REGISTERED) from None
+
+    def _other(self, client: str) -> _Client:
+        try:
+            return self._clients[client]
+        except KeyError:
+            raise UnknownClientError(f"no client {shown(client)} is registered") from None
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise HubFaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
+
+    def _check_may_call(self, caller: str) -> None:
+        """A client that takes nothing any more may ask for nothing more, else its outbox had no bound."""
+        self._check_open()
+        if caller in self.congested:
+            raise HubFaultError(
+                "this client does not take its messages, so it cannot be sent a response; take them first",
+                code=FaultCode.LIMIT_REACHED,
+            )
+
+    def _directed(self, caller: str, recipient: str, message: ValueMap) -> tuple[ValueMap, _Client]:
+        record = self._record(caller)
+        mtype, message = check_message(message)
+        other = self._other(recipient)
+        subscriptions = other.subscriptions
+        key = next((key for key in keys_for(mtype) if key in subscriptions), None)
+        if key is None:
+            raise NotSubscribedError(f"client {recipient!r} does not subscribe to {mtype!r}")
+        if not other.callable:
+            raise NotSubscribedError(f"client {recipient!r} cannot be called: it has set no callback")
+        if record.may_send is not None and not record.may_send(mtype, subscriptions[key]):
+            raise HubFaultError(
+                f"this client may not send {mtype!r} to {recipient!r}", code=FaultCode.NOT_ALLOWED
+            )
+        if recipient in self.congested:
+            raise HubFaultError(
+                f"client {recipient!r} does not take its messages, and no more can be kept for it",
+                code=FaultCode.LIMIT_REACHED,
+            )
+        return message, record
+
+    def _broadcast(self, caller: str, message: ValueMap) -> tuple[ValueMap, list[str]]:
+        record = self._record(caller)
+        mtype, message = check_message(message)
+        recipients = self._recipients(caller, record, mtype)
+        return message, [recipient for recipient in recipients if recipient not in self.congested]
+
+    def _recipients(self, caller: str, record: _Client, mtype: str) -> dict[str, ValueMap]:
+        found: dict[str, ValueMap] = {}
+        for key in keys_for(mtype):
+            for client, annotation in self._subscribers.get(key, {}).items():
+                if client not in found and client != caller and self._clients[client].callable:
+                    found[client] = annotation
+        if record.may_send is None:
+            return found
+        return {client: found[client] for client in found if record.may_send(mtype, found[client])}
+
+    def _open_call(
+        self, caller: str, record: _Client, recipient: str, msg_tag: str | None, message: ValueMap
+    ) -> str:
+        if len(record.awaits) >= self._max_pending_calls:
+            self.refuse(next(iter(record.awaits)), "given up, since its sender has too many open calls")
+        msg_id = next(self._msg_ids)
+        # The slot is there before the delivery goes out: DS9's reply outruns its answer to receiveCall.
+        self._pending[msg_id] = _Pending(caller, recipient, msg_tag)
+        record.awaits[msg_id] = None
+        self._clients[recipient].owes[msg_id] = None
+        self.effects.append(DeliverCall(recipient, caller, msg_id, message))
+        return msg_id
+
+    def _close_call(self, msg_id: str, pending: _Pending) -> None:
+        del self._pending[msg_id]
+        del self._clients[pending.caller].awaits[msg_id]
+        del self._clients[pending.recipient].owes[msg_id]
+
+    def _answer(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
+        if pending.msg_tag is None:
+            self.effects.append(FinishWait(msg_id, response))
+        elif self._clients[pending.caller].callable:
+            self.effects.append(DeliverResponse(pending.caller, pending.recipient, pending.msg_tag, response))
+
+    def _answer_error(self, msg_id: str, pending: _Pending, reason: str) -> None:
+        text = f"client {pending.recipient!r}: {reason}"
+        if pending.msg_tag is None:
+            self._fault(msg_id, text, FaultCode.RECIPIENT_LOST)
+        else:
+            self._answer(msg_id, pending, Response.failure(text).to_map())
+
+    def _fault(self, msg_id: str, text: str, code: FaultCode) -> None:
+        self.effects.append(FinishWait(msg_id, HubFaultError(text, code=code)))
+
+    def _remove(self, client: str, reason: str, *, last_words: bool) -> None:
+        record = self._clients[client]
+        self.congested.discard(client)
+        self._withdraw_subscriptions(client, record)
+        for msg_id in list(record.awaits):  # a call to itself is among them, and then owed no more
+            pending = self._pending[msg_id]
+            self._close_call(msg_id, pending)
+            if pending.msg_tag is None:
+                self._fault(msg_id, "this client is not registered any more", FaultCode.NOT_REGISTERED)
+        for msg_id in list(record.owes):
+            pending = self._pending[msg_id]
+            self._close_call(msg_id, pending)
+            self._answer_error(msg_id, pending, f"left before it answered ({reason})")
+        del self._clients[client]
+        self.effects.append(Forget(client, last_words))
+        self._announce("unregister", client)
+
+    def _withdraw_subscriptions(self, client: str, record: _Client) -> None:
+        for key in record.subscriptions:
+            subscribers = self._subscribers[key]
+            del subscribers[client]
+            if not subscribers:
+                del self._subscribers[key]
+
+    def _announce(self, event: str, client: str | None = None, **params: Value) -> None:
+        mtype = f"samp.hub.event.{event}"
+        if client is not None:
+            params = {"id": client, **params}
+        message: ValueMap = {"samp.mtype": mtype, "samp.params": dict(params)}
+        hub = self._clients[self.hub_id]
+        for recipient in self._recipients(self.hub_id, hub, mtype):
+            if recipient not in self.congested:
+                self.effects.append(DeliverNotification(recipient, self.hub_id, message))
+
+    def _tell(self, client: str, record: _Client, mtype: str, params: ValueMap) -> None:
+        if record.callable and any(key in record.subscriptions for key in keys_for(mtype)):
+            message: ValueMap = {"samp.mtype": mtype, "samp.params": params}
+            self.effects.append(DeliverNotification(client, self.hub_id, message))

@@ -1,0 +1,293 @@
+"""The hub that a user holds: an engine, its profiles and the lockfile (SAMP 1.3 §2.4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .. import farewell
+from ..discovery import Location, is_alive, locate, publish, read_lockfile, withdraw
+from ..errors import HubNotFoundError, HubRunningError, LockfileError, SampError, StateError
+from ..interfaces import Profile
+from ..limits import Limits
+from ..lockfile import Lockfile
+from ..profiles.standard import StandardProfile
+from ..rpc import Sender
+from ..values import ValueMap, encode_map
+from .engine import HubEngine
+from .idle import IdleWatch
+from .lookout import Lookout
+from .state import StateFile, StateKeeper
+
+__all__ = ["Hub"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+_NOT_RUNNING = "the hub is not running; use 'async with Hub() as hub:' or 'await hub.start()'"
+
+
+class Hub:
+    """A SAMP hub in the running event loop.
+
+        async with Hub() as hub:
+            await hub.serve_forever()
+
+    `lockfile` is where to publish the hub; without it `SAMP_HUB` and then `~/.samp` decide
+    (STD-50, STD-51). `host` and `port` are where the Standard Profile listens, port 0
+    meaning any. `label` is a word of the user's for this hub, written into the lockfile.
+    `profiles` are served beside the Standard Profile. `timeout` stops the hub, and
+    `client_timeout` removes a client, after so many seconds without an operation; 0 means never.
+
+    With `state`, a file, the hub comes back after a crash (kill -9, power cut of the process, not of
+    the machine): port, keys, registrations, metadata, subscriptions and callbacks are there again, so
+    that clients of any make go on. Calls that were open are answered with an error. The file is
+    the user's own (0600), and is removed when the hub is shut down in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        lockfile: str | os.PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        label: str = "",
+        profiles: Sequence[Profile] = (),
+        metadata: Mapping[str, object] | None = None,
+        timeout: float = 0.0,
+        client_timeout: float = 0.0,
+        state: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.label = label
+        self._location: Location = locate(lockfile=lockfile)
+        self._standard = StandardProfile(host=host, port=port)
+        self._profiles: tuple[Profile, ...] = (self._standard, *profiles)
+        self._metadata = _hub_metadata(label, metadata or {})
+        self._timeout = timeout
+        self._client_timeout = client_timeout
+        self._engine: HubEngine | None = None
+        self._published: Lockfile | None = None
+        self._started: list[Profile] = []
+        self._start_over: asyncio.Event | None = None
+        self._stopped: asyncio.Event | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._up = False
+        self._in_service = False
+        self._idle: IdleWatch | None = None
+        self._lookout: Lookout | None = None
+        self._state = None if state is None else StateFile(Path(state).expanduser())
+        self._keeper: StateKeeper | None = None
+
+    def __repr__(self) -> str:
+        state = f"at {self.url}" if self.running else "not running"
+        return f"<Hub {state}, lockfile {self._location.description}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether the hub has started and not begun to stop."""
+        return self._up
+
+    @property
+    def engine(self) -> HubEngine:
+        """The engine, for profiles and `DirectConnection`. Raises RuntimeError unless the hub runs."""
+        if self._engine is None:
+            raise RuntimeError(_NOT_RUNNING)
+        return self._engine
+
+    @property
+    def url(self) -> str:
+        """The XML-RPC endpoint of the Standard Profile. Raises RuntimeError before the first start."""
+        return self._standard.url
+
+    @property
+    def lockfile(self) -> Path | None:
+        """Where the hub is published; None if `SAMP_HUB` names no file, and then it cannot start."""
+        return self._location.path
+
+    async def start(self) -> Self:
+        """Bind, publish, and serve until `shutdown`. Returns the hub.
+
+        Raises `HubRunningError` if another hub is alive, `LockfileError` if the lockfile
+        cannot be written, OSError if the port is taken; nothing is left behind then, nor
+        when it is cancelled. A hub that has been shut down can be started again.
+        """
+        if self._engine is not None:
+            raise RuntimeError("the hub is running already; a second one needs another Hub object")
+        self._start_over, self._stopped = asyncio.Event(), asyncio.Event()
+        self._stopping = None
+        self._engine = engine = HubEngine(self.limits, self._metadata)
+        try:
+            saved = None if self._state is None else await self._state.read()
+            if saved is not None:
+                self._restore(engine, saved)
+            await self._start_profiles(engine)
+            await self._publish()
+            self._in_service = True
+            self._keep_state(engine)
+            if saved is not None:
+                engine.resume()
+        except BaseException:
+            closing = asyncio.get_running_loop().create_task(self._close(), name="asyncsamp-hub-close")
+            self._stopping = closing
+            await asyncio.shield(closing)
+            raise
+        finally:
+            self._start_over.set()
+        if self._timeout > 0 or self._client_timeout > 0:
+            self._idle = IdleWatch(engine, self._timeout, self._client_timeout, self._begin_shutdown)
+        assert self._published is not None
+        self._lookout = Lookout(self._location, self._published, self.limits.lockfile_interval)
+        self._up = self._stopping is None
+        log.info("hub started at %s, lockfile %s", self.url, self._location.description)
+        return self
+
+    async def shutdown(self) -> None:
+        """Stop: tell the clients, end what waits, remove the lockfile, close (HUB-9, HUB-10, HUB-62).
+
+        Takes at most about `2 * Limits.shutdown_patience`, whatever the clients do. It goes
+        on to its end when the caller is cancelled; further calls wait for the same end. A hub
+        that is starting is stopped as soon as it has started.
+        """
+        if self._engine is None:
+            return
+        await asyncio.shield(self._begin_shutdown())
+
+    async def serve_forever(self) -> None:
+        """Return when the hub has been shut down. Cancelling is safe, and does not stop the hub."""
+        if self._stopped is None:
+            raise RuntimeError(_NOT_RUNNING)
+        await self._stopped.wait()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    async def _start_profiles(self, engine: HubEngine) -> None:
+        for profile in self._profiles:
+            try:
+                await profile.start(engine)
+            except OSError:
+                await self._refuse_beside_another()
+                raise
+            self._started.append(profile)
+
+    async def _refuse_beside_another(self) -> None:
+        """Raise `HubRunningError` if that is why our address is taken."""
+        sender = Sender()
+        try:
+            present = await read_lockfile(self._location)
+            if await is_alive(present.url, sender):
+                raise HubRunningError(self._location.place, present.url) from None
+        except (HubNotFoundError, LockfileError):
+            return
+        finally:
+            await sender.close()
+
+    async def _publish(self) -> None:
+        extra = {"org.asyncsamp.hub.pid": str(os.getpid())}
+        if self.label:
+            extra["hub.label"] = self.label
+        lockfile = Lockfile(self._standard.secret, self.url, extra=extra)
+        self._published = lockfile  # from now on it may be there, whatever happens next
+        if self._location.path is not None:
+            farewell.withdraw_at_exit(self, lockfile, self._location.path)
+        sender = Sender()
+        try:
+            await publish(self._location, lockfile, sender)
+        finally:
+            await sender.close()
+
+    def _restore(self, engine: HubEngine, saved: Mapping[str, Any]) -> None:
+        """Let everybody be registered who was before the crash. Raises `StateError`."""
+        assert self._state is not None
+        try:
+            known = self._standard.restore(saved["standard"])
+            engine.restore(saved["hub"], dict.fromkeys(known, self._standard))
+        except (LookupError, TypeError, ValueError, AttributeError, SampError) as error:
+            raise StateError(str(self._state.path), "its content is damaged") from error
+        log.warning("hub comes back after a crash, with %d clients", len(known))
+
+    def _keep_state(self, engine: HubEngine) -> None:
+        if self._state is None:
+            return
+
+        def snapshot() -> dict[str, Any]:
+            return {"standard": self._standard.snapshot(), "hub": engine.snapshot()}
+
+        self._keeper = StateKeeper(self._state, snapshot, self.limits.state_interval)
+        engine.keep_state(self._keeper)
+
+    async def _drop_state(self) -> None:
+        """Stopped in order, everybody has been told to register anew: there is nothing to come back to."""
+        if self._keeper is None or self._state is None:
+            return
+        await self._keeper.close()
+        self._keeper = None
+        try:
+            await self._state.remove()
+        except StateError as error:
+            log.warning("%s", error)
+
+    def _begin_shutdown(self) -> asyncio.Task[None]:
+        self._up = False
+        if self._stopping is None:
+            loop = asyncio.get_running_loop()
+            self._stopping = loop.create_task(self._shut_down(), name="asyncsamp-hub-shutdown")
+        return self._stopping
+
+    async def _shut_down(self) -> None:
+        assert self._start_over is not None
+        await self._start_over.wait()
+        if self._engine is not None:  # it is None if the start failed meanwhile
+            log.info("hub at %s is shutting down", self.url)
+            await self._close()
+
+    async def _close(self) -> None:
+        assert self._engine is not None
+        assert self._stopped is not None
+        self._up = False
+        if self._idle is not None:
+            self._idle.close()
+            self._idle = None
+        if self._lookout is not None:
+            await self._lookout.close()
+            self._lookout = None
+        try:
+            self._engine.keep_state(None)
+            await self._engine.shut_down(tell=self._in_service)
+            self._in_service = False
+            await self._drop_state()
+            if self._published is not None:
+                await withdraw(self._location, self._published)
+                farewell.forget(self)
+                self._published = None
+        finally:
+            await self._stop_profiles()
+            self._engine = None
+            self._stopped.set()
+
+    async def _stop_profiles(self) -> None:
+        """Stop them all at once, each whatever becomes of the others."""
+        profiles, self._started = self._started, []
+        ended = await asyncio.gather(*(profile.stop() for profile in profiles), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                log.error("a profile did not stop properly", exc_info=error)
+
+
+def _hub_metadata(label: str, own: Mapping[str, object]) -> ValueMap:
+    standard = {
+        "samp.name": "Hub",
+        "samp.description.text": "asyncsamp hub" + (f" {label!r}" if label else ""),
+    }
+    return encode_map({**standard, **own}, "metadata")

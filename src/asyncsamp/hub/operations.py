@@ -1,0 +1,74 @@
+"""The table of hub operations: standard name, parameters, method of the core (SAMP 1.3 §3.11).
+
+Every profile binds its calls by this table, so arity and types are checked in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import FaultCode, HubFaultError
+from ..values import Value
+from .checks import bad_parameters, shown
+from .core import HubCore
+
+__all__ = ["OPERATIONS", "Operation", "find_operation"]
+
+_TYPE_NAMES: dict[type, str] = {str: "string", list: "list", dict: "map"}
+
+
+class Operation(NamedTuple):
+    """One hub operation. `run` is None for callAndWait, which the engine does."""
+
+    name: str
+    params: tuple[tuple[str, type], ...]
+    run: Callable[..., Any] | None
+
+    def bind(self, params: Sequence[Value]) -> Sequence[Value]:
+        """Return `params` if they are as many and of the types that the operation takes.
+
+        Raises `HubFaultError` with BAD_PARAMETERS, naming the parameter (STD-3, STD-34).
+        """
+        if len(params) != len(self.params):
+            wanted = ", ".join(name for name, _ in self.params) or "none"
+            raise bad_parameters(
+                f"{self.name} takes {len(self.params)} parameters ({wanted}), not {len(params)}"
+            )
+        for value, (name, kind) in zip(params, self.params, strict=True):
+            if type(value) is not kind:
+                got = _TYPE_NAMES.get(type(value), "type that SAMP does not have")
+                raise bad_parameters(f"{self.name}: {name} must be a {_TYPE_NAMES[kind]}, not a {got}")
+        return params
+
+
+_TABLE = (
+    Operation("unregister", (), HubCore.unregister),
+    Operation("declareMetadata", (("metadata", dict),), HubCore.declare_metadata),
+    Operation("getMetadata", (("client-id", str),), HubCore.get_metadata),
+    Operation("declareSubscriptions", (("subscriptions", dict),), HubCore.declare_subscriptions),
+    Operation("getSubscriptions", (("client-id", str),), HubCore.get_subscriptions),
+    Operation("getRegisteredClients", (), HubCore.get_registered_clients),
+    Operation("getSubscribedClients", (("mtype", str),), HubCore.get_subscribed_clients),
+    Operation("notify", (("recipient-id", str), ("message", dict)), HubCore.notify),
+    Operation("notifyAll", (("message", dict),), HubCore.notify_all),
+    Operation("call", (("recipient-id", str), ("msg-tag", str), ("message", dict)), HubCore.call),
+    Operation("callAll", (("msg-tag", str), ("message", dict)), HubCore.call_all),
+    Operation("callAndWait", (("recipient-id", str), ("message", dict), ("timeout", str)), None),
+    Operation("reply", (("msg-id", str), ("response", dict)), HubCore.reply),
+)
+
+OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _TABLE}
+
+
+def find_operation(name: str) -> Operation:
+    """Return the operation of that standard name.
+
+    Raises `HubFaultError` (UNKNOWN_METHOD) if there is none.
+    """
+    try:
+        return OPERATIONS[name]
+    except KeyError:
+        raise HubFaultError(
+            f"the hub has no operation {shown(name)}", code=FaultCode.UNKNOWN_METHOD
+        ) from None

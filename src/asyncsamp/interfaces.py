@@ -1,0 +1,136 @@
+"""The seams between the floors, as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from .delivery import Delivery
+from .limits import Limits
+from .values import Value, ValueMap
+
+__all__ = ["Connection", "Courier", "Engine", "MaySend", "Profile", "Receiver", "Registration"]
+
+MaySend: TypeAlias = Callable[[str, ValueMap], bool]
+"""Whether a client may send an mtype to a recipient that subscribes with this annotation (WEB-60..62)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a client learns by registering (SAMP 1.3 §3.5, HUB-20).
+
+    `url_translator` is what a web client puts before a URL to read it (WEB-30), else empty.
+    """
+
+    self_id: str
+    hub_id: str
+    url_translator: str = ""
+
+
+class Receiver(Protocol):
+    """The callable client: what the hub may say to it (SAMP 1.3 §3.12, CLIENT-4).
+
+    The methods return at once and raise nothing but `HubFaultError`, which refuses the delivery.
+    """
+
+    def receive_notification(self, sender: str, message: ValueMap) -> None: ...
+
+    def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None: ...
+
+    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None: ...
+
+    def connection_lost(self, reason: str) -> None: ...
+
+
+class Connection(Protocol):
+    """A client's way to a hub: the abstract hub operations of SAMP 1.3 §3.11 over some profile.
+
+    One connection serves one registration at a time. Every method may be cancelled.
+    """
+
+    @property
+    def url(self) -> str:
+        """Where the hub is, for people to read; never with a secret in it."""
+        ...
+
+    async def register(self, name: str, receiver: Receiver) -> Registration:
+        """Find the hub and register.
+
+        Raises `HubNotFoundError`, `RegistrationError`, `HubLostError` or `LockfileError`.
+        """
+        ...
+
+    async def resume(self) -> bool:
+        """Go on with the registration after the hub was lost: whether it is back and knows us still.
+
+        False: it does not; register anew. Raises `HubNotFoundError` or `LockfileError` while there is
+        no hub; then it may be asked again.
+        """
+        ...
+
+    async def listen(self) -> None:
+        """Become callable (CLIENT-2). Once callable, calling it again does nothing."""
+        ...
+
+    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Do one hub operation, named as in the standard ("declareMetadata", "notifyAll", ...).
+
+        `timeout` in seconds bounds the wait for the hub's answer; None takes the connection's own bound.
+        Raises `HubFaultError` if the hub refuses and `HubLostError` if it does not answer.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up every socket and task; says nothing to the hub. May be called at any time, again too."""
+        ...
+
+
+class Courier(Protocol):
+    """How the hub reaches a registered client: one profile's way, given to the engine at registration."""
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Hand `delivery` to its recipient. Raises `DeliveryError` if it was not taken."""
+        ...
+
+    async def is_alive(self, client: str) -> bool:
+        """Whether `client` could still be reached; cheap, and never longer than a second."""
+        ...
+
+    def forget(self, client: str) -> None:
+        """Drop what is kept for `client`: its key, its callback. Called once, after its last delivery."""
+        ...
+
+
+class Engine(Protocol):
+    """The running hub as a profile sees it."""
+
+    limits: Limits
+
+    own_ports: set[int]
+    """The TCP ports on which this hub listens; a profile adds its own when it starts."""
+
+    @property
+    def hub_id(self) -> str: ...
+
+    def register(self, courier: Courier, may_send: MaySend | None = None) -> str: ...
+
+    def set_callable(self, client: str, callable_: bool) -> None: ...
+
+    def disconnect(self, client: str, reason: str) -> None: ...
+
+    async def saved(self) -> None: ...
+
+    async def operate(self, caller: str, operation: str, params: Sequence[Value]) -> Value: ...
+
+
+class Profile(Protocol):
+    """One way of speaking with clients: the Standard Profile, the Web Profile (SAMP 1.3 §2.7, HUB-11)."""
+
+    async def start(self, engine: Engine) -> None:
+        """Begin to serve. Raises OSError if its address is taken."""
+        ...
+
+    async def stop(self) -> None:
+        """End every socket and task of the profile, within a bounded time."""
+        ...

@@ -1,0 +1,141 @@
+"""MType grammar, subscriptions and their wildcards (SAMP 1.3 §3.7, §6.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+from ..errors import LocalProtocolError
+
+__all__ = [
+    "HUB_EVENTS",
+    "annotation_key",
+    "check_mtype",
+    "check_subscription",
+    "is_mtype",
+    "is_subscription",
+    "keys_for",
+    "lookup",
+    "matches",
+    "spelled_out",
+]
+
+T = TypeVar("T")
+
+_MTYPE = re.compile(r"[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
+_SUBSCRIPTION = re.compile(r"\*|[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*(\.\*)?")
+
+HUB_EVENTS = (
+    "samp.hub.event.shutdown",
+    "samp.hub.event.register",
+    "samp.hub.event.unregister",
+    "samp.hub.event.metadata",
+    "samp.hub.event.subscriptions",
+)
+"""What the hub tells every subscriber (MTYPE-20..24)."""
+
+_WELL_KNOWN = (
+    *HUB_EVENTS,
+    "samp.hub.disconnect",
+    "samp.app.ping",
+    "samp.app.status",
+    "samp.app.event.shutdown",
+    "samp.msg.progress",
+    "table.load.votable",
+    "table.load.fits",
+    "table.load.cdf",
+    "table.load.pds4",
+    "table.highlight.row",
+    "table.select.rowList",
+    "image.load.fits",
+    "coord.pointAt.sky",
+    "coord.get.sky",
+    "coverage.load.moc.fits",
+    "spectrum.load.ssa-generic",
+    "client.env.get",
+    "bibcode.load",
+    "voresource.loadlist",
+    "voresource.loadlist.cone",
+    "voresource.loadlist.siap",
+    "voresource.loadlist.ssap",
+    "voresource.loadlist.tap",
+    "voresource.loadlist.vospace",
+    "script.aladin.send",
+    "ds9.set",
+    "ds9.get",
+    "ds9.restricted-set",
+    "ds9.restricted-get",
+)
+
+
+def is_mtype(text: str) -> bool:
+    """Whether `text` is an MType as a message may bear it (MTYPE-1)."""
+    return _MTYPE.fullmatch(text) is not None
+
+
+def is_subscription(text: str) -> bool:
+    """Whether `text` may be a subscription key: an MType, `*`, or an MType and `.*` (MTYPE-2)."""
+    return _SUBSCRIPTION.fullmatch(text) is not None
+
+
+def check_mtype(text: str) -> str:
+    """Return `text` if it is an MType, else raise `LocalProtocolError`."""
+    if isinstance(text, str) and is_mtype(text):
+        return text
+    wildcard = "; wildcards are for subscriptions only" if "*" in str(text) else ""
+    raise LocalProtocolError(
+        f"{text!r} is no mtype: expected names of letters, digits, '-' and '_' joined by dots{wildcard}"
+    )
+
+
+def check_subscription(text: str) -> str:
+    """Return `text` if it may be a subscription key, else raise `LocalProtocolError`."""
+    if isinstance(text, str) and is_subscription(text):
+        return text
+    raise LocalProtocolError(
+        f"{text!r} is no subscription: expected an mtype, or an mtype and '.*' at its end, or '*'"
+    )
+
+
+def keys_for(mtype: str) -> Iterator[str]:
+    """Yield the subscription keys that match `mtype`, the most specific first (MTYPE-3, MTYPE-9)."""
+    yield mtype
+    head = mtype
+    while (dot := head.rfind(".")) >= 0:
+        head = head[:dot]
+        yield head + ".*"
+    yield "*"
+
+
+def matches(subscription: str, mtype: str) -> bool:
+    """Whether a message of `mtype` is meant by the key `subscription` (MTYPE-3..5).
+
+    `table.load.*` takes `table.load.votable`, not `table.load` and not `table.loadx`.
+    """
+    if subscription == "*":
+        return True
+    if subscription.endswith(".*"):
+        return mtype.startswith(subscription[:-1])
+    return subscription == mtype
+
+
+def annotation_key(subscriptions: Mapping[str, object], mtype: str) -> str | None:
+    """Return the most specific key of `subscriptions` that matches `mtype`, None if none does (MTYPE-9)."""
+    return next((key for key in keys_for(mtype) if key in subscriptions), None)
+
+
+def lookup(subscriptions: Mapping[str, T], mtype: str) -> T | None:
+    """Return what the most specific matching key of `subscriptions` maps to, None if none matches."""
+    key = annotation_key(subscriptions, mtype)
+    return None if key is None else subscriptions[key]
+
+
+def spelled_out(subscription: str) -> tuple[str, ...]:
+    """Return `subscription` and, if it is a wildcard, the well-known mtypes that it takes.
+
+    DS9's hub and menus know no wildcards (TOL-22), so exact names are declared beside them.
+    """
+    if not subscription.endswith("*"):
+        return (subscription,)
+    return (subscription, *(mtype for mtype in _WELL_KNOWN if matches(subscription, mtype)))

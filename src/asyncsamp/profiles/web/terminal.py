@@ -1,0 +1,160 @@
+"""The question on the terminal (WEB-52, WEB-53)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from .consent import ConsentAnswer, ConsentQuestion
+
+__all__ = ["TerminalConsent", "question_text"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+_ANSWERS = {
+    "y": ConsentAnswer.ALLOW,
+    "yes": ConsentAnswer.ALLOW,
+    "a": ConsentAnswer.ALLOW_ALWAYS,
+    "always": ConsentAnswer.ALLOW_ALWAYS,
+}
+
+
+def question_text(question: ConsentQuestion) -> str:
+    """Return what the user reads. Everything in it that the page says of itself is marked as such."""
+    origin = question.origin or "(none: a program, not a browser)"
+    if origin == "null":
+        origin = "null (a page from a file on disk, or in a sandbox)"
+    lines = [
+        "",
+        "A web page asks to register with your SAMP hub.",
+        f"  it calls itself: {question.name}",
+        f"  page's origin:   {origin}",
+    ]
+    if question.referer:
+        lines.append(f"  referer:         {question.referer}")
+    if question.disagree:
+        lines.append("  WARNING: origin and referer are not the same site.")
+    lines += [
+        "If you say yes, it can send data and commands to your other SAMP tools, see what they are",
+        "and what they send, and read the files and URLs that they send it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class TerminalConsent:
+    """Asks on the terminal, one question at a time, in order; anything but a yes is a no.
+
+    Nothing else waits meanwhile. Where there is no terminal the answer is no, and the log says how to
+    allow a site. `timeout` is how many seconds the user has, for each question; then it is a no.
+    `input` and `output` are the standard ones by default.
+    """
+
+    def __init__(
+        self, *, timeout: float = 60.0, input: TextIO | None = None, output: TextIO | None = None
+    ) -> None:
+        self._timeout = timeout
+        self._input = input
+        self._output = output
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, question: ConsentQuestion) -> ConsentAnswer:
+        """Ask, and return the answer. Cancelling is safe, and takes the question back."""
+        source = self._input or sys.stdin
+        output = self._output or sys.stdout
+        if source is None or not source.isatty():
+            log.warning(
+                "web page %r of %s was refused, since there is no terminal to ask on; to allow it, start "
+                "the hub with --web-consent %s",
+                question.name,
+                question.origin or "no origin",
+                question.origin if "://" in question.origin else "allow",
+            )
+            return ConsentAnswer.DENY
+        async with self._turn:
+            _discard_typed(source)
+            # What the user typed for another purpose must not be a yes.
+            allow = "[y]es, once / [a]lways for this origin" if "://" in question.origin else "[y]es, once"
+            _say(output, question_text(question) + f"Allow it? {allow} / [N]o: ")
+            try:
+                async with asyncio.timeout(self._timeout):
+                    line = await _read_line(source)
+            except TimeoutError:
+                _say(output, f"\nno answer within {self._timeout:g} s: no\n")
+                return ConsentAnswer.DENY
+            except BaseException:
+                _say(output, "\nthe question is taken back\n")
+                raise
+        return _ANSWERS.get(line.strip().lower(), ConsentAnswer.DENY)
+
+
+def _say(output: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        output.write(text)
+        output.flush()
+
+
+def _discard_typed(source: TextIO) -> None:
+    with contextlib.suppress(ImportError, OSError):
+        import termios
+
+        with contextlib.suppress(termios.error):
+            termios.tcflush(source.fileno(), termios.TCIFLUSH)
+
+
+async def _read_line(source: TextIO) -> str:
+    """Read one line without blocking the loop; "" at the end of input."""
+    try:
+        descriptor = await asyncio.to_thread(_open_again, source.fileno())
+    except (AttributeError, OSError):  # Windows
+        return await _read_in_thread(source.readline)
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str] = loop.create_future()
+
+    def readable() -> None:
+        # A terminal gives whole lines.
+        try:
+            text = os.read(descriptor, 1024).decode(errors="replace")
+        except BlockingIOError:
+            return
+        except OSError:
+            text = ""
+        loop.remove_reader(descriptor)
+        if not done.done():
+            done.set_result(text)
+
+    try:
+        loop.add_reader(descriptor, readable)
+        return await done
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _open_again(descriptor: int) -> int:
+    """Open the terminal once more: what is set on ours would be set on the shell's, too."""
+    return os.open(os.ttyname(descriptor), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+async def _read_in_thread(readline: Callable[[], str]) -> str:
+    """Read in a thread that nobody waits for at exit: a read from a console cannot be cancelled."""
+    import threading
+
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str] = loop.create_future()
+
+    def finish(text: str) -> None:
+        if not done.done():
+            done.set_result(text)
+
+    def read() -> None:
+        text = readline()
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(finish, text)
+
+    threading.Thread(target=read, name="asyncsamp-terminal", daemon=True).start()
+    return await done

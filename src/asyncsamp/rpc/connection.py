@@ -1,0 +1,179 @@
+"""One TCP connection to a peer, one request on it at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from ..errors import RemoteProtocolError
+from .answers import AnswerReader
+
+__all__ = ["ConnectionEnded", "PeerConnection"]
+
+_ONE_WRITE = 64 * 1024
+"""Up to this size head and body are joined, to leave in one packet; above it the copy would cost more."""
+
+
+_USUAL = 1024
+"""Bytes of an answer that is remembered. One that says nothing has 250."""
+
+
+class ConnectionEnded(Exception):  # noqa: N818 - never leaves this package; the sender says what it means
+    """The connection ended before a whole answer.
+
+    `sent` says whether the request went out on it, `started` whether a byte of the answer had come.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, started: bool) -> None:
+        self.sent = sent
+        self.started = started
+        super().__init__(reason)
+
+
+class PeerConnection(asyncio.Protocol):
+    """The protocol object behind a request. `on_lost` is called once, when the socket has ended.
+
+    `given_up` tells then whether it was this side that ended it.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_alarm_at",
+        "_deadline",
+        "_loop",
+        "_on_lost",
+        "_reader",
+        "_timer",
+        "_transport",
+        "_usual",
+        "_waiter",
+        "given_up",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[PeerConnection], None]) -> None:
+        self._loop = loop
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._reader: AnswerReader | None = None
+        self._waiter: asyncio.Future[AnswerReader] | None = None
+        self.given_up = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+        self._deadline = 0.0
+        # The last answer, what it held, and whether the connection stays: a client takes each delivery
+        # with the same bytes, and to read them anew takes 6 us.
+        self._usual: tuple[bytes, bytes, bool | None] | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request could go out on it now."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def drained(self) -> bool:
+        """Whether all that was written has left."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
+
+    async def exchange(self, head: bytes, body: bytes, max_body: int, timeout: float) -> AnswerReader:
+        """Send one request and return its answer.
+
+        Raises `ConnectionEnded`, `TimeoutError` after `timeout` seconds, or `RemoteProtocolError`.
+        After any of these, and after being cancelled, the connection is gone.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionEnded("the connection was closed", sent=False, started=False)
+        self._reader = AnswerReader(max_body)
+        self._waiter = self._loop.create_future()
+        self._set_alarm(self._loop.time() + timeout)
+        try:
+            if len(body) <= _ONE_WRITE:
+                self._transport.write(head + body)
+            else:
+                self._transport.write(head)
+                self._transport.write(body)
+            return await self._waiter
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self._waiter = self._reader = None
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        """Call `callback` in `delay` seconds if the connection lives so long."""
+        self._timer = self._loop.call_later(delay, callback)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        self.given_up = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Give the connection up at once, also with bytes still to be sent."""
+        self.given_up = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        reader, waiter = self._reader, self._waiter
+        if reader is None or waiter is None or waiter.done():
+            self.abort()  # nobody asked: after this, no answer could be told from the next one
+            return
+        usual = self._usual
+        if usual is not None and usual[0] == data and not reader.started:
+            reader.body, reader.keep = usual[1], usual[2]
+            waiter.set_result(reader)
+            return
+        at_once = not reader.started
+        try:
+            if reader.feed(data):
+                waiter.set_result(reader)
+                if at_once and len(data) <= _USUAL:
+                    self._usual = data, reader.body, reader.keep
+        except RemoteProtocolError as error:
+            waiter.set_exception(error)
+
+    def eof_received(self) -> None:
+        self._end("the peer closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(f"the connection was lost: {exc}" if exc else "the connection was closed")
+        self._transport = None
+        for timer in (self._timer, self._alarm):
+            if timer is not None:
+                timer.cancel()
+        self._on_lost(self)
+
+    def _end(self, reason: str) -> None:
+        reader, waiter = self._reader, self._waiter
+        if reader is None or waiter is None or waiter.done():
+            return
+        if reader.feed_eof():
+            waiter.set_result(reader)
+        else:
+            waiter.set_exception(ConnectionEnded(reason, sent=True, started=reader.started))
+
+    def _set_alarm(self, deadline: float) -> None:
+        # One timer for many requests: it is set again only if it rings early. Making and cancelling one
+        # for each takes 1.5 us of the 70 that the hub needs for a notification.
+        self._deadline = deadline
+        if self._alarm is not None and self._alarm_at > deadline:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm_at = deadline
+            self._alarm = self._loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm(self._deadline)
+        else:
+            self._waiter.set_exception(TimeoutError())

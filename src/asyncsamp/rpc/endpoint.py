@@ -1,0 +1,186 @@
+"""One XML-RPC request to its answer: HTTP manners, decoding, dispatch, faults."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from aiohttp import web
+from aiohttp.streams import StreamReader
+
+from .. import xmlrpc
+from ..errors import FaultCode, HubFaultError, RemoteProtocolError
+from ..values import Value
+from ..xmlrpc import Encoded
+from .weight import dump_response, load_call
+
+__all__ = [
+    "PATHS",
+    "Admit",
+    "Dispatch",
+    "answer",
+    "check_request",
+    "fault_response",
+    "read_body",
+    "respond",
+    "result_response",
+]
+
+Dispatch: TypeAlias = "Callable[[str, list[Value]], Awaitable[Value | Encoded]]"
+
+Admit: TypeAlias = Callable[[bytes], bool]
+"""Whether the beginning of a body shows a private key that is known."""
+
+PATHS = frozenset({"/", "/RPC2", "/RPC2/", "/xmlrpc", "/xmlrpc/"})
+"""Where XML-RPC libraries post when the URL has no path, and where SAMP's programs do (STD-42)."""
+
+STRANGERS_BODY = 64 * 1024
+"""Bytes that anybody may send. Who sends more must show a key at the beginning, else the memory of the
+process would be open to every user of the machine. Registering takes 300 bytes."""
+
+_KEY_WITHIN = 4096
+"""Bytes of a body in which the key must be: method name and first parameter."""
+
+READ_TIMEOUT = 30.0
+"""Seconds that a body may stand still. A Content-Length that is too large ends here."""
+
+_HEADERS = {"Content-Type": "text/xml", "Server": "asyncsamp"}
+
+_NO_HEADERS: Mapping[str, str] = {}
+
+_log = logging.getLogger("asyncsamp.rpc")
+
+
+async def answer(
+    request: web.BaseRequest,
+    dispatch: Dispatch,
+    *,
+    paths: frozenset[str] | None = PATHS,
+    headers: Mapping[str, str] = _NO_HEADERS,
+    admit: Admit | None = None,
+) -> web.Response:
+    """Answer one XML-RPC request with what `dispatch` returns for its method and params.
+
+    What `dispatch` raises becomes a fault, which is HTTP 200 like a result (STD-7): `HubFaultError` with
+    its own code and text, `RemoteProtocolError` as malformed, anything else as an internal error that
+    says nothing about itself but in the log. `paths` are those served, None serves any. `headers` are
+    added to every answer. Without `admit`'s consent no body above `STRANGERS_BODY` is read.
+    Cancelling it cancels `dispatch`.
+
+    Raises `web.HTTPException`, which aiohttp answers with, for what is no such request: 400, 403, 404,
+    405, 408, 413, 415.
+    """
+    try:
+        check_request(request, paths)
+        body = await read_body(request, admit)
+    except web.HTTPException as refusal:
+        refusal.headers.update(headers)
+        raise
+    return _response(request, await respond(body, dispatch), headers)
+
+
+async def respond(body: bytes, dispatch: Dispatch) -> bytes:
+    """Return the document that answers the call in `body`; see `answer`. Raises nothing.
+
+    It may be begun outside of a task, so `dispatch` must not use asyncio.timeout() before it first waits.
+    """
+    try:
+        method, params = await load_call(body)
+        return await dump_response(await dispatch(method, params))
+    except HubFaultError as error:
+        return xmlrpc.dump_fault(error.code, error.text)
+    except RemoteProtocolError as error:
+        return xmlrpc.dump_fault(FaultCode.MALFORMED, str(error))
+    except Exception:
+        _log.exception("error while answering an XML-RPC request")
+        return xmlrpc.dump_fault(FaultCode.INTERNAL, "internal error in the hub")
+
+
+def check_request(request: web.BaseRequest, paths: frozenset[str] | None = PATHS) -> None:
+    """Raise what refuses anything but a POST to one of `paths` (STD-40)."""
+    if request.method != "POST":
+        raise web.HTTPMethodNotAllowed(request.method, ["POST"], text="XML-RPC is spoken here: POST only\n")
+    if paths is not None and request.path not in paths:
+        raise web.HTTPNotFound(text="nothing here; XML-RPC is spoken at /xmlrpc\n")
+
+
+async def read_body(request: web.BaseRequest, admit: Admit | None = None) -> bytes:
+    """Return the body of a request, at most the server's `max_body` bytes.
+
+    Raises `web.HTTPException`: 413 too large, 415 compressed, 408 stands still, 400 broken off or
+    wrongly chunked, 403 above `STRANGERS_BODY` and `admit` sees no key at its beginning.
+    """
+    limit = request.client_max_size
+    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("identity", ""):
+        raise web.HTTPUnsupportedMediaType(text="compressed bodies are not taken\n")
+    if request.content_length is not None and request.content_length > limit:
+        raise _too_large(limit, request.content_length)
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # else aiohttp takes the answer for begun
+    content = request.content
+    try:
+        body = content.read_nowait() if content.is_eof() else b""  # nearly always all, in one packet
+        if not content.at_eof():
+            body = await _read_slowly(content, body, limit, admit)
+    except TimeoutError:
+        late = web.HTTPRequestTimeout(text="the body ended before its Content-Length\n")
+        late.force_close()
+        raise late from None
+    except web.RequestPayloadError as error:
+        raise web.HTTPBadRequest(text=f"the body cannot be read: {error}\n") from None
+    if len(body) > limit:
+        raise _too_large(limit, len(body))
+    _check_admitted(body, admit)
+    return body
+
+
+async def _read_slowly(content: StreamReader, begun: bytes, limit: int, admit: Admit | None) -> bytes:
+    """Read to the end, or to the first byte above `limit`."""
+    body = bytearray(begun)
+    while not content.at_eof() and len(body) <= limit:
+        if admit is not None and len(body) > STRANGERS_BODY:
+            _check_admitted(body, admit)
+            admit = None
+        async with asyncio.timeout(READ_TIMEOUT):
+            body += await content.readany()
+    return bytes(body)
+
+
+def _check_admitted(body: bytes | bytearray, admit: Admit | None) -> None:
+    if admit is None or len(body) <= STRANGERS_BODY or admit(bytes(body[:_KEY_WITHIN])):
+        return
+    refusal = web.HTTPForbidden(text=f"above {STRANGERS_BODY} bytes a known private key must come first\n")
+    refusal.force_close()
+    raise refusal
+
+
+async def result_response(
+    request: web.BaseRequest, value: Value | Encoded, headers: Mapping[str, str] = _NO_HEADERS
+) -> web.Response:
+    """Return the answer that holds a result. Raises `LocalProtocolError` for what is no SAMP value."""
+    return _response(request, await dump_response(value), headers)
+
+
+def fault_response(
+    request: web.BaseRequest, code: int, text: str, headers: Mapping[str, str] = _NO_HEADERS
+) -> web.Response:
+    """Return the answer that holds a fault: HTTP 200 too (STD-7); on another status samp.js hangs."""
+    return _response(request, xmlrpc.dump_fault(code, text), headers)
+
+
+def _response(request: web.BaseRequest, body: bytes, headers: Mapping[str, str]) -> web.Response:
+    response = web.Response(body=body, headers=_HEADERS)
+    if request.keep_alive:
+        # HTTP/1.1 need not say so; but said, the peer knows at once that it may come again.
+        response.headers["Connection"] = "keep-alive"
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def _too_large(limit: int, size: int) -> web.HTTPException:
+    return web.HTTPRequestEntityTooLarge(limit, size, text=f"at most {limit} bytes are taken\n")

@@ -1,0 +1,44 @@
+"""What can go wrong on the way to a peer, apart from what the peer answers.
+
+PeerError (ConnectionError)
+  PeerRefusedError                nobody listens there, or there is no such host
+  PeerTimeoutError (TimeoutError) no whole answer in time
+  PeerClosedError                 the connection ended before a whole answer had come
+"""
+
+from __future__ import annotations
+
+__all__ = ["PeerClosedError", "PeerError", "PeerRefusedError", "PeerTimeoutError"]
+
+
+class PeerError(ConnectionError):
+    """A request did not get its answer.
+
+    `url` is where it was to go. `sent` says whether the peer may have got the request, and so may
+    have acted on it; False means that it certainly has not. The text shows no path: callback URLs
+    may hold what only the hub and its client know.
+    """
+
+    def __init__(self, url: str, reason: str, *, sent: bool) -> None:
+        self.url = url
+        self.reason = reason
+        self.sent = sent
+        super().__init__(f"{origin(url)}: {reason}")
+
+
+class PeerRefusedError(PeerError):
+    """Nobody listens at the address, or it cannot be found."""
+
+
+class PeerTimeoutError(PeerError, TimeoutError):
+    """The time ran out before a whole answer was there."""
+
+
+class PeerClosedError(PeerError):
+    """The peer closed or reset the connection before a whole answer was there."""
+
+
+def origin(url: str) -> str:
+    """Return the part of `url` that names the peer and nothing else: scheme, host and port."""
+    scheme, slashes, rest = url.partition("://")
+    return scheme + slashes + rest.partition("/")[0].partition("?")[0].rpartition("@")[2]

@@ -1,0 +1,165 @@
+"""What a sender knows about one URL: where it is, and whether its server keeps connections open."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from urllib.parse import urlsplit
+
+from ..errors import LocalProtocolError
+from .connection import PeerConnection
+from .errors import origin
+
+__all__ = ["MAX_IDLE", "TRIAL", "Peer", "check_url"]
+
+TRIAL = 0.25
+"""Seconds that a connection must stay open, unused, before an HTTP/1.1 peer that says nothing counts
+as one that keeps them. DS9 and Aladin close within a few milliseconds of their answer."""
+
+MAX_IDLE = 4
+"""Idle connections kept to one peer: one does for messages in order, more are for bursts."""
+
+_TARGET = re.compile(r"/[!-~]*")
+_NETLOC = re.compile(r"[0-9A-Za-z._~:%\[\]-]+")
+
+
+class Peer:
+    """One URL: its address, the ready-made head of requests to it, its kept connections.
+
+    A connection is kept only with a peer that has *shown* that it keeps them: by saying `Connection:
+    keep-alive`, or by leaving one open for the time of a trial. DS9 answers as HTTP/1.1, says nothing,
+    and closes all the same.
+
+    Raises `LocalProtocolError` for a URL that is not plain http.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_idle",
+        "_trial",
+        "_trial_time",
+        "busy",
+        "closes",
+        "head",
+        "host",
+        "keeps",
+        "kept",
+        "port",
+        "url",
+        "watchers",
+    )
+
+    def __init__(self, url: str, trial: float = TRIAL) -> None:
+        self.url = url
+        self.host, self.port, self.head = _parse(url)
+        self.keeps = False  # has shown that it keeps connections
+        self.closes = False  # has closed one during a trial
+        self.busy = 0  # requests under way
+        self.kept: set[PeerConnection] = set()
+        self.watchers: list[asyncio.Future[None]] = []
+        self._idle: list[PeerConnection] = []
+        self._trial: PeerConnection | None = None
+        self._trial_time = trial
+        self._answers = 0  # since the trial began
+
+    @property
+    def in_use(self) -> bool:
+        """Whether something would be lost by forgetting it now."""
+        return bool(self.busy or self.kept or self._trial or self.watchers)
+
+    def is_idle(self, connection: PeerConnection) -> bool:
+        """Whether `connection` is kept and free."""
+        return connection in self._idle and connection.usable
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a kept connection is open, so that the peer is there without asking."""
+        return any(connection.usable for connection in self.kept)
+
+    def take(self) -> PeerConnection | None:
+        """Return the kept connection that was used last, or None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    def give_back(self, connection: PeerConnection, keep: bool | None) -> None:
+        """Keep, try or close a connection whose answer has come; `keep` is what the peer said of it."""
+        self._answers += 1
+        if not (connection.usable and connection.drained):
+            connection.close()
+        elif keep or (keep is None and self.keeps):
+            self._keep(connection)
+        elif keep is None and self._trial is None and not self.closes:
+            self._trial = connection
+            self._answers = 0
+            connection.call_later(self._trial_time, self._end_trial)
+        else:
+            connection.close()
+
+    def lost(self, connection: PeerConnection) -> None:
+        """Take note that a connection has ended."""
+        if connection is self._trial:
+            self._trial = None
+            self.closes = not connection.given_up
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if connection in self.kept:
+            self.kept.remove(connection)
+            # What listens there next may be another program: it has to show again.
+            self.keeps = self.keeps and connection.given_up
+            if not self.kept:
+                self._wake_watchers()
+
+    def _keep(self, connection: PeerConnection) -> None:
+        if len(self._idle) >= MAX_IDLE:
+            connection.close()
+            return
+        self.kept.add(connection)
+        self._idle.append(connection)
+
+    def _end_trial(self) -> None:
+        connection, self._trial = self._trial, None
+        if connection is None or not connection.usable:
+            return
+        if self.busy and not self._answers:
+            # Others wait, and none was answered all the while: a server that serves one connection
+            # at a time is listening to this silent one.
+            connection.close()
+            return
+        self.keeps = True
+        self._keep(connection)
+
+    def _wake_watchers(self) -> None:
+        for watcher in self.watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+
+
+def check_url(url: str) -> str:
+    """Return the host that `url` names. Raises `LocalProtocolError` if requests cannot go there."""
+    return _parse(url)[0]
+
+
+def _parse(url: str) -> tuple[str, int, bytes]:
+    """Return host, port, and the request's head up to the number of its bytes."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise LocalProtocolError(f"{origin(url)!r} is no URL: {error}") from None
+    if parts.scheme != "http":
+        raise LocalProtocolError(f"{origin(url)!r} cannot be reached: only http:// URLs are (STD-41)")
+    if not host or not _NETLOC.fullmatch(parts.netloc) or port == 0:
+        raise LocalProtocolError(
+            f"{origin(url)!r} names no host to connect to; it must be http://HOST:PORT/..."
+        )
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target) or url != url.strip():
+        raise LocalProtocolError(f"the path of the URL at {origin(url)} has characters that no URL may have")
+    head = (
+        f"POST {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: asyncsamp\r\n"
+        "Content-Type: text/xml\r\nContent-Length: "
+    )
+    return host, port or 80, head.encode("ascii")

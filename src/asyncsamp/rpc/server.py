@@ -1,0 +1,335 @@
+"""The HTTP server under every profile and every client's callback endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+
+from .again import QuickHandler, Respond
+from .crowd import Crowd, most_connections
+from .linefeeds import LineFeedHandler
+from .weight import MAX_BODY
+
+__all__ = ["Handler", "RpcServer"]
+
+Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger("asyncsamp.rpc")
+
+_KEEPALIVE = 3600.0
+"""Seconds that a silent connection is kept. Clients notice by its end that their hub was killed, and a
+browser holds one open, silent, while it asks its user for permission."""
+
+_LINGER = 5.0
+"""Seconds in which an unwanted body is read and dropped, so that the refusal is not lost in a reset."""
+
+_PORT_TRIES = 10
+"""How often a free port is sought that is free on all hosts."""
+
+
+class RpcServer:
+    """One port on one or several hosts, whose requests all go to `handler`.
+
+    A caller that vanishes has its handler cancelled. Bodies above `max_body` bytes are not read. Above
+    `max_connections` (by default what the process has files for) the longest silent ones are closed. Port 0
+    takes a free one, the same on all hosts. `name` is what tasks and errors call it.
+
+    `respond` must answer a body as `handler` would if its request has a head that `handler` has answered
+    with success before, on the same connection; then such requests are spared what is the same each time.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        hosts: Sequence[str] = ("127.0.0.1",),
+        port: int = 0,
+        backlog: int = 1024,
+        max_body: int = MAX_BODY,
+        max_connections: int | None = None,
+        respond: Respond | None = None,
+        name: str = "rpc",
+    ) -> None:
+        if not hosts:
+            raise ValueError("an RpcServer needs a host to listen on, such as 127.0.0.1")
+        self._handler = handler
+        self._respond = respond
+        self._hosts = tuple(hosts)
+        self._port = port
+        self._backlog = backlog
+        self._max_body = max_body
+        self._max_connections = max_connections
+        self._crowd = Crowd(0)
+        self._name = name
+        self._task_name = f"asyncsamp-{name}-request"
+        self._web: _WebServer | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._handling: set[asyncio.Task[Any]] = set()
+
+    @property
+    def port(self) -> int:
+        """The port listened on; before `start`, the one that was asked for."""
+        return self._port
+
+    @property
+    def url_host(self) -> str:
+        """The first host as it stands in a URL; for all interfaces, the loopback address."""
+        host = self._hosts[0]
+        if host in ("", "0.0.0.0"):  # noqa: S104 - compared, not bound
+            return "127.0.0.1"
+        if host == "::":
+            return "[::1]"
+        return f"[{host}]" if ":" in host else host
+
+    async def start(self) -> None:
+        """Begin to listen. Raises OSError, saying which address cannot be had and why.
+
+        If it fails or is cancelled, no socket is left.
+        """
+        if self._web is not None:
+            raise RuntimeError(f"the {self._name} server is running already")
+        addresses = await self._resolve()
+        sockets = self._bind(addresses)
+        self._port = sockets[0].getsockname()[1]
+        self._crowd = Crowd(most_connections() if self._max_connections is None else self._max_connections)
+        self._web = self._make_web()
+        loop = asyncio.get_running_loop()
+        try:
+            for sock in sockets:
+                # Serving begins later: create_server, cancelled while it waits for that, loses the socket.
+                listener = await loop.create_server(
+                    self._web, sock=sock, backlog=self._backlog, start_serving=False
+                )
+                self._listeners.append(listener)
+            for listener in self._listeners:
+                await listener.start_serving()
+        except BaseException:
+            await self.close(0)
+            raise
+
+    async def close(self, timeout: float = 1.0) -> None:
+        """Stop: requests under way have `timeout` seconds to end, then they are cancelled.
+
+        Never takes much longer than `timeout`, whatever handlers and peers do. May be called again.
+        """
+        web_server, self._web = self._web, None
+        if web_server is None:
+            return
+        try:
+            await self._stop_accepting()
+        finally:
+            for listener in self._listeners:
+                listener.close()
+            self._listeners.clear()
+        web_server.closing = True
+        transports = [protocol.transport for protocol in web_server.connections]
+        try:
+            web_server.pre_shutdown()
+            await self._end_handlers(timeout)
+        finally:
+            # By now nothing is left to wait for, so that aiohttp, which waits twice, waits not at all.
+            await web_server.shutdown(_A_MOMENT)
+            for transport in transports:
+                if transport is not None and transport.get_write_buffer_size():
+                    transport.abort()  # a peer that does not read its answer
+            await asyncio.sleep(0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        task.set_name(self._task_name)
+        self._handling.add(task)
+        task.add_done_callback(self._handling.discard)
+        connection = request.protocol
+        self._crowd.begin(connection, request.content)
+        response = await self._handler(request)
+        if response.status == 200 and isinstance(connection, QuickHandler):
+            connection.served(request)
+        return response
+
+    def _make_web(self) -> _WebServer:
+        return _WebServer(self._handle, self._max_body, self._crowd, self._make_quick)
+
+    def _make_quick(self, manager: web.Server, **options: Any) -> web.RequestHandler:
+        if self._respond is None:
+            return LineFeedHandler(manager, crowd=self._crowd, **options)
+        return QuickHandler(
+            manager,
+            respond=self._respond,
+            crowd=self._crowd,
+            tasks=self._handling,
+            name=self._task_name,
+            **options,
+        )
+
+    async def _stop_accepting(self) -> None:
+        """Accept nothing more, and let what is being accepted begin, with the requests that have come.
+
+        asyncio loses a connection, and leaves its socket open, if the listener is closed meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                with contextlib.suppress(NotImplementedError):  # Windows, which accepts in another way
+                    loop.remove_reader(sock.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+
+    async def _end_handlers(self, timeout: float) -> None:
+        if self._handling and timeout > 0:
+            await asyncio.wait(self._handling, timeout=timeout)
+        if self._handling:
+            for task in self._handling:
+                task.cancel()
+            await asyncio.wait(self._handling, timeout=_A_WHILE)
+
+    async def _resolve(self) -> list[tuple[str, str]]:
+        """Return (host as given, address) for each address to listen on."""
+        loop = asyncio.get_running_loop()
+        addresses: list[tuple[str, str]] = []
+        for host in self._hosts:
+            if host == "" or _is_literal(host):
+                addresses.append((host, host))
+                continue
+            try:
+                infos = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            except OSError as error:
+                raise OSError(error.errno, f"cannot listen on {host}: {error.strerror}") from None
+            except UnicodeError as error:
+                raise OSError(errno.EADDRNOTAVAIL, f"cannot listen on {host!r}: {error}") from None
+            addresses += [(host, str(info[4][0])) for info in infos]
+        return list(dict.fromkeys(addresses))
+
+    def _bind(self, addresses: list[tuple[str, str]]) -> list[socket.socket]:
+        for attempt in range(_PORT_TRIES):
+            try:
+                return self._bind_all(addresses)
+            except OSError as error:
+                # Somebody else has the free port that the first host gave us on another host.
+                again = self._port == 0 and len(addresses) > 1 and error.errno == errno.EADDRINUSE
+                if not again or attempt == _PORT_TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _bind_all(self, addresses: list[tuple[str, str]]) -> list[socket.socket]:
+        port = self._port
+        with contextlib.ExitStack() as undo:
+            sockets = []
+            for host, address in addresses:
+                try:
+                    sock = undo.enter_context(_bound(address, port))
+                except OSError as error:
+                    reason = os.strerror(error.errno) if error.errno else str(error)
+                    raise OSError(
+                        error.errno, f"cannot listen on {host or 'all interfaces'} port {port}: {reason}"
+                    ) from None
+                port = sock.getsockname()[1]
+                sockets.append(sock)
+            undo.pop_all()
+        return sockets
+
+
+_A_MOMENT = 0.01
+_TURNS = 5
+"""Turns of the loop that asyncio needs to accept a connection."""
+_A_WHILE = 0.25
+"""Seconds for cancelled handlers to come to their end."""
+
+
+class _WebServer(web.Server):
+    """aiohttp's low-level server, handing out handlers that bear DS9."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        max_body: int,
+        crowd: Crowd,
+        make_handler: Callable[..., web.RequestHandler],
+    ) -> None:
+        super().__init__(handler, handler_cancellation=True, request_factory=self._make_limited_request)
+        self._max_body = max_body
+        self._crowd = crowd
+        self._make_handler = make_handler
+        self._our_loop = asyncio.get_running_loop()
+        self.closing = False
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._crowd.come(handler)
+        if self.closing:
+            # It was accepted just before the listener was closed, and nobody would close it later.
+            transport.abort()
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._crowd.go(handler)
+
+    def __call__(self) -> web.RequestHandler:
+        return self._make_handler(
+            self,
+            loop=self._our_loop,
+            max_body=self._max_body,
+            keepalive_timeout=_KEEPALIVE,
+            lingering_time=_LINGER,
+            access_log=None,
+            logger=_log,
+            auto_decompress=False,  # nothing that SAMP's programs send is compressed, and bombs are
+        )
+
+    def _make_limited_request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        return web.BaseRequest(
+            message, payload, protocol, writer, task, self._our_loop, client_max_size=self._max_body
+        )
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _bound(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,73 @@
+"""Typed mtypes through a real hub: as handlers, in streams, in notifications and calls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, Hub, LocalProtocolError, ReplyError
+from asyncsamp.mtypes import AppPing, AppStatus, CoordPointAtSky, TableHighlightRow
+
+
+async def test_a_class_in_place_of_mtype_and_parameters(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    seen: list[CoordPointAtSky] = []
+    noticed = asyncio.Event()
+    receiver = Client("receiver", lockfile=lockfile)
+
+    @receiver.on(CoordPointAtSky)
+    async def point(at: CoordPointAtSky) -> dict[str, float]:
+        seen.append(at)
+        noticed.set()
+        return {"ra": at.ra}
+
+    async with Hub(lockfile=lockfile), receiver, Client("sender", lockfile=lockfile) as sender:
+        await receiver.settled()
+        answer = await sender.call(receiver.public_id, CoordPointAtSky(ra=10.68, dec=41.27), timeout=5)
+        assert answer.result == {"ra": "10.68"}
+        waited = await sender.call_and_wait(
+            receiver.public_id, CoordPointAtSky(ra=10.68, dec=41.27), timeout=5
+        )
+        assert waited.ok
+        noticed.clear()
+        assert await sender.notify_all(CoordPointAtSky(ra=10.68, dec=41.27)) == [receiver.public_id]
+        await asyncio.wait_for(noticed.wait(), 5)
+        noticed.clear()
+        await sender.notify(receiver.public_id, CoordPointAtSky(ra=10.68, dec=41.27))
+        await asyncio.wait_for(noticed.wait(), 5)
+        answers = [item async for item in sender.call_all(AppPing(), timeout=5)]
+        assert receiver.public_id in dict(answers)
+        assert seen == [CoordPointAtSky(ra=10.68, dec=41.27)] * 4
+        assert seen[0].message is not None
+        assert seen[0].message.sender == sender.public_id
+
+        with pytest.raises(ReplyError, match="the parameter 'dec' is missing"):
+            await sender.call(receiver.public_id, "coord.pointAt.sky", {"ra": 1}, timeout=5)
+        assert len(seen) == 4
+        receiver.off(CoordPointAtSky)
+        await receiver.settled()
+        assert "coord.pointAt.sky" not in await sender.get_subscriptions(receiver.public_id)
+
+
+async def test_a_class_in_a_stream(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("receiver", lockfile=lockfile) as receiver,
+        Client("sender", lockfile=lockfile) as sender,
+        receiver.messages(AppStatus, "x.y") as stream,
+    ):
+        await sender.notify_all(AppStatus(txt="hello"))
+        message = await asyncio.wait_for(anext(stream), 5)
+        assert AppStatus.from_message(message) == AppStatus(txt="hello")
+
+
+async def test_parameters_beside_those_of_the_class_are_refused(tmp_path: Path) -> None:
+    client = Client("sender", lockfile=tmp_path / "samp")
+    with pytest.raises(TypeError, match="holds its parameters"):
+        await client.notify_all(AppStatus(txt="hello"), {"txt": "x"})
+    with pytest.raises(LocalProtocolError, match="is no mtype"):
+        client.on(3)  # type: ignore[call-overload]
+    assert TableHighlightRow(url="u", row=1).row == 1

@@ -1,0 +1,128 @@
+"""The question on a terminal: a real one, of which the test is the user (WEB-52, WEB-53)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Iterator
+from typing import TextIO
+
+import pytest
+
+from asyncsamp import ConsentAnswer, ConsentQuestion, TerminalConsent
+
+pty = pytest.importorskip("pty", reason="only systems with pseudo-terminals have it")
+
+QUESTION = ConsentQuestion("page", "https://a.example.org", "", False, "127.0.0.1 port 1")
+
+
+class User:
+    """Reads what is asked, and types."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    async def until(self, text: str, times: int = 1) -> None:
+        """Wait until `text` has been shown so often."""
+        loop = asyncio.get_running_loop()
+        while self.seen.count(text) < times:
+            ready = loop.create_future()
+            loop.add_reader(self._descriptor, ready.set_result, None)
+            try:
+                await ready
+            finally:
+                loop.remove_reader(self._descriptor)
+            self.seen += os.read(self._descriptor, 4096).decode()
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[User, TextIO, TextIO]]:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "r", closefd=True) as source, os.fdopen(os.dup(theirs), "w") as output:
+        yield User(ours), source, output
+    os.close(ours)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("y\n", ConsentAnswer.ALLOW),
+        ("YES\n", ConsentAnswer.ALLOW),
+        ("a\n", ConsentAnswer.ALLOW_ALWAYS),
+        ("n\n", ConsentAnswer.DENY),
+        ("\n", ConsentAnswer.DENY),
+        ("yellow\n", ConsentAnswer.DENY),
+        ("\x04", ConsentAnswer.DENY),
+    ],
+)
+async def test_only_a_yes_is_a_yes(
+    typed: str, answer: ConsentAnswer, terminal: tuple[User, TextIO, TextIO]
+) -> None:
+    user, source, output = terminal
+    asking = asyncio.create_task(TerminalConsent(input=source, output=output)(QUESTION))
+    await user.until("[N]o: ")
+    assert "https://a.example.org" in user.seen
+    user.type(typed)
+    assert await asking is answer
+
+
+async def test_what_was_typed_before_is_no_answer(terminal: tuple[User, TextIO, TextIO]) -> None:
+    user, source, output = terminal
+    user.type("y\n")
+    asking = asyncio.create_task(TerminalConsent(input=source, output=output)(QUESTION))
+    await user.until("[N]o: ")
+    user.type("n\n")
+    assert await asking is ConsentAnswer.DENY
+
+
+async def test_one_question_at_a_time_in_order(terminal: tuple[User, TextIO, TextIO]) -> None:
+    user, source, output = terminal
+    consent = TerminalConsent(input=source, output=output)
+    names = ("first", "second", "third")
+    asking = [
+        asyncio.create_task(consent(ConsentQuestion(name, "null", "https://x.example.org", True, "")))
+        for name in names
+    ]
+    for number, name in enumerate(names, 1):
+        await user.until("[N]o: ", number)
+        assert [other in user.seen for other in names] == [place < number for place in range(3)]
+        assert "WARNING" in user.seen
+        assert "[a]lways" not in user.seen
+        user.type("y\n" if name == "second" else "n\n")
+        await asking[number - 1]
+    answers = [task.result() is ConsentAnswer.ALLOW for task in asking]
+    assert answers == [False, True, False]
+
+
+async def test_no_answer_is_a_no(terminal: tuple[User, TextIO, TextIO]) -> None:
+    user, source, output = terminal
+    consent = TerminalConsent(timeout=0.05, input=source, output=output)
+    assert await consent(QUESTION) is ConsentAnswer.DENY
+    await user.until("no answer within")
+
+
+async def test_a_question_is_taken_back(terminal: tuple[User, TextIO, TextIO]) -> None:
+    user, source, output = terminal
+    asking = asyncio.create_task(TerminalConsent(input=source, output=output)(QUESTION))
+    await user.until("[N]o: ")
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await user.until("taken back")
+
+
+@pytest.mark.parametrize(
+    ("origin", "advice"), [("https://a.example.org", "https://a.example.org"), ("null", "allow")]
+)
+async def test_without_a_terminal_it_is_a_no_and_the_log_says_how_to_allow(
+    origin: str, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    consent = TerminalConsent(input=io.StringIO("y\n"))
+    question = ConsentQuestion("page", origin, "", False, "")
+    assert await consent(question) is ConsentAnswer.DENY
+    assert f"--web-consent {advice}" in caplog.text

@@ -1,0 +1,92 @@
+"""Whole programs, run as their users run them: `python FILE`, with a hub that SAMP_HUB names, or none."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Program", "cells", "run", "run_cells"]
+
+
+def _environment(lockfile: Path) -> dict[str, str]:
+    return {**os.environ, "SAMP_HUB": f"std-lockurl:{lockfile.as_uri()}", "HOME": str(lockfile.parent)}
+
+
+class Program:
+    """A program that runs. Its warnings are errors, and whatever it complains of comes with its output."""
+
+    def __init__(self, lockfile: Path, *arguments: str | Path) -> None:
+        self._lockfile = lockfile
+        self._arguments = [str(argument) for argument in arguments]
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-X", "dev", "-W", "error", *self._arguments),
+            env=_environment(self._lockfile),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    async def line(self) -> str:
+        """Return its next line of output, "" at the end."""
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode().rstrip("\n")
+
+    async def lines_until(self, text: str) -> list[str]:
+        """Return its lines up to the one that has `text` in it."""
+        lines: list[str] = []
+        while not lines or text not in lines[-1]:
+            line = await self.line()
+            assert line, f"{self._arguments} ended before it said {text!r}: {lines}"
+            lines.append(line)
+        return lines
+
+    async def interrupt(self) -> tuple[int, str]:
+        """Press Ctrl-C; return its exit code and what it still says."""
+        self._process.send_signal(signal.SIGINT)
+        return await self.end()
+
+    async def end(self) -> tuple[int, str]:
+        """Wait for its end; return its exit code and what it still says."""
+        output, _ = await self._process.communicate()
+        assert self._process.returncode is not None
+        return self._process.returncode, output.decode()
+
+
+async def run(lockfile: Path, *arguments: str | Path) -> str:
+    """Run a program to its end, and return its output. It must succeed."""
+    async with Program(lockfile, *arguments) as program:
+        code, output = await program.end()
+    assert code == 0, output
+    return output
+
+
+def cells(text: str) -> list[str]:
+    """Return the cells of a notebook in percent format; before the first mark there is only text."""
+    return [cell.partition("\n")[2] for cell in ("\n" + text).split("\n# %%")[1:]]
+
+
+async def run_cells(lines: list[str]) -> dict[str, object]:
+    """Run cells as a notebook does, each in a task of its own. Returns the names that they set."""
+    names: dict[str, object] = {}
+    for cell in lines:
+        code = compile(cell, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        made = eval(code, names)
+        if asyncio.iscoroutine(made):
+            await asyncio.create_task(made)
+    return names

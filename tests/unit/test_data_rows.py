@@ -1,0 +1,207 @@
+"""Row numbers, positions, ids and file URLs, which need no loop."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from asyncsamp.data.fetching import local_path
+from asyncsamp.data.items import Item, Items
+from asyncsamp.data.positions import sky_position
+from asyncsamp.data.rows import row_list, row_number, within
+from asyncsamp.errors import DataError
+
+# ---- rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([0, 2], [0, 2]),
+        ((1,), [1]),
+        ([], []),
+        ([-1], [4]),
+        (range(2), [0, 1]),
+        (slice(1, 3), [1, 2]),
+        (np.array([0, 4]), [0, 4]),
+        (np.array([], dtype=float), []),
+        (np.array([True, False, False, True, False]), [0, 3]),
+        ([True, False, True, False, False], [0, 2]),
+        ({3}, [3]),
+        (iter([1, 2]), [1, 2]),
+        (np.array([3], dtype=np.uint8), [3]),
+    ],
+)
+def test_row_lists(rows: Any, expected: list[int]) -> None:
+    found = row_list(rows, 5)
+    assert found == expected
+    assert all(type(number) is int for number in found)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([5], "row 5 is out of range: the table has 5 rows, 0 to 4"),
+        ([-6], "row -6 is out of range"),
+        (np.array([1.5]), "row numbers are integers, not of type float64"),
+        ([1.5], "1.5 is no row number"),
+        (3, "expected several row numbers"),
+        ("12", "expected several row numbers"),
+        ([True], "the mask has 1 values, the table 5 rows"),
+        (np.zeros(6, bool), "the mask has 6 values, the table 5 rows"),
+    ],
+)
+def test_row_lists_that_are_wrong(rows: Any, text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        row_list(rows, 5)
+    assert text in str(caught.value)
+
+
+def test_rows_of_a_table_of_unknown_length() -> None:
+    assert row_list([7], None) == [7]
+    assert row_list([True, False], None) == [0]
+    for wrong in ([-1], slice(2)):
+        with pytest.raises(DataError):
+            row_list(wrong, None)
+
+
+def test_one_row() -> None:
+    assert row_number(np.int64(2), 5) == 2
+    assert row_number(-1, 5) == 4
+    for wrong in (True, 1.0, "1", None):
+        with pytest.raises(DataError, match="is no row number"):
+            row_number(wrong, 5)
+
+
+def test_rows_that_others_send() -> None:
+    within([0, 4], 5)
+    within([99], None)
+    with pytest.raises(DataError, match="row 5 is out of range: the table has 5 rows"):
+        within([0, 5], 5)
+    with pytest.raises(DataError, match="row -1 is out of range"):
+        within([-1], None)
+
+
+# ---- positions
+
+
+def test_positions() -> None:
+    assert sky_position(10.5, -20) == (10.5, -20.0)
+    assert sky_position(10 * u.deg, 600 * u.arcmin) == (10.0, 10.0)
+    ra, dec = sky_position(SkyCoord(0 * u.deg, 90 * u.deg, frame="galactic"), None)
+    assert (ra, dec) == pytest.approx((192.859, 27.128), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("position", "dec", "text"),
+    [
+        (10.0, None, "point at a SkyCoord, or at ra and dec in degrees; got 10.0 alone"),
+        (SkyCoord([1, 2], [3, 4], unit="deg"), None, "one position at a time, please"),
+        (1.0, 91.0, "dec is 91.0"),
+        (float("nan"), 1.0, "ra is nan"),
+        ("x", 1.0, "ra is 'x'; expected a number of degrees"),
+        (1.0 * u.m, 1.0, "expected a number of degrees"),
+    ],
+)
+def test_positions_that_are_wrong(position: Any, dec: Any, text: str) -> None:
+    with pytest.raises(DataError) as caught:
+        sky_position(position, dec)
+    assert text in str(caught.value)
+
+
+# ---- which table is meant
+
+
+@pytest.mark.parametrize(
+    ("item", "item_id", "url", "meant"),
+    [
+        (Item("t1", "u"), "t1", None, True),
+        (Item("t1", "u"), "t1", "other", True),
+        (Item("t1", "u"), None, "u", True),
+        (Item("t1", "u"), "", "u", True),
+        (Item("t1", "u"), "t2", "u", False),
+        (Item("", "u"), "t2", "u", True),
+        (Item("t1", ""), None, None, False),
+        (Item("t1", ""), None, "", False),
+    ],
+)
+def test_which_table_is_meant(item: Item, item_id: str | None, url: str | None, meant: bool) -> None:
+    assert item.is_meant(item_id, url) is meant
+
+
+def test_tables_are_known_while_they_live() -> None:
+    items = Items()
+    table = Table({"a": [1]})
+    with pytest.raises(DataError, match="send it with send_table"):
+        items.find(table)
+    assert items.id_for(table, []) != items.id_for(table, [])
+    items.remember(table, Item("t1", "http://u"), 1, ["c1"])
+    known = items.find(table)
+    assert items.find("t1") is items.find("http://u") is known
+    assert (known.latest, known.rows) == (Item("t1", "http://u"), 1)
+    assert items.find("t2").latest == Item("t2", "")
+    assert items.find("http://v").latest == Item("", "http://v")
+    items.remember("path", Item("t3", "file:///p"))
+    assert items.find("t3").latest.url == "file:///p"
+    del table
+    gc.collect()
+    assert len(items) == 0
+
+
+def test_an_id_is_kept_for_those_who_have_not_got_it() -> None:
+    items = Items()
+    table = Table({"a": [1]})
+    items.remember(table, Item("t1", "u1"), 1, ["c1"])
+    assert items.id_for(table, ["c2"]) == "t1"
+    assert items.id_for(table, ["c1", "c2"]) != "t1"
+    items.remember(table, Item("t2", "u2"), 1, ["c2"])
+    known = items.find(table)
+    assert known.to("c1") == Item("t1", "u1")
+    assert known.to("c2") == known.to("c3") == Item("t2", "u2")
+    assert known.is_meant("t1", None)
+    assert known.is_meant(None, "u2")
+    assert not known.is_meant("t3", None)
+
+
+# ---- file URLs in all spellings (MTYPE-72)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///tmp/a%20b.vot",
+        "file://localhost/tmp/a%20b.vot",
+        "file://localhost//tmp/a%20b.vot",
+        "file://LOCALHOST/tmp/a b.vot",
+        "file://127.0.0.1/tmp/a b.vot",
+        "file:///tmp/a b.vot",
+        "file:/tmp/a b.vot",
+        "FILE:///tmp/a b.vot",
+        "file://tmp/a b.vot",
+        "file:////tmp/a b.vot",
+    ],
+)
+def test_every_spelling_of_a_file_url(url: str) -> None:
+    assert local_path(url) == Path("/tmp/a b.vot")
+
+
+def test_characters_that_mean_something_in_other_urls() -> None:
+    assert local_path("file:///tmp/a?b#c") == Path("/tmp/a?b#c")
+
+
+def test_a_name_with_a_percent_sign_that_was_not_encoded(tmp_path: Path) -> None:
+    (tmp_path / "a%20b").touch()
+    assert local_path(f"file://{tmp_path}/a%20b") == tmp_path / "a%20b"
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "relative", "", "data:,x"])
+def test_other_schemes(url: str) -> None:
+    with pytest.raises(DataError, match="expected a file, http or https URL"):
+        local_path(url)

@@ -1,0 +1,199 @@
+"""The tree of errors: whose child each one is, what it holds, what its text says."""
+
+from __future__ import annotations
+
+import builtins
+
+import pytest
+
+from asyncsamp import errors
+from asyncsamp.data.results import Answer, Sent
+from asyncsamp.errors import (
+    CallTimeoutError,
+    DataError,
+    FaultCode,
+    HubFaultError,
+    HubLostError,
+    HubNotFoundError,
+    HubRunningError,
+    LocalProtocolError,
+    LockfileError,
+    MissingExtraError,
+    NobodyError,
+    NotRegisteredError,
+    NotSubscribedError,
+    ProtocolError,
+    RegistrationError,
+    RemoteProtocolError,
+    ReplyError,
+    SampError,
+    SendError,
+    StateError,
+    UnknownClientError,
+)
+from asyncsamp.values import Response
+
+TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
+    HubNotFoundError: (SampError,),
+    HubRunningError: (SampError,),
+    HubLostError: (SampError, builtins.ConnectionError),
+    HubFaultError: (SampError,),
+    UnknownClientError: (HubFaultError,),
+    NotSubscribedError: (HubFaultError,),
+    RegistrationError: (HubFaultError,),
+    NotRegisteredError: (SampError, builtins.RuntimeError),
+    CallTimeoutError: (SampError, builtins.TimeoutError),
+    ReplyError: (SampError,),
+    NobodyError: (SampError, builtins.LookupError),
+    SendError: (SampError,),
+    DataError: (SampError, builtins.ValueError),
+    MissingExtraError: (SampError, builtins.ImportError),
+    LockfileError: (SampError, builtins.ValueError),
+    StateError: (SampError, builtins.ValueError),
+    ProtocolError: (SampError,),
+    LocalProtocolError: (ProtocolError, builtins.ValueError),
+    RemoteProtocolError: (ProtocolError,),
+}
+
+
+def test_the_tree_is_as_drawn() -> None:
+    for kind, parents in TREE.items():
+        assert kind.__bases__ == parents
+    assert set(errors.__all__) == {kind.__name__ for kind in TREE} | {"SampError", "FaultCode"}
+
+
+def test_the_module_draws_the_tree_that_there_is() -> None:
+    drawn = (errors.__doc__ or "").split("SampError\n", 1)[1]
+    for kind, parents in TREE.items():
+        line = next(line for line in drawn.splitlines() if line.split()[:1] == [kind.__name__])
+        for builtin in parents[1:]:
+            assert f"({builtin.__name__})" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            HubNotFoundError("SAMP_HUB=std-lockurl:file:///x", "~/.samp"),
+            "no running SAMP hub found (looked at SAMP_HUB=std-lockurl:file:///x, ~/.samp); "
+            "start one with: python -m asyncsamp.hub",
+        ),
+        (
+            HubNotFoundError(),
+            "no running SAMP hub found (looked at nowhere); start one with: python -m asyncsamp.hub",
+        ),
+        (
+            HubRunningError("/home/me/.samp", "http://127.0.0.1:1/xmlrpc"),
+            "a SAMP hub is already running at http://127.0.0.1:1/xmlrpc (lockfile /home/me/.samp); "
+            "use that one, or stop it first, or give the new hub another lockfile",
+        ),
+        (
+            HubLostError("http://127.0.0.1:1/xmlrpc", "notify"),
+            "the SAMP hub at http://127.0.0.1:1/xmlrpc was lost during notify: it does not answer",
+        ),
+        (
+            HubLostError("http://127.0.0.1:1/xmlrpc", "notify", "it shut down"),
+            "the SAMP hub at http://127.0.0.1:1/xmlrpc was lost during notify: it shut down",
+        ),
+        (HubFaultError("no"), "no"),
+        (HubFaultError("no", operation="notify"), "the hub refused notify: no"),
+        (
+            NotRegisteredError("viewer", "notify"),
+            "the client 'viewer' is not registered, so it cannot notify; "
+            "use 'async with client:' or 'await client.register()' first",
+        ),
+        (
+            CallTimeoutError("c2", "samp.app.ping", 10),
+            "client 'c2' did not answer 'samp.app.ping' within 10 s",
+        ),
+        (CallTimeoutError("c2", "a.b", 0.25), "client 'c2' did not answer 'a.b' within 0.25 s"),
+        (ReplyError("c2", Response.failure("no table")), "client 'c2' answered samp.error: no table"),
+        (ReplyError("c2", Response("samp.error")), "client 'c2' answered samp.error: no reason given"),
+        (
+            NobodyError(["a.b", "a.c"], "'x' (c1)"),
+            "nobody is registered who takes a.b or a.c, so nothing was sent; there are: 'x' (c1)",
+        ),
+        (
+            NobodyError(["a.b"], ""),
+            "nobody is registered who takes a.b, so nothing was sent; there are: no other clients",
+        ),
+        (
+            SendError("the table", Sent([Answer("c1", "x", "a.b", None, CallTimeoutError("c1", "a.b", 1))])),
+            "the table reached nobody: x (c1): client 'c1' did not answer 'a.b' within 1 s",
+        ),
+        (
+            MissingExtraError("astropy", "astropy"),
+            "this needs astropy, which is not installed: pip install 'asyncsamp[astropy]'",
+        ),
+        (
+            StateError("/x/state", "why"),
+            "cannot use the hub's state file /x/state: why; remove it, or name another one",
+        ),
+        (LockfileError("/x/.samp", "it is empty"), "cannot use the SAMP lockfile /x/.samp: it is empty"),
+        (LockfileError("/x/.samp", "no '='", 3), "cannot use the SAMP lockfile /x/.samp, line 3: no '='"),
+    ],
+)
+def test_texts(error: SampError, text: str) -> None:
+    assert str(error) == text
+
+
+def test_fields() -> None:
+    assert HubNotFoundError("a", "b").looked_at == ("a", "b")
+    running = HubRunningError("f", "u")
+    assert (running.lockfile, running.url) == ("f", "u")
+    lost = HubLostError("u", "call", "why")
+    assert (lost.url, lost.operation, lost.reason) == ("u", "call", "why")
+    timed_out = CallTimeoutError("c1", "a.b", 1.5)
+    assert (timed_out.recipient, timed_out.mtype, timed_out.timeout) == ("c1", "a.b", 1.5)
+    response = Response.failure("no")
+    replied = ReplyError("c1", response)
+    assert replied.recipient == "c1"
+    assert replied.response is response
+    lockfile = LockfileError("p", "why", 2)
+    assert (lockfile.path, lockfile.reason, lockfile.line) == ("p", "why", 2)
+    unregistered = NotRegisteredError("n", "call")
+    assert (unregistered.name, unregistered.operation) == ("n", "call")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (HubFaultError, FaultCode.INTERNAL),
+        (UnknownClientError, FaultCode.UNKNOWN_CLIENT),
+        (NotSubscribedError, FaultCode.NOT_SUBSCRIBED),
+        (RegistrationError, FaultCode.REGISTRATION_REFUSED),
+    ],
+)
+def test_a_fault_has_the_code_of_its_kind_unless_told_otherwise(
+    kind: type[HubFaultError], code: FaultCode
+) -> None:
+    error = kind("no")
+    assert (error.text, error.code, error.operation) == ("no", code, "")
+    assert type(error.code) is int
+    assert kind("no", code=7).code == 7
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (FaultCode.UNKNOWN_CLIENT, UnknownClientError),
+        (FaultCode.NOT_SUBSCRIBED, NotSubscribedError),
+        (FaultCode.REGISTRATION_REFUSED, RegistrationError),
+        (FaultCode.TIMEOUT, HubFaultError),
+        (1, HubFaultError),
+        (0, HubFaultError),
+        (-32601, HubFaultError),
+    ],
+)
+def test_a_fault_of_the_wire_becomes_the_error_that_its_code_names(
+    code: int, kind: type[HubFaultError]
+) -> None:
+    error = HubFaultError.from_fault(int(code), "no such thing", "notify")
+    assert type(error) is kind
+    assert (error.code, error.text, error.operation) == (code, "no such thing", "notify")
+    assert str(error) == "the hub refused notify: no such thing"
+
+
+def test_our_fault_codes_are_told_apart_from_those_of_other_hubs() -> None:
+    assert min(FaultCode) == 1300
+    assert len(set(FaultCode)) == len(FaultCode.__members__)
