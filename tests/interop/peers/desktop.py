@@ -1,0 +1,137 @@
+"""The desktop peers, each on an X server of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from .process import PeerError, Process, hub_variable, process, require_file, require_program
+
+DS9_NAME = "SAOImageDS9"
+"""The samp.name under which DS9 registers."""
+
+ALADIN_JAR = Path("/usr/share/java/aladin.jar")
+
+_HANDS_SECONDS = 10.0
+
+
+class Screen:
+    """An X server, and a hand that finds windows and clicks into them."""
+
+    def __init__(self, display: str, home: Path) -> None:
+        self.display = display
+        self._home = home
+
+    async def find(self, title: str, *, timeout: float = 30.0) -> str:
+        """Wait for a visible window with that title (a regular expression) and return its number."""
+        found = await self._run(
+            "xdotool", "search", "--sync", "--onlyvisible", "--name", title, timeout=timeout
+        )
+        return found.split()[-1]
+
+    async def raise_window(self, title: str) -> str:
+        """Bring a window to the front and give it the focus; returns its number."""
+        window = await self.find(title)
+        await self._run("xdotool", "windowraise", window, "windowfocus", window)
+        return window
+
+    async def click(self, title: str, x: int, y: int) -> None:
+        """Click at a place of a window, in pixels from its upper left corner."""
+        window = await self.raise_window(title)
+        place = ["mousemove", "--sync", "--window", window, str(x), str(y)]
+        await self._run("xdotool", "mousemove", "1", "1", *place, "click", "1")
+
+    async def arrange(self, title: str, x: int, y: int, size: tuple[int, int] | None = None) -> None:
+        """Move a window, and give it a size."""
+        window = await self.raise_window(title)
+        resize = [] if size is None else ["windowsize", "--sync", window, *map(str, size)]
+        await self._run("xdotool", "windowmove", window, str(x), str(y), *resize)
+
+    async def drawn(self, path: Path, title: str | None = None, *, colours: int, timeout: float = 20) -> None:
+        """Write a PNG of a window (or of all there is to see) once it has so many colours."""
+        window = "root" if title is None else await self.raise_window(title)
+        async with asyncio.timeout(timeout):
+            while True:
+                await self._run("import", "-display", self.display, "-window", window, str(path))
+                if int(await self._run("identify", "-format", "%k", str(path))) >= colours:
+                    return
+
+    async def _run(self, *command: str, timeout: float = _HANDS_SECONDS) -> str:
+        package = "xdotool" if command[0] == "xdotool" else "imagemagick"
+        program = require_program(command[0], package)
+        env = {"DISPLAY": self.display}
+        async with process([program, *command[1:]], name=command[0], home=self._home, env=env) as running:
+            return await running.succeed(timeout)
+
+
+@contextlib.asynccontextmanager
+async def xvfb(home: Path, size: str = "1280x1024") -> AsyncIterator[str]:
+    """Run an X server without a screen; gives its DISPLAY, which the server itself chose."""
+    command = [
+        require_program("Xvfb", "xvfb"),
+        "-displayfd",
+        "1",
+        "-screen",
+        "0",
+        f"{size}x24",
+        "-nolisten",
+        "tcp",
+    ]
+    async with process(command, name="Xvfb", home=home) as server:
+        number = await server.line(r"^\d+$")
+        yield f":{number[0]}"
+
+
+@contextlib.asynccontextmanager
+async def screen(home: Path) -> AsyncIterator[Screen]:
+    """Run an X server, with a hand."""
+    async with xvfb(home) as display:
+        yield Screen(display, home)
+
+
+@contextlib.asynccontextmanager
+async def ds9(lockfile: Path, home: Path) -> AsyncIterator[Process]:
+    """Run the real DS9, which registers. It says nothing when ready: look for a client called `DS9_NAME`."""
+    async with screen(home) as display, ds9_on(display, lockfile, home) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def ds9_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[Process]:
+    """Run the real DS9 on a screen. Debian's forgets to load what it reads VOTables with."""
+    program = require_program("ds9", "saods9")
+    script = home / "xml.tcl"
+    await asyncio.to_thread(script.write_text, "package require xml\n")
+    env = hub_variable(lockfile) | {"DISPLAY": display.display}
+    command = [program, "-samp", "connect", "-source", str(script)]
+    async with process(command, name="DS9", home=home, env=env) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def topcat_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[Process]:
+    """Run the real TOPCAT on a screen; it registers as "topcat"."""
+    program = require_program("topcat", "topcat")
+    env = hub_variable(lockfile) | {"DISPLAY": display.display}
+    command = [program, f"-Duser.home={home}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-nohub"]
+    async with process(command, name="TOPCAT", home=home, env=env) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def aladin_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[Process]:
+    """Run the real Aladin on a screen; it registers as "Aladin".
+
+    It reads no SAMP_HUB, only `.samp` in its home, which must be `lockfile`. With -local it asks
+    no server on the Internet, nor any other: images reach it as file:// URLs only.
+    """
+    jar = require_file(ALADIN_JAR, "aladin")
+    java = require_program("java", "aladin")
+    if lockfile.name != ".samp":
+        raise PeerError(f"Aladin finds only a hub whose lockfile is called .samp, not {lockfile}")
+    fast = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    command = [java, *fast, f"-Duser.home={lockfile.parent}", "-jar", str(jar), "-nohub", "-local"]
+    async with process(command, name="Aladin", home=home, env={"DISPLAY": display.display}) as running:
+        yield running
