@@ -1,0 +1,1 @@
+"""The Web Profile with real browsers and the web clients that people use."""

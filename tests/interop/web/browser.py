@@ -1,0 +1,62 @@
+"""Chromium, as Debian packages it, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..peers.process import require_file, require_module, require_program
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext
+
+__all__ = ["chromium", "require_web_clients", "tab_context"]
+
+WEB_CLIENTS = Path(__file__).parent / "node_modules"
+
+_ARGUMENTS = (
+    "--no-sandbox",  # the tests run as root
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--mute-audio",
+)
+_SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+
+
+@contextlib.asynccontextmanager
+async def chromium(home: Path, *arguments: str, gl: bool = False) -> AsyncIterator[Browser]:
+    """Run a headless Chromium; with `gl` it draws by software."""
+    require_module("playwright", "playwright")
+    program = require_program("chromium", "chromium")
+    from playwright.async_api import async_playwright
+
+    graphics = _SOFTWARE_GL if gl else ("--disable-gpu",)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=[*_ARGUMENTS, *graphics, *arguments], env={"HOME": str(home)}
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def tab_context(home: Path, *arguments: str, gl: bool = False) -> AsyncIterator[BrowserContext]:
+    """Run a Chromium and open a profile in it that accepts any certificate."""
+    async with chromium(home, *arguments, gl=gl) as browser:
+        context = await browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 600})
+        context.set_default_timeout(15_000)
+        yield context
+
+
+def require_web_clients(name: str) -> Path:
+    """Return the folder of a web client from npm."""
+    folder = WEB_CLIENTS / name
+    if not (folder / "package.json").exists():
+        require_file(folder, "npm; cd tests/interop/web && npm ci")
+    return folder

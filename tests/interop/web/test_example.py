@@ -1,0 +1,90 @@
+"""The web page of the README and of examples/, in Chromium, with the hub as users start it and TOPCAT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, FaultCode
+
+from ...aio.webpage import Page as RawPage
+from ...programs import Program
+from ..peers import screen, topcat_on
+from .browser import require_web_clients, tab_context
+from .figures import asyncsamp_hub
+from .harness import VOTABLE, subscriber
+from .site import open_site
+
+pytestmark = pytest.mark.timeout(120)
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs" / "web.md"
+PAGE = ROOT / "examples" / "web_page.html"
+
+
+def test_the_readme_shows_the_example_and_it_is_short() -> None:
+    [shown] = re.findall(r"^```html\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert shown == PAGE.read_text()
+    assert len(shown.splitlines()) <= 20
+
+
+def folder(home: Path) -> dict[str, Path]:
+    (home / "stars.vot").write_text(VOTABLE)
+    samp_js = require_web_clients("sampjs") / "samp.js"
+    return {"web_page.html": PAGE, "stars.vot": home / "stars.vot", "samp.js": samp_js}
+
+
+async def test_it_sends_a_table_to_topcat(tmp_path: Path) -> None:
+    async with (
+        asyncsamp_hub(tmp_path) as (lockfile, _),
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+        Client("witness", lockfile=lockfile) as witness,
+        open_site(folder(tmp_path)) as site,
+        tab_context(tmp_path) as context,
+    ):
+        await subscriber(witness, "topcat", "table.load.votable")
+        tab = await context.new_page()
+        await tab.goto(site.url("web_page.html"))
+        async with witness.messages("table.load.votable") as tables:
+            await tab.click("button")
+            message = await anext(tables)
+        assert message.params["url"] == site.url("stars.vot")
+        await tab.wait_for_function("document.getElementById('told').textContent == 'sent to 2 tools'")
+        pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
+        await tab.screenshot(
+            path=pictures / "web-page.png", clip={"x": 0, "y": 0, "width": 480, "height": 80}
+        )
+        # Only once there is a table does TOPCAT draw its buttons in colour.
+        await display.drawn(pictures / "web-page-topcat.png", "^TOPCAT$", colours=600)
+
+
+async def test_without_a_hub_it_says_so(tmp_path: Path) -> None:
+    async with open_site(folder(tmp_path)) as site, tab_context(tmp_path) as context:
+        tab = await context.new_page()
+        await tab.goto(site.url("web_page.html"))
+        await tab.click("button")
+        await tab.wait_for_function("document.getElementById('told').textContent.startsWith('not sent')")
+
+
+async def test_the_program_of_the_documentation_lets_its_site_in(tmp_path: Path) -> None:
+    [program] = re.findall(r"^```python\n(.*?)^```$", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "program.py").write_text(program)
+    async with Program(tmp_path / "x.samp", tmp_path / "program.py") as running:
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(ConnectionRefusedError):
+                    answer = await RawPage(21012).post("samp.webhub.ping")
+                    break
+        assert answer.value == ""
+        await RawPage(21012, "https://archive.example.org").register()
+        refused = await RawPage(21012, "https://b.example.org").post(
+            "samp.webhub.register", {"samp.name": "b"}
+        )
+        assert refused.fault.code == FaultCode.REGISTRATION_REFUSED
+        await running.interrupt()
