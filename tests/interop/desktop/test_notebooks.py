@@ -1,0 +1,94 @@
+"""The example notebooks, executed on a real kernel with the real tools running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from asyncsamp import Client, Hub
+
+from ...notebook.kernels import as_text, gone, kernel_environment
+from ..peers import Screen, aladin_on, ds9_on, screen, topcat_on
+from .meeting import aladin_ready, found
+from .test_topcat import BROWSER_ICON, MAIN, SUBSETS, SUBSETS_ICON, click_row
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    # Jupyter's client leaves its sockets and streams to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+async def execute(name: str, home: Path, lockfile: Path) -> dict[str, str]:
+    """Execute a notebook of the examples; returns the output of each cell of code by its last line."""
+    read: Any = nbformat.read
+    notebook = await asyncio.to_thread(read, EXAMPLES / name, 4)
+    client = NotebookClient(
+        notebook, timeout=150, kernel_name="python3", resources={"metadata": {"path": home}}
+    )
+    await client.async_execute(env=kernel_environment(home, lockfile))
+    return {
+        cell.source.splitlines()[-1]: as_text(cell) for cell in notebook.cells if cell.cell_type == "code"
+    }
+
+
+async def click_and_broadcast(display: Screen) -> None:
+    """What the notebook asks its reader to do, again and again."""
+    while True:
+        await display.click(MAIN, *BROWSER_ICON)
+        await click_row(display, 3)
+        await display.click(MAIN, *SUBSETS_ICON)
+        await display.click(SUBSETS, 217, 129)
+        await display.click(SUBSETS, 399, 40)
+
+
+async def test_table_to_topcat(tmp_path: Path) -> None:
+    lockfile = tmp_path / "hub.samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("witness", lockfile=lockfile) as witness,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+    ):
+        await found(witness, "topcat", "table.load.votable")
+        executing = asyncio.create_task(execute("table_to_topcat.ipynb", tmp_path, lockfile))
+        notebook = await found(witness, "my notebook", "table.select.rowList", 90)
+        user = asyncio.create_task(click_and_broadcast(display))
+        outputs = await executing
+        user.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await user
+        assert not notebook.registered
+        await gone(witness, "my notebook")
+    assert "topcat" in outputs["await client.get_clients()"]
+    assert "topcat" in outputs['await client.send_table(table, "topcat", name="stars")']
+    assert "length=1" in outputs["table[rows]"]
+    assert "samp.ok" in outputs['await client.select_rows(table, table["mag"] < 8, "topcat")']
+
+
+async def test_image_to_ds9(tmp_path: Path) -> None:
+    lockfile = tmp_path / ".samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("witness", lockfile=lockfile) as witness,
+        screen(tmp_path) as display,
+        ds9_on(display, lockfile, tmp_path),
+        aladin_on(display, lockfile, tmp_path),
+    ):
+        await found(witness, "SAOImageDS9", "image.load.fits")
+        await aladin_ready(witness, display)
+        outputs = await execute("image_to_ds9.ipynb", tmp_path, lockfile)
+        await gone(witness, "my notebook")
+    assert "200 160" in outputs['await client.ds9_get("fits size")']
+    assert "samp.ok" in outputs['await client.point_at(centre, "aladin")']
+    assert "True" in outputs['SkyCoord(there.ra, there.dec, unit="deg").separation(centre).arcsec < 1']

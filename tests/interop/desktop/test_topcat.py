@@ -1,0 +1,168 @@
+"""The real TOPCAT: a table goes in, and what the user selects and clicks in its windows comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from asyncsamp import CallTimeoutError, Client, Hub, ReplyError, UnknownClientError
+from asyncsamp.mtypes import AppPing
+
+from ..peers import Screen, own_hub, screen, topcat_on
+from .meeting import found
+from .sky import stars
+
+pytestmark = pytest.mark.timeout(120)
+
+MAIN, BROWSER, SUBSETS, ACTIONS = "^TOPCAT$", "Table Browser", "Row Subsets", "Activation Actions"
+
+BROWSER_ICON, SUBSETS_ICON, ACTIONS_ICON = (160, 40), (270, 40), (341, 40)
+"""Of the main window, in pixels."""
+
+
+async def click_row(display: Screen, row: int) -> None:
+    """Click a row of the browser."""
+    await display.click(BROWSER, 80, 114 + 16 * row)
+
+
+async def until_it_arrives(act: Callable[[], Awaitable[None]], stream: Any, tries: int = 8) -> Any:
+    """Act, as a user would again if nothing happened: a window may not have been ready."""
+    arriving = asyncio.ensure_future(anext(stream))
+    for _ in range(tries):
+        await act()
+        done, _pending = await asyncio.wait({arriving}, timeout=3)
+        if done:
+            return arriving.result()
+    arriving.cancel()
+    raise AssertionError("nothing arrived")
+
+
+async def test_a_table_goes_in_and_selections_come_back(tmp_path: Path, picture: Path) -> None:
+    """The user's round: out goes a table, back come the rows that were selected by hand."""
+    lockfile = tmp_path / "hub.samp"
+    table = stars()
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+    ):
+        topcat = await found(client, "TOPCAT", "table.load.votable")
+        assert topcat.metadata["samp.name"] == "topcat"
+        assert "Catalogues And Tables" in str(topcat.metadata["samp.description.text"])
+        assert (await client.call(topcat, AppPing(), timeout=10)).ok
+
+        sent = await client.send_table(table, "topcat", name="stars", timeout=60)
+        assert sent.names == ["topcat"]
+        # An id that TOPCAT has already is refused by it, so the second one has another.
+        again = await client.send_table(table, topcat, name="stars again", timeout=60)
+        assert again.item_id != sent.item_id
+
+        async with client.selections(table) as selections, client.highlights(table) as highlights:
+            assert (await client.highlight_row(table, 7)).names == ["topcat"]
+            assert (await client.select_rows(table, table["mag"] < 8, "topcat")).names == ["topcat"]
+
+            async def select() -> None:
+                await display.click(MAIN, *BROWSER_ICON)
+                await click_row(display, 3)
+                await display.click(MAIN, *SUBSETS_ICON)
+                await display.click(SUBSETS, 217, 129)  # the second one is what has been clicked
+                await display.click(SUBSETS, 399, 40)  # broadcast
+
+            rows = await until_it_arrives(select, selections)
+            assert rows.dtype.kind == "i"
+            # TOPCAT lists the subset that we sent before what has been clicked, once it has both.
+            assert rows.tolist() in ([3], np.flatnonzero(table["mag"] < 8).tolist())
+            assert isinstance(table[rows], Table)
+
+            async def send_row_index() -> None:
+                await display.click(MAIN, *ACTIONS_ICON)
+                await display.click(ACTIONS, 40, 301)
+                await click_row(display, 5)
+
+            assert await until_it_arrives(send_row_index, highlights) == 5
+
+        await display.arrange(ACTIONS, 2000, 0)
+        await display.arrange(MAIN, 0, 0)
+        await display.arrange(SUBSETS, 400, 330)
+        await display.arrange(BROWSER, 10, 330)
+        await display.drawn(picture, colours=50)
+
+
+async def test_it_is_killed_in_the_middle(tmp_path: Path) -> None:
+    lockfile = tmp_path / "hub.samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        Client("other", lockfile=lockfile) as other,
+        other.tables() as tables,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path) as process,
+    ):
+        topcat = await found(client, "topcat", "table.load.votable")
+        process.send_signal(signal.SIGSTOP)  # it has taken the message, perhaps, and will never answer
+        sending = asyncio.create_task(client.send_table(stars(), timeout=60))
+        assert len(await asyncio.wait_for(anext(tables), 20)) == 40
+        await process.kill()
+        sent = await asyncio.wait_for(sending, 20)  # not the sixty seconds
+        assert sent.names == ["other"]
+        assert set(sent.failed) == {topcat.public_id}
+        assert isinstance(sent.failed[topcat.public_id].error, ReplyError)
+        with pytest.raises((ReplyError, UnknownClientError, CallTimeoutError)):
+            await client.send_table(stars(), topcat, timeout=20)
+        assert (await client.send_table(stars(), "other", timeout=20)).names == ["other"]
+
+
+async def test_the_hub_is_killed_and_started_again_under_it(tmp_path: Path) -> None:
+    lockfile = tmp_path / "hub.samp"
+    state = "--state", str(tmp_path / "hub.state")
+    async with contextlib.AsyncExitStack() as stack:
+        display = await stack.enter_async_context(screen(tmp_path))
+        hub = await stack.enter_async_context(own_hub(lockfile, tmp_path, *state))
+        client = await stack.enter_async_context(Client("me", lockfile=lockfile))
+        await stack.enter_async_context(topcat_on(display, lockfile, tmp_path))
+        topcat = await found(client, "topcat", "table.load.votable")
+        async with asyncio.timeout(20):  # the hub writes down what it knows now and then
+            while b"table.load.votable" not in await asyncio.to_thread((tmp_path / "hub.state").read_bytes):
+                pass
+        await hub.kill()
+        await stack.enter_async_context(own_hub(lockfile, tmp_path, *state))
+        await client.wait_registered(20)
+        assert (await client.send_table(stars(), "topcat", timeout=30)).names == ["topcat"]
+        assert (await client.find("topcat")).public_id == topcat.public_id
+
+
+async def test_the_hub_is_stopped_and_another_started_under_it(tmp_path: Path) -> None:
+    """TOPCAT looks for a new hub after a polite end."""
+    lockfile = tmp_path / "hub.samp"
+    async with screen(tmp_path) as display:
+        hub = await Hub(lockfile=lockfile).start()
+        try:
+            async with Client("me", lockfile=lockfile) as client, topcat_on(display, lockfile, tmp_path):
+                await found(client, "topcat", "table.load.votable")
+                await hub.shutdown()
+                await hub.start()
+                await client.wait_registered(20)
+                sent = await client.send_table(stars(), await all_back(client), timeout=30)
+                assert "topcat" in sent.names
+        finally:
+            await hub.shutdown()
+
+
+async def all_back(client: Client) -> list[str]:
+    """Wait for TOPCAT at a new hub. On a busy machine it registers twice, and one of the two is deaf."""
+    async with client.messages("samp.hub.event.*") as events, asyncio.timeout(45):
+        while True:
+            others = await client.get_clients()
+            back = [other.public_id for other in others if other.subscribes("table.load.votable")]
+            if back:
+                return back
+            await anext(events)
