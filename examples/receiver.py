@@ -1,0 +1,24 @@
+"""Load tables when asked to, and show where others point. Ctrl-C ends it."""
+
+import asyncio
+
+from asyncsamp import Client, Message, as_float
+
+client = Client("receiver", metadata={"samp.description.text": "shows what it is told"})
+
+
+@client.on("table.load.votable")
+async def load(message: Message) -> dict[str, int]:
+    print("asked to load", message.params["url"], flush=True)
+    return {"rows": 42}  # becomes samp.result; an exception would become samp.error
+
+
+async def main() -> None:
+    async with client, client.messages("coord.pointAt.sky") as pointings:
+        print("listening as", client.public_id, flush=True)
+        async for message in pointings:
+            ra, dec = as_float(message.params["ra"]), as_float(message.params["dec"])
+            print(f"{message.sender} points at {ra:.2f} {dec:+.2f}", flush=True)
+
+
+asyncio.run(main())

@@ -1,0 +1,139 @@
+"""The examples of astropy.samp's documentation, here: run as they stand, and no longer than they may be."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from asyncsamp import Client, WebConnection
+
+from .aio.hub_process import hub_process
+from .notebook.kernels import kernel
+from .programs import Program, cells, run_cells
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+LINES = {
+    "hub.py": (2, 4),
+    "send_table.py": (3, 11),
+    "receive_table.py": (3, 22),
+    "send_image.py": (3, 11),
+    "conversation.py": (15, 46),
+    "hub_in_web_app.py": (15, 41),
+}
+"""Lines of code that each may have, and how many astropy's has (by its documentation)."""
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def lines_of_code(name: str) -> int:
+    """Return how many lines there are but for imports, text, comments and blank ones; of cells, the first."""
+    source = (EXAMPLES / name).read_text()
+    if "# %%" in source:
+        source = cells(source)[0]
+    left_out: set[int] = set()
+    tree = ast.parse(source)
+    for node in tree.body:
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if text or isinstance(node, ast.Import | ast.ImportFrom):
+            left_out |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = [line for number, line in enumerate(source.splitlines(), 1) if number not in left_out]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_examples_are_no_longer_than_they_may_be(name: str) -> None:
+    most, astropys = LINES[name]
+    assert lines_of_code(name) <= most < astropys
+
+
+@pytest.fixture
+def lockfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a hub is looked for; there is none."""
+    lockfile = tmp_path / "hub.samp"
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{lockfile.as_uri()}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return lockfile
+
+
+async def run_example(name: str) -> dict[str, Any]:
+    return await run_cells(cells((EXAMPLES / name).read_text()))
+
+
+async def subscribed(client: Client, mtype: str) -> None:
+    async with asyncio.timeout(20):
+        while not await client.get_subscribed_clients(mtype):
+            await asyncio.sleep(0)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_hub(lockfile: Path) -> None:
+    [cell] = cells((EXAMPLES / "hub.py").read_text())
+    async with kernel(lockfile.parent, lockfile) as notebook:
+        running = asyncio.create_task(notebook.cell(cell))
+        async with asyncio.timeout(20):
+            while not lockfile.exists():
+                await asyncio.sleep(0)
+        async with Client("x", lockfile=lockfile) as client:
+            assert [other.name for other in await client.get_clients()] == ["Hub"]
+        await notebook.interrupt()
+        await running
+    assert not lockfile.exists()
+
+
+async def test_send_table(lockfile: Path) -> None:
+    async with hub_process(lockfile), Client("r", lockfile=lockfile) as receiver, receiver.tables() as tables:
+        await run_example("send_table.py")
+        table = await anext(tables)
+        assert list(table["name"]) == ["M 31", "M 32"]
+
+
+async def test_receive_table(lockfile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with hub_process(lockfile), Client("s", lockfile=lockfile) as sender:
+        receiving = asyncio.create_task(run_example("receive_table.py"))
+        await subscribed(sender, "table.load.votable")
+        await sender.send_table(Table({"value": [41, 42]}), timeout=10)
+        await receiving
+        assert "42" in capsys.readouterr().out
+
+
+async def test_send_image(lockfile: Path) -> None:
+    async with hub_process(lockfile), Client("r", lockfile=lockfile) as receiver, receiver.images() as images:
+        await run_example("send_image.py")
+        image = await anext(images)
+        assert image[0].shape == (300, 200)
+        assert np.max(image[0].data) == 498
+
+
+async def test_hub_in_web_app(lockfile: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = [server.getsockname()[1] for server in (one, two)]
+    async with Program(lockfile, EXAMPLES / "hub_in_web_app.py", *map(str, ports)) as app:
+        await app.lines_until("Running on")
+        page = Client("a page", connection=WebConnection("a page", port=ports[1]))
+        registering = asyncio.create_task(page.register())
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{ports[0]}") as session, asyncio.timeout(20):
+            while not (asked := re.search(r'a page: <a href="([^"]+)">', await text(session, "/"))):
+                pass
+            assert not registering.done()
+            await text(session, asked[1])
+        await registering
+        async with Client("tool", lockfile=lockfile) as tool:
+            assert (await tool.find("a page")).registered
+        await page.unregister()
+        code, rest = await app.interrupt()
+        assert code == 0, rest
+
+
+async def text(session: aiohttp.ClientSession, path: str) -> str:
+    async with session.get(path) as answer:
+        return await answer.text()

@@ -1,0 +1,180 @@
+"""Every example and every program of the README is run, as a user runs it, against a real hub."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from asyncsamp import Client
+
+from .aio.hub_process import hub_process
+from .programs import Program, cells, run, run_cells
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def lockfile(tmp_path: Path) -> Path:
+    """Where there is no hub."""
+    return tmp_path / "x.samp"
+
+
+@pytest.fixture
+async def hub(lockfile: Path) -> AsyncIterator[Path]:
+    """A hub that runs; its lockfile."""
+    async with hub_process(lockfile):
+        yield lockfile
+
+
+# ---- examples
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
+    for example in EXAMPLES.iterdir():
+        if example.suffix in (".py", ".ipynb"):
+            assert f'"{example.name}"' in tests, f"{example.name} is run by no test"
+
+
+@pytest.mark.parametrize("name", ["sender.py", "receiver.py", "conversation.py", "embedded_hub.py"])
+def test_examples_are_short(name: str) -> None:
+    """Lines of code, without imports, the text at the top and blank lines."""
+    source = (EXAMPLES / name).read_text()
+    tree = ast.parse(source)
+    left_out = {
+        line
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr) and node.lineno < 10
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    code = [line for number, line in enumerate(source.splitlines(), 1) if line and number not in left_out]
+    assert len(code) <= 20
+
+
+async def test_sender_and_receiver(hub: Path) -> None:
+    async with Program(hub, EXAMPLES / "receiver.py") as receiver:
+        [ready] = await receiver.lines_until("listening as ")
+        told = await run(hub, EXAMPLES / "sender.py")
+        assert told == "pointed 1 clients at M31\nthe receiver loaded 42 rows\n"
+        lines = {await receiver.line(), await receiver.line()}
+        assert "asked to load file:///data/m31.vot" in lines
+        assert any(line.endswith(" points at 10.68 +41.27") for line in lines)
+        code, rest = await receiver.interrupt()
+    assert code == -signal.SIGINT
+    assert "KeyboardInterrupt" in rest
+    async with Client("witness", lockfile=hub) as witness:
+        assert await witness.get_registered_clients() == ["hub"], f"{ready!r} has left properly"
+
+
+async def test_conversation(hub: Path) -> None:
+    output = await run(hub, EXAMPLES / "conversation.py")
+    assert output == "the adder is taking my shoes off\nthe sum is 15\n"
+
+
+async def test_embedded_hub(lockfile: Path) -> None:
+    output = await run(lockfile, EXAMPLES / "embedded_hub.py")
+    lines = output.splitlines()
+    assert re.fullmatch(r"the hub is at http://127\.0\.0\.1:[0-9]+/xmlrpc", lines[0])
+    assert {line.split()[-1] for line in lines[1:3]} == {"Hub", "program"}
+    assert lines[3:] == ["the tool answers samp.ok"]
+    assert not lockfile.exists()
+
+
+async def test_web_app(hub: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with Client("receiver", lockfile=hub) as receiver, receiver.messages("coord.pointAt.sky") as stream:
+        async with Program(hub, EXAMPLES / "web_app.py", str(port)) as app:
+            await app.lines_until("Running on")
+            url = f"http://127.0.0.1:{port}/point"
+            query = {"ra": "1.5", "dec": "-2"}
+            async with aiohttp.ClientSession() as session, session.get(url, params=query) as answer:
+                assert await answer.json() == {"told": [receiver.public_id]}
+            assert (await anext(stream)).params == {"ra": "1.5", "dec": "-2.0"}
+            code, rest = await app.interrupt()
+            assert code == 0, rest
+        assert await receiver.get_registered_clients() == ["hub"]
+
+
+async def test_notebook(
+    hub: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{hub.as_uri()}")
+    names = await run_cells(cells((EXAMPLES / "notebook.py").read_text()))
+    assert capsys.readouterr().out == "hub Hub\npointed at 10.68 41.27\n"
+    client = names["client"]
+    assert isinstance(client, Client)
+    assert not client.registered
+
+
+# ---- the README
+
+
+def blocks() -> list[str]:
+    """Return the README's programs.
+
+    A block runs as it stands, with a hub present, or without one if it starts its own (`Hub(`).
+    Those that begin `# receiver` and `# sender` run together; one that begins `# notebook` is a cell.
+    """
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def block(mark: str) -> str:
+    [found] = [text for text in blocks() if text.startswith(f"# {mark}\n")]
+    return found
+
+
+WHOLE = [text for text in blocks() if not re.match("# (sender|receiver|notebook)\n", text)]
+
+
+def test_the_readme_has_programs() -> None:
+    assert len(blocks()) >= 4
+
+
+async def test_the_readmes_sender_and_receiver(hub: Path, tmp_path: Path) -> None:
+    for name in ("sender", "receiver"):
+        (tmp_path / f"{name}.py").write_text(block(name))
+    async with (
+        Client("witness", lockfile=hub) as witness,
+        Program(hub, "-u", tmp_path / "receiver.py") as receiver,
+    ):
+        view = await witness.find("receiver", timeout=30)
+        async with asyncio.timeout(10):
+            while not view.subscribes("coord.pointAt.sky"):
+                await asyncio.sleep(0)
+        told = await run(hub, tmp_path / "sender.py")
+        assert told.splitlines()[-1] == "the receiver loaded 42 rows"
+        lines = {await receiver.line(), await receiver.line()}
+        assert "10.68 41.27" in lines
+        assert any(line.startswith("asked to load file:///data/m31.vot") for line in lines)
+        await receiver.interrupt()
+
+
+async def test_the_readmes_notebook(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{hub.as_uri()}")
+    lines = block("notebook").splitlines(keepends=True)
+    names = await run_cells(lines)
+    assert isinstance(names["client"], Client)
+    assert not names["client"].registered
+
+
+@pytest.mark.parametrize("number", range(len(WHOLE)))
+async def test_the_readmes_other_programs(lockfile: Path, tmp_path: Path, number: int) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(WHOLE[number])
+    if "Hub(" in WHOLE[number]:
+        await run(lockfile, program)
+        return
+    async with hub_process(lockfile):
+        await run(lockfile, program)
