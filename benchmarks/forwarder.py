@@ -1,0 +1,42 @@
+"""The yardstick: an aiohttp server that posts each body on with aiohttp's client, and nothing else.
+
+`python -m benchmarks.forwarder` prints its URL; a POST to /PORT/PATH goes to http://127.0.0.1:PORT/PATH.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from aiohttp import ClientSession, TCPConnector, web
+
+from .load import loop_factory
+
+
+async def _serve() -> None:
+    async with ClientSession(connector=TCPConnector(limit=0)) as session:
+
+        async def forward(request: web.BaseRequest) -> web.Response:
+            body = await request.read()
+            _, port, path = request.path.split("/", 2)
+            headers = {"Content-Type": "text/xml"}
+            async with session.post(f"http://127.0.0.1:{port}/{path}", data=body, headers=headers) as answer:
+                return web.Response(body=await answer.read(), content_type="text/xml")
+
+        runner = web.ServerRunner(web.Server(forward))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        print(f"ready at http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve until killed; on uvloop if the only argument says so."""
+    factory = loop_factory() if sys.argv[1:] == ["uvloop"] else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve())
+
+
+if __name__ == "__main__":
+    main()

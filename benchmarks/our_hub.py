@@ -1,0 +1,51 @@
+"""Our hub for the benchmarks: `python -m benchmarks.our_hub LOCKFILE [uvloop] [beat]` runs until killed.
+
+It differs from `python -m asyncsamp.hub` in two points. The bound on registrations in a short time is
+lifted, since how fast clients can come and go is one of the workloads; and any web page may register,
+for the client that comes by the Web Profile. With `beat` it prints each stall of its loop of more than
+two milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from time import perf_counter
+
+from asyncsamp import Hub, Limits
+from asyncsamp.profiles.web import WebProfile, allow_all
+
+from .load import loop_factory
+
+_BEAT = 0.001
+_STALL = 0.002
+
+
+async def _serve(lockfile: str, beat: bool) -> None:
+    web = WebProfile(consent=allow_all, port=0, mtypes=None)
+    limits = Limits(registration_burst=1_000_000_000)
+    async with Hub(lockfile=lockfile, profiles=[web], limits=limits) as hub:
+        print(f"web {web.port}", flush=True)
+        if beat:
+            await _watch()
+        await hub.serve_forever()
+
+
+async def _watch() -> None:
+    while True:
+        before = perf_counter()
+        await asyncio.sleep(_BEAT)
+        late = perf_counter() - before - _BEAT
+        if late > _STALL:
+            print(f"stall {late:.6f}", flush=True)
+
+
+def main() -> None:
+    """Serve until killed."""
+    lockfile, options = sys.argv[1], sys.argv[2:]
+    with asyncio.Runner(loop_factory=loop_factory() if "uvloop" in options else None) as runner:
+        runner.run(_serve(lockfile, "beat" in options))
+
+
+if __name__ == "__main__":
+    main()

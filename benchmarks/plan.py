@@ -1,0 +1,78 @@
+"""What is measured: workloads, sizes, crowds, in how many rounds of how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .workloads import Job
+
+__all__ = ["Measure", "Plan", "full", "quick"]
+
+_ALL = ("asyncsamp", "asyncsamp-uvloop", "jsamp", "pyvo")
+_WITH_LIMIT = (*_ALL, "forwarder", "forwarder-uvloop")
+_FAST = ("asyncsamp", "asyncsamp-uvloop", "jsamp")
+"""Without pyvo, whose hub needs minutes to let a thousand clients come and go, and for large messages; and
+without the forwarder, since aiohttp's server refuses more than 1 MiB unless it is told otherwise."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the table: a job, and the hubs that do it. `part` of a hub's full notify load, if paced."""
+
+    name: str
+    job: Job
+    hubs: tuple[str, ...] = _ALL
+    part: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run."""
+
+    measures: tuple[Measure, ...]
+    rounds: int
+    seconds_outside: float
+    """Seconds for each measurement of a client library."""
+    soak: float = 0.0
+    """Seconds."""
+    idle_clients: int = 1_000
+
+
+_BASIC = (
+    Measure("notify", Job("notify"), _WITH_LIMIT),
+    Measure("notify, 1/4 load", Job("notify"), _FAST, part=0.25),
+    Measure("call", Job("call")),
+    Measure("callAndWait", Job("callAndWait")),
+    Measure("broadcast to 100", Job("broadcast", clients=100)),
+    Measure("register", Job("register")),
+)
+
+_FURTHER = (
+    Measure("broadcast to 10", Job("broadcast", clients=10)),
+    Measure("broadcast to 500", Job("broadcast", clients=500), _FAST),
+    Measure("notify 10 kB", Job("notify", size=10_000), _WITH_LIMIT),
+    Measure("notify 1 MB", Job("notify", size=1_000_000, clients=2, active=2), _WITH_LIMIT),
+    Measure("notify 10 MB", Job("notify", size=10_000_000, clients=2, active=1, patience=30.0), _FAST),
+    Measure("notify 100,000 rows", Job("notify", rows=100_000, clients=2, active=1, patience=30.0), _FAST),
+    Measure("notify, 100 clients", Job("notify", clients=100)),
+    Measure("notify, 1,000 clients", Job("notify", clients=1_000), _FAST),
+)
+
+
+def full(soak: float) -> Plan:
+    """Return the plan of a whole run, with `soak` seconds of soak."""
+    return Plan(_lasting((*_BASIC, *_FURTHER), 1.5), rounds=3, seconds_outside=1.0, soak=soak)
+
+
+def quick() -> Plan:
+    """Return the plan of a run of about a minute."""
+    # pyvo's hub takes seconds to end each of them.
+    brief = tuple(replace(m, hubs=_FAST) if m.name != "notify" else m for m in _BASIC)
+    return Plan(_lasting(brief, 0.5), rounds=3, seconds_outside=0.3)
+
+
+def _lasting(measures: tuple[Measure, ...], seconds: float) -> tuple[Measure, ...]:
+    return tuple(
+        replace(measure, job=replace(measure.job, seconds=seconds, patience=max(2.0, measure.job.patience)))
+        for measure in measures
+    )

@@ -1,0 +1,99 @@
+"""Tables: on the terminal, and as Markdown in RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .goals import goals
+from .hubs import KINDS
+from .results import Results
+
+__all__ = ["as_markdown", "as_text"]
+
+_MARKS = {True: "yes", False: "**no**", None: "not measured"}
+_TITLES = {kind.name: kind.title for kind in KINDS}
+
+
+def as_text(results: Results) -> str:
+    """Return the tables for a terminal."""
+    parts = []
+    for title, header, rows in _tables(results):
+        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+        lines = [_line(header, widths), "  ".join("-" * width for width in widths)]
+        parts.append("\n".join([f"== {title}", *lines, *(_line(row, widths) for row in rows)]))
+    return "\n\n".join(parts).replace("**", "")
+
+
+def as_markdown(results: Results, command: str) -> str:
+    """Return RESULTS.md."""
+    parts = [
+        "# What the hubs did, side by side\n",
+        f"Written by `{command}`; ratios are medians of the rounds of one run.\n",
+        "\n".join(f"- {name}: {value}" for name, value in results.machine.items()) + "\n",
+    ]
+    for title, header, rows in _tables(results):
+        lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+        parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+    if results.missing:
+        parts.append(
+            "Not measured: " + "; ".join(f"{hub} ({how})" for hub, how in results.missing.items()) + "\n"
+        )
+    return "\n".join(parts)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+_Table = tuple[str, list[str], list[list[str]]]
+
+
+def _tables(results: Results) -> list[_Table]:
+    tables = [_goals(results), _workloads(results), _clients(results), _troubles(results)]
+    return [table for table in tables if table[2]]
+
+
+def _goals(results: Results) -> _Table:
+    rows = [[goal.workload, goal.against, goal.asked, goal.seen, _MARKS[goal.met]] for goal in goals(results)]
+    return "The figures to show", ["workload", "against", "asked", "seen", "met"], rows
+
+
+def _workloads(results: Results) -> _Table:
+    header = ["workload", "hub", "rate /s", "p50 ms", "p99 ms", "per hub CPU s", "peak MB", "wrong"]
+    rows = []
+    for measure, hubs in results.outcomes.items():
+        for hub, outcomes in hubs.items():
+            figures = [
+                results.median(measure, hub, what)
+                for what in (
+                    lambda one: one.rate,
+                    lambda one: one.p50 * 1000,
+                    lambda one: one.p99 * 1000,
+                    lambda one: one.done / one.hub_cpu if one.hub_cpu else 0.0,
+                    lambda one: one.hub_peak,
+                )
+            ]
+            wrong = "; ".join(dict.fromkeys(one.wrong for one in outcomes if one.wrong))
+            cells = [_number(figure) for figure in figures]
+            rows.append([measure, _TITLES.get(hub, hub), *cells, wrong[:200] or "-"])
+    return "Workloads (medians of the rounds)", header, rows
+
+
+def _clients(results: Results) -> _Table:
+    rows = []
+    for name in ("standard", "web", "direct", "bare direct", "pyvo"):
+        figures = [results.figure(f"{name} {workload}") for workload in ("notify", "call")]
+        if any(figures):
+            rows.append([name, *(_number(figure) for figure in figures)])
+    return "Client libraries, a second, at our hub", ["connection", "notify", "call"], rows
+
+
+def _troubles(results: Results) -> _Table:
+    return "What went wrong", ["what"], [[text] for text in results.trouble]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"

@@ -1,0 +1,124 @@
+"""What the benchmarks count: a loss, a double and a swap must be seen, or their figures prove nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bench import Bench
+from benchmarks.goals import goals
+from benchmarks.hubs import KINDS, HubError, HubKind, RunningHub
+from benchmarks.ledger import Ledger, percentile
+from benchmarks.rawxml import TOKEN, call, message, string, strings, token
+from benchmarks.results import Results
+from benchmarks.workloads import Job, Outcome
+
+
+async def test_ledger_counts_what_comes_in_order() -> None:
+    ledger = Ledger()
+    for _ in range(3):
+        ledger.receive(1, 2, ledger.send(1, 2))
+    assert (ledger.received, ledger.lost, ledger.doubled, ledger.swapped) == (3, 0, 0, 0)
+    assert len(ledger.latencies) == 3
+
+
+async def test_ledger_sees_losses_doubles_and_swaps() -> None:
+    ledger = Ledger()
+    for _ in range(4):
+        ledger.send(1, 2)
+    for number in (0, 2, 1, 1):
+        ledger.receive(1, 2, number)
+    assert (ledger.received, ledger.lost, ledger.doubled, ledger.swapped) == (3, 1, 1, 1)
+
+
+async def test_ledger_sees_what_nobody_sent() -> None:
+    ledger = Ledger()
+    ledger.receive(1, 2, 0)
+    assert (ledger.received, ledger.strange) == (0, 1)
+
+
+async def test_waiting_for_all_ends_when_nothing_comes() -> None:
+    ledger = Ledger()
+    ledger.send(1, 2)
+    async with asyncio.timeout(5):
+        await ledger.all_received(0.0)
+    assert ledger.lost == 1
+
+
+def test_percentile() -> None:
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([1.0, 2.0], 0.99) == 2.0
+    assert math.isnan(percentile([], 0.5))
+
+
+def test_tokens_are_found_and_strings_read_in_any_layout() -> None:
+    mark = token(1, 22, 333)
+    body = call(
+        "samp.client.receiveCall",
+        string("k"),
+        string("c1"),
+        string("m7"),
+        message("a.b", {"t": string(mark)}),
+    )
+    found = TOKEN.search(body)
+    assert found is not None
+    assert [int(group) for group in found.groups()] == [1, 22, 333]
+    assert strings(body, 3) == ["k", "c1", "m7"]
+    assert strings(body.replace(b"<value>", b"<value>\n  "), 3) == ["k", "c1", "m7"]
+
+
+def test_ratio_is_of_the_same_round() -> None:
+    results = Results()
+    for ours, theirs in ((100, 10), (20, 4), (30, 0)):
+        results.add("notify", "asyncsamp", Outcome(done=ours, seconds=1.0))
+        results.add("notify", "jsamp", Outcome(done=theirs, seconds=1.0))
+    assert results.ratio("notify", "asyncsamp", "jsamp") == 7.5
+    met = {goal.against: goal.met for goal in goals(results) if goal.workload == "notify"}
+    assert met == {"jsamp": True, "pyvo": None, "bare forwarder": None}
+
+
+def test_a_lost_message_is_a_goal_not_met() -> None:
+    results = Results()
+    results.add("notify", "asyncsamp", Outcome(done=9, sent=10, seconds=1.0, lost=1))
+    assert goals(results)[-1].met is False
+    assert Outcome(lost=1, error="the hub died").wrong == "1 lost, the hub died"
+
+
+async def test_a_hub_that_does_not_start_is_named_with_its_last_words(tmp_path: Path) -> None:
+    script = "print('no room for me'); raise SystemExit(1)"
+    kind = HubKind("broken", "broken", lambda _: [sys.executable, "-c", script], lambda: "")
+    hub = RunningHub(kind, tmp_path)
+    with pytest.raises(HubError, match="broken ended at once: no room for me"):
+        await hub.start()
+
+
+async def test_a_hub_that_dies_in_the_middle_is_reported_and_started_again(tmp_path: Path) -> None:
+    bench = Bench(KINDS[0], tmp_path)
+    try:
+        await bench.start(warm_up=10)
+        job = Job("notify", seconds=15.0, patience=0.2)
+        running = asyncio.create_task(bench.run(job))
+        await asyncio.sleep(0)  # the order has gone to the load process
+        os.kill(bench.hub.pid, signal.SIGKILL)
+        outcome = await running
+        assert "the hub died" in outcome.wrong
+        assert outcome.seconds < 10
+        outcome = await bench.run(replace(job, seconds=0.0, limit=10))
+        assert (outcome.done, outcome.wrong) == (10, "")
+    finally:
+        await bench.stop()
+
+
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.hubs.which", lambda name: None)
+    jsamp = next(kind for kind in KINDS if kind.name == "jsamp")
+    assert "apt-get install" in jsamp.missing()
