@@ -1,0 +1,213 @@
+"""What is fuzzed: each target takes any bytes and may raise nothing.
+
+`xmlrpc_target` is the codec. `HttpEntry` is the whole way in of the Standard Profile, in one process and
+without sockets: line feeds, aiohttp's parser, door, endpoint, codec, dispatch, core, and deliveries up to
+the point where they would be sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from typing import Any
+
+from asyncsamp import Limits, xmlrpc
+from asyncsamp.errors import HubFaultError, RemoteProtocolError
+from asyncsamp.hub.engine import HubEngine
+from asyncsamp.plainxml import read_call
+from asyncsamp.profiles.standard import StandardProfile
+from asyncsamp.rpc import RpcServer
+from asyncsamp.rpc.crowd import Crowd
+from asyncsamp.values import MAX_DEPTH
+
+__all__ = ["KEY", "PORT", "SECRET", "HttpEntry", "xmlrpc_target"]
+
+SECRET = "0" * 32
+KEY = "k-" + "0" * 32
+PORT = 12345
+
+_LOGGERS = [logging.getLogger(name) for name in ("asyncsamp.hub", "asyncsamp.rpc")]
+
+_TURNS = 40
+"""Turns of the loop that one request may take. What goes on for longer is waiting for more bytes."""
+
+_FRESH = 500
+"""Inputs after which the hub is made anew, so that what it knows stays small."""
+
+
+def xmlrpc_target(data: bytes) -> None:
+    """Read bytes as a call and as a response; what can be read can be written, and read again.
+
+    The short way to read a plain call must agree with expat, which knows what XML is.
+    """
+    plain = read_call(data)
+    if plain is not None:
+        method, *params = xmlrpc._parse(data, {"methodCall": (xmlrpc._CALL, xmlrpc._END)}, MAX_DEPTH)
+        assert (method.strip(), params) == plain
+    for load in (xmlrpc.load_call, xmlrpc.load_response):
+        said = ""
+        try:
+            value: Any = load(data)
+        except RemoteProtocolError as error:
+            said = str(error)
+        assert len(said) < 1000, "the error repeats what it was sent"
+        if said or isinstance(value, xmlrpc.Fault):
+            continue
+        again = xmlrpc.dump_call(*value) if load is xmlrpc.load_call else xmlrpc.dump_response(value)
+        assert again.isascii()
+        assert b"\n\n" not in again
+        assert load(again) == value
+
+
+_HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+_PING_BODY = xmlrpc.dump_call("samp.hub.ping", [])
+_PING = _HEAD % len(_PING_BODY) + _PING_BODY
+
+
+class HttpEntry:
+    """The hub's way in. Fails if anything in it raises, logs an error, or leaves the hub deaf."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.errors: list[str] = []
+        self.loop.set_exception_handler(lambda _, context: self.errors.append(str(context)))
+        self._watch = _Errors(self.errors)
+        for logger in _LOGGERS:
+            logger.setLevel(logging.ERROR)
+            logger.addHandler(self._watch)
+        self.count = 0
+        self._make()
+
+    def __call__(self, data: bytes) -> None:
+        """Let a stranger send `data`: in one packet, in two, or behind a ping, as its first byte says."""
+        self.count += 1
+        if self.count % _FRESH == 0:
+            self.loop.run_until_complete(self._stop())
+            self._make()
+        cut = data[0] % 64 if data else 0
+        if cut >= 56:  # as the body of a second request with a head that was served
+            answered = self._send(_PING, _HEAD % len(data) + data)
+        else:
+            answered = self._send(data[:cut], data[cut:]) if cut < 32 else self._send(data)
+        assert answered == b"" or answered.startswith(b"HTTP/"), answered[:100]
+        assert not self.errors, self.errors
+
+    def check(self) -> None:
+        """Fail unless the hub still answers, and nothing is kept of those who have gone."""
+        answered = self._send(_PING)
+        assert answered.startswith(b"HTTP/1.1 200 OK"), answered
+        assert len(self._crowd) == 0
+        gc.collect()
+        assert not self.errors, self.errors
+
+    def close(self) -> None:
+        """End everything; fail if a task is left."""
+        self.loop.run_until_complete(self._stop())
+        left = asyncio.all_tasks(self.loop)
+        assert not left, left
+        self.loop.close()
+        for logger in _LOGGERS:
+            logger.setLevel(logging.NOTSET)
+            logger.removeHandler(self._watch)
+
+    def _make(self) -> None:
+        self.loop.run_until_complete(self._start())
+
+    async def _start(self) -> None:
+        self._profile = profile = StandardProfile()
+        self._engine = engine = HubEngine(Limits(registration_burst=10_000), {})
+        profile._engine, profile.secret = engine, SECRET
+        profile._sender = _Nowhere()  # type: ignore[assignment]
+        server = RpcServer(profile._handle, respond=profile._respond, max_body=10**7, name="fuzzed")
+        self._crowd = server._crowd = Crowd(100)
+        self._web = server._make_web()
+        client = engine.register(profile)
+        profile._clients[KEY], profile._keys[client] = client, KEY
+        profile._callbacks[client] = f"http://127.0.0.1:{PORT}/"
+        engine.set_callable(client, True)
+        await engine.operate(client, "declareSubscriptions", [{"*": {}}])
+
+    async def _stop(self) -> None:
+        await self._engine.shut_down()
+        await self._web.shutdown(0)
+
+    def _send(self, *packets: bytes) -> bytes:
+        return self.loop.run_until_complete(self._converse(packets))
+
+    async def _converse(self, packets: tuple[bytes, ...]) -> bytes:
+        protocol = self._web()
+        wire = _Wire()
+        protocol.connection_made(wire)
+        for packet in packets:
+            if not wire.is_closing():
+                protocol.data_received(packet)
+            await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        protocol.connection_lost(None)
+        await _settle()
+        return bytes(wire.written)
+
+
+async def _settle() -> None:
+    """Let the tasks of a connection that has ended come to their end."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+
+
+class _Errors(logging.Handler):
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+        self.setFormatter(logging.Formatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._errors.append(self.format(record))
+
+
+class _Nowhere:
+    """In place of `Sender`: takes every delivery, and opens no socket."""
+
+    async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:
+        method, params = xmlrpc.load_call(body)
+        if not method.startswith("samp.client.receive"):
+            raise HubFaultError(method)
+        assert params
+        return xmlrpc.dump_response("")
+
+    async def probe(self, url: str, timeout: float) -> bool:
+        return True
+
+
+class _Wire(asyncio.Transport):
+    """A connection without a socket."""
+
+    def __init__(self) -> None:
+        super().__init__({"sockname": ("127.0.0.1", PORT), "peername": ("127.0.0.1", 1)})
+        self.written = bytearray()
+        self._closing = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        self._closing = True
+
+    def abort(self) -> None:
+        self._closing = True
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass

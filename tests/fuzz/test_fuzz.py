@@ -1,0 +1,83 @@
+"""The fuzz targets, on what real peers have sent and for some seconds at random.
+
+The long runs are recorded in docs/security.md; see `__main__` for how to start one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .targets import HttpEntry, xmlrpc_target
+
+ROOT = Path(__file__).parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+RUNS = 1000
+"""Inputs of a smoke run: a few seconds."""
+
+
+def files(kind: str) -> list[Path]:
+    return sorted((CORPUS / kind).iterdir())
+
+
+@pytest.fixture(scope="module")
+def entry() -> Iterator[HttpEntry]:
+    entry = HttpEntry()
+    yield entry
+    entry.close()
+
+
+def test_the_corpus_is_of_real_peers() -> None:
+    for kind in ("http", "xmlrpc"):
+        assert {path.name.partition("-")[0] for path in files(kind)} >= {"jsamp", "pyvo", "ds9", "asyncsamp"}
+
+
+@pytest.mark.parametrize("path", files("xmlrpc"), ids=lambda path: path.name)
+def test_what_real_peers_say(path: Path) -> None:
+    xmlrpc_target(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", files("http"), ids=lambda path: path.name)
+def test_what_real_peers_send(path: Path, entry: HttpEntry) -> None:
+    entry(path.read_bytes())
+    entry.check()
+
+
+def test_what_they_send_with_bytes_changed(entry: HttpEntry) -> None:
+    dice = random.Random(1)
+    for path in files("http") * 5:
+        data = bytearray(path.read_bytes())
+        for _ in range(dice.randint(1, 8)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        entry(bytes(data[: dice.randint(1, len(data))]))
+    entry.check()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["xmlrpc", "http"])
+def test_a_short_run_of_the_fuzzer(kind: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        text = "atheris is not installed: pip install 'asyncsamp[fuzz]'"
+        if os.environ.get("CI", "").lower() in ("true", "1"):
+            pytest.fail(text)
+        pytest.skip(text)
+    command = [sys.executable, "-m", "tests.fuzz", kind, str(tmp_path), f"-runs={RUNS}", "-seed=1"]
+    path = os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    done = subprocess.run(
+        [*command, f"-artifact_prefix={tmp_path}/"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"Done {RUNS} runs" in done.stderr
