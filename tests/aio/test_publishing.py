@@ -160,12 +160,14 @@ async def test_nobody_ever_reads_half_of_it(
                 seen.add("none")
 
     watching = asyncio.create_task(asyncio.to_thread(watch))
-    for _ in range(25):
+    try:
+        for _ in range(25):
+            await publish(location, ours, sender)
+            assert await withdraw(location, ours)
         await publish(location, ours, sender)
-        assert await withdraw(location, ours)
-    await publish(location, ours, sender)
-    done.set()
-    await watching
+    finally:
+        done.set()
+        await watching
     assert seen <= {whole, "none"}
     assert_only(path, ours)
 

@@ -21,7 +21,7 @@ FLOORS = (
     "errors values mtypes mtypes.* limits delivery interfaces data.results",
     "hub.core hub.checks hub.operations hub.rate hub.weighing client.html client.router lockfile plainxml"
     " xmlrpc weburls webmtypes data.rows data.positions data.metadata",
-    "rpc rpc.* discovery discovery.* private_files farewell"
+    "rpc rpc.* discovery discovery.* private_files threads farewell"
     " hub.engine hub.ids hub.itself hub.outbox hub.state hub.vigil"
     " client.arguments client.calls client.inbox client.others client.session client.stream"
     " data.contents data.extras data.fetching data.images data.items data.localfiles data.progress"

@@ -6,10 +6,12 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 from ..errors import DataError
+from ..threads import to_its_end
 
 __all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
 
@@ -76,14 +78,17 @@ class FileContent:
             raise DataError(f"there is no file {self.path}")
         return self.path.stat().st_size
 
+    def _open(self) -> BinaryIO:
+        return self.path.open("rb")
+
     async def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
         """Yield its bytes."""
-        file = await asyncio.to_thread(self.path.open, "rb")
+        file = await to_its_end(self._open, lambda opened: opened.close())
         try:
-            await asyncio.to_thread(file.seek, start)
+            await to_its_end(partial(file.seek, start))
             left = stop - start if stop is not None else None
             while left is None or left > 0:
-                chunk = await asyncio.to_thread(file.read, CHUNK if left is None else min(CHUNK, left))
+                chunk = await to_its_end(partial(file.read, CHUNK if left is None else min(CHUNK, left)))
                 if not chunk:
                     return
                 left = None if left is None else left - len(chunk)

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 from ..errors import HubNotFoundError, HubRunningError, LockfileError
 from ..lockfile import Lockfile, render_lockfile
 from ..rpc.sender import Sender
+from ..threads import to_its_end
 from .files import ELSEWHERE, Identity, look, prepare_folder, put, same_secret, take_away
 from .location import Location
 from .reading import is_alive, read_lockfile
-from .turns import to_its_end, turn
+from .turns import turn
 
 __all__ = ["publish", "still_ours", "withdraw"]
 

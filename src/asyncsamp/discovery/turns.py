@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
 
+from ..threads import to_its_end
 from .reading import PING_TIMEOUT
 
 fcntl = import_module("fcntl") if os.name == "posix" else None
 
-__all__ = ["to_its_end", "turn"]
+__all__ = ["turn"]
 
 log = logging.getLogger("asyncsamp.hub")
-_T = TypeVar("_T")
 
 LOCK_PATIENCE = 2 * PING_TIMEOUT
 """Seconds to wait for another hub that starts in the same folder: it pings once, and then is done."""
@@ -43,19 +42,6 @@ async def turn(folder: Path) -> AsyncIterator[None]:
         yield
     finally:
         _release(descriptor)
-
-
-async def to_its_end(work: Callable[[], _T], undo: Callable[[_T], object]) -> _T:
-    """Run `work` in a thread. No thread can be stopped, so when cancelled wait for it and undo its work."""
-    running = asyncio.create_task(asyncio.to_thread(work), name="asyncsamp-lockfile")
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        if not running.cancelled() and running.exception() is None:
-            with suppress(OSError):
-                await asyncio.to_thread(undo, running.result())
-        raise
 
 
 async def _acquire(folder: Path) -> int | None:

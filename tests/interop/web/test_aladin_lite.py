@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from asyncsamp import Client, RemoteClient
+from asyncsamp import Client, Message, RemoteClient
 
 from ..peers import stilts_send
 from .browser import require_web_clients, tab_context
@@ -90,9 +91,18 @@ async def test_it_shows_a_table_from_a_file(tmp_path: Path) -> None:
 async def test_it_shows_a_table_of_stilts(tmp_path: Path) -> None:
     table = tmp_path / "t.vot"
     table.write_text(VOTABLE)
-    async with aladin_lite(tmp_path) as (tab, _, _):
-        async with stilts_send(tmp_path / "hub.samp", tmp_path, table, client="Aladin Lite") as sender:
+    shown = asyncio.Event()
+    patient = Client("patient", lockfile=tmp_path / "hub.samp")
+
+    @patient.on("table.load.votable")
+    async def load(message: Message) -> None:
+        """Answer last: STILTS serves its table until then, and Aladin Lite answers before it reads."""
+        await shown.wait()
+
+    async with aladin_lite(tmp_path) as (tab, _, _), patient:
+        async with stilts_send(tmp_path / "hub.samp", tmp_path, table) as sender:
+            await tab.wait_for_function(SHOWN, timeout=40_000)
+            shown.set()
             await sender.succeed(timeout=40)
-            await tab.wait_for_function(SHOWN)
         assert await tab.evaluate("window.alerts") == []
         await picture(tab, "aladin-lite-stilts.png", tmp_path)

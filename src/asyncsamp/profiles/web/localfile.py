@@ -10,10 +10,13 @@ import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from pathlib import PurePath
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+
+from ...threads import to_its_end
 
 __all__ = ["LocalFile", "byte_range", "open_file", "path_of"]
 
@@ -87,7 +90,7 @@ class LocalFile:
     async def pieces(self, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield `length` bytes from `start` on, in pieces. Raises OSError if it has fewer by now."""
         while length > 0:
-            piece = await asyncio.to_thread(_read_at, self.descriptor, min(PIECE, length), start)
+            piece = await to_its_end(partial(_read_at, self.descriptor, min(PIECE, length), start))
             if not piece:
                 raise OSError(errno.EIO, "the file has become shorter")
             yield piece
@@ -108,7 +111,7 @@ def _read_at(descriptor: int, length: int, start: int) -> bytes:
 
 async def open_file(url: str) -> LocalFile:
     """Open what a file URL means. Raises `web.HTTPException` with a reason: 403, 404."""
-    return await asyncio.to_thread(_open, path_of(url))
+    return await to_its_end(partial(_open, path_of(url)), lambda file: os.close(file.descriptor))
 
 
 def _open(paths: list[str]) -> LocalFile:
