@@ -156,10 +156,11 @@ async def test_what_is_refused_by_the_receiver_is_told_to_the_caller(
         await connection.operate("callAndWait", own, MESSAGE, "10")
 
 
-async def test_registering_can_be_cancelled(connection: Connection, listener: Listener) -> None:
+async def test_registering_can_be_cancelled(house: House, connection: Connection, listener: Listener) -> None:
     async for _ in each_await(lambda: connection.register("test", listener)):
         with pytest.raises(HubLostError):
             await connection.operate("getRegisteredClients")
+        assert house.hub.engine.clients == []  # whose request was out, has unregistered
 
 
 async def test_becoming_callable_can_be_cancelled(connection: Connection, listener: Listener) -> None:

@@ -211,7 +211,7 @@ async def test_three_denials_stand_for_a_minute(tmp_path: Path) -> None:
 async def test_a_name_is_shown_harmless(tmp_path: Path) -> None:
     asker = Asker(ConsentAnswer.ALLOW, ConsentAnswer.ALLOW)
     async with web_hub(tmp_path, consent=asker) as hub:
-        await register(hub.port, name="x" * 1_000_000)
+        await register(hub.port, name="x" * 60_000)
         await register(hub.port, name="<b>bold</b>\x1b[2J\r\nAllow it? y\u202e")
     long, odd = (question.name for question in asker.questions)
     assert len(long) == 80

@@ -11,6 +11,7 @@ import pytest
 
 from asyncsamp import Client, FaultCode, HubFaultError, Message, xmlrpc
 from asyncsamp.rpc import Sender
+from asyncsamp.values import Value
 
 from .webpage import ORIGIN, Page, WebHub, open_request, read_answer, request, web_hub
 
@@ -129,6 +130,20 @@ async def test_bad_xml_is_a_fault_that_a_page_can_read(hub: WebHub) -> None:
         assert (answer.status, answer.fault.code) == (200, FaultCode.MALFORMED)
         assert answer.headers["access-control-allow-origin"] == ORIGIN
     assert (await Page(hub.port).post("samp.webhub.ping")).value == ""
+
+
+async def test_a_page_that_nobody_let_in_may_not_fill_the_memory(hub: WebHub) -> None:
+    large: dict[str, Value] = {"x": "y" * 200_000}
+    headers = {"Origin": ORIGIN, "Content-Length": "60000000"}
+    for key in ("", "wk-" + 32 * "0"):
+        body = xmlrpc.dump_call("samp.webhub.declareMetadata", [key, large])
+        answer = await request(hub.port, "POST", "/", headers, body)  # answered before the rest is sent
+        assert answer.fault.text == "above 65536 bytes a known private key must come first"
+        assert answer.headers["access-control-allow-origin"] in ("*", ORIGIN)
+    page = await hub.page("a.b")
+    assert await page.call("declareMetadata", large) == ""
+    await page.call("unregister")
+    assert "must come first" in (await page.fault("declareMetadata", large)).text
 
 
 async def test_a_body_that_cannot_be_taken_is_a_fault_too(hub: WebHub) -> None:

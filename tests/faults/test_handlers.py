@@ -51,7 +51,9 @@ async def test_a_handler_that_raises_is_run_once(
     nothing_kept(hub)
 
 
-async def test_a_handler_that_cancels_itself(hub: Hub, others: Bystanders) -> None:
+async def test_a_handler_that_cancels_itself(
+    hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Client("bad", lockfile=hub.lockfile) as bad, Client("caller", lockfile=hub.lockfile) as caller:
 
         @bad.on("bad.call")
@@ -66,10 +68,13 @@ async def test_a_handler_that_cancels_itself(hub: Hub, others: Bystanders) -> No
             with pytest.raises(ReplyError, match="cancelled before it ended"):
                 await caller.call(bad.public_id, "bad.call", timeout=5)
         await others.went_on()
+    the_log_says(caplog, *["the handler of bad.call was cancelled before it ended"] * 2)
     nothing_kept(hub)
 
 
-async def test_a_handler_that_hangs_ends_with_its_client(hub: Hub, others: Bystanders) -> None:
+async def test_a_handler_that_hangs_ends_with_its_client(
+    hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
+) -> None:
     begun = asyncio.Event()
     async with Client("caller", lockfile=hub.lockfile) as caller:
         async with Client("bad", lockfile=hub.lockfile, limits=SHORT) as bad:
@@ -85,10 +90,13 @@ async def test_a_handler_that_hangs_ends_with_its_client(hub: Hub, others: Bysta
             await others.went_on()
         with pytest.raises(SampError, match=r"cancelled before it ended|left before it answered"):
             await held
+    the_log_says(caplog, "asyncsamp-handler-bad.call takes too long to end and is cancelled")
     nothing_kept(hub)
 
 
-async def test_a_second_reply_is_refused_and_one_after_the_end(hub: Hub, others: Bystanders) -> None:
+async def test_a_second_reply_is_refused_and_one_after_the_end(
+    hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Client("caller", lockfile=hub.lockfile) as caller:
         bad = Client("bad", lockfile=hub.lockfile)
         messages: list[Message] = []
@@ -102,17 +110,17 @@ async def test_a_second_reply_is_refused_and_one_after_the_end(hub: Hub, others:
             await others.went_on()
         with pytest.raises(SampError):
             await bad.reply(messages[0], {"n": 3})
+    the_log_says(caplog)  # who replied was told
     nothing_kept(hub)
 
 
-async def test_a_loop_that_is_blocked(hub: Hub, others: Bystanders, long: bool) -> None:
+async def test_a_loop_that_is_blocked(hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture) -> None:
     """Hub and all clients share the loop that a handler blocks: longer than patience, vigil and probe."""
-    seconds = 5.0 if long else 1.5
     async with Client("bad", lockfile=hub.lockfile) as bad, Client("caller", lockfile=hub.lockfile) as caller:
 
         @bad.on("bad.call")
         async def handle(_: Message) -> dict[str, str]:
-            end = time.perf_counter() + seconds
+            end = time.perf_counter() + 5
             while time.perf_counter() < end:
                 pass
             return {"done": "1"}
@@ -125,6 +133,7 @@ async def test_a_loop_that_is_blocked(hub: Hub, others: Bystanders, long: bool) 
         answers = await asyncio.gather(*calls)
         assert answers[0].result == {"done": "1"}
         assert await caller.get_registered_clients()
+    the_log_says(caplog, "the event loop that the hub runs in stood still for ")
     nothing_kept(hub)
 
 

@@ -57,7 +57,9 @@ async def test_a_hub_that_stops_with_100_calls_open(tmp_path: Path, caplog: pyte
 
 
 @pytest.mark.timeout(60)
-async def test_a_hub_that_is_killed_and_started_again(tmp_path: Path) -> None:
+async def test_a_hub_that_is_killed_and_started_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Failure 9 of other clients: a hub killed with -9 is never noticed."""
     lockfile = tmp_path / "hub.samp"
     received: list[int] = []
@@ -92,6 +94,8 @@ async def test_a_hub_that_is_killed_and_started_again(tmp_path: Path) -> None:
         for number in range(100, 200):
             await sender.notify(found, "a.b", {"n": number})
         await until(200)
+        lost = sorted(r.getMessage() for r in caplog.records if "lost its hub" in r.getMessage())
+        assert [line.partition(" lost ")[0] for line in lost] == ["client 'receiver'", "client 'sender'"]
     assert received == list(range(200))
 
 

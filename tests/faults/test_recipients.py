@@ -68,7 +68,9 @@ async def test_one_that_fails_at_every_message_does_not_fill_the_log(
     nothing_kept(hub)
 
 
-async def test_one_that_answers_by_a_byte_at_a_time_is_borne(hub: Hub, others: Bystanders) -> None:
+async def test_one_that_answers_by_a_byte_at_a_time_is_borne(
+    hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
+) -> None:
     async with Client("caller", lockfile=hub.lockfile) as caller, recipient(hub, drip) as slow:
         asked = asyncio.create_task(caller.call(slow.id, "bad.call", timeout=5))
         await slow.came.wait()
@@ -76,6 +78,7 @@ async def test_one_that_answers_by_a_byte_at_a_time_is_borne(hub: Hub, others: B
         await call(hub, "reply", slow.key, str(params[2]), {"samp.status": "samp.ok", "samp.result": {}})
         assert (await asked).status == "samp.ok"
         await others.went_on()
+        the_log_says(caplog)
 
 
 async def test_one_that_dies_is_removed_and_its_callers_told(
@@ -95,7 +98,9 @@ async def test_one_that_dies_is_removed_and_its_callers_told(
     the_log_says(caplog, f"client {dying.id} is gone: nobody listens")
 
 
-async def test_a_dead_subscriber_spoils_no_broadcast(hub: Hub, others: Bystanders) -> None:
+async def test_a_dead_subscriber_spoils_no_broadcast(
+    hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
+) -> None:
     """Failure 5 of other hubs: one dead subscriber makes callAll fault after half of it went out."""
     async with (
         Client("caller", lockfile=hub.lockfile) as caller,
@@ -112,6 +117,7 @@ async def test_a_dead_subscriber_spoils_no_broadcast(hub: Hub, others: Bystander
             answers = {who: response async for who, response in caller.call_all("bad.call", timeout=5)}
         assert answers[alive.public_id].result == {"here": "1"}
         assert answers[dead.id].status == "samp.error"
+    the_log_says(caplog, f"client {dead.id} is gone: nobody listens")
     nothing_kept(hub)
 
 

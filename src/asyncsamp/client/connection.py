@@ -14,7 +14,6 @@ from ..errors import (
     HubFaultError,
     HubLostError,
     HubNotFoundError,
-    RegistrationError,
 )
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
@@ -71,7 +70,7 @@ class StandardConnection:
     async def register(self, name: str, receiver: Receiver) -> Registration:
         """Find the hub and register; see `Connection.register`. The name is not used by this profile.
 
-        If it fails or is cancelled, nothing is left open.
+        If it fails or is cancelled, nothing is left open, and the hub is left.
         """
         await self.close()
         line = self._line
@@ -79,12 +78,9 @@ class StandardConnection:
             location, lockfile = await find_hub(line.open(), lockfile=self._lockfile)
             line.url = lockfile.url
             try:
-                answered = await line.call("register", lockfile.secret)
+                registration = await line.register(lockfile.secret, receiver)
             except HubLostError as error:
                 raise stale_lockfile(location, lockfile) from error
-            except HubFaultError as error:
-                raise RegistrationError(error.text, code=error.code, operation="register") from error
-            registration = line.registered(answered, receiver)
         except BaseException:
             await self.close()
             raise

@@ -129,7 +129,7 @@ class Inbox:
             late = {task for task in tasks if not task.done()}
             for task in late:
                 log.warning("%s takes too long to end and is cancelled", task.get_name())
-                task.cancel()
+                task.cancel("it takes too long")
             if late:
                 # Bounded: a handler may refuse to be cancelled.
                 await asyncio.wait(late, timeout=timeout)
@@ -191,7 +191,9 @@ class Inbox:
         msg_id = message.msg_id
         try:
             response = as_response(await handler(message))
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not error.args:  # it was not `end_handlers`, which has said so
+                log.warning("the handler of %s was cancelled before it ended", message.mtype)
             if msg_id is not None:
                 await self._reply(msg_id, Response.failure("the handler was cancelled before it ended"))
             raise

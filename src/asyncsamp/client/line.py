@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 
-from ..errors import HubFaultError, HubLostError, RemoteProtocolError
+from ..errors import HubFaultError, HubLostError, RegistrationError, RemoteProtocolError, SampError
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..rpc import PeerError, PeerRefusedError, PeerTimeoutError, Sender
@@ -45,11 +45,35 @@ class HubLine:
         self.sender = Sender(max_body=self._limits.max_body)
         return self.sender
 
-    def registered(self, answered: Value, receiver: Receiver) -> Registration:
-        """Take the hub's answer to register.
+    async def register(
+        self, identity: Value, receiver: Receiver, *, timeout: float | None = None
+    ) -> Registration:
+        """Register as `identity`: a secret, or a name. Raises as `call` does, `RegistrationError` if refused.
 
-        Raises `RemoteProtocolError` if it lacks something.
+        A hub that has the request may let us in though nobody waits for it any more. So when it is
+        cancelled it awaits the answer, for `Limits.close_timeout` at most, and unregisters.
         """
+        asking = asyncio.create_task(
+            self.call("register", identity, timeout=timeout), name="asyncsamp-register"
+        )
+        try:
+            return self._registered(await asyncio.shield(asking), receiver)
+        except HubFaultError as error:
+            raise RegistrationError(error.text, code=error.code, operation="register") from error
+        except asyncio.CancelledError:
+            await self._take_back(asking, receiver)
+            raise
+        finally:
+            asking.cancel()
+
+    async def _take_back(self, asking: asyncio.Task[Value], receiver: Receiver) -> None:
+        patience = self._limits.close_timeout
+        await asyncio.wait({asking}, timeout=patience)
+        with contextlib.suppress(SampError, asyncio.InvalidStateError):
+            self._registered(asking.result(), receiver)  # it raises if there is no answer yet
+            await self.operate("unregister", timeout=patience)
+
+    def _registered(self, answered: Value, receiver: Receiver) -> Registration:
         values = answered if isinstance(answered, dict) else {}
         ids = (values.get(name) for name in ("samp.private-key", "samp.self-id", "samp.hub-id"))
         key, self_id, hub_id = ids

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from ..errors import HubFaultError, HubLostError, HubNotFoundError, RegistrationError, RemoteProtocolError
+from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..values import Value
@@ -73,12 +73,8 @@ class WebConnection:
                 await line.call("ping")
             except HubLostError as error:
                 raise HubNotFoundError(f"{self.url}, the Web Profile") from error
-            try:
-                identity: Value = {"samp.name": self._name or name}
-                answered = await line.call("register", identity, timeout=CONSENT_TIME)
-            except HubFaultError as error:
-                raise RegistrationError(error.text, code=error.code, operation="register") from error
-            registration = line.registered(answered, receiver)
+            identity: Value = {"samp.name": self._name or name}
+            registration = await line.register(identity, receiver, timeout=CONSENT_TIME)
         except BaseException:
             await self.close()
             raise

@@ -12,6 +12,9 @@ __all__ = ["Vigil"]
 
 log = logging.getLogger("asyncsamp.hub")
 
+STANDSTILL = 1.0
+"""Seconds by which the watch may be late before it is said that the loop stood still."""
+
 
 class Vigil:
     """One task, only while somebody owes an answer; an idle hub does nothing.
@@ -54,9 +57,12 @@ class Vigil:
         await asyncio.gather(*(self._check(client) for client in clients))
 
     async def _watch(self) -> None:
+        clock = asyncio.get_running_loop().time
         try:
             while True:
+                due = clock() + self._limits.vigil_interval
                 await asyncio.sleep(self._limits.vigil_interval)
+                _say_if_late(clock() - due)
                 owing = self._owing()
                 if not owing:
                     return
@@ -75,3 +81,13 @@ class Vigil:
                 log.exception("cannot tell whether client %s is there", client)
                 return
         self._remove(client, "nobody listens any more where it should")
+
+
+def _say_if_late(seconds: float) -> None:
+    """The watch runs when a handler blocks the hub's own loop, since the call is not answered then."""
+    if seconds > STANDSTILL:
+        log.warning(
+            "the event loop that the hub runs in stood still for %.1f s; what blocks it keeps all clients"
+            " waiting (use asyncio.to_thread)",
+            seconds,
+        )

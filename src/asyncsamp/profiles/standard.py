@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -41,12 +40,11 @@ from ..rpc.sender import MAX_OPEN
 from ..rpc.weight import load_response
 from ..values import Value, ValueMap
 from ..xmlrpc import Encoded, Fault
+from .keys import STANDARD, new_key, shown_keys
 
 __all__ = ["StandardProfile"]
 
 log = logging.getLogger("asyncsamp.hub")
-
-_KEY = re.compile(rb"k-[A-Za-z0-9_-]{32}")
 
 _MAX_URL = 2000
 """Characters of a callback URL; real ones have 40."""
@@ -163,8 +161,7 @@ class StandardProfile:
 
     def _admit(self, begun: bytes) -> bool:
         """Whether a key of a registered client stands there."""
-        keys = _KEY.findall(begun.replace(b"\0", b""))  # UTF-16 is XML too
-        return any(key.decode("ascii") in self._clients for key in keys)
+        return any(key in self._clients for key in shown_keys(begun))
 
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
@@ -192,7 +189,7 @@ class StandardProfile:
         if not secrets.compare_digest(params[0].encode(), self.secret.encode()):
             raise RegistrationError("wrong secret; read the lockfile again")  # STD-66
         client = engine.register(self)
-        key = f"k-{secrets.token_urlsafe(24)}"
+        key = new_key(STANDARD)
         self._clients[key] = client
         self._keys[client] = key
         return {"samp.private-key": key, "samp.self-id": client, "samp.hub-id": engine.hub_id}

@@ -158,6 +158,16 @@ async def test_a_refused_page_is_told_so(tmp_path: Path) -> None:
             await tab.evaluate("samp.register('page')")
 
 
+async def test_a_page_that_is_not_let_in_reads_why_its_megabyte_is_refused(tmp_path: Path) -> None:
+    async with web_hub(tmp_path), open_site(FILES) as site, tab_context(tmp_path) as context:
+        tab = await context.new_page()
+        await tab.goto(site.url("page.html"))
+        with pytest.raises(Error, match="a known private key must come first"):
+            await tab.evaluate("samp.call('declareMetadata', 'wk-unknown', {text: 'x'.repeat(1e6)})")
+        await tab.evaluate("samp.register('page')")
+        await tab.evaluate("samp.do('declareMetadata', {'samp.name': 'page', text: 'x'.repeat(1e6)})")
+
+
 async def test_the_user_is_asked_about_the_real_origin(tmp_path: Path) -> None:
     questions: list[ConsentQuestion] = []
 

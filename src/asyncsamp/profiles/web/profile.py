@@ -210,7 +210,9 @@ class WebProfile:
         exchange = Exchange(request, self._service, f"http://{host}{_TRANSLATOR}")
         try:
             try:
-                response = await answer(request, exchange.dispatch, paths=None, headers=headers)
+                response = await answer(
+                    request, exchange.dispatch, paths=None, headers=headers, admit=self._service.admits
+                )
             except web.HTTPException as refusal:
                 # On any other status than 200 samp.js hangs.
                 text = (refusal.text or "the request cannot be read").strip()

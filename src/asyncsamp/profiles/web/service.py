@@ -16,6 +16,7 @@ from ...values import Response, Value, ValueMap, as_bool
 from ...webmtypes import MTypeLimits
 from ...weburls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
 from ...xmlrpc import Encoded
+from ..keys import WEB, new_key, shown_keys
 from .consent import Gate, make_question
 from .exchange import Exchange
 from .page import Page
@@ -76,6 +77,10 @@ class WebService:
 
     # ---- from the clients
 
+    def admits(self, begun: bytes) -> bool:
+        """Whether the key of a registered page stands at the beginning of a request."""
+        return any(key in self._keys for key in shown_keys(begun))
+
     async def dispatch(self, exchange: Exchange, method: str, params: list[Value]) -> Value | Encoded:
         """Do what one request asks for. Raises `HubFaultError`."""
         prefix, _, operation = method.rpartition(".")
@@ -115,7 +120,7 @@ class WebService:
             self._asking.discard(scope)
         self._check_room()
         client = self._engine.register(self, None if self._mtypes is None else self._mtypes.may_send)
-        key, token = f"wk-{secrets.token_urlsafe(24)}", secrets.token_urlsafe(24)
+        key, token = new_key(WEB), secrets.token_urlsafe(24)
         translator = f"{exchange.translator}{token}?"
         urls = WebUrls(translator, exchange.origin, self._named, rewrite=self._rewrite_urls)
         page = Page(client, key, token, urls, self._engine.limits, self._vanished)
