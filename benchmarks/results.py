@@ -103,6 +103,7 @@ def describe_machine() -> dict[str, str]:
         "Python": sys.version.split()[0],
         **versions,
         "JSAMP": _jsamp(),
+        "asyncsamp's settings": "the defaults, but as many registrations at once as clients ask for",
         "load at start": _load(),
     }
 

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from .crowd import MTYPE, Crowd, Member, Target
 from .ledger import percentile
+from .pace import metronome
 from .rawxml import TOKEN, array, call, message, string, struct, token
 from .wire import LinkError
 
@@ -117,9 +118,9 @@ class _Run:
     async def each_sender(self, send: Callable[[Member, Member, float], Awaitable[None]]) -> None:
         """Let the active senders send one by one, in turn to all recipients, paced or not."""
         pace = self.job.active / self.job.rate if self.job.rate else 0.0
-        async with asyncio.TaskGroup() as group:
+        async with metronome() as at, asyncio.TaskGroup() as group:
             for place in range(self.job.active):
-                group.create_task(self._sender(place, pace, send))
+                group.create_task(self._sender(place, pace, at, send))
 
     async def lap(self, send: Callable[[Member, Member, float], Awaitable[None]]) -> None:
         """Let each client send one message."""
@@ -129,7 +130,11 @@ class _Run:
         self.job, self._left = job, job.limit
 
     async def _sender(
-        self, place: int, pace: float, send: Callable[[Member, Member, float], Awaitable[None]]
+        self,
+        place: int,
+        pace: float,
+        at: Callable[[float], Awaitable[None]],
+        send: Callable[[Member, Member, float], Awaitable[None]],
     ) -> None:
         members, recipients = self.crowd.members, self.recipients
         due = self.begun + pace * place / self.job.active
@@ -138,7 +143,7 @@ class _Run:
             start = self.clock()
             if pace:
                 if start < due:
-                    await asyncio.sleep(due - start)
+                    await at(due)
                     start = self.clock()
                 else:
                     start = due  # it is late: the wait counts, too

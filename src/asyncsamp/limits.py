@@ -24,8 +24,8 @@ class Limits:
     """Registrations in the long run. Each one is told to everybody; a script that registers in an
     endless loop must not drown the others in events."""
 
-    registration_burst: int = 500
-    """Registrations at once. A load test with some hundred clients is no attack."""
+    registration_burst: int = 2_000
+    """Registrations at once: as many as there may be clients. A load test that fills the hub is no attack."""
 
     max_pending_calls: int = 10_000
     """Calls that one caller may have unanswered; the oldest is ended when one more comes."""

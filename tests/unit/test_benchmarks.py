@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -16,6 +17,7 @@ from benchmarks.bench import Bench
 from benchmarks.goals import goals
 from benchmarks.hubs import KINDS, HubError, HubKind, RunningHub
 from benchmarks.ledger import Ledger, percentile
+from benchmarks.pace import metronome
 from benchmarks.rawxml import TOKEN, call, message, string, strings, token
 from benchmarks.results import Results
 from benchmarks.workloads import Job, Outcome
@@ -27,6 +29,17 @@ async def test_ledger_counts_what_comes_in_order() -> None:
         ledger.receive(1, 2, ledger.send(1, 2))
     assert (ledger.received, ledger.lost, ledger.doubled, ledger.swapped) == (3, 0, 0, 0)
     assert len(ledger.latencies) == 3
+
+
+async def test_the_metronome_lets_each_go_when_it_is_due_and_not_before() -> None:
+    async with metronome() as at:
+        begun = perf_counter()
+        for number in range(20):
+            await at(begun + number / 1000)
+            assert perf_counter() >= begun + number / 1000
+        await at(begun)  # long due
+        late = at(begun + 3600)
+    assert not late.done()
 
 
 async def test_ledger_sees_losses_doubles_and_swaps() -> None:
