@@ -148,7 +148,10 @@ def _write(value: Value | Encoded, put: Callable[[str], None], depth: int) -> No
     elif isinstance(value, list):
         put("<value><array><data>")
         for item in value:
-            _write(item, put, depth - 1)
+            if type(item) is str:
+                put(f"<value><string>{_escape(item)}</string></value>")
+            else:
+                _write(item, put, depth - 1)
         put("</data></array></value>")
     else:
         raise LocalProtocolError(
@@ -237,7 +240,7 @@ def load_call(data: bytes) -> tuple[str, list[Value]]:
 
     Raises `RemoteProtocolError`, and nothing else, for whatever is no such call.
     """
-    if len(data) <= _CHUNK and (plain := read_call(data)) is not None and len(plain[1]) <= MAX_PARAMS:
+    if (plain := read_call(data)) is not None and len(plain[1]) <= MAX_PARAMS:
         return plain
     method, *params = _parse(data, {"methodCall": (_CALL, _END)}, MAX_DEPTH)
     if len(params) > MAX_PARAMS:

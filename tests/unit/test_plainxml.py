@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asyncsamp import xmlrpc
+from asyncsamp import plainxml, xmlrpc
 from asyncsamp.errors import RemoteProtocolError
-from asyncsamp.plainxml import read_call
+from asyncsamp.plainxml import _read_run, read_call
 from asyncsamp.values import MAX_DEPTH, Value
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="<>&"), max_size=12)
@@ -137,3 +137,65 @@ def test_a_later_member_of_the_same_name_wins_in_both() -> None:
     value = b"<value><struct>" + member % 1 + member % 2 + b"</struct></value>"
     data = b"<methodCall><methodName>m</methodName><params><param>%b</param></params></methodCall>" % value
     assert read_call(data) == by_expat(data) == ("m", [{"a": "2"}])
+
+
+ITEMS = {
+    "ours": b"<value><string>%b</string></value>",
+    "JSAMP's": b"<value>%b</value>\n      ",
+    "spread out": b"\n<value>\n <string>%b</string>\n</value>\n",
+}
+LIST = b"<methodCall><methodName>m</methodName><params><param>%b</param></params></methodCall>"
+
+
+def long_list(items: list[bytes]) -> bytes:
+    return LIST % (b"<value><array><data>%b</data></array></value>" % b"".join(items))
+
+
+@pytest.mark.parametrize("layout", ITEMS)
+@pytest.mark.parametrize("count", [2, 100, 5_000])
+def test_long_lists(layout: str, count: int) -> None:
+    rows = [b"%07d" % row for row in range(count)]
+    data = long_list([ITEMS[layout] % row for row in rows])
+    assert read_call(data) == ("m", [[row.decode() for row in rows]]) == by_expat(data)
+
+
+ODD = [
+    *(b"<value/> <value><int>%b</int></value> <!--%b--> </data> %b &amp;".split()),
+    *(*ITEMS.values(), b"\r", b"<value><array><data>%b</data></array></value>" % (ITEMS["ours"] * 2)),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(list(ITEMS)),
+    st.lists(st.tuples(st.integers(0, 2_999), st.sampled_from(ODD)), max_size=3),
+)
+def test_long_lists_with_something_else_in_them(layout: str, others: list[tuple[int, bytes]]) -> None:
+    items = [ITEMS[layout] % (b"%d" % row) for row in range(3_000)]
+    for place, other in others:
+        items[place] = other.replace(b"%b", b"x")
+    data = long_list(items)
+    plain = read_call(data)
+    if plain is not None:
+        assert plain == by_expat(data)
+
+
+def test_items_that_are_not_alike_are_not_tried_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def read_run(text: str, at: int) -> tuple[list[str], int]:
+        tries.append(at)
+        return _read_run(text, at)
+
+    monkeypatch.setattr(plainxml, "_read_run", read_run)
+    four = (ITEMS["ours"] % b"1") * 2 + (ITEMS["JSAMP's"] % b"2") * 2
+    data = long_list([four * 20_000])
+    assert read_call(data) == ("m", [["1", "1", "2", "2"] * 20_000])
+    assert len(tries) <= len(data) / 65_536 + 1
+
+
+def test_a_text_that_would_keep_others_waiting_is_left_to_expat() -> None:
+    for size, plain in ((65_536, True), (65_537, False)):
+        data = xmlrpc.dump_call("m", ["x" * size, ["y" * size] * 3])
+        assert (read_call(data) is not None) is plain
+        assert xmlrpc.load_call(data) == ("m", ["x" * size, ["y" * size] * 3])
