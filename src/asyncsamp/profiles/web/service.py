@@ -17,9 +17,10 @@ from ...webmtypes import MTypeLimits
 from ...weburls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
 from ...xmlrpc import Encoded
 from ..keys import WEB, new_key, shown_keys
-from .consent import Gate, make_question
+from .consent import ConsentQuestion, Gate, make_question
 from .exchange import Exchange
 from .page import Page
+from .peer_user import another_user
 from .pulls import SitePulls, site_of
 
 __all__ = ["WebService"]
@@ -110,6 +111,7 @@ class WebService:
             raise _bad("register takes one map with samp.name, the name of the application (WEB-15)")
         self._check_room()
         question = make_question(name, exchange.origin, exchange.referer, exchange.address)
+        await _refuse_another_user(exchange, question)
         try:
             async with asyncio.timeout(None) as scope:
                 self._asking.add(scope)
@@ -270,6 +272,17 @@ class WebService:
         if params.get("id") == page.client or not isinstance(declared, dict):
             return message
         return {**message, "samp.params": {**params, "subscriptions": self._visible(declared)}}
+
+
+async def _refuse_another_user(exchange: Exchange, question: ConsentQuestion) -> None:
+    """Refuse whom no user of ours sits before: only a browser cannot lie about its Origin."""
+    uid = await another_user(exchange.ends)
+    if uid is not None:
+        origin = question.origin or "no origin"
+        log.warning(
+            "web page %r of %s was refused: it is of user %d of this machine", question.name, origin, uid
+        )
+        raise RegistrationError("this hub belongs to another user of this machine, and serves that one only")
 
 
 async def _put(page: Page, method: str, *params: Value) -> None:
