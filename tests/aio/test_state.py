@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -353,3 +354,37 @@ async def test_a_second_hub_on_the_same_state_does_not_speak_to_the_clients_of_t
         assert response.result == {"still": "here"}
         assert len(news) == 0
         assert hub.state.exists()
+
+
+async def test_nor_at_another_port_does_it_take_the_lockfile_or_end_open_calls(hub: HubProcess) -> None:
+    async with two_clients(hub) as (_, two):
+        called, go = asyncio.Event(), asyncio.Event()
+
+        @two.on("test.slow")
+        async def slow(message: Message) -> None:
+            called.set()
+            await go.wait()
+
+        await two.settled()
+        raw = await RawCaller.register(hub.lockfile)
+        try:
+            await raw.call(two.public_id, "test.slow", tag="open-2")
+            async with asyncio.timeout(5):
+                await called.wait()
+            await hub.saved("open-2")
+            before = await asyncio.to_thread(hub.lockfile.read_text)
+            with pytest.raises(HubRunningError):
+                await Hub(lockfile=hub.lockfile, state=hub.state, port=free_port()).start()
+            assert await asyncio.to_thread(hub.lockfile.read_text) == before
+            go.set()
+            async with asyncio.timeout(5):
+                _, tag, response = await raw.responses.get()
+            assert (tag, response["samp.status"]) == ("open-2", "samp.ok")
+        finally:
+            await raw.close()
+
+
+def free_port() -> int:
+    """Return a port that nobody has; the system does not give it to anybody else so soon."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

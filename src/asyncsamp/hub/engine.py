@@ -186,6 +186,8 @@ class HubEngine:
         if tell:
             self._core.shut_down()
             self._apply()
+        else:
+            self._core.effects.clear()
         self._core.end_waits()
         self._apply()
         news = [

@@ -198,14 +198,15 @@ class Hub:
         if self.label:
             extra["hub.label"] = self.label
         lockfile = Lockfile(self._standard.secret, self.url, extra=extra)
-        self._published = lockfile  # from now on it may be there, whatever happens next
-        if self._location.path is not None:
-            farewell.withdraw_at_exit(self, lockfile, self._location.path)
         sender = Sender()
         try:
             await publish(self._location, lockfile, sender)
+            # Not before: with the same state as a living hub, that one's lockfile would pass for ours.
+            self._published = lockfile
         finally:
             await sender.close()
+        if self._location.path is not None:
+            farewell.withdraw_at_exit(self, lockfile, self._location.path)
 
     def _restore(self, engine: HubEngine, saved: Mapping[str, Any]) -> None:
         """Let everybody be registered who was before the crash. Raises `StateError`."""
