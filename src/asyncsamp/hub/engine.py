@@ -266,7 +266,7 @@ class HubEngine:
         box = self._outboxes[delivery.recipient]
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
-        if box.full and delivery.recipient not in self._core.congested:
+        if box.full and self._takes_part(delivery.recipient):
             self._core.congested.add(delivery.recipient)
             log.warning(
                 "client %s does not take its messages: %d wait, further ones are refused",
@@ -275,6 +275,10 @@ class HubEngine:
             )
         if type(delivery) is DeliverCall:
             self._vigil.begin()
+
+    def _takes_part(self, client: str) -> bool:
+        """Whether messages to `client` are still accepted; not while it is told that it is removed."""
+        return client not in self._core.congested and self._core.is_registered(client)
 
     def _weigh(self, delivery: Delivery) -> int:
         """About how many bytes `delivery` has; a broadcast is weighed once for all."""
@@ -371,7 +375,8 @@ class HubEngine:
 
     def _relieve(self, client: str) -> None:
         congested = self._core.congested
-        if client in congested and self._outboxes[client].roomy:
+        box = self._outboxes.get(client)
+        if box is not None and client in congested and box.roomy:
             congested.discard(client)
             log.info("client %s takes its messages again", client)
 
