@@ -384,6 +384,26 @@ async def test_nor_at_another_port_does_it_take_the_lockfile_or_end_open_calls(h
             await raw.close()
 
 
+async def test_the_port_of_the_last_run_is_taken(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    async with Hub(lockfile=tmp_path / "samp", state=state) as first:
+        async with asyncio.timeout(5):
+            await first.engine.saved()
+        saved = await asyncio.to_thread(state.read_bytes)
+        port = int(first.url.rpartition(":")[2].partition("/")[0])
+    await asyncio.to_thread(state.write_bytes, saved)
+    with socket.create_server(("127.0.0.1", port)):
+        hub = Hub(lockfile=tmp_path / "samp", state=state)
+        for _ in range(2):
+            with pytest.raises(StateError, match=f"the port of the last run, {port}, is taken") as caught:
+                await hub.start()
+            assert f"stop what has it, or remove {state} to begin anew" in str(caught.value)
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):  # the user's own choice
+            await Hub(lockfile=tmp_path / "samp", state=state, port=port).start()
+    async with hub:
+        assert f":{port}/" in hub.url
+
+
 def free_port() -> int:
     """Return a port that nobody has; the system does not give it to anybody else so soon."""
     with socket.create_server(("127.0.0.1", 0)) as server:
