@@ -186,7 +186,8 @@ class WebService:
         if site is not None and timeout > 0:
             site.enter(pull, page.pulls.release)
         try:
-            batch = await page.pulls.begin(timeout, lambda: exchange.alive)
+            with self._engine.listening(page.client):
+                batch = await page.pulls.begin(timeout, lambda: exchange.alive)
         finally:
             if site is not None:
                 site.leave(pull)
