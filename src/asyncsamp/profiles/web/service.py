@@ -30,10 +30,8 @@ log = logging.getLogger("asyncsamp.hub")
 _PREFIX = "samp.webhub"
 _SUBSCRIPTIONS_EVENT = "samp.hub.event.subscriptions"
 
-_DISCONNECT = "samp.hub.disconnect"
-
-_FAREWELL = 0.5
-"""Seconds in which pages may still fetch the news that the hub stops."""
+_LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
+"""What the hub says to a page that is forgotten once it has been told."""
 
 
 class WebService:
@@ -59,20 +57,12 @@ class WebService:
         """Return the client whose URL translator has `token`."""
         return self._tokens.get(token)
 
-    async def stop(self) -> None:
-        """End questions and pulls; those who are there may first fetch what waits for them."""
+    def stop(self) -> None:
+        """End questions and pulls."""
         self._stopping = True
         now = asyncio.get_running_loop().time()
         for scope in self._asking:
             scope.reschedule(now)
-        waits = [
-            asyncio.ensure_future(page.pulls.emptied()) for page in self._pages.values() if len(page.pulls)
-        ]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=_FAREWELL)
-            for wait in late:
-                wait.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
         for page in list(self._pages.values()):
             page.close()
 
@@ -233,8 +223,8 @@ class WebService:
         if isinstance(delivery, DeliverNotification):
             message = await _translated(page, self._shown(page, delivery))
             await _put(page, "receiveNotification", delivery.sender, message)
-            if delivery.message["samp.mtype"] == _DISCONNECT and delivery.sender == self._engine.hub_id:
-                # The engine bounds this wait, and forgets the client after it.
+            if delivery.message["samp.mtype"] in _LAST_WORDS and delivery.sender == self._engine.hub_id:
+                # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
                 await page.pulls.emptied()
         elif isinstance(delivery, DeliverCall):
             message = await _translated(page, delivery.message)
