@@ -101,11 +101,10 @@ class WebService:
             raise _bad("register takes one map with samp.name, the name of the application (WEB-15)")
         self._check_room()
         question = make_question(name, exchange.origin, exchange.referer, exchange.address)
-        await _refuse_another_user(exchange, question)
         try:
             async with asyncio.timeout(None) as scope:
                 self._asking.add(scope)
-                await self._gate.admit(question)
+                await self._gate.admit(question, lambda: _refuse_another_user(exchange, question))
         except TimeoutError:
             raise _stopping() from None
         finally:
