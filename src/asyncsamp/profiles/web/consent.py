@@ -207,7 +207,9 @@ class Gate:
     def _is_shut(self, site: _Site) -> bool:
         now = asyncio.get_running_loop().time()
         denials = site.denials
-        return len(denials) == MAX_DENIALS and now - denials[0] < DENIAL_TIME + (denials[-1] - denials[0])
+        if len(denials) < MAX_DENIALS:
+            return False
+        return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
 
     def _site(self, origin: str) -> _Site:
         site = self._sites.get(origin)
