@@ -248,12 +248,13 @@ class LockfileError(SampError, ValueError):
 
 
 class StateError(SampError, ValueError):
-    """The file from which a hub comes back cannot be understood or used."""
+    """The file from which a hub comes back cannot be understood or used; `advice` is what to do then."""
 
-    def __init__(self, path: str, reason: str) -> None:
+    def __init__(self, path: str, reason: str, advice: str = "remove it, or name another one") -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"cannot use the hub's state file {path}: {reason}; remove it, or name another one")
+        self.advice = advice
+        super().__init__(f"cannot use the hub's state file {path}: {reason}; {advice}")
 
 
 class ProtocolError(SampError):

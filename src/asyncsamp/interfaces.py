@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -118,6 +119,8 @@ class Engine(Protocol):
     def set_callable(self, client: str, callable_: bool) -> None: ...
 
     def disconnect(self, client: str, reason: str) -> None: ...
+
+    def listening(self, client: str) -> AbstractContextManager[None]: ...
 
     async def saved(self) -> None: ...
 

@@ -11,12 +11,22 @@ import posixpath
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote, unquote, urlsplit
 
 from .errors import FaultCode, HubFaultError
 from .values import Value
 
-__all__ = ["NamedUrls", "WebUrls", "canonical", "find_names", "find_urls", "is_local", "replace_texts"]
+__all__ = [
+    "NamedUrls",
+    "WebUrls",
+    "canonical",
+    "find_names",
+    "find_urls",
+    "is_local",
+    "is_local_address",
+    "replace_texts",
+]
 
 MAX_URLS = 10_000
 """URLs that one page may read; the oldest is forgotten. A day of messages has a few hundred."""
@@ -92,7 +102,21 @@ def is_local(url: str) -> bool:
         host = urlsplit(url).hostname or ""
     except ValueError:
         return False
-    return host == "localhost" or host.endswith(".localhost") or host.startswith("127.") or host == "::1"
+    return host == "localhost" or host.endswith(".localhost") or is_local_address(host)
+
+
+def is_local_address(host: str) -> bool:
+    """Whether `host` is an IP address by which a program reaches its own machine.
+
+    0.0.0.0 and :: are none, but whoever connects to them is connected to the loopback address.
+    """
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_unspecified
 
 
 def canonical(url: str) -> str:

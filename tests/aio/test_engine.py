@@ -484,6 +484,21 @@ class TestCongestion:
         assert await one.does("notifyAll", message(6)) == [two.id, three.id]
         await two.courier.until(lambda: two.courier.numbers == [0, 1, 2, 3, 6])
 
+    async def test_one_that_is_removed_hears_its_last_words_all_the_same(
+        self, engine: HubEngine, caplog: pytest.LogCaptureFixture
+    ) -> None:  # HUB-63
+        one, two = await join(engine), await join(engine, "test.note", "samp.hub.disconnect")
+        two.courier.hold = lambda delivery: True
+        for number in range(4):
+            await one.does("notify", two.id, message(number))
+            await two.courier.until(lambda: two.courier.under_way)
+        engine.disconnect(two.id, "enough")
+        two.courier.let_go()
+        await two.courier.until(lambda: two.courier.forgotten)
+        assert two.courier.mtypes == ["test.note"] * 4 + ["samp.hub.disconnect"]
+        assert "failed" not in caplog.text
+        assert engine._core.congested == set()
+
     async def test_hub_events_are_skipped_too_and_keep_their_order(self, engine: HubEngine) -> None:
         one = await join(engine, "samp.hub.event.metadata")
         two = await join(engine)

@@ -502,6 +502,22 @@ class TestIdleWatch:
         assert self.look(watch, 1160.0) == pytest.approx(100)  # who comes then has that long
         watch.close()
 
+    async def test_who_listens_is_not_idle(self, engine: HubEngine) -> None:
+        client = engine.register(FakeCourier())
+        watch = IdleWatch(engine, 0.0, 100.0, lambda: None)
+        engine.last_active[client] = 1000.0
+        with engine.listening(client):
+            with engine.listening(client):
+                pass
+            self.look(watch, engine.last_active[client] + 200)
+        assert engine.clients == [client]
+        ended = engine.last_active[client]
+        assert self.look(watch, ended + 99) == pytest.approx(1)
+        with engine.listening(client):
+            engine.disconnect(client, "enough")
+        assert engine.idle_since() == {}
+        watch.close()
+
     async def test_the_nearer_of_both_ends_counts(self, engine: HubEngine) -> None:
         client = engine.register(FakeCourier())
         watch = IdleWatch(engine, 100.0, 30.0, lambda: None)

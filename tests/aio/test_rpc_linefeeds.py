@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from asyncsamp import xmlrpc
 from asyncsamp.rpc import RpcServer, linefeeds
 from asyncsamp.rpc.crowd import Crowd
+from asyncsamp.rpc.endpoint import STRANGERS_BODY
 from asyncsamp.rpc.linefeeds import MAX_HEAD, LineFeedMender
 from tests.aio.wire import call_body, connect
 
@@ -195,6 +196,42 @@ async def test_giving_up_on_a_connection_that_has_ended_does_nothing() -> None:
     handler.connection_lost(None)
     handler._give_up_on_tag()
     assert handler.transport is None
+
+
+async def test_more_of_a_body_does_not_prolong_the_wait_for_it() -> None:
+    server = web.Server(echo_body)
+    handler = linefeeds.LineFeedHandler(
+        server, loop=asyncio.get_running_loop(), crowd=Crowd(10), max_body=LIMIT
+    )
+    handler.data_received(ds9(b"<methodCall>", 20))
+    body_timer = handler._patience
+    assert body_timer is not None
+    handler.data_received(b"1234567")
+    assert handler._patience is body_timer
+    handler.data_received(b"8")  # as announced, but without its tag
+    tag_timer = handler._patience
+    assert body_timer.cancelled()
+    handler.data_received(b"9")
+    assert handler._patience is tag_timer is not None
+    handler.connection_lost(None)
+    assert tag_timer.cancelled()
+
+
+async def test_a_larger_body_is_not_held_back_but_judged_as_it_comes() -> None:
+    called = asyncio.Event()
+
+    async def judge(request: web.BaseRequest) -> web.Response:
+        called.set()
+        return await echo_body(request)
+
+    async with RpcServer(judge, name="test") as server, connect(server.port) as (reader, writer):
+        body = xmlrpc.dump_call("big", ["x" * STRANGERS_BODY])
+        request = ds9(body)
+        writer.write(request[:1000])
+        async with asyncio.timeout(5):
+            await called.wait()
+        writer.write(request[1000:])
+        assert (await reader.read()).endswith(b"\r\n\r\n" + body)
 
 
 async def test_large_bodies_arrive_whole_from_both_kinds_of_peer() -> None:

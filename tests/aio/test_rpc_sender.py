@@ -198,17 +198,50 @@ async def test_nobody_listens(sender: Sender) -> None:
     assert "secret" not in str(refused.value)
 
 
-async def test_a_host_that_does_not_exist(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PeerRefusedError) as refused:
+async def test_a_name_that_cannot_be_found_is_no_refusal(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PeerError, match="there is no way to it") as lost:
         await sender.post("http://x..y:80/", REQUEST, timeout=T)
-    assert refused.value.sent is False
+    assert (type(lost.value), lost.value.sent) == (PeerError, False)
 
     async def unknown(*args: object, **kwargs: object) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    with pytest.raises(PeerRefusedError, match="Name or service not known"):
+    with pytest.raises(PeerError, match="Temporary failure in name resolution") as lost:
         await sender.post("http://nowhere:80/", REQUEST, timeout=T)
+    assert type(lost.value) is PeerError
+    assert await sender.probe("http://nowhere:80/", T)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), PeerError),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), PeerError),
+        (
+            OSError(f"Multiple exceptions: [Errno {errno.ENETUNREACH}] a, [Errno {errno.EHOSTUNREACH}] b"),
+            PeerError,
+        ),
+        (
+            OSError(f"Multiple exceptions: [Errno {errno.EADDRNOTAVAIL}] a, [Errno {errno.ECONNREFUSED}] b"),
+            PeerRefusedError,
+        ),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), PeerRefusedError),
+    ],
+)
+async def test_only_who_refuses_is_gone(
+    error: OSError, kind: type[PeerError], sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    with pytest.raises(PeerError) as raised:
+        await sender.post("http://10.1.2.3:80/", REQUEST, timeout=T)
+    assert type(raised.value) is kind
+    assert await sender.probe("http://10.1.2.3:80/", T) is (kind is PeerError)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -353,3 +354,57 @@ async def test_a_second_hub_on_the_same_state_does_not_speak_to_the_clients_of_t
         assert response.result == {"still": "here"}
         assert len(news) == 0
         assert hub.state.exists()
+
+
+async def test_nor_at_another_port_does_it_take_the_lockfile_or_end_open_calls(hub: HubProcess) -> None:
+    async with two_clients(hub) as (_, two):
+        called, go = asyncio.Event(), asyncio.Event()
+
+        @two.on("test.slow")
+        async def slow(message: Message) -> None:
+            called.set()
+            await go.wait()
+
+        await two.settled()
+        raw = await RawCaller.register(hub.lockfile)
+        try:
+            await raw.call(two.public_id, "test.slow", tag="open-2")
+            async with asyncio.timeout(5):
+                await called.wait()
+            await hub.saved("open-2")
+            before = await asyncio.to_thread(hub.lockfile.read_text)
+            with pytest.raises(HubRunningError):
+                await Hub(lockfile=hub.lockfile, state=hub.state, port=free_port()).start()
+            assert await asyncio.to_thread(hub.lockfile.read_text) == before
+            go.set()
+            async with asyncio.timeout(5):
+                _, tag, response = await raw.responses.get()
+            assert (tag, response["samp.status"]) == ("open-2", "samp.ok")
+        finally:
+            await raw.close()
+
+
+async def test_the_port_of_the_last_run_is_taken(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    async with Hub(lockfile=tmp_path / "samp", state=state) as first:
+        async with asyncio.timeout(5):
+            await first.engine.saved()
+        saved = await asyncio.to_thread(state.read_bytes)
+        port = int(first.url.rpartition(":")[2].partition("/")[0])
+    await asyncio.to_thread(state.write_bytes, saved)
+    with socket.create_server(("127.0.0.1", port)):
+        hub = Hub(lockfile=tmp_path / "samp", state=state)
+        for _ in range(2):
+            with pytest.raises(StateError, match=f"the port of the last run, {port}, is taken") as caught:
+                await hub.start()
+            assert f"stop what has it, or remove {state} to begin anew" in str(caught.value)
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):  # the user's own choice
+            await Hub(lockfile=tmp_path / "samp", state=state, port=port).start()
+    async with hub:
+        assert f":{port}/" in hub.url
+
+
+def free_port() -> int:
+    """Return a port that nobody has; the system does not give it to anybody else so soon."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -208,6 +208,27 @@ async def test_three_denials_stand_for_a_minute(tmp_path: Path) -> None:
         assert (await register(hub.port, "https://other.example.org")).startswith("wk-")
 
 
+@pytest.mark.parametrize(
+    ("ago", "asked"),
+    [
+        ((50, 30, 1), False),
+        ((115, 90, 58), False),
+        ((120, 90, 65), True),  # the minute is over
+        ((600, 300, 1), True),  # a no now and then is no flood
+    ],
+)
+async def test_only_three_denials_within_a_minute_shut_a_site_out(
+    ago: tuple[float, ...], asked: bool, tmp_path: Path
+) -> None:
+    asker = Asker(ConsentAnswer.ALLOW)
+    async with web_hub(tmp_path, consent=asker) as hub:
+        assert hub.profile._service is not None
+        now = asyncio.get_running_loop().time()
+        hub.profile._service._gate._site(ORIGIN).denials.extend(now - seconds for seconds in ago)
+        assert (await register(hub.port)).startswith("wk-") is asked
+        assert len(asker.questions) == asked
+
+
 async def test_a_name_is_shown_harmless(tmp_path: Path) -> None:
     asker = Asker(ConsentAnswer.ALLOW, ConsentAnswer.ALLOW)
     async with web_hub(tmp_path, consent=asker) as hub:

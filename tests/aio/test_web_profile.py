@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from asyncsamp import Client, FaultCode, HubFaultError, Message, xmlrpc
+from asyncsamp import Client, FaultCode, HubFaultError, Limits, Message, xmlrpc
 from asyncsamp.rpc import Sender
 from asyncsamp.values import Value
 
+from .connections import turns_until
 from .webpage import ORIGIN, Page, WebHub, open_request, read_answer, request, web_hub
 
 
@@ -182,12 +183,25 @@ async def test_the_hub_goes_without_web_clients_disturbing_it(hub: WebHub) -> No
     assert (method, params[1]["samp.mtype"]) == ("receiveNotification", "samp.hub.event.shutdown")
 
 
-async def test_a_page_between_two_pulls_hears_that_the_hub_goes(hub: WebHub) -> None:
+async def test_a_page_between_two_pulls_hears_that_the_hub_goes(hub: WebHub) -> None:  # HUB-9
     page = await hub.page("samp.hub.event.shutdown")
+    assert hub.profile._service is not None
+    waiting = hub.profile._service._pages[page.id].pulls
     stopping = asyncio.create_task(hub.hub.shutdown())
+    await turns_until(lambda: len(waiting) == 1)
     ((_, params),) = await page.pull("600")
     assert params[1]["samp.mtype"] == "samp.hub.event.shutdown"
     await stopping
+
+
+async def test_a_closed_page_holds_up_the_end_no_longer_than_any_client(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    async with web_hub(tmp_path, limits=Limits(shutdown_patience=0.1)) as hub:
+        for _ in range(3):
+            await hub.page("samp.hub.event.shutdown")
+        begun = loop.time()
+        await hub.hub.shutdown()
+        assert loop.time() - begun < 5
 
 
 async def test_a_silent_connection_is_not_hung_up_on(hub: WebHub) -> None:

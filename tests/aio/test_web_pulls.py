@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asyncsamp import CallTimeoutError, Client, FaultCode, HubFaultError, Limits, ReplyError
+from asyncsamp.hub.idle import IdleWatch
 
 from .webpage import Page, WebHub, close, read_answer, web_hub
 
@@ -252,3 +253,22 @@ async def test_no_more_web_clients_than_allowed(tmp_path: Path) -> None:
         assert "2 web clients" in answer.fault.text
         async with Client("desktop", lockfile=hub.lockfile) as client:
             assert len(await client.get_registered_clients()) == 3
+
+
+async def test_a_page_that_only_pulls_is_not_idle(tmp_path: Path) -> None:
+    """`--client-timeout` is for clients of which nobody knows whether they are there."""
+    async with web_hub(tmp_path) as hub:
+        page, other = await hub.page("table.note"), await hub.page()
+        engine = hub.hub.engine
+        watch = IdleWatch(engine, 0.0, 3600.0, lambda: None)
+        engine.last_active[page.id] -= 3600
+        pulling = asyncio.create_task(page.pull("600"))
+        async with asyncio.timeout(5):
+            while page.id in engine.idle_since():
+                await asyncio.sleep(0)
+        watch._look()
+        await other.call("notify", page.id, note(1))
+        assert numbers(await pulling) == [1]
+        watch._look()
+        assert page.id in engine.clients
+        watch.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import sys
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -126,3 +127,62 @@ async def test_without_a_terminal_it_is_a_no_and_the_log_says_how_to_allow(
     question = ConsentQuestion("page", origin, "", False, "")
     assert await consent(question) is ConsentAnswer.DENY
     assert f"--web-consent {advice}" in caplog.text
+
+
+JOB = """
+import asyncio, io, os, signal, sys
+from asyncsamp import ConsentQuestion, TerminalConsent
+
+class Output(io.StringIO):
+    def flush(self):
+        if "[N]o: " in self.getvalue() and not asked.is_set():
+            to_the_front(os.getpgid(os.getppid()))
+            print("asked in the foreground", flush=True)
+            asked.set()
+
+def to_the_front(group):
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, group)
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+async def main():
+    if sys.argv[1] == "foreground":
+        to_the_front(os.getpgrp())
+    consent = TerminalConsent(input=sys.stdin, output=Output())
+    print(await consent(ConsentQuestion("page", "null", "", False, "")), flush=True)
+
+asked = asyncio.Event()
+asyncio.run(main())
+"""
+
+SHELL = """
+import fcntl, os, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+job = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], process_group=0)
+_, status = os.waitpid(job.pid, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    print("the job is stopped", flush=True)
+    job.kill()
+"""
+"""What a shell with job control does: the terminal is its own, and the job is a process group beside it."""
+
+
+@pytest.mark.parametrize("begins", ["background", "foreground"])
+async def test_a_job_in_the_background_is_not_stopped_by_a_question(
+    begins: str, terminal: tuple[User, TextIO, TextIO]
+) -> None:
+    user, source, _ = terminal
+    shell = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SHELL, JOB, begins),
+        stdin=source,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert shell.stdout is not None
+    if begins == "foreground":
+        assert await shell.stdout.readline() == b"asked in the foreground\n"
+        user.type("y\n")
+    told, log = await shell.communicate()
+    assert told == b"ConsentAnswer.DENY\n"
+    assert (b"there is no terminal to ask on" in log) == (begins == "background")

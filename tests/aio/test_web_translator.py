@@ -308,6 +308,52 @@ async def test_redirects_never_lead_into_files_or_the_hub(
     assert not any(b"secret" in answer.body for answer in answers.values())
 
 
+HERE = {
+    "127.0.0.1": 403,
+    "127.1": 403,
+    "2130706433": 403,
+    "0": 403,
+    "0.0.0.0": 403,
+    "[::]": 403,
+    "[::1]": 403,
+    "[::ffff:127.0.0.1]": 403,
+    "localhost": 403,
+    "\uff11\uff12\uff17.0.0.1": 403,
+    "near.example.org": 502,
+    "nowhere.example.org": 502,
+}
+"""Names of this machine, and what a page gets that is led there from elsewhere."""
+
+
+async def test_redirects_from_elsewhere_never_lead_onto_this_machine(
+    hub: WebHub, desktop: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    find = loop.getaddrinfo
+    addresses = {
+        "away.example.org": "127.0.0.1",
+        "near.example.org": "127.0.0.1",
+        "nowhere.example.org": "0.0.0.0",
+    }
+
+    async def find_all(host: Any, *args: Any, **options: Any) -> Any:
+        return await find(addresses.get(host, host), *args, **options)
+
+    async def serve(request: web.BaseRequest) -> web.Response:
+        if request.path == "/there":
+            return web.Response(text="arrived")
+        host = list(HERE)[int(request.path[1:])]
+        raise web.HTTPFound(f"http://{host}:{request.url.port}/there")
+
+    monkeypatch.setattr(loop, "getaddrinfo", find_all)
+    async with Server(serve) as base:
+        away = base.replace("127.0.0.1", "away.example.org")
+        page = await hub.page("table.load.votable")
+        for number, (host, status) in enumerate(HERE.items()):
+            answer = await page.get(await send(desktop, page, f"{away}/{number}"))
+            assert (answer.status, b"arrived" in answer.body) == (status, False), host
+
+
 async def test_the_hub_itself_is_not_read(hub: WebHub, desktop: Client) -> None:
     page = await hub.page("table.load.votable")
     for url in (hub.hub.url, f"http://localhost:{hub.port}/", f"http://x.example.org:{hub.port}/"):

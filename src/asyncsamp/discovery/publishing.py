@@ -50,7 +50,9 @@ async def publish(location: Location, lockfile: Lockfile, sender: Sender) -> Non
     async with turn(path.parent):
         for _ in range(ATTEMPTS):
             stale = await _stale(path, lockfile, sender)
-            if await to_its_end(partial(put, path, data, stale), lambda _: take_away(path, lockfile)):
+            if await to_its_end(
+                partial(put, path, data, stale), lambda done: done and take_away(path, lockfile)
+            ):
                 return
     raise LockfileError(str(path), "other programs keep writing it; stop them, or try again")
 

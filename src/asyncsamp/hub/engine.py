@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..delivery import DeliverCall, Delivery, DeliveryError, FinishWait, Forget
@@ -66,6 +68,7 @@ class HubEngine:
         self._weighed: tuple[Value, int] = ("", 0)
         self.last_active: dict[str, float] = {}
         self.last_operation = self._loop.time()
+        self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
         self._roll_call: asyncio.Task[None] | None = None
         itself = HubItself(self._core, self._apply)
@@ -118,6 +121,22 @@ class HubEngine:
             self._apply()
             self._changed()
 
+    @contextmanager
+    def listening(self, client: str) -> Iterator[None]:
+        """While the block lasts `client` waits for messages: it is not idle, though it does nothing.
+
+        The hub is idle all the same: its own time limit counts operations.
+        """
+        self._listening[client] += 1
+        try:
+            yield
+        finally:
+            self._listening[client] -= 1
+            if not self._listening[client]:
+                del self._listening[client]
+            if client in self.last_active:
+                self.last_active[client] = self._loop.time()
+
     async def saved(self) -> None:
         """Return once a crash could not undo what has been done so far; at once without a state file."""
         if self._keeper is not None:
@@ -142,6 +161,10 @@ class HubEngine:
         return "" if result is None else result
 
     # ---- for the hub
+
+    def idle_since(self) -> dict[str, float]:
+        """Return since when, by the loop's clock, clients have done nothing; without those who listen."""
+        return {client: since for client, since in self.last_active.items() if client not in self._listening}
 
     def keep_state(self, keeper: StateKeeper | None) -> None:
         """Let `keeper` know of every change from now on; None ends it."""
@@ -186,6 +209,8 @@ class HubEngine:
         if tell:
             self._core.shut_down()
             self._apply()
+        else:
+            self._core.effects.clear()
         self._core.end_waits()
         self._apply()
         news = [
@@ -264,7 +289,7 @@ class HubEngine:
         box = self._outboxes[delivery.recipient]
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
-        if box.full and delivery.recipient not in self._core.congested:
+        if box.full and self._takes_part(delivery.recipient):
             self._core.congested.add(delivery.recipient)
             log.warning(
                 "client %s does not take its messages: %d wait, further ones are refused",
@@ -273,6 +298,10 @@ class HubEngine:
             )
         if type(delivery) is DeliverCall:
             self._vigil.begin()
+
+    def _takes_part(self, client: str) -> bool:
+        """Whether messages to `client` are still accepted; not while it is told that it is removed."""
+        return client not in self._core.congested and self._core.is_registered(client)
 
     def _weigh(self, delivery: Delivery) -> int:
         """About how many bytes `delivery` has; a broadcast is weighed once for all."""
@@ -369,7 +398,8 @@ class HubEngine:
 
     def _relieve(self, client: str) -> None:
         congested = self._core.congested
-        if client in congested and self._outboxes[client].roomy:
+        box = self._outboxes.get(client)
+        if box is not None and client in congested and box.roomy:
             congested.discard(client)
             log.info("client %s takes its messages again", client)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,8 @@ class Hub:
         """Bind, publish, and serve until `shutdown`. Returns the hub.
 
         Raises `HubRunningError` if another hub is alive, `LockfileError` if the lockfile
-        cannot be written, OSError if the port is taken; nothing is left behind then, nor
+        cannot be written, OSError if the port is taken, `StateError` if the state cannot be used
+        or the port that it names is taken; nothing is left behind then, nor
         when it is cancelled. A hub that has been shut down can be started again.
         """
         if self._engine is not None:
@@ -126,7 +128,7 @@ class Hub:
             saved = None if self._state is None else await self._state.read()
             if saved is not None:
                 self._restore(engine, saved)
-            await self._start_profiles(engine)
+            await self._start_profiles(engine, comes_back=saved is not None)
             await self._publish()
             self._in_service = True
             self._keep_state(engine)
@@ -172,12 +174,14 @@ class Hub:
     ) -> None:
         await self.shutdown()
 
-    async def _start_profiles(self, engine: HubEngine) -> None:
+    async def _start_profiles(self, engine: HubEngine, *, comes_back: bool) -> None:
         for profile in self._profiles:
             try:
                 await profile.start(engine)
-            except OSError:
+            except OSError as error:
                 await self._refuse_beside_another()
+                if comes_back and profile is self._standard and error.errno == errno.EADDRINUSE:
+                    self._refuse_taken_port()
                 raise
             self._started.append(profile)
 
@@ -193,19 +197,29 @@ class Hub:
         finally:
             await sender.close()
 
+    def _refuse_taken_port(self) -> None:
+        """Raise `StateError` if it is the port of the last run, which the user has not named."""
+        assert self._state is not None
+        if self._standard.last_port:
+            path = str(self._state.path)
+            reason = f"the port of the last run, {self._standard.last_port}, is taken"
+            advice = f"stop what has it, or remove {path} to begin anew"
+            raise StateError(path, reason, advice) from None
+
     async def _publish(self) -> None:
         extra = {"org.asyncsamp.hub.pid": str(os.getpid())}
         if self.label:
             extra["hub.label"] = self.label
         lockfile = Lockfile(self._standard.secret, self.url, extra=extra)
-        self._published = lockfile  # from now on it may be there, whatever happens next
-        if self._location.path is not None:
-            farewell.withdraw_at_exit(self, lockfile, self._location.path)
         sender = Sender()
         try:
             await publish(self._location, lockfile, sender)
+            # Not before: with the same state as a living hub, that one's lockfile would pass for ours.
+            self._published = lockfile
         finally:
             await sender.close()
+        if self._location.path is not None:
+            farewell.withdraw_at_exit(self, lockfile, self._location.path)
 
     def _restore(self, engine: HubEngine, saved: Mapping[str, Any]) -> None:
         """Let everybody be registered who was before the crash. Raises `StateError`."""

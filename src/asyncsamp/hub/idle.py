@@ -33,11 +33,10 @@ class IdleWatch:
 
     def _look(self) -> None:
         now = self._loop.time()
-        active = self._engine.last_active
         self._since = max(self._since, self._engine.last_operation)
         looks = []
         if self._client_timeout > 0:
-            for client, since in list(active.items()):
+            for client, since in self._engine.idle_since().items():
                 if now - since >= self._client_timeout:
                     self._engine.disconnect(client, f"idle for {self._client_timeout:g} s")
                 else:

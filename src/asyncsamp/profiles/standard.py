@@ -67,7 +67,9 @@ class StandardProfile:
     def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.secret = ""
         self._host = host
+        self._asked_port = port
         self._port = port
+        self.last_port = 0
         self._door = Door(host)
         self._engine: Engine | None = None
         self._server: RpcServer | None = None
@@ -139,10 +141,11 @@ class StandardProfile:
     def restore(self, saved: Mapping[str, Any]) -> list[str]:
         """Take in what `snapshot` returned, before `start`; return the public ids that come back.
 
-        The old port is bound again unless another one was asked for.
+        The old port is bound again, and told by `last_port`, unless another one was asked for.
         """
         self.secret = str(saved["secret"])
-        self._port = self._port or int(saved["port"])
+        self.last_port = 0 if self._asked_port else int(saved["port"])
+        self._port = self._asked_port or self.last_port
         for client, (key, callback) in saved["clients"].items():
             self._clients[key] = client
             self._keys[client] = key

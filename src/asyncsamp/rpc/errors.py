@@ -1,7 +1,7 @@
 """What can go wrong on the way to a peer, apart from what the peer answers.
 
 PeerError (ConnectionError)
-  PeerRefusedError                nobody listens there, or there is no such host
+  PeerRefusedError                nobody listens there
   PeerTimeoutError (TimeoutError) no whole answer in time
   PeerClosedError                 the connection ended before a whole answer had come
 """
@@ -27,7 +27,7 @@ class PeerError(ConnectionError):
 
 
 class PeerRefusedError(PeerError):
-    """Nobody listens at the address, or it cannot be found."""
+    """Nobody listens at the address."""
 
 
 class PeerTimeoutError(PeerError, TimeoutError):

@@ -25,12 +25,12 @@ __all__ = ["LineFeedHandler", "LineFeedMender"]
 MAX_HEAD = 32 * 1024
 """Bytes of request line and headers that are waited for; what is longer goes on as it is, to be refused."""
 
-MAX_HELD = 1024 * 1024
-"""Bytes of a body that are held back. A longer one goes on as announced: what DS9 sends is small, and the
-memory of the process must not be open to everybody who sends bare line feeds."""
+MAX_HELD = 64 * 1024
+"""Bytes of a body that are held back: no more than a stranger may send, whose key is looked for only behind
+this. A longer body goes on as announced, so it must be announced in bytes; what DS9 sends is small."""
 
 BODY_PATIENCE = 30.0
-"""Seconds that the announced body may take. After that the connection is closed."""
+"""Seconds that the announced body may take, however it comes. After that the connection is closed."""
 
 TAG_PATIENCE = 1.0
 """Seconds that a body, complete by its announced length, may take to show its closing tag."""
@@ -129,7 +129,7 @@ def _name(line: bytes) -> bytes:
 class LineFeedHandler(web.RequestHandler):
     """aiohttp's request handler behind a `LineFeedMender`."""
 
-    __slots__ = ("_crowd", "_mender", "_patience")
+    __slots__ = ("_crowd", "_mender", "_patience", "_patient_for")
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class LineFeedHandler(web.RequestHandler):
         self._crowd = crowd
         self._mender: LineFeedMender | None = LineFeedMender(min(max_body, MAX_HELD))
         self._patience: asyncio.TimerHandle | None = None
+        self._patient_for = ""
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer; aiohttp calls it too, with none, to go on after a pause."""
@@ -186,7 +187,10 @@ class LineFeedHandler(web.RequestHandler):
             self.logger.error(*args, exc_info=exc_info or True, **kwargs)
 
     def _be_patient(self, waits_for: str) -> None:
-        """Bound the wait for the body, or for its closing tag."""
+        """Bound the wait for the body, or for its closing tag; more of the same does not prolong it."""
+        if waits_for == self._patient_for:
+            return
+        self._patient_for = waits_for
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
+import socket
 from collections.abc import Sequence
 
 from ..errors import HubFaultError, RemoteProtocolError
@@ -40,6 +42,11 @@ _MAX_PEERS = 4096
 _NO_FILE = frozenset({errno.EMFILE, errno.ENFILE})
 
 _OUR_OWN_LACK = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
+
+_NO_WAY_THERE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH})
+"""The network is at fault, perhaps for a moment; whether the peer lives is not known."""
+
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 class Sender:
@@ -236,6 +243,16 @@ class Sender:
 def _connect_error(url: str, error: OSError | UnicodeError, sent: bool) -> PeerError:
     if isinstance(error, TimeoutError):
         return PeerTimeoutError(url, "no connection could be made in time", sent=sent)
-    if isinstance(error, OSError) and error.errno in _OUR_OWN_LACK:
-        return PeerError(url, f"this process cannot open another connection: {error.strerror}", sent=sent)
+    numbers = _errnos(error)
+    if numbers and numbers <= _OUR_OWN_LACK:
+        return PeerError(url, f"this process cannot open another connection: {error}", sent=sent)
+    if isinstance(error, socket.gaierror | UnicodeError) or (numbers and numbers <= _NO_WAY_THERE):
+        return PeerError(url, f"there is no way to it: {error}", sent=sent)
     return PeerRefusedError(url, f"no connection could be made: {error}", sent=sent)
+
+
+def _errnos(error: OSError | UnicodeError) -> set[int]:
+    if not isinstance(error, OSError):
+        return set()
+    # The errors of several addresses come from asyncio as one, which has them in its text only.
+    return {error.errno} if error.errno else {int(number) for number in _ERRNO.findall(str(error))}

@@ -155,9 +155,13 @@ class Gate:
         self._sites: dict[str, _Site] = {}
         self._waiting = 0
 
-    async def admit(self, question: ConsentQuestion) -> None:
-        """Return if the page may register. Raises `RegistrationError` if not. May be cancelled."""
+    async def admit(self, question: ConsentQuestion, check: Callable[[], Awaitable[None]]) -> None:
+        """Return if the page may register. Raises `RegistrationError` if not. May be cancelled.
+
+        `check` raises what refuses it whatever its Origin and the user's answer; it may be costly.
+        """
         if rememberable(question.origin) and await self._store.has(question.origin):
+            await check()
             return
         site = self._site(question.origin)
         if site.waiting >= MAX_WAITING or self._waiting >= MAX_WAITING_ALL:
@@ -168,6 +172,7 @@ class Gate:
         site.waiting += 1
         self._waiting += 1
         try:
+            await check()  # here, so that a flood of questions is not one of costly checks
             await self._ask_in_turn(site, question)
         finally:
             site.waiting -= 1
@@ -202,7 +207,9 @@ class Gate:
     def _is_shut(self, site: _Site) -> bool:
         now = asyncio.get_running_loop().time()
         denials = site.denials
-        return len(denials) == MAX_DENIALS and now - denials[0] < DENIAL_TIME + (denials[-1] - denials[0])
+        if len(denials) < MAX_DENIALS:
+            return False
+        return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
 
     def _site(self, origin: str) -> _Site:
         site = self._sites.get(origin)

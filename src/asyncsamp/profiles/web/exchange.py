@@ -10,6 +10,7 @@ from ...values import Value
 from ...xmlrpc import Encoded
 from .cors import origin_of
 from .page import Page
+from .peer_user import Ends
 from .pulls import PullQueue
 
 __all__ = ["Exchange"]
@@ -42,6 +43,13 @@ class Exchange:
         """Where the request comes from."""
         peer = self._request.transport and self._request.transport.get_extra_info("peername")
         return f"{peer[0]} port {peer[1]}" if peer else ""
+
+    @property
+    def ends(self) -> Ends | None:
+        """The two ends of the connection; None once it is closed."""
+        transport = self._request.transport
+        peer, ours = (transport and transport.get_extra_info(name) for name in ("peername", "sockname"))
+        return Ends((peer[0], peer[1]), (ours[0], ours[1])) if peer and ours else None
 
     @property
     def alive(self) -> bool:

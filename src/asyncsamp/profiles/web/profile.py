@@ -107,7 +107,7 @@ class WebProfile:
             await asyncio.gather(self._retrying, return_exceptions=True)
             self._retrying = None
         if self._service is not None:
-            await self._service.stop()
+            self._service.stop()
         server, self._server = self._server, None
         self._serving.clear()
         if server is not None:

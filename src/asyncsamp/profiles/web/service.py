@@ -17,9 +17,10 @@ from ...webmtypes import MTypeLimits
 from ...weburls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
 from ...xmlrpc import Encoded
 from ..keys import WEB, new_key, shown_keys
-from .consent import Gate, make_question
+from .consent import ConsentQuestion, Gate, make_question
 from .exchange import Exchange
 from .page import Page
+from .peer_user import another_user
 from .pulls import SitePulls, site_of
 
 __all__ = ["WebService"]
@@ -29,10 +30,8 @@ log = logging.getLogger("asyncsamp.hub")
 _PREFIX = "samp.webhub"
 _SUBSCRIPTIONS_EVENT = "samp.hub.event.subscriptions"
 
-_DISCONNECT = "samp.hub.disconnect"
-
-_FAREWELL = 0.5
-"""Seconds in which pages may still fetch the news that the hub stops."""
+_LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
+"""What the hub says to a page that is forgotten once it has been told."""
 
 
 class WebService:
@@ -58,20 +57,12 @@ class WebService:
         """Return the client whose URL translator has `token`."""
         return self._tokens.get(token)
 
-    async def stop(self) -> None:
-        """End questions and pulls; those who are there may first fetch what waits for them."""
+    def stop(self) -> None:
+        """End questions and pulls."""
         self._stopping = True
         now = asyncio.get_running_loop().time()
         for scope in self._asking:
             scope.reschedule(now)
-        waits = [
-            asyncio.ensure_future(page.pulls.emptied()) for page in self._pages.values() if len(page.pulls)
-        ]
-        if waits:
-            _, late = await asyncio.wait(waits, timeout=_FAREWELL)
-            for wait in late:
-                wait.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
         for page in list(self._pages.values()):
             page.close()
 
@@ -113,7 +104,7 @@ class WebService:
         try:
             async with asyncio.timeout(None) as scope:
                 self._asking.add(scope)
-                await self._gate.admit(question)
+                await self._gate.admit(question, lambda: _refuse_another_user(exchange, question))
         except TimeoutError:
             raise _stopping() from None
         finally:
@@ -184,7 +175,8 @@ class WebService:
         if site is not None and timeout > 0:
             site.enter(pull, page.pulls.release)
         try:
-            batch = await page.pulls.begin(timeout, lambda: exchange.alive)
+            with self._engine.listening(page.client):
+                batch = await page.pulls.begin(timeout, lambda: exchange.alive)
         finally:
             if site is not None:
                 site.leave(pull)
@@ -230,8 +222,8 @@ class WebService:
         if isinstance(delivery, DeliverNotification):
             message = await _translated(page, self._shown(page, delivery))
             await _put(page, "receiveNotification", delivery.sender, message)
-            if delivery.message["samp.mtype"] == _DISCONNECT and delivery.sender == self._engine.hub_id:
-                # The engine bounds this wait, and forgets the client after it.
+            if delivery.message["samp.mtype"] in _LAST_WORDS and delivery.sender == self._engine.hub_id:
+                # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
                 await page.pulls.emptied()
         elif isinstance(delivery, DeliverCall):
             message = await _translated(page, delivery.message)
@@ -270,6 +262,17 @@ class WebService:
         if params.get("id") == page.client or not isinstance(declared, dict):
             return message
         return {**message, "samp.params": {**params, "subscriptions": self._visible(declared)}}
+
+
+async def _refuse_another_user(exchange: Exchange, question: ConsentQuestion) -> None:
+    """Refuse whom no user of ours sits before: only a browser cannot lie about its Origin."""
+    uid = await another_user(exchange.ends)
+    if uid is not None:
+        origin = question.origin or "no origin"
+        log.warning(
+            "web page %r of %s was refused: it is of user %d of this machine", question.name, origin, uid
+        )
+        raise RegistrationError("this hub belongs to another user of this machine, and serves that one only")
 
 
 async def _put(page: Page, method: str, *params: Value) -> None:

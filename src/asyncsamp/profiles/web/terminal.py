@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -50,7 +51,8 @@ class TerminalConsent:
     """Asks on the terminal, one question at a time, in order; anything but a yes is a no.
 
     Nothing else waits meanwhile. Where there is no terminal the answer is no, and the log says how to
-    allow a site. `timeout` is how many seconds the user has, for each question; then it is a no.
+    allow a site; so it is for a job in the background (`... &`), which the system stops when it reads
+    from the terminal. `timeout` is how many seconds the user has, for each question; then it is a no.
     `input` and `output` are the standard ones by default.
     """
 
@@ -66,16 +68,9 @@ class TerminalConsent:
         """Ask, and return the answer. Cancelling is safe, and takes the question back."""
         source = self._input or sys.stdin
         output = self._output or sys.stdout
-        if source is None or not source.isatty():
-            log.warning(
-                "web page %r of %s was refused, since there is no terminal to ask on; to allow it, start "
-                "the hub with --web-consent %s",
-                question.name,
-                question.origin or "no origin",
-                question.origin if "://" in question.origin else "allow",
-            )
-            return ConsentAnswer.DENY
         async with self._turn:
+            if source is None or not _may_be_read(source):
+                return _nobody_to_ask(question)
             _discard_typed(source)
             # What the user typed for another purpose must not be a yes.
             allow = "[y]es, once / [a]lways for this origin" if "://" in question.origin else "[y]es, once"
@@ -90,6 +85,29 @@ class TerminalConsent:
                 _say(output, "\nthe question is taken back\n")
                 raise
         return _ANSWERS.get(line.strip().lower(), ConsentAnswer.DENY)
+
+
+def _nobody_to_ask(question: ConsentQuestion) -> ConsentAnswer:
+    log.warning(
+        "web page %r of %s was refused, since there is no terminal to ask on; to allow it, start "
+        "the hub with --web-consent %s",
+        question.name,
+        question.origin or "no origin",
+        question.origin if "://" in question.origin else "allow",
+    )
+    return ConsentAnswer.DENY
+
+
+def _may_be_read(source: TextIO) -> bool:
+    return source.isatty() and _in_foreground(source.fileno())
+
+
+def _in_foreground(descriptor: int) -> bool:
+    """Whether a read from the terminal does not stop the process, and with it the whole hub (SIGTTIN)."""
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except (AttributeError, OSError):  # Windows; a terminal that does not control this process
+        return True
 
 
 def _say(output: TextIO, text: str) -> None:
@@ -116,9 +134,9 @@ async def _read_line(source: TextIO) -> str:
     done: asyncio.Future[str] = loop.create_future()
 
     def readable() -> None:
-        # A terminal gives whole lines.
+        # A terminal gives whole lines. What is typed while we are in the background is not for us.
         try:
-            text = os.read(descriptor, 1024).decode(errors="replace")
+            text = os.read(descriptor, 1024).decode(errors="replace") if _in_foreground(descriptor) else ""
         except BlockingIOError:
             return
         except OSError:
@@ -152,9 +170,19 @@ async def _read_in_thread(readline: Callable[[], str]) -> str:
             done.set_result(text)
 
     def read() -> None:
-        text = readline()
+        _refuse_to_stop()
+        try:
+            text = readline()
+        except OSError:
+            text = ""
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(finish, text)
 
     threading.Thread(target=read, name="asyncsamp-terminal", daemon=True).start()
     return await done
+
+
+def _refuse_to_stop() -> None:
+    """Let a read in this thread, begun in the foreground, fail when it goes on in the background."""
+    with contextlib.suppress(AttributeError):  # Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTIN})

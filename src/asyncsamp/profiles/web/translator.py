@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from ...weburls import is_local
+from ...weburls import is_local, is_local_address
 from .localfile import byte_range, open_file
 
 __all__ = ["Translator"]
@@ -133,10 +133,11 @@ class Translator:
         here = is_local(url)
         for hop in range(MAX_REDIRECTS + 1):
             self._check(url)
-            if hop and is_local(url) and not here:
+            sent = _as_sent(url)
+            if hop and not here and _leads_here(sent):
                 raise web.HTTPForbidden(text="the URL redirects to a server on this machine\n")
             client = self._client(elsewhere=bool(hop) and not here)
-            found = await client.request(method, _as_sent(url), headers=headers, allow_redirects=False)
+            found = await client.request(method, sent, headers=headers, allow_redirects=False)
             target = found.headers.get("Location")
             if found.status not in _REDIRECTS or target is None:
                 return found
@@ -173,7 +174,7 @@ class _Elsewhere(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        if any(ipaddress.ip_address(item["host"].partition("%")[0]).is_loopback for item in found):
+        if any(is_local_address(item["host"]) for item in found):
             raise OSError("the URL redirects to a server on this machine")
         return found
 
@@ -212,6 +213,21 @@ async def _send(
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+def _leads_here(url: URL) -> bool:
+    """Whether `url` means this machine by what is in it. What a name means is told by its addresses."""
+    host = url.host or ""
+    # To the system 2130706433 is an address, too; not every version of aiohttp refuses it.
+    return is_local(str(url)) or (host.replace(".", "").isdigit() and not _is_address(host))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _as_sent(url: str) -> URL:
