@@ -15,8 +15,9 @@ from aiohttp import web
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import votable
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table, hstack
 from astropy.time import Time
+from astropy.utils.masked import Masked
 from pyvo.dal import DALResults
 
 from asyncsamp import (
@@ -29,6 +30,7 @@ from asyncsamp import (
     SendError,
     UnknownClientError,
 )
+from asyncsamp.data.tables import read_table
 from asyncsamp.rpc import RpcServer
 
 from .desktops import pair
@@ -197,6 +199,45 @@ async def test_quantities_positions_and_times(tmp_path: Path) -> None:
     assert [item.system for item in table.meta["votable"].coordinate_systems] == ["ICRS"]
 
 
+@pytest.mark.parametrize("mtype", ["table.load.votable", "table.load.fits"])
+async def test_missing_times_and_positions_stay_missing(tmp_path: Path, mtype: str) -> None:
+    when = Time(["2026-01-01", "2026-01-02"])
+    when[1] = np.ma.masked
+    gap = {"mask": [False, True]}
+    days = np.array(["2026-01-01", "2026-01-02"], "M8[s]")
+    data = Table(
+        {
+            "when": when,
+            "day": np.array(["2026-01-01", "NaT"], "M8[D]"),
+            "masked": MaskedColumn(days, **gap),
+            "where": SkyCoord(Masked([1, 2] * u.deg, **gap), [3, 4] * u.deg),
+        }
+    )
+    frame = Table.from_pandas(pd.DataFrame({"panda": pd.to_datetime(["2026-01-01", None])}))
+    sent = await sent_as(tmp_path, mtype, hstack([data, frame]))
+    table = await asyncio.to_thread(read_table, sent)
+    for name in ("when", "day", "masked", "panda"):
+        assert table[name][0].startswith("2026-01-01T00:00:00"), name
+        assert table[name][1] is np.ma.masked or table[name][1] == "", name
+    assert (table["ra"][0], table["dec"][0]) == pytest.approx((1, 3))
+    for name in ("ra", "dec"):
+        assert np.isnan(np.ma.filled(table[name], np.nan)[1])
+
+
+async def sent_as(tmp_path: Path, mtype: str, data: Any) -> bytes:
+    """Send `data` to somebody who takes only `mtype`, and return what they read."""
+    async with pair(tmp_path) as (sender, receiver):
+        got: list[bytes] = []
+
+        @receiver.on(mtype)
+        async def load(message: Any) -> None:
+            got.append(await read(str(message.params["url"])))
+
+        await receiver.settled()
+        await sender.send_table(data, "receiver", timeout=10)
+        return got[0]
+
+
 async def test_masked_values_and_arrays_in_cells(tmp_path: Path) -> None:
     data = Table({"a": np.ma.array([1, 2], mask=[True, False]), "v": np.arange(4.0).reshape(2, 2)})
     table = await sent_and_received(tmp_path, data)
@@ -252,8 +293,6 @@ async def test_who_takes_only_fits_gets_fits(tmp_path: Path) -> None:
             path = tmp_path / "t.vot"
             path.write_bytes(WITH_EVERYTHING)
             await sender.send_table(path, "receiver", timeout=10)
-        from asyncsamp.data.tables import read_table
-
         first, second = [read_table(await read(url)) for url in got]
     assert got[0].endswith("/stars.fits")
     assert list(first["n"]) == [1, 2, 3]
