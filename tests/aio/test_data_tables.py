@@ -23,10 +23,14 @@ from pyvo.dal import DALResults
 from asyncsamp import (
     Client,
     DataError,
+    HubFaultError,
+    Limits,
     MissingExtraError,
     NobodyError,
+    NotRegisteredError,
     NotSubscribedError,
     ReplyError,
+    SampError,
     SendError,
     UnknownClientError,
 )
@@ -34,6 +38,7 @@ from asyncsamp.data.tables import read_table
 from asyncsamp.rpc import RpcServer
 
 from .desktops import pair
+from .hub_process import hub_process
 
 WITH_EVERYTHING = b"""<?xml version="1.0"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
@@ -637,6 +642,92 @@ async def test_nobody_came(tmp_path: Path) -> None:
             await receiver.receive_table(timeout=0.05)
         while "table.load.fits" in await sender.get_subscriptions(receiver.public_id):
             await asyncio.sleep(0)
+
+
+async def test_a_reader_survives_a_hub_that_is_killed_before_it_hears_of_it(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    limits = Limits(reconnect_first=0.01)
+    async with hub_process(lockfile) as hub:
+        receiver = await Client("Receiver", lockfile=lockfile, limits=limits).register()
+        await hub.kill()
+        reading = asyncio.ensure_future(anext(receiver.tables()))
+    try:
+        async with hub_process(lockfile), asyncio.timeout(30):
+            while not receiver.registered or not await all_told(receiver):
+                await receiver.wait_registered()
+            async with Client("Sender", lockfile=lockfile) as sender:
+                await sender.send_table(stars(), "receiver", timeout=10)
+            assert len(await reading) == 3
+            await receiver.unregister()
+    finally:
+        reading.cancel()
+        await receiver.unregister()
+
+
+async def all_told(client: Client) -> bool:
+    """Whether the hub knows that the client takes tables."""
+    try:
+        return "table.load.votable" in await client.get_subscriptions(client.public_id)
+    except SampError:
+        return False
+
+
+async def test_a_reader_survives_a_hub_that_refuses_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        connection = receiver._connection
+        operate = connection.operate
+
+        async def refuse(operation: str, *params: Any, **options: Any) -> Any:
+            raise HubFaultError("not today")
+
+        monkeypatch.setattr(connection, "operate", refuse)
+        with pytest.raises(HubFaultError, match="not today"):
+            async with receiver.tables():
+                pass
+        tables = receiver.tables()
+        with pytest.raises(HubFaultError, match="not today"):
+            await receiver.settled()
+        monkeypatch.setattr(connection, "operate", operate)
+        async with receiver.images():  # whatever is declared next says it all
+            await sender.send_table(stars(), "receiver", timeout=10)
+        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+
+
+async def test_streams_end_with_the_error_that_ended_the_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        stream = receiver.tables()
+        await receiver.settled()
+
+        def fail(*_: Any) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(stream, "put", fail)
+        await sender.send_table(stars(), "receiver", timeout=10)
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(anext(stream), 5)
+        assert caught.group_contains(ZeroDivisionError, match="a bug")
+        async with receiver.tables() as another:
+            await sender.send_table(stars(), "receiver", timeout=10)
+            assert len(await asyncio.wait_for(anext(another), 5)) == 3
+
+
+async def test_nobody_receives_anything_without_a_registration(tmp_path: Path) -> None:
+    client = Client("Nobody", lockfile=tmp_path / "samp")
+    with pytest.raises(NotRegisteredError):
+        await client.receive_table(timeout=5)
+    with pytest.raises(NotRegisteredError):
+        await client.receive_image(timeout=5)
+
+
+async def test_a_stream_that_is_closed_at_once_leaves_no_subscription(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (_, receiver):
+        receiver.tables().close()
+        await receiver.settled()
+        assert not receiver._inbox.router.all_streams()
 
 
 async def test_streams_end_with_the_client(tmp_path: Path) -> None:

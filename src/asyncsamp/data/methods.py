@@ -238,10 +238,14 @@ class DataMethods:
         return tables(self._desk())
 
     async def receive_table(self, timeout: float | None = None) -> Any:
-        """Wait for one table. Raises TimeoutError after `timeout` seconds."""
+        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+
+        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
+        if the hub is lost when it begins.
+        """
         from .receiving import receive_one
 
-        return await receive_one(self._desk(), self.tables(), timeout)
+        return await receive_one(self._desk(), self.tables, timeout)
 
     def images(self) -> Received[Any]:
         """Return a stream of the images that others send from now on, as HDULists; as `tables`."""
@@ -250,10 +254,10 @@ class DataMethods:
         return images(self._desk())
 
     async def receive_image(self, timeout: float | None = None) -> Any:
-        """Wait for one image. Raises TimeoutError after `timeout` seconds."""
+        """Wait for one image; as `receive_table`."""
         from .receiving import receive_one
 
-        return await receive_one(self._desk(), self.images(), timeout)
+        return await receive_one(self._desk(), self.images, timeout)
 
     def selections(self, table: Any) -> Received[Any]:
         """Return a stream of the rows that others select in `table`, as numpy integer arrays.

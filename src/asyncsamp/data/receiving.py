@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRegisteredError
@@ -29,9 +30,13 @@ def images(desk: Desk) -> Received[Any]:
     return desk.images.open(_thing, "images")
 
 
-async def receive_one(desk: Desk, stream: Received[Any], timeout: float | None) -> Any:
-    """Return the first item of `stream`, and close it. Raises `NotRegisteredError` if the client leaves."""
-    async with asyncio.timeout(timeout), stream:
+async def receive_one(desk: Desk, streams: Callable[[], Received[Any]], timeout: float | None) -> Any:
+    """Return the first item of a stream that `streams` makes.
+
+    Raises `NotRegisteredError` without a registration and if the client leaves, `HubLostError`.
+    """
+    _ = desk.client.public_id  # raises if there is nobody to receive anything from
+    async with asyncio.timeout(timeout), streams() as stream:
         async for item in stream:
             return item
     raise NotRegisteredError(desk.client.name, "receive anything more")
