@@ -208,7 +208,8 @@ class DataMethods:
         bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
         served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
         `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
-        does. With `local` it is a file:// URL instead, which leaves no file behind.
+        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
+        is the path's own, and does not end.
 
         Raises `DataError` if there is no such file, or it cannot be shared.
         """

@@ -246,6 +246,7 @@ async def _send(
 def _let_expire(desk: Desk, urls: Any) -> None:
     for url in urls:
         desk.shares.expire(url, _KEPT_AFTER)
+        desk.files.expire(url, _KEPT_AFTER)
 
 
 def _own_name(data: Any) -> str:
