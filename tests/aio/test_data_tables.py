@@ -34,6 +34,8 @@ from asyncsamp import (
     SendError,
     UnknownClientError,
 )
+from asyncsamp.data import sending
+from asyncsamp.data.sources import TableSource
 from asyncsamp.data.tables import read_table
 from asyncsamp.rpc import RpcServer
 
@@ -458,6 +460,59 @@ async def test_a_failure_of_one_is_named_and_the_others_have_it(
         assert "no room" in str(caught.value)
         assert "out of paper" in str(caught.value)
         assert len(caught.value.results.failed) == 2
+
+
+async def test_who_takes_only_fits_does_not_keep_the_others_from_their_votable(tmp_path: Path) -> None:
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        Client("OnlyFits", lockfile=tmp_path / "samp") as only_fits,
+        receiver.tables() as tables,
+    ):
+
+        @only_fits.on("table.load.fits")
+        async def load(message: Any) -> None: ...
+
+        await only_fits.settled()
+        sent = await sender.send_table(stars(), timeout=10)
+        assert sent.names == ["Receiver"]
+        assert "with text that is not ASCII" in str(sent.failed[only_fits.public_id])
+        assert isinstance(sent.failed[only_fits.public_id].error, DataError)
+        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+        with pytest.raises(DataError, match="not ASCII"):
+            await sender.send_table(stars(), "onlyfits", timeout=10)
+        with pytest.raises(DataError, match=r"holds dict"):
+            await sender.send_table(Table({"bad": [{}]}), timeout=10)
+
+
+async def test_what_is_written_when_sending_is_cancelled_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = asyncio.Event()
+    make = TableSource._make
+
+    async def stuck(source: TableSource, mtype: str) -> str:
+        if mtype == "table.load.fits":
+            writing.set()
+            await asyncio.Event().wait()
+        return await make(source, mtype)
+
+    monkeypatch.setattr(TableSource, "_make", stuck)
+    monkeypatch.setattr(sending, "_KEPT_AFTER", 0.01)
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        Client("OnlyFits", lockfile=tmp_path / "samp") as only_fits,
+        receiver.messages("table.load.votable"),
+        only_fits.messages("table.load.fits"),
+    ):
+        task = asyncio.create_task(sender.send_table(stars(), timeout=10))
+        await asyncio.wait_for(writing.wait(), 5)
+        assert len(sender._desk().shares) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(5):
+            while len(sender._desk().shares):
+                await asyncio.sleep(0)
 
 
 async def test_columns_that_no_table_can_hold_are_named(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..client.others import RemoteClient
+from ..errors import DataError
 from ..mtypes import (
     CoordPointAtSky,
     CoverageLoadMocFits,
@@ -71,15 +72,18 @@ async def send_table(
     source = TableSource(desk, table, name, local=local, progress=progress)
     ids = [other.public_id for other, _ in recipients]
     item_id = table_id or desk.items.id_for(table, ids)
-    urls = {mtype: await source.url(mtype) for mtype in dict.fromkeys(mtype for _, mtype in recipients)}
-    first = next(iter(urls.values()))
-    desk.items.remember(table, Item(item_id, first), source.rows, ids)
-
-    def message(_: RemoteClient, mtype: str) -> TypedMessage:
-        kind = TableLoadFits if mtype == TableLoadFits.mtype else TableLoadVotable
-        return kind(url=urls[mtype], table_id=item_id, name=_ascii(name) or None)
-
     try:
+        unsendable = await _make_urls(source, [mtype for _, mtype in recipients])
+        first = next(iter(source.urls.values()))
+        holders = [other.public_id for other, mtype in recipients if mtype in source.urls]
+        desk.items.remember(table, Item(item_id, first), source.rows, holders)
+
+        def message(_: RemoteClient, mtype: str) -> TypedMessage:
+            if mtype in unsendable:
+                raise unsendable[mtype]
+            kind = TableLoadFits if mtype == TableLoadFits.mtype else TableLoadVotable
+            return kind(url=source.urls[mtype], table_id=item_id, name=_ascii(name) or None)
+
         return await deliver(
             desk.client,
             recipients,
@@ -90,7 +94,23 @@ async def send_table(
             item_id=item_id,
         )
     finally:
-        _let_expire(desk, urls.values())
+        _let_expire(desk, source.urls.values())
+
+
+async def _make_urls(source: TableSource, mtypes: Iterable[str]) -> dict[str, DataError]:
+    """Write the table in every format that is wanted; return why not, by mtype.
+
+    Raises `DataError` if it can be written in none.
+    """
+    unsendable: dict[str, DataError] = {}
+    for mtype in dict.fromkeys(mtypes):
+        try:
+            await source.url(mtype)
+        except DataError as error:
+            unsendable[mtype] = error
+    if not source.urls:
+        raise next(iter(unsendable.values()))
+    return unsendable
 
 
 async def send_image(

@@ -45,7 +45,7 @@ def file_name(name: str, ending: str) -> str:
 
 
 class TableSource:
-    """A table to send, in whichever format each recipient takes."""
+    """A table to send, in whichever format each recipient takes; `urls` has those that are made, by mtype."""
 
     def __init__(self, desk: Desk, data: Any, name: str, *, local: bool, progress: ProgressWanted) -> None:
         self._desk = desk
@@ -54,13 +54,13 @@ class TableSource:
         self._local = local
         self._progress = progress
         self.rows: int | None = None
-        self._urls: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
 
     async def url(self, mtype: str) -> str:
         """Return the URL of the table as `mtype` wants it."""
-        if mtype not in self._urls:
-            self._urls[mtype] = await self._make(mtype)
-        return self._urls[mtype]
+        if mtype not in self.urls:
+            self.urls[mtype] = await self._make(mtype)
+        return self.urls[mtype]
 
     async def _make(self, mtype: str) -> str:
         if is_url(self._data):
