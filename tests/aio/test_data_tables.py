@@ -15,7 +15,7 @@ from aiohttp import web
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import votable
-from astropy.table import MaskedColumn, QTable, Table, hstack
+from astropy.table import Column, MaskedColumn, QTable, Table, hstack
 from astropy.time import Time
 from astropy.utils.masked import Masked
 from pyvo.dal import DALResults
@@ -187,6 +187,53 @@ async def test_a_dataframe(tmp_path: Path) -> None:
     table = await sent_and_received(tmp_path, pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
     assert list(table["a"]) == [1, 2]
     assert list(table["b"]) == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("index", "columns"),
+    [
+        (pd.RangeIndex(2), ["0", "x"]),
+        (pd.RangeIndex(2, name="n"), ["n", "0", "x"]),
+        (pd.Index(["a", "b"]), ["index", "0", "x"]),
+        (pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["g", "h"]), ["g", "h", "0", "x"]),
+    ],
+)
+async def test_the_index_of_a_dataframe(tmp_path: Path, index: Any, columns: list[str]) -> None:
+    frame = pd.DataFrame({0: [1, 2], "x": [1.5, 2.5]}, index=index)
+    names = list(frame.columns)
+    table = await sent_and_received(tmp_path, frame)
+    assert table.colnames == columns
+    assert list(table["x"]) == [1.5, 2.5]
+    assert list(frame.columns) == names
+
+
+async def test_columns_of_several_levels(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"g": ["a", "a", "b"], "x": [1, 2, 3]}).groupby("g").agg(["min", "max"])
+    table = await sent_and_received(tmp_path, frame)
+    assert table.colnames == ["g", "x_min", "x_max"]
+
+
+async def test_frames_and_tables_that_cannot_be_written_say_why(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(DataError, match="more than one column named '0'"):
+            await sender.send_table(pd.DataFrame([[1, 2]], columns=[0, "0"]))
+        texts = Table({"s": np.array([["a", "b"], ["c", "d"]])})
+        with pytest.raises(DataError, match="cannot be written as VOTable"):
+            await sender.send_table(texts)
+
+        class Broken:
+            def to_table(self) -> None:
+                raise ZeroDivisionError("odd")
+
+        with pytest.raises(DataError, match="this Broken is no table: odd"):
+            await sender.send_table(Broken())
+
+
+async def test_short_floats(tmp_path: Path) -> None:
+    data = Table({"f": Column(np.array([1.5, 2], "f2"), unit="mag", description="brightness")})
+    table = await sent_and_received(tmp_path, data)
+    assert list(table["f"]) == [1.5, 2]
+    assert (table["f"].unit, table["f"].description) == ("mag", "brightness")
 
 
 async def test_quantities_positions_and_times(tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def _to_votable(data: Any, name: str) -> Any:
     table = _plain_columns(data)
     _refuse(table, _no_votable)
     with quiet():
-        file = tree.VOTableFile.from_table(table)
+        try:
+            file = tree.VOTableFile.from_table(table)
+        except Exception as error:  # astropy raises what it likes
+            raise DataError(f"the table cannot be written as VOTable: {error}") from error
     resource = file.resources[0]
     element = resource.tables[0]
     kept = data.meta.get(KEY)
@@ -107,6 +110,8 @@ def _plain_columns(data: Any) -> Any:
             _replace(table, name, times, {"xtype": "timestamp", "ucd": "time.epoch"})
         elif getattr(getattr(table[name], "dtype", None), "kind", "") == "M":
             _replace(table, name, _date_texts(table[name]), {"xtype": "timestamp"})
+        elif getattr(getattr(table[name], "dtype", None), "str", "")[1:] == "f2":
+            table[name] = table[name].astype("f4")  # neither format has them
     return table
 
 
