@@ -842,6 +842,28 @@ async def test_streams_end_with_the_client(tmp_path: Path) -> None:
         assert receiver.registered
 
 
+async def test_a_table_that_is_being_loaded_when_the_client_leaves_is_answered(tmp_path: Path) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        asked.set()
+        await go.wait()
+        return web.Response()
+
+    async with RpcServer(handle) as server, pair(tmp_path) as (sender, receiver):
+        stream = receiver.tables()
+        await receiver.settled()
+        url = f"http://127.0.0.1:{server.port}/t"
+        sending = asyncio.create_task(sender.send_table(url, timeout=10))
+        await asyncio.wait_for(asked.wait(), 5)
+        await receiver.unregister()
+        with pytest.raises(ReplyError, match="nobody waits for a table here"):
+            await sending
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        go.set()
+
+
 async def test_a_stream_that_nobody_reads_refuses_more(tmp_path: Path) -> None:
     from asyncsamp.data import feeds
 

@@ -170,13 +170,15 @@ class Client(DataMethods):
                 session, self._session = self._session, None
                 await session.belongings.aclose()
                 raise
-            self._session.belongings.push_async_callback(self._clear_desk)
+            self._session.work.push_async_callback(self._clear_desk)
         return self
 
     async def unregister(self) -> None:
         """Leave: end the streams, give the handlers `Limits.close_timeout`, unregister, close.
 
-        Calls that are unanswered then are answered with samp.error; our own calls that wait
+        Calls that are unanswered then, be it in a handler, by the reader of a stream or since
+        their data is being loaded, are answered with samp.error, for which the hub has
+        `Limits.close_timeout` once more (CLIENT-5, MSG-23); our own calls that wait
         raise `NotRegisteredError`. Not registered, it does nothing. Cancelling it cuts the
         wait for the handlers short; everything is closed all the same. A handler may call it,
         and is not waited for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,12 +84,11 @@ class Desk:
 
     async def close(self) -> None:
         """End every stream, stop sharing, take files away."""
-        for feed in (self.tables, self.images, self.selections, self.highlights):
-            await feed.close()
-        try:
-            await self.shares.close()
-        finally:
-            await self.files.close()
+        feeds = (self.tables, self.images, self.selections, self.highlights)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.files.close)
+            stack.push_async_callback(self.shares.close)
+            await asyncio.gather(*(feed.close() for feed in feeds))
 
     # ---- echoes
 

@@ -152,13 +152,13 @@ class Feed(Generic[T]):
             self._runner = None
 
     async def close(self) -> None:
-        """End every stream and what is being loaded."""
+        """End every stream and what is being loaded; the senders are told, within `Limits.close_timeout`."""
         runner = self._runner
         for stream in list(self._streams):
             stream.close()
         if runner is not None:
             runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
+            await asyncio.wait({runner}, timeout=self._client.limits.close_timeout)
 
     async def _run(self, messages: MessageStream) -> None:
         """Take what comes, until the client leaves."""
