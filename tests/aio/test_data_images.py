@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,45 @@ async def test_spectra_and_coverages(tmp_path: Path) -> None:
     assert got[1][0].params["meta"] == {"Access.Format": "application/fits"}
     assert got[2][0].params["coverage-id"] == "m"
     assert all(data.startswith(b"SIMPLE") for _, data in got[1:])
+
+
+def columns() -> fits.BinTableHDU:
+    return fits.BinTableHDU(Table({"wave": [1.0, 2.0], "flux": [3.0, 4.0]}), name="SPECTRUM")
+
+
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        columns(),
+        fits.HDUList([fits.PrimaryHDU(), columns()]),
+        fits.HDUList([fits.PrimaryHDU(PIXELS[0])]),
+        fits.CompImageHDU(PIXELS.astype("i4")),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_spectra_go_as_they_are(tmp_path: Path, spectrum: Any) -> None:
+    got: list[bytes] = []
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on("spectrum.load.ssa-generic")
+        async def load(message: Message) -> None:
+            got.append(await fetch(str(message.params["url"])))
+
+        await receiver.settled()
+        await sender.send_spectrum(spectrum, timeout=10)
+        with pytest.raises(DataError, match="the spectrum has no data"):
+            await sender.send_spectrum(fits.HDUList([fits.PrimaryHDU()]))
+    last = spectrum[-1] if isinstance(spectrum, fits.HDUList) else spectrum
+    with fits.open(io.BytesIO(got[0]), memmap=False) as units:
+        assert np.array_equal(units[-1].data, last.data)
+
+
+async def test_an_hdu_of_columns_is_a_table(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        await sender.send_table(columns(), timeout=10)
+        table = await asyncio.wait_for(anext(tables), 5)
+        assert table.meta["samp"]["name"] == "SPECTRUM"
+        assert list(table["flux"]) == [3, 4]
 
 
 class SerialisedMoc:

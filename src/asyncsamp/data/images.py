@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import DataError
 from .extras import need, quiet
 
-__all__ = ["read_image", "write_image", "write_moc"]
+__all__ = ["read_image", "write_image", "write_moc", "write_spectrum"]
 
 
 def write_image(data: Any, wcs: Any = None) -> bytes:
@@ -28,14 +28,37 @@ def write_moc(moc: Any) -> bytes:
     """Return a coverage map as a FITS file: a mocpy MOC, an HDU, or an HDUList. Raises `DataError`."""
     if hasattr(moc, "serialize"):
         moc = moc.serialize("fits")
-    fits = need("astropy.io.fits")
-    if isinstance(moc, fits.BinTableHDU):
-        moc = fits.HDUList([fits.PrimaryHDU(), moc])
-    if not isinstance(moc, fits.HDUList):
+    if _holds_columns(moc):
+        moc = _with_primary(moc)
+    if not isinstance(moc, need("astropy.io.fits").HDUList):
         raise DataError(
             f"cannot send {type(moc).__name__} as a coverage: expected a mocpy MOC, an HDU, a path or a URL"
         )
     return _write(moc)
+
+
+def write_spectrum(spectrum: Any) -> bytes:
+    """Return a spectrum as a FITS file: an HDU or HDUList as it is, of columns or of pixels.
+
+    Anything else is taken for an image. Raises `DataError`.
+    """
+    fits = need("astropy.io.fits")
+    if isinstance(spectrum, fits.HDUList):
+        if not any(unit.data is not None and unit.data.size for unit in spectrum):
+            raise DataError("the spectrum has no data: no HDU of it holds any pixels or rows")
+        return _write(spectrum)
+    return _write(_with_primary(spectrum)) if _holds_columns(spectrum) else write_image(spectrum)
+
+
+def _holds_columns(data: Any) -> bool:
+    fits = need("astropy.io.fits")
+    compressed = isinstance(data, fits.CompImageHDU)  # in columns, but of pixels
+    return isinstance(data, fits.BinTableHDU | fits.TableHDU) and not compressed
+
+
+def _with_primary(unit: Any) -> Any:
+    fits = need("astropy.io.fits")
+    return fits.HDUList([fits.PrimaryHDU(), unit])
 
 
 def read_image(data: bytes) -> Any:

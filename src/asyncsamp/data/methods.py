@@ -51,7 +51,7 @@ class DataMethods:
         local: bool = False,
         progress: ProgressWanted = False,
     ) -> Sent:
-        """Send a table: an astropy Table or VOTable, a pyvo result, a DataFrame, a path or a URL.
+        """Send a table: an astropy Table, VOTable or table HDU, a pyvo result, a DataFrame, a path or a URL.
 
         It goes as VOTable to all who take that (nothing of it is lost), else as FITS, served
         from memory by this client; with `local`, as a file:// URL. `name` is for people;

@@ -40,6 +40,10 @@ def _as_table(data: Any) -> Any:
         return data.table[data.index : data.index + 1]
     if isinstance(data, votable.tree.TableElement):
         return _file_of(data)
+    fits = need("astropy.io.fits")
+    if isinstance(data, fits.BinTableHDU | fits.TableHDU):
+        with quiet():
+            return table.Table.read(data)
     if _module(data) == "pandas" and hasattr(data, "columns"):
         return table.Table.from_pandas(_with_index(data))
     if isinstance(getattr(data, "votable", None), votable.tree.VOTableFile):
@@ -48,7 +52,7 @@ def _as_table(data: Any) -> Any:
         return data.to_table()
     raise DataError(
         f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
-        "a pyvo result, a pandas DataFrame, a path or a URL"
+        "a pyvo result, a pandas DataFrame, a table HDU, a path or a URL"
     )
 
 
