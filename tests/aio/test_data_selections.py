@@ -81,6 +81,28 @@ async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
             assert (await soon(selections)).tolist() == [1, 2]
 
 
+async def test_an_echo_is_one_for_every_stream(tmp_path: Path) -> None:
+    mine = table()
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        receiver.tables() as tables,
+        sender.selections("t1") as one,
+        sender.selections("t1") as two,
+    ):
+        await sender.send_table(mine, table_id="t1", timeout=10)
+        await soon(tables)
+
+        @receiver.on(TableSelectRowList)
+        async def tell_all(message: TableSelectRowList) -> None:
+            await receiver.call(sender.public_id, message, timeout=5)
+
+        await receiver.settled()
+        await sender.select_rows(mine, [1, 2], "receiver")
+        again = TableSelectRowList(table_id="t1", row_list=[5])
+        await receiver.call(sender.public_id, again, timeout=5)
+        assert [(await soon(stream)).tolist() for stream in (one, two)] == [[5], [5]]
+
+
 async def test_the_echo_of_one_is_not_that_of_another(tmp_path: Path) -> None:
     mine = table()
     async with (

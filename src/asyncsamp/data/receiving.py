@@ -51,7 +51,7 @@ def selections(desk: Desk, table: Any) -> Received[Any]:
         if not known.is_meant(rows.item_id, rows.url):
             return None
         within(rows.numbers, known.rows)
-        if desk.is_echo(message, rows):
+        if rows.is_echo:
             return ECHO
         return numpy.array(rows.numbers, dtype=int)
 
@@ -67,7 +67,7 @@ def highlights(desk: Desk, table: Any) -> Received[Any]:
         if not known.is_meant(rows.item_id, rows.url):
             return None
         within(rows.numbers, known.rows)
-        return ECHO if desk.is_echo(message, rows) else numpy.int_(rows.numbers[0])
+        return ECHO if rows.is_echo else numpy.int_(rows.numbers[0])
 
     return desk.highlights.open(accept, f"highlights of {known}")
 
