@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,8 @@ __all__ = [
     "public_id",
     "taking",
 ]
+
+log = logging.getLogger("asyncsamp.client")
 
 M = TypeVar("M", bound=TypedMessage)
 
@@ -90,6 +93,8 @@ def taking(kind: str | type[TypedMessage], handler: Callable[[Any], Any]) -> Han
         try:
             read = kind.from_message(message)
         except RemoteProtocolError as error:
+            if message.msg_id is None:  # nobody is told but our own user
+                log.warning("%s from %s was not taken: %s", message.mtype, message.sender, error)
             return Response.failure(str(error))
         answered: Mapping[str, object] | Response | None = await handler(read)
         return answered

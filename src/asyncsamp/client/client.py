@@ -238,7 +238,8 @@ class Client(DataMethods):
         """Decorate an `async def` so that it handles messages of `mtypes`, wildcards included.
 
         It gets a `Message`, or, for a class of `asyncsamp.mtypes`, an instance of that class;
-        parameters that are missing or no numbers are then answered with samp.error. What it
+        parameters that are missing or no numbers are then answered with samp.error, or, in a
+        notification, left with a warning in the log. What it
         returns (a mapping, a `Response` or None) is the answer to a call, an exception is
         answered with samp.error. It replaces an earlier handler of the same mtype, before or
         after registering. Of several patterns that match, the most specific has the message.
