@@ -455,6 +455,13 @@ async def test_recipients_who_are_not_there_or_take_no_tables(tmp_path: Path) ->
             await sender.send_table(stars(), live)
 
 
+async def test_an_empty_list_of_recipients(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables(), receiver.images():
+        for sending in (sender.send_table(stars(), []), sender.send_image([[1, 2]], iter(()))):
+            with pytest.raises(NobodyError, match="the list of recipients is empty, so nothing was sent"):
+                await sending
+
+
 async def test_two_of_that_name(tmp_path: Path) -> None:
     async with (
         pair(tmp_path) as (sender, receiver),
