@@ -58,6 +58,20 @@ async def test_by_id_and_by_url(tmp_path: Path) -> None:
         assert (await soon(by_id)).tolist() == [7]
 
 
+async def test_rows_of_a_file_that_was_sent(tmp_path: Path) -> None:
+    path = tmp_path / "t.vot"
+    await asyncio.to_thread(table().write, path, format="votable")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        for place in (path, str(path), path.as_uri()):
+            await sender.send_table(place, timeout=10)
+            theirs = await soon(tables)
+            async with receiver.selections(theirs) as selections, sender.selections(place) as back:
+                await sender.select_rows(place, [1], "receiver")
+                assert (await soon(selections)).tolist() == [1]
+                await receiver.select_rows(theirs, [2], "sender")
+                assert (await soon(back)).tolist() == [2]
+
+
 async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
     mine = table()
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
