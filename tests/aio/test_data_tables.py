@@ -25,6 +25,7 @@ from asyncsamp import (
     DataError,
     HubFaultError,
     Limits,
+    LocalProtocolError,
     MissingExtraError,
     NobodyError,
     NotRegisteredError,
@@ -460,6 +461,30 @@ async def test_an_empty_list_of_recipients(tmp_path: Path) -> None:
         for sending in (sender.send_table(stars(), []), sender.send_image([[1, 2]], iter(()))):
             with pytest.raises(NobodyError, match="the list of recipients is empty, so nothing was sent"):
                 await sending
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan")])
+async def test_timeouts_that_are_none(tmp_path: Path, timeout: Any) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+            await sender.send_table(stars(), timeout=timeout)
+        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+            await sender.call(receiver.public_id, "samp.app.ping", timeout="5")  # type: ignore[arg-type]
+        assert len(sender._desk().shares) == 0
+
+
+async def test_a_bug_is_raised_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+
+        async def fail(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(sender, "call", fail)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            await sender.send_table(stars(), timeout=10)
+        async with Client("Third", lockfile=tmp_path / "samp") as third, third.tables():
+            with pytest.raises(ExceptionGroup):
+                await sender.send_table(stars(), timeout=10)
 
 
 async def test_two_of_that_name(tmp_path: Path) -> None:

@@ -56,7 +56,11 @@ def public_id(client: str | RemoteClient) -> str:
 
 def check_timeout(timeout: float) -> float:
     """Return `timeout` if it is a number of seconds. Raises `LocalProtocolError`."""
-    if not timeout >= 0:  # NaN, too
+    try:
+        good = timeout >= 0  # NaN is not
+    except TypeError:
+        good = False
+    if not good:
         raise LocalProtocolError(f"the timeout {timeout!r} is no number of seconds")
     return timeout
 

@@ -39,13 +39,18 @@ async def deliver(
     One recipient's failure is raised as it is. Of several, a failure is named in the result and
     in the log; `SendError` is raised when all failed. Cancelling is safe.
     """
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                _call(client, other, mtype, make, timeout), name=f"asyncsamp-send-{other.public_id}"
-            )
-            for other, mtype in recipients
-        ]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    _call(client, other, mtype, make, timeout), name=f"asyncsamp-send-{other.public_id}"
+                )
+                for other, mtype in recipients
+            ]
+    except ExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        raise errors.exceptions[0] from None
     sent = Sent([task.result() for task in tasks], url=url, item_id=item_id)
     if not sent.failed:
         return sent

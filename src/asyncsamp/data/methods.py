@@ -32,7 +32,8 @@ class DataMethods:
     ("topcat"), a public id, a live client, several of them, or None for all who subscribe.
     Sending returns a `Sent`: who got it, and what each answered. It raises `NobodyError` if
     nobody takes it, `UnknownClientError` or `NotSubscribedError` for a wrong `to`, `DataError`
-    for what cannot be sent; the error of the one recipient, or `SendError` if all failed.
+    for what cannot be sent, `LocalProtocolError` for a timeout that is none; the error of the
+    one recipient, or `SendError` if all failed.
     Cancelling is safe everywhere.
     """
 
