@@ -21,6 +21,7 @@ from asyncsamp import (
     NotRegisteredError,
     ReplyError,
     Response,
+    UnknownClientError,
 )
 from asyncsamp.values import Value
 
@@ -498,6 +499,24 @@ async def test_a_callback_host_that_is_not_ours(odd: OddHub) -> None:
     with pytest.raises(OSError, match="cannot listen on"):
         await client.register()
     assert odd.operations() == ["register", "declareMetadata", "unregister"]
+
+
+async def test_a_hub_that_does_not_say_who_is_there(odd: OddHub, client: Client) -> None:
+    await client.register()
+    go = asyncio.Event()
+
+    async def late(params: list[Value]) -> Value:
+        await go.wait()
+        return {}
+
+    odd.answers.update(callAll=late, getRegisteredClients=late)
+    async with asyncio.timeout(10):
+        with pytest.raises(CallTimeoutError, match=r"'cli#hub' did not answer 'a\.b' within 0\.1 s"):
+            await anext(client.call_all("a.b", timeout=0.1))
+        with pytest.raises(UnknownClientError, match=r"the hub did not say within 0\.1 s who is there"):
+            await client.find("other", timeout=0.1)
+    assert len(client._inbox.calls) == 0
+    go.set()
 
 
 async def test_a_hub_that_will_not_hear_goodbye(
