@@ -203,14 +203,16 @@ class ReplyError(SampError):
 
 
 class NobodyError(SampError, LookupError):
-    """Nobody is registered who takes what is to be sent. `mtypes` are those that were looked for."""
+    """Nobody is registered who takes what is to be sent, or the list of recipients is empty.
 
-    def __init__(self, mtypes: Sequence[str], there: str) -> None:
+    `mtypes` are those that were looked for.
+    """
+
+    def __init__(self, mtypes: Sequence[str], there: str, *, empty: bool = False) -> None:
         self.mtypes = tuple(mtypes)
-        super().__init__(
-            f"nobody is registered who takes {' or '.join(mtypes)}, so nothing was sent; there are: "
-            f"{there or 'no other clients'}"
-        )
+        nobody = f"nobody is registered who takes {' or '.join(mtypes)}"
+        reason = "the list of recipients is empty" if empty else nobody
+        super().__init__(f"{reason}, so nothing was sent; there are: {there or 'no other clients'}")
 
 
 class SendError(SampError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .client.client import Client
 
 __all__ = ["connect"]
 
 _connected: WeakValueDictionary[tuple[int, str, str], Client] = WeakValueDictionary()
+_options: WeakKeyDictionary[Client, dict[str, Any]] = WeakKeyDictionary()
 
 
 async def connect(
@@ -24,20 +25,34 @@ async def connect(
     """Find a hub and return a registered client: `client = await asyncsamp.connect("my notebook")`.
 
     A cell that is run twice has the same client again, with its handlers and streams, as long
-    as that is registered. With `start_hub` a hub is started in this process if none runs. It
-    shares the event loop with everything here: while a cell computes for long without an
-    `await`, all tools on that hub wait; use `asyncio.to_thread`, or `python -m asyncsamp.hub`
-    in a terminal. It ends with the client, or with the process.
+    as that is registered. Other `metadata` are declared anew; if another of the `options` that
+    are given is different, the earlier client is unregistered, and a new one is made.
+
+    With `start_hub` a hub is started in this process if none runs. It shares the event loop
+    with everything here: while a cell computes for long without an `await`, all tools on that
+    hub wait; use `asyncio.to_thread`, or `python -m asyncsamp.hub` in a terminal. It ends with
+    the client, or with the process.
 
     `options` are those of `Client`. Leave with `await client.unregister()`; when the kernel ends
     it is done anyway. Raises as `Client.register` does: `HubNotFoundError` says how to start one.
     """
     key = id(asyncio.get_running_loop()), name, os.fspath(lockfile) if lockfile is not None else ""
     client = _connected.get(key)
-    if client is not None and client.registered and not options:
-        return client
-    if client is not None:
-        await client.unregister()
-    client = await Client(name, start_hub=start_hub, lockfile=lockfile, **options).register()
-    _connected[key] = client
+    if client is None or not client.registered or _changed(client, options) - {"metadata"}:
+        if client is not None:
+            await client.unregister()
+        client = await Client(name, start_hub=start_hub, lockfile=lockfile, **options).register()
+        _connected[key] = client
+    elif _changed(client, options):
+        await client.declare_metadata(options["metadata"] or {})
+    # A copy, since a user may go on to change the mapping.
+    _options[client] = _options.get(client, {}) | {
+        option: dict(value) if option == "metadata" and value else value for option, value in options.items()
+    }
     return client
+
+
+def _changed(client: Client, options: dict[str, Any]) -> set[str]:
+    """Return which of `options` are not those that the client was made with."""
+    made_with = _options.get(client, {})
+    return {name for name, value in options.items() if name not in made_with or made_with[name] != value}

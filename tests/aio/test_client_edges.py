@@ -21,6 +21,7 @@ from asyncsamp import (
     NotRegisteredError,
     ReplyError,
     Response,
+    UnknownClientError,
 )
 from asyncsamp.values import Value
 
@@ -152,6 +153,39 @@ async def test_async_with_that_is_cancelled(house: House) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert house.hub.engine.clients == []
+
+
+async def test_calls_that_a_reader_has_not_answered_are_answered_when_we_leave(house: House) -> None:
+    client, sender = await house.join("client"), await house.join("sender")
+    stream = client.messages("a.b", answer=False)
+    await client.settled()
+    calling = [asyncio.ensure_future(sender.call(client.public_id, "a.b")) for _ in range(2)]
+    await client.reply(await anext(stream))
+    await anext(stream)
+    await client.unregister()
+    refused = [
+        error for error in await asyncio.gather(*calling, return_exceptions=True) if error != Response()
+    ]
+    assert len(refused) == 1
+    assert isinstance(refused[0], ReplyError)
+    assert refused[0].response.errortxt == "the client left before it answered"
+
+
+async def test_leaving_does_not_wait_for_a_hub_that_takes_no_answers(odd: OddHub, client: Client) -> None:
+    await client.register()
+    stream = client.messages("a.b", answer=False)
+    await client.settled()
+    await odd.tell("receiveCall", "cli#2", "m1", {"samp.mtype": "a.b", "samp.params": {}})
+    await anext(stream)
+
+    async def never(params: list[Value]) -> Value:
+        await asyncio.Event().wait()
+        return ""
+
+    odd.answers["reply"] = never
+    async with asyncio.timeout(5):
+        await client.unregister()
+    assert odd.operations()[-2:] == ["reply", "unregister"]
 
 
 # ---- from inside a handler
@@ -465,6 +499,24 @@ async def test_a_callback_host_that_is_not_ours(odd: OddHub) -> None:
     with pytest.raises(OSError, match="cannot listen on"):
         await client.register()
     assert odd.operations() == ["register", "declareMetadata", "unregister"]
+
+
+async def test_a_hub_that_does_not_say_who_is_there(odd: OddHub, client: Client) -> None:
+    await client.register()
+    go = asyncio.Event()
+
+    async def late(params: list[Value]) -> Value:
+        await go.wait()
+        return {}
+
+    odd.answers.update(callAll=late, getRegisteredClients=late)
+    async with asyncio.timeout(10):
+        with pytest.raises(CallTimeoutError, match=r"'cli#hub' did not answer 'a\.b' within 0\.1 s"):
+            await anext(client.call_all("a.b", timeout=0.1))
+        with pytest.raises(UnknownClientError, match=r"the hub did not say within 0\.1 s who is there"):
+            await client.find("other", timeout=0.1)
+    assert len(client._inbox.calls) == 0
+    go.set()
 
 
 async def test_a_hub_that_will_not_hear_goodbye(

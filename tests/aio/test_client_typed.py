@@ -51,6 +51,26 @@ async def test_a_class_in_place_of_mtype_and_parameters(tmp_path: Path) -> None:
         assert "coord.pointAt.sky" not in await sender.get_subscriptions(receiver.public_id)
 
 
+async def test_a_notification_that_is_wrong_is_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lockfile = tmp_path / "samp"
+    async with Hub(lockfile=lockfile), Client("receiver", lockfile=lockfile) as receiver:
+
+        @receiver.on(CoordPointAtSky)
+        async def point(at: CoordPointAtSky) -> None:
+            raise AssertionError("it has no dec")
+
+        await receiver.settled()
+        async with Client("sender", lockfile=lockfile) as sender:
+            await sender.notify(receiver.public_id, "coord.pointAt.sky", {"ra": 1})
+            with pytest.raises(ReplyError, match="the parameter 'dec' is missing"):
+                await sender.call(receiver.public_id, "coord.pointAt.sky", {"ra": 1}, timeout=5)
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "was not taken: coord.pointAt.sky: the parameter 'dec' is missing" in warnings[0]
+
+
 async def test_a_class_in_a_stream(tmp_path: Path) -> None:
     lockfile = tmp_path / "samp"
     async with (

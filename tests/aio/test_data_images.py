@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.nddata import CCDData, NDData
+from astropy.nddata import CCDData, NDData, NDDataRef
 from astropy.table import Table
+from astropy.utils.masked import Masked
 from astropy.wcs import WCS
+from astropy.wcs.wcsapi import HighLevelWCSWrapper
 
 from asyncsamp import DataError, Message, ReplyError, Response
 from asyncsamp.data.fetching import fetch
@@ -66,6 +69,45 @@ async def test_masks_are_shown_as_pixels(tmp_path: Path) -> None:
     assert units[0].data.tolist() == (PIXELS > 5).astype(int).tolist()
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.ma.masked_array(PIXELS, PIXELS > 5),
+        np.ma.masked_array(PIXELS.astype("i4"), PIXELS > 5),
+        np.ma.masked_array(PIXELS.astype("f4"), PIXELS > 5),
+        Masked(PIXELS * u.adu, mask=PIXELS > 5),
+        NDData(PIXELS, mask=PIXELS > 5),
+        NDData(np.ma.masked_array(PIXELS, PIXELS > 8), mask=PIXELS > 5),
+        NDData(np.ma.masked_array(PIXELS, PIXELS > 5)),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_nobody_sees_what_is_beneath_a_mask(tmp_path: Path, data: Any) -> None:
+    units = await sent_and_received(tmp_path, data)
+    expected = np.where(PIXELS > 5, np.nan, PIXELS)
+    assert np.array_equal(units[0].data, expected, equal_nan=True)
+
+
+async def test_metadata_that_fits_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    meta = {"OBSERVER": "Jos\u00e9", "seeing": float("nan"), 1: 2, "a longer name": 3, "OBJECT": "M31"}
+    units = await sent_and_received(tmp_path, NDData(PIXELS, meta=meta))
+    header = units[0].header
+    assert header["OBJECT"] == "M31"
+    assert not {"OBSERVER", "SEEING", "1"} & set(header)
+
+
+async def test_a_part_of_an_image(tmp_path: Path) -> None:
+    part = NDDataRef(PIXELS, wcs=wcs())[1:3, 1:3]
+    units = await sent_and_received(tmp_path, part, wcs=wcs()[1:3, 1:3])
+    assert units[0].shape == (2, 2)
+    assert WCS(units[0].header).wcs.crpix.tolist() == [-1.0, -1.0]
+    async with pair(tmp_path) as (sender, receiver), receiver.images():
+        with pytest.raises(DataError, match="SlicedLowLevelWCS, cannot be written as FITS: give one as wcs="):
+            await sender.send_image(part)
+        whole = HighLevelWCSWrapper(wcs())
+        assert (await sender.send_image(PIXELS, wcs=whole, timeout=10)).names == ["Receiver"]
+
+
 async def test_an_array_with_a_wcs(tmp_path: Path) -> None:
     units = await sent_and_received(tmp_path, PIXELS, wcs=wcs(), name="field")
     assert WCS(units[0].header).wcs.crval.tolist() == [10.0, 20.0]
@@ -89,6 +131,7 @@ async def test_files_and_urls(tmp_path: Path, local: bool) -> None:
         (fits.ImageHDU(), "the image has no data"),
         (np.zeros((0, 3)), "the image has no data: an array of two or more axes is needed, this has 0x3"),
         (np.zeros(3), "this has 3"),
+        ([[1, 2], [3]], "these are no pixels"),
         (np.zeros((2, 2), dtype=complex), "FITS images cannot hold pixels of type complex128"),
         ("none.fits", "there is no file"),
         (3, "cannot send int as an image"),
@@ -151,6 +194,45 @@ async def test_spectra_and_coverages(tmp_path: Path) -> None:
     assert got[1][0].params["meta"] == {"Access.Format": "application/fits"}
     assert got[2][0].params["coverage-id"] == "m"
     assert all(data.startswith(b"SIMPLE") for _, data in got[1:])
+
+
+def columns() -> fits.BinTableHDU:
+    return fits.BinTableHDU(Table({"wave": [1.0, 2.0], "flux": [3.0, 4.0]}), name="SPECTRUM")
+
+
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        columns(),
+        fits.HDUList([fits.PrimaryHDU(), columns()]),
+        fits.HDUList([fits.PrimaryHDU(PIXELS[0])]),
+        fits.CompImageHDU(PIXELS.astype("i4")),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_spectra_go_as_they_are(tmp_path: Path, spectrum: Any) -> None:
+    got: list[bytes] = []
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on("spectrum.load.ssa-generic")
+        async def load(message: Message) -> None:
+            got.append(await fetch(str(message.params["url"])))
+
+        await receiver.settled()
+        await sender.send_spectrum(spectrum, timeout=10)
+        with pytest.raises(DataError, match="the spectrum has no data"):
+            await sender.send_spectrum(fits.HDUList([fits.PrimaryHDU()]))
+    last = spectrum[-1] if isinstance(spectrum, fits.HDUList) else spectrum
+    with fits.open(io.BytesIO(got[0]), memmap=False) as units:
+        assert np.array_equal(units[-1].data, last.data)
+
+
+async def test_an_hdu_of_columns_is_a_table(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        await sender.send_table(columns(), timeout=10)
+        table = await asyncio.wait_for(anext(tables), 5)
+        assert table.meta["samp"]["name"] == "SPECTRUM"
+        assert list(table["flux"]) == [3, 4]
 
 
 class SerialisedMoc:

@@ -58,6 +58,20 @@ async def test_by_id_and_by_url(tmp_path: Path) -> None:
         assert (await soon(by_id)).tolist() == [7]
 
 
+async def test_rows_of_a_file_that_was_sent(tmp_path: Path) -> None:
+    path = tmp_path / "t.vot"
+    await asyncio.to_thread(table().write, path, format="votable")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        for place in (path, str(path), path.as_uri()):
+            await sender.send_table(place, timeout=10)
+            theirs = await soon(tables)
+            async with receiver.selections(theirs) as selections, sender.selections(place) as back:
+                await sender.select_rows(place, [1], "receiver")
+                assert (await soon(selections)).tolist() == [1]
+                await receiver.select_rows(theirs, [2], "sender")
+                assert (await soon(back)).tolist() == [2]
+
+
 async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
     mine = table()
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
@@ -79,6 +93,28 @@ async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
             same = TableSelectRowList(table_id=sent.item_id, row_list=[1, 2])
             await receiver.call(sender.public_id, same, timeout=5)
             assert (await soon(selections)).tolist() == [1, 2]
+
+
+async def test_an_echo_is_one_for_every_stream(tmp_path: Path) -> None:
+    mine = table()
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        receiver.tables() as tables,
+        sender.selections("t1") as one,
+        sender.selections("t1") as two,
+    ):
+        await sender.send_table(mine, table_id="t1", timeout=10)
+        await soon(tables)
+
+        @receiver.on(TableSelectRowList)
+        async def tell_all(message: TableSelectRowList) -> None:
+            await receiver.call(sender.public_id, message, timeout=5)
+
+        await receiver.settled()
+        await sender.select_rows(mine, [1, 2], "receiver")
+        again = TableSelectRowList(table_id="t1", row_list=[5])
+        await receiver.call(sender.public_id, again, timeout=5)
+        assert [(await soon(stream)).tolist() for stream in (one, two)] == [[5], [5]]
 
 
 async def test_the_echo_of_one_is_not_that_of_another(tmp_path: Path) -> None:

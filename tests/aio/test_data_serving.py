@@ -7,17 +7,22 @@ import contextlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from astropy.table import Table
 
-from asyncsamp import Client, DataError
+from asyncsamp import Client, DataError, Message
+from asyncsamp.data import sending
 from asyncsamp.data.fetching import fetch, local_path
 from asyncsamp.data.localfiles import LocalFiles
 from asyncsamp.data.serving import guess_type
+
+from .desktops import pair
 
 DATA = bytes(range(256)) * 10
 
@@ -218,6 +223,61 @@ async def test_file_urls_leave_nothing_behind(client: Client, tmp_path: Path) ->
         await fetch(called)
 
 
+async def test_a_file_url_ends_with_its_time(client: Client) -> None:
+    stays = await client.share(DATA, local=True)
+    url = await client.share(DATA, local=True, lifetime=0.01)
+    async with asyncio.timeout(5):
+        while len(client._desk().files) > 1:
+            await asyncio.sleep(0)
+    assert not local_path(url).exists()
+    assert not client.unshare(url)
+    assert client.unshare(await client.share(DATA, local=True, lifetime=1000))
+    assert await fetch(stays) == DATA
+
+
+async def test_file_urls_of_what_was_sent_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_KEPT_AFTER", 0.01)
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on("image.load.fits", "table.load.votable")
+        async def load(message: Message) -> None:
+            assert await fetch(str(message.params["url"]))
+
+        await receiver.settled()
+        await sender.send_image([[1, 2], [3, 4]], "receiver", local=True)
+        await sender.send_table(Table({"a": [1]}), "receiver", local=True, name="x" * 300)
+        async with asyncio.timeout(5):
+            while len(sender._desk().files):
+                await asyncio.sleep(0)
+
+
+async def test_long_names_keep_their_ending(client: Client) -> None:
+    for name in ("x" * 300 + ".fits", "\N{SNOWMAN}" * 100, "x." + "y" * 300):
+        assert await fetch(await client.share(DATA, name=name, local=True)) == DATA
+
+
+async def test_a_file_that_nobody_waits_for_any_more_is_taken_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = client._desk().files
+    writing, go = threading.Event(), threading.Event()
+    put = files._put
+
+    def slow(data: bytes, name: str) -> str:
+        writing.set()
+        go.wait(5)
+        return put(data, name)
+
+    monkeypatch.setattr(files, "_put", slow)
+    sharing = asyncio.create_task(client.share(DATA, local=True))
+    assert await asyncio.to_thread(writing.wait, 5)
+    sharing.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await sharing
+    assert len(files) == 0
+
+
 SHARE_AND_WAIT = """
 import asyncio, sys
 from asyncsamp import Client
@@ -270,6 +330,13 @@ async def test_where_there_are_no_files_in_memory(tmp_path: Path, monkeypatch: p
     assert not left.exists()
     assert mine.exists()
     assert files.drop("file:///other") is False
+    short = await files.put(DATA, "x" * 300 + ".fits")
+    assert short.endswith("x.fits")
+    files.expire(short, 0.01)
+    async with asyncio.timeout(5):
+        while local_path(short).exists():
+            await asyncio.sleep(0)
+    assert len(files) == 1
     await files.close()
     with pytest.raises(DataError):
         await fetch(url)

@@ -15,23 +15,33 @@ from aiohttp import web
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import votable
-from astropy.table import QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table, hstack
 from astropy.time import Time
+from astropy.utils.masked import Masked
 from pyvo.dal import DALResults
 
 from asyncsamp import (
     Client,
     DataError,
+    HubFaultError,
+    Limits,
+    LocalProtocolError,
     MissingExtraError,
     NobodyError,
+    NotRegisteredError,
     NotSubscribedError,
     ReplyError,
+    SampError,
     SendError,
     UnknownClientError,
 )
+from asyncsamp.data import sending
+from asyncsamp.data.sources import TableSource
+from asyncsamp.data.tables import read_table
 from asyncsamp.rpc import RpcServer
 
 from .desktops import pair
+from .hub_process import hub_process
 
 WITH_EVERYTHING = b"""<?xml version="1.0"?>
 <VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3">
@@ -180,6 +190,53 @@ async def test_a_dataframe(tmp_path: Path) -> None:
     assert list(table["b"]) == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    ("index", "columns"),
+    [
+        (pd.RangeIndex(2), ["0", "x"]),
+        (pd.RangeIndex(2, name="n"), ["n", "0", "x"]),
+        (pd.Index(["a", "b"]), ["index", "0", "x"]),
+        (pd.MultiIndex.from_tuples([("a", 1), ("b", 2)], names=["g", "h"]), ["g", "h", "0", "x"]),
+    ],
+)
+async def test_the_index_of_a_dataframe(tmp_path: Path, index: Any, columns: list[str]) -> None:
+    frame = pd.DataFrame({0: [1, 2], "x": [1.5, 2.5]}, index=index)
+    names = list(frame.columns)
+    table = await sent_and_received(tmp_path, frame)
+    assert table.colnames == columns
+    assert list(table["x"]) == [1.5, 2.5]
+    assert list(frame.columns) == names
+
+
+async def test_columns_of_several_levels(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"g": ["a", "a", "b"], "x": [1, 2, 3]}).groupby("g").agg(["min", "max"])
+    table = await sent_and_received(tmp_path, frame)
+    assert table.colnames == ["g", "x_min", "x_max"]
+
+
+async def test_frames_and_tables_that_cannot_be_written_say_why(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(DataError, match="more than one column named '0'"):
+            await sender.send_table(pd.DataFrame([[1, 2]], columns=[0, "0"]))
+        texts = Table({"s": np.array([["a", "b"], ["c", "d"]])})
+        with pytest.raises(DataError, match="cannot be written as VOTable"):
+            await sender.send_table(texts)
+
+        class Broken:
+            def to_table(self) -> None:
+                raise ZeroDivisionError("odd")
+
+        with pytest.raises(DataError, match="this Broken is no table: odd"):
+            await sender.send_table(Broken())
+
+
+async def test_short_floats(tmp_path: Path) -> None:
+    data = Table({"f": Column(np.array([1.5, 2], "f2"), unit="mag", description="brightness")})
+    table = await sent_and_received(tmp_path, data)
+    assert list(table["f"]) == [1.5, 2]
+    assert (table["f"].unit, table["f"].description) == ("mag", "brightness")
+
+
 async def test_quantities_positions_and_times(tmp_path: Path) -> None:
     data = QTable(
         {
@@ -195,6 +252,45 @@ async def test_quantities_positions_and_times(tmp_path: Path) -> None:
     assert table["flux"].unit == "Jy"
     assert table["when"][0] == "2026-01-01T00:00:00.000"
     assert [item.system for item in table.meta["votable"].coordinate_systems] == ["ICRS"]
+
+
+@pytest.mark.parametrize("mtype", ["table.load.votable", "table.load.fits"])
+async def test_missing_times_and_positions_stay_missing(tmp_path: Path, mtype: str) -> None:
+    when = Time(["2026-01-01", "2026-01-02"])
+    when[1] = np.ma.masked
+    gap = {"mask": [False, True]}
+    days = np.array(["2026-01-01", "2026-01-02"], "M8[s]")
+    data = Table(
+        {
+            "when": when,
+            "day": np.array(["2026-01-01", "NaT"], "M8[D]"),
+            "masked": MaskedColumn(days, **gap),
+            "where": SkyCoord(Masked([1, 2] * u.deg, **gap), [3, 4] * u.deg),
+        }
+    )
+    frame = Table.from_pandas(pd.DataFrame({"panda": pd.to_datetime(["2026-01-01", None])}))
+    sent = await sent_as(tmp_path, mtype, hstack([data, frame]))
+    table = await asyncio.to_thread(read_table, sent)
+    for name in ("when", "day", "masked", "panda"):
+        assert table[name][0].startswith("2026-01-01T00:00:00"), name
+        assert table[name][1] is np.ma.masked or table[name][1] == "", name
+    assert (table["ra"][0], table["dec"][0]) == pytest.approx((1, 3))
+    for name in ("ra", "dec"):
+        assert np.isnan(np.ma.filled(table[name], np.nan)[1])
+
+
+async def sent_as(tmp_path: Path, mtype: str, data: Any) -> bytes:
+    """Send `data` to somebody who takes only `mtype`, and return what they read."""
+    async with pair(tmp_path) as (sender, receiver):
+        got: list[bytes] = []
+
+        @receiver.on(mtype)
+        async def load(message: Any) -> None:
+            got.append(await read(str(message.params["url"])))
+
+        await receiver.settled()
+        await sender.send_table(data, "receiver", timeout=10)
+        return got[0]
 
 
 async def test_masked_values_and_arrays_in_cells(tmp_path: Path) -> None:
@@ -252,8 +348,6 @@ async def test_who_takes_only_fits_gets_fits(tmp_path: Path) -> None:
             path = tmp_path / "t.vot"
             path.write_bytes(WITH_EVERYTHING)
             await sender.send_table(path, "receiver", timeout=10)
-        from asyncsamp.data.tables import read_table
-
         first, second = [read_table(await read(url)) for url in got]
     assert got[0].endswith("/stars.fits")
     assert list(first["n"]) == [1, 2, 3]
@@ -362,6 +456,37 @@ async def test_recipients_who_are_not_there_or_take_no_tables(tmp_path: Path) ->
             await sender.send_table(stars(), live)
 
 
+async def test_an_empty_list_of_recipients(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables(), receiver.images():
+        for sending in (sender.send_table(stars(), []), sender.send_image([[1, 2]], iter(()))):
+            with pytest.raises(NobodyError, match="the list of recipients is empty, so nothing was sent"):
+                await sending
+
+
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan")])
+async def test_timeouts_that_are_none(tmp_path: Path, timeout: Any) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+            await sender.send_table(stars(), timeout=timeout)
+        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+            await sender.call(receiver.public_id, "samp.app.ping", timeout="5")  # type: ignore[arg-type]
+        assert len(sender._desk().shares) == 0
+
+
+async def test_a_bug_is_raised_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+
+        async def fail(*_: Any, **__: Any) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(sender, "call", fail)
+        with pytest.raises(ZeroDivisionError, match="a bug"):
+            await sender.send_table(stars(), timeout=10)
+        async with Client("Third", lockfile=tmp_path / "samp") as third, third.tables():
+            with pytest.raises(ExceptionGroup):
+                await sender.send_table(stars(), timeout=10)
+
+
 async def test_two_of_that_name(tmp_path: Path) -> None:
     async with (
         pair(tmp_path) as (sender, receiver),
@@ -414,6 +539,59 @@ async def test_a_failure_of_one_is_named_and_the_others_have_it(
         assert "no room" in str(caught.value)
         assert "out of paper" in str(caught.value)
         assert len(caught.value.results.failed) == 2
+
+
+async def test_who_takes_only_fits_does_not_keep_the_others_from_their_votable(tmp_path: Path) -> None:
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        Client("OnlyFits", lockfile=tmp_path / "samp") as only_fits,
+        receiver.tables() as tables,
+    ):
+
+        @only_fits.on("table.load.fits")
+        async def load(message: Any) -> None: ...
+
+        await only_fits.settled()
+        sent = await sender.send_table(stars(), timeout=10)
+        assert sent.names == ["Receiver"]
+        assert "with text that is not ASCII" in str(sent.failed[only_fits.public_id])
+        assert isinstance(sent.failed[only_fits.public_id].error, DataError)
+        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+        with pytest.raises(DataError, match="not ASCII"):
+            await sender.send_table(stars(), "onlyfits", timeout=10)
+        with pytest.raises(DataError, match=r"holds dict"):
+            await sender.send_table(Table({"bad": [{}]}), timeout=10)
+
+
+async def test_what_is_written_when_sending_is_cancelled_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = asyncio.Event()
+    make = TableSource._make
+
+    async def stuck(source: TableSource, mtype: str) -> str:
+        if mtype == "table.load.fits":
+            writing.set()
+            await asyncio.Event().wait()
+        return await make(source, mtype)
+
+    monkeypatch.setattr(TableSource, "_make", stuck)
+    monkeypatch.setattr(sending, "_KEPT_AFTER", 0.01)
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        Client("OnlyFits", lockfile=tmp_path / "samp") as only_fits,
+        receiver.messages("table.load.votable"),
+        only_fits.messages("table.load.fits"),
+    ):
+        task = asyncio.create_task(sender.send_table(stars(), timeout=10))
+        await asyncio.wait_for(writing.wait(), 5)
+        assert len(sender._desk().shares) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(5):
+            while len(sender._desk().shares):
+                await asyncio.sleep(0)
 
 
 async def test_columns_that_no_table_can_hold_are_named(tmp_path: Path) -> None:
@@ -600,6 +778,92 @@ async def test_nobody_came(tmp_path: Path) -> None:
             await asyncio.sleep(0)
 
 
+async def test_a_reader_survives_a_hub_that_is_killed_before_it_hears_of_it(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    limits = Limits(reconnect_first=0.01)
+    async with hub_process(lockfile) as hub:
+        receiver = await Client("Receiver", lockfile=lockfile, limits=limits).register()
+        await hub.kill()
+        reading = asyncio.ensure_future(anext(receiver.tables()))
+    try:
+        async with hub_process(lockfile), asyncio.timeout(30):
+            while not receiver.registered or not await all_told(receiver):
+                await receiver.wait_registered()
+            async with Client("Sender", lockfile=lockfile) as sender:
+                await sender.send_table(stars(), "receiver", timeout=10)
+            assert len(await reading) == 3
+            await receiver.unregister()
+    finally:
+        reading.cancel()
+        await receiver.unregister()
+
+
+async def all_told(client: Client) -> bool:
+    """Whether the hub knows that the client takes tables."""
+    try:
+        return "table.load.votable" in await client.get_subscriptions(client.public_id)
+    except SampError:
+        return False
+
+
+async def test_a_reader_survives_a_hub_that_refuses_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        connection = receiver._connection
+        operate = connection.operate
+
+        async def refuse(operation: str, *params: Any, **options: Any) -> Any:
+            raise HubFaultError("not today")
+
+        monkeypatch.setattr(connection, "operate", refuse)
+        with pytest.raises(HubFaultError, match="not today"):
+            async with receiver.tables():
+                pass
+        tables = receiver.tables()
+        with pytest.raises(HubFaultError, match="not today"):
+            await receiver.settled()
+        monkeypatch.setattr(connection, "operate", operate)
+        async with receiver.images():  # whatever is declared next says it all
+            await sender.send_table(stars(), "receiver", timeout=10)
+        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+
+
+async def test_streams_end_with_the_error_that_ended_the_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        stream = receiver.tables()
+        await receiver.settled()
+
+        def fail(*_: Any) -> None:
+            raise ZeroDivisionError("a bug")
+
+        monkeypatch.setattr(stream, "put", fail)
+        await sender.send_table(stars(), "receiver", timeout=10)
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(anext(stream), 5)
+        assert caught.group_contains(ZeroDivisionError, match="a bug")
+        async with receiver.tables() as another:
+            await sender.send_table(stars(), "receiver", timeout=10)
+            assert len(await asyncio.wait_for(anext(another), 5)) == 3
+
+
+async def test_nobody_receives_anything_without_a_registration(tmp_path: Path) -> None:
+    client = Client("Nobody", lockfile=tmp_path / "samp")
+    with pytest.raises(NotRegisteredError):
+        await client.receive_table(timeout=5)
+    with pytest.raises(NotRegisteredError):
+        await client.receive_image(timeout=5)
+
+
+async def test_a_stream_that_is_closed_at_once_leaves_no_subscription(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (_, receiver):
+        receiver.tables().close()
+        await receiver.settled()
+        assert not receiver._inbox.router.all_streams()
+
+
 async def test_streams_end_with_the_client(tmp_path: Path) -> None:
     async with pair(tmp_path) as (_, receiver):
         waiting = asyncio.create_task(anext(receiver.tables(), None))
@@ -608,6 +872,28 @@ async def test_streams_end_with_the_client(tmp_path: Path) -> None:
         assert await asyncio.wait_for(waiting, 5) is None
         await receiver.register()
         assert receiver.registered
+
+
+async def test_a_table_that_is_being_loaded_when_the_client_leaves_is_answered(tmp_path: Path) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        asked.set()
+        await go.wait()
+        return web.Response()
+
+    async with RpcServer(handle) as server, pair(tmp_path) as (sender, receiver):
+        stream = receiver.tables()
+        await receiver.settled()
+        url = f"http://127.0.0.1:{server.port}/t"
+        sending = asyncio.create_task(sender.send_table(url, timeout=10))
+        await asyncio.wait_for(asked.wait(), 5)
+        await receiver.unregister()
+        with pytest.raises(ReplyError, match="nobody waits for a table here"):
+            await sending
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        go.set()
 
 
 async def test_a_stream_that_nobody_reads_refuses_more(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from asyncsamp import (
     WebConnection,
     deny_all,
 )
+from asyncsamp.errors import RemoteProtocolError
 from asyncsamp.rpc import RpcServer, answer
 from asyncsamp.values import Value, ValueMap
 
@@ -196,6 +197,33 @@ async def test_a_call_that_is_refused_is_answered() -> None:
         assert msg_id == "m1"
         assert isinstance(response, dict)
         assert response["samp.error"] == {"samp.errortxt": "not now"}
+        await connection.close()
+
+
+async def test_pulling_goes_on_when_a_refusal_is_answered_with_nonsense(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message: ValueMap = {"samp.mtype": "a.b", "samp.params": {}}
+    pulled = [callback("receiveCall", "c2", "m1", message), callback("receiveNotification", "c2", message)]
+
+    async def pull(number: int) -> Value:
+        return [pulled[number - 1]] if number <= 2 else await never(number)
+
+    async with odd_hub(pull) as hub:
+        receiver, connection = Receiver(), WebConnection(port=hub.port)
+        receiver.refusal = HubFaultError("not now")
+        operate = connection.operate
+
+        async def nonsense(operation: str, *params: Value, **options: Any) -> Value:
+            answered = await operate(operation, *params, **options)
+            if operation == "reply":
+                raise RemoteProtocolError("no methodResponse")
+            return answered
+
+        monkeypatch.setattr(connection, "operate", nonsense)
+        await connection.register("x", receiver)
+        await connection.listen()
+        assert await asyncio.wait_for(receiver.heard.get(), 5) == ("c2", message)
         await connection.close()
 
 

@@ -103,12 +103,18 @@ async def test_connecting_twice_is_connecting_once(tmp_path: Path) -> None:
     async with Hub(lockfile=lockfile):
         client = await asyncsamp.connect("me", lockfile=lockfile)
         assert await asyncsamp.connect("me", lockfile=lockfile) is client
-        other = await asyncsamp.connect(
-            "me", lockfile=lockfile, metadata={"x": "1"}
-        )  # other options: another one
+        # Other metadata are declared; everything else that is different makes another client.
+        metadata = {"x": "1"}
+        for x in ("1", "1", "2"):
+            metadata["x"] = x
+            assert await asyncsamp.connect("me", lockfile=lockfile, metadata=metadata) is client
+            assert client.metadata["x"] == x
+        assert (await client.get_metadata(client.public_id))["x"] == "2"
+        assert await asyncsamp.connect("me", lockfile=lockfile) is client
+        other = await asyncsamp.connect("me", lockfile=lockfile, metadata=metadata, reconnect=False)
         assert other is not client
         assert not client.registered
-        assert other.metadata["x"] == "1"
+        assert await asyncsamp.connect("me", lockfile=lockfile, metadata=metadata, reconnect=False) is other
         await other.unregister()
         again = await asyncsamp.connect("me", lockfile=lockfile)
         assert again.registered

@@ -150,9 +150,24 @@ def test_tables_are_known_while_they_live() -> None:
     assert items.find("http://v").latest == Item("", "http://v")
     items.remember("path", Item("t3", "file:///p"))
     assert items.find("t3").latest.url == "file:///p"
-    del table
+    items.remember(Path("a/b.vot"), Item("t4", "http://b"))
+    assert items.find(Path("a/b.vot")) is items.find("a/b.vot") is items.find("t4")
+    assert items.find("path").latest.item_id == "t3"
+    items.remember("path", Item("t5", "file:///p"), holders=["c1"])
+    assert items.find("path").to("c1").item_id == "t5"
+    with pytest.raises(DataError, match="send it with send_table"):
+        items.find(Path("a/c.vot"))
+    other = Table({"a": [1]})
+    items.remember(other, Item("t1", "http://other"))
+    del table, known
+    gc.collect()
+    assert len(items) == 1
+    assert items.find("t1").latest.url == "http://other"
+    assert items.find("http://u").latest == Item("", "http://u")
+    del other
     gc.collect()
     assert len(items) == 0
+    assert set(items._by_name) == {"t3", "file:///p", "path", "t4", "http://b", "a/b.vot", "t5"}
 
 
 def test_an_id_is_kept_for_those_who_have_not_got_it() -> None:

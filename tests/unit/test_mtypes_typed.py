@@ -190,6 +190,39 @@ def test_an_mtype_of_ones_own() -> None:
         CubeSlice.from_params({"channel": "3", "names": "a"})
 
 
+def test_every_type_of_a_field_there_and_back() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Everything(TypedMessage):
+        mtype = "x-mine.everything"
+        on: bool
+        off: bool | None = None
+        bools: list[bool]
+        floats: list[float]
+        whatever: Any = ""
+        plain: dict[str, Any]
+
+    sent = Everything(on=True, off=False, bools=[True, False], floats=[1.5], plain={"a": ["b"]})
+    params = sent.to_params()
+    assert params["off"] == "0"
+    assert Everything.from_params(params) == sent
+    assert Everything.from_params({**params, "on": "2"}).on is True
+    with pytest.raises(RemoteProtocolError, match="'on': 'yes' is no SAMP boolean"):
+        Everything.from_params({**params, "on": "yes"})
+
+
+@pytest.mark.parametrize("hint", [tuple, list[object], int | str, dict[str, int], complex])
+def test_a_field_that_no_parameter_can_be(hint: Any) -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Odd(TypedMessage):
+        mtype = "x-mine.odd"
+        field: None = None
+
+    Odd.__annotations__["field"] = hint
+    for use in (lambda: mtype_of(Odd), lambda: Odd.from_params({}), lambda: mtype_of(Odd())):
+        with pytest.raises(TypeError, match=r"Odd\.field: no parameter of a message can be a"):
+            use()
+
+
 def test_mtype_of() -> None:
     assert mtype_of("a.*") == "a.*"
     assert mtype_of(CoordPointAtSky) == "coord.pointAt.sky"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,8 @@ __all__ = [
     "public_id",
     "taking",
 ]
+
+log = logging.getLogger("asyncsamp.client")
 
 M = TypeVar("M", bound=TypedMessage)
 
@@ -53,7 +56,11 @@ def public_id(client: str | RemoteClient) -> str:
 
 def check_timeout(timeout: float) -> float:
     """Return `timeout` if it is a number of seconds. Raises `LocalProtocolError`."""
-    if not timeout >= 0:  # NaN, too
+    try:
+        good = timeout >= 0  # NaN is not
+    except TypeError:
+        good = False
+    if not good:
         raise LocalProtocolError(f"the timeout {timeout!r} is no number of seconds")
     return timeout
 
@@ -90,6 +97,8 @@ def taking(kind: str | type[TypedMessage], handler: Callable[[Any], Any]) -> Han
         try:
             read = kind.from_message(message)
         except RemoteProtocolError as error:
+            if message.msg_id is None:  # nobody is told but our own user
+                log.warning("%s from %s was not taken: %s", message.mtype, message.sender, error)
             return Response.failure(str(error))
         answered: Mapping[str, object] | Response | None = await handler(read)
         return answered

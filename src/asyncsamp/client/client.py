@@ -23,6 +23,7 @@ from ..errors import (
     NotRegisteredError,
     RemoteProtocolError,
     ReplyError,
+    UnknownClientError,
 )
 from ..hub.hub import Hub
 from ..interfaces import Connection
@@ -170,13 +171,15 @@ class Client(DataMethods):
                 session, self._session = self._session, None
                 await session.belongings.aclose()
                 raise
-            self._session.belongings.push_async_callback(self._clear_desk)
+            self._session.work.push_async_callback(self._clear_desk)
         return self
 
     async def unregister(self) -> None:
         """Leave: end the streams, give the handlers `Limits.close_timeout`, unregister, close.
 
-        Calls that are unanswered then are answered with samp.error; our own calls that wait
+        Calls that are unanswered then, be it in a handler, by the reader of a stream or since
+        their data is being loaded, are answered with samp.error, for which the hub has
+        `Limits.close_timeout` once more (CLIENT-5, MSG-23); our own calls that wait
         raise `NotRegisteredError`. Not registered, it does nothing. Cancelling it cuts the
         wait for the handlers short; everything is closed all the same. A handler may call it,
         and is not waited for.
@@ -236,7 +239,8 @@ class Client(DataMethods):
         """Decorate an `async def` so that it handles messages of `mtypes`, wildcards included.
 
         It gets a `Message`, or, for a class of `asyncsamp.mtypes`, an instance of that class;
-        parameters that are missing or no numbers are then answered with samp.error. What it
+        parameters that are missing or no numbers are then answered with samp.error, or, in a
+        notification, left with a warning in the log. What it
         returns (a mapping, a `Response` or None) is the answer to a call, an exception is
         answered with samp.error. It replaces an earlier handler of the same mtype, before or
         after registering. Of several patterns that match, the most specific has the message.
@@ -309,11 +313,20 @@ class Client(DataMethods):
     async def find(self, name: str, *, timeout: float = 0.0) -> RemoteClient:
         """Return a live view of the client with that samp.name (in any case) or public id.
 
-        Waits up to `timeout` seconds for it to appear. Raises `UnknownClientError`, which
-        says who is there, if there is none or more than one. Cancelling is safe.
+        Waits up to `timeout` seconds for it to appear, the time included that the hub takes to
+        say who is there; without a timeout it has `Limits.request_timeout` for that. Raises
+        `UnknownClientError`, which says who is there, if there is none or more than one.
+        Cancelling is safe.
         """
-        await self._at_hub("look for other clients").follow()
-        return await self._inbox.others.find(name, timeout)
+        session = self._at_hub("look for other clients")
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        try:
+            async with asyncio.timeout_at(deadline if timeout > 0 else None):
+                await session.follow()
+        except TimeoutError:
+            raise UnknownClientError(f"the hub did not say within {timeout:g} s who is there") from None
+        return await self._inbox.others.find(name, max(0.0, deadline - clock()))
 
     async def get_registered_clients(self) -> list[str]:
         """Return the public ids of all other clients and of the hub (HUB-26)."""
@@ -406,7 +419,8 @@ class Client(DataMethods):
         (`Limits.call_timeout` if None), with a samp.error response that says so. Nothing
         is raised for a samp.error. Sent when the iteration begins; leaving it early is safe.
 
-        Raises `LocalProtocolError` at once; when iterated, `HubFaultError` and `HubLostError`.
+        Raises `LocalProtocolError` at once; when iterated, `HubFaultError`, `HubLostError`, and
+        `CallTimeoutError` if the hub does not say in that time whom it was sent to.
         """
         return self._call_all(message_map(mtype, params), self._seconds(timeout))
 
@@ -417,8 +431,13 @@ class Client(DataMethods):
         deadline = asyncio.get_running_loop().time() + seconds
         call = self._inbox.calls.open()
         try:
-            await session.become_callable()
-            sent = _map(await session.operate("callAll", call.msg_tag, message), "callAll")
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await session.become_callable()
+                    sent = _map(await session.operate("callAll", call.msg_tag, message), "callAll")
+            except TimeoutError:
+                hub_id = session.registration.hub_id
+                raise CallTimeoutError(hub_id, str(message["samp.mtype"]), seconds) from None
             while sent:
                 try:
                     async with asyncio.timeout_at(deadline):

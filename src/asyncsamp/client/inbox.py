@@ -134,6 +134,16 @@ class Inbox:
                 # Bounded: a handler may refuse to be cancelled.
                 await asyncio.wait(late, timeout=timeout)
 
+    async def answer_owed(self, deadline: float) -> None:
+        """Answer with samp.error what nobody has answered, until `deadline` by the loop's clock."""
+        response = Response.failure("the client left before it answered")
+        try:
+            async with asyncio.timeout_at(deadline):
+                for msg_id in list(self._owed):
+                    await self._reply(msg_id, response)
+        except TimeoutError:
+            log.info("%d calls are left without an answer: the hub takes too long", len(self._owed))
+
     def close_streams(self) -> None:
         """End all streams; the calls that wait in them are answered with samp.error."""
         for stream in self.router.all_streams():

@@ -50,6 +50,7 @@ class Session:
     ) -> None:
         self.state = State.OUT
         self.registration = Registration("", "")
+        self.work = AsyncExitStack()  # closed before we say goodbye: what may still have calls to answer
         self.belongings = AsyncExitStack()  # closed when the session has ended
         self._name = name
         self._connection = connection
@@ -296,7 +297,20 @@ class Session:
             self._lost_reason = ""
             self._over = True
             async with self.belongings:
-                await self._withdraw(State.OUT, lambda: NotRegisteredError(self._name, "receive a response"))
+                try:
+                    await self._finish()
+                finally:
+                    await self._withdraw(
+                        State.OUT, lambda: NotRegisteredError(self._name, "receive a response")
+                    )
+
+    async def _finish(self) -> None:
+        """End the work, and answer each call that is owed an answer still while we can (CLIENT-5, MSG-23)."""
+        deadline = self._loop.time() + self._limits.close_timeout
+        try:
+            await self.work.aclose()
+        finally:
+            await self._inbox.answer_owed(deadline)
 
     async def _withdraw(self, state: State, error: Callable[[], SampError]) -> None:
         """Be in `state` from now on: say goodbye, let the calls that wait fail with `error()`, close."""

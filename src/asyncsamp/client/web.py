@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError
+from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError, SampError
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..values import Value
@@ -169,5 +169,5 @@ class WebConnection:
             "samp.result": {},
             "samp.error": {"samp.errortxt": reason},
         }
-        with contextlib.suppress(HubFaultError, HubLostError):
+        with contextlib.suppress(SampError):  # whatever becomes of it, the pulling goes on
             await self.operate("reply", msg_id, response)

@@ -34,16 +34,23 @@ async def deliver(
 ) -> Sent:
     """Call each recipient with what `make` gives for it and its mtype, all at once, and return the answers.
 
+    What `make` raises is that recipient's failure.
+
     One recipient's failure is raised as it is. Of several, a failure is named in the result and
     in the log; `SendError` is raised when all failed. Cancelling is safe.
     """
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                _call(client, other, make(other, mtype), timeout), name=f"asyncsamp-send-{other.public_id}"
-            )
-            for other, mtype in recipients
-        ]
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    _call(client, other, mtype, make, timeout), name=f"asyncsamp-send-{other.public_id}"
+                )
+                for other, mtype in recipients
+            ]
+    except ExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        raise errors.exceptions[0] from None
     sent = Sent([task.result() for task in tasks], url=url, item_id=item_id)
     if not sent.failed:
         return sent
@@ -57,10 +64,11 @@ async def deliver(
     return sent
 
 
-async def _call(client: Client, other: RemoteClient, message: TypedMessage, timeout: float) -> Answer:
-    public_id, name, mtype = other.public_id, other.name, message.mtype
+async def _call(client: Client, other: RemoteClient, mtype: str, make: Maker, timeout: float) -> Answer:
+    public_id, name = other.public_id, other.name
     try:
-        return Answer(public_id, name, mtype, await client.call(other, message, timeout=timeout))
+        response = await client.call(other, make(other, mtype), timeout=timeout)
+        return Answer(public_id, name, mtype, response)
     except ReplyError as error:
         return Answer(public_id, name, mtype, error.response, error)
     except SampError as error:

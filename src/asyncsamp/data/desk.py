@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,12 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows of some table, that somebody has selected or highlighted."""
+    """Rows of some table, that somebody has selected or highlighted; or said so after us."""
 
     item_id: str | None
     url: str | None
     numbers: list[int]
+    is_echo: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,11 @@ class Desk:
 
     async def close(self) -> None:
         """End every stream, stop sharing, take files away."""
-        for feed in (self.tables, self.images, self.selections, self.highlights):
-            await feed.close()
-        try:
-            await self.shares.close()
-        finally:
-            await self.files.close()
+        feeds = (self.tables, self.images, self.selections, self.highlights)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.files.close)
+            stack.push_async_callback(self.shares.close)
+            await asyncio.gather(*(feed.close() for feed in feeds))
 
     # ---- echoes
 
@@ -97,16 +98,20 @@ class Desk:
         until = asyncio.get_running_loop().time() + _ECHO_SECONDS
         self._echoes += [_Echo(recipient, table, frozenset(numbers), until) for recipient in recipients]
 
-    def is_echo(self, message: Message, rows: Rows) -> bool:
-        """Whether the message only says what we have just said to its sender. Each echo counts once."""
+    def _rows(self, message: Message, item_id: str | None, url: str | None, numbers: list[int]) -> Rows:
+        """Return what the message says. Whether it is an echo is decided here, once for all streams."""
+        within(numbers, None)
+        return Rows(item_id, url, numbers, self._is_echo(message.sender, item_id, url, frozenset(numbers)))
+
+    def _is_echo(self, sender: str, item_id: str | None, url: str | None, numbers: frozenset[int]) -> bool:
+        """Whether `sender` only says what we have just said to it. Each echo counts once."""
         now = asyncio.get_running_loop().time()
-        numbers = frozenset(rows.numbers)
         for echo in self._echoes:
             if (
-                echo.recipient == message.sender
+                echo.recipient == sender
                 and echo.until > now
                 and echo.numbers == numbers
-                and echo.table.is_meant(rows.item_id, rows.url)
+                and echo.table.is_meant(item_id, url)
             ):
                 self._echoes.remove(echo)
                 return True
@@ -136,13 +141,11 @@ class Desk:
 
     async def _read_selection(self, message: Message) -> Rows:
         read = TableSelectRowList.from_message(message)
-        within(read.row_list, None)
-        return Rows(read.table_id, read.url, read.row_list)
+        return self._rows(message, read.table_id, read.url, read.row_list)
 
     async def _read_highlight(self, message: Message) -> Rows:
         read = TableHighlightRow.from_message(message)
-        within([read.row], None)
-        return Rows(read.table_id, read.url, [read.row])
+        return self._rows(message, read.table_id, read.url, [read.row])
 
 
 def _describe(meta: Any, message: Message, item: Item) -> None:

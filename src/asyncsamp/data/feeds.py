@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from ..client.stream import MessageStream
 from ..errors import DataError, RemoteProtocolError, SampError
 from ..values import Message, Response
 
@@ -36,8 +37,9 @@ _LIMIT = 64
 class Received(Generic[T]):
     """Items as an async iterator, from the moment it is made; made by `Client.tables` and its like.
 
-    It ends when it is closed or when the client unregisters. `async with` closes it; a stream
-    that is simply forgotten ends by itself. Waiting on it can be cancelled, no item is lost.
+    It ends when it is closed or when the client unregisters. `async with` closes it, and
+    raises on entering what `Client.settled` does; a stream that is simply forgotten ends by
+    itself. Waiting on it can be cancelled, no item is lost.
     """
 
     def __init__(self, feed: Feed[T], accept: Callable[[T, Message], Any], what: str) -> None:
@@ -47,6 +49,7 @@ class Received(Generic[T]):
         self._queue: deque[Any] = deque()
         self._arrived = asyncio.Event()
         self._closed = False
+        self._error: BaseException | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{len(self._queue)} waiting"
@@ -64,10 +67,11 @@ class Received(Generic[T]):
             self._queue.append(taken)
             self._arrived.set()
 
-    def close(self) -> None:
-        """End the stream; what waits can still be read."""
+    def close(self, error: BaseException | None = None) -> None:
+        """End the stream; what waits can still be read, and then `error` is raised, if there is one."""
         if not self._closed:
             self._closed = True
+            self._error = error
             self._arrived.set()
             self._feed.leave(self)
 
@@ -77,13 +81,17 @@ class Received(Generic[T]):
     async def __anext__(self) -> Any:
         while not self._queue:
             if self._closed:
-                raise StopAsyncIteration
+                raise self._error or StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
         return self._queue.popleft()
 
     async def __aenter__(self) -> Self:
-        await self._feed.settled()
+        try:
+            await self._feed.settled()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -112,6 +120,7 @@ class Feed(Generic[T]):
         self._load = load
         self._unwanted = unwanted
         self._streams: weakref.WeakSet[Received[T]] = weakref.WeakSet()
+        self._messages: MessageStream | None = None
         self._runner: asyncio.Task[None] | None = None
         self._places = asyncio.Semaphore(at_once)
 
@@ -122,14 +131,13 @@ class Feed(Generic[T]):
         weakref.finalize(stream, _forgotten, loop, weakref.ref(self)).atexit = False
         self._streams.add(stream)
         if self._runner is None or self._runner.done():
-            messages = self._client.messages(*self._mtypes, answer=False)
+            messages = self._messages = self._client.messages(*self._mtypes, answer=False)
             self._runner = loop.create_task(self._run(messages), name=f"asyncsamp-feed-{self._mtypes[0]}")
         return stream
 
     async def settled(self) -> None:
-        """Return once the hub knows that we take the mtypes."""
-        if self._client.registered:
-            await self._client.settled()
+        """Return once the hub knows that we take the mtypes. Raises as `Client.settled` does."""
+        await self._client.settled()
 
     def leave(self, stream: Received[T]) -> None:
         """A stream wants no more."""
@@ -138,25 +146,39 @@ class Feed(Generic[T]):
 
     def tidy(self) -> None:
         """Take no more messages when no stream is left."""
-        if not self._streams and self._runner is not None:
+        if not self._streams and self._runner is not None and self._messages is not None:
+            self._messages.close()  # a runner that has not begun yet closes nothing
             self._runner.cancel()
             self._runner = None
 
     async def close(self) -> None:
-        """End every stream and what is being loaded."""
+        """End every stream and what is being loaded; the senders are told, within `Limits.close_timeout`."""
         runner = self._runner
         for stream in list(self._streams):
             stream.close()
         if runner is not None:
             runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
+            await asyncio.wait({runner}, timeout=self._client.limits.close_timeout)
 
-    async def _run(self, messages: Any) -> None:
-        async with messages, asyncio.TaskGroup() as group:
-            async for message in messages:
-                group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
+    async def _run(self, messages: MessageStream) -> None:
+        """Take what comes, until the client leaves."""
+        # Not by `async with`: a hub that has not heard of the stream is told by the session, later.
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for message in messages:
+                    group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
+        except Exception as error:
+            log.exception("no more of %s is taken", self._mtypes[0])
+            self._end(error)
+        else:
+            self._end(None)
+        finally:
+            messages.close()
+
+    def _end(self, error: Exception | None) -> None:
+        self._runner = None  # which ends by itself
         for stream in list(self._streams):
-            stream.close()
+            stream.close(error)
 
     async def _take(self, message: Message) -> None:
         """Load, answer, and only then hand over: who has got his table may leave at once."""

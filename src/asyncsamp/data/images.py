@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
 from ..errors import DataError
 from .extras import need, quiet
 
-__all__ = ["read_image", "write_image", "write_moc"]
+__all__ = ["read_image", "write_image", "write_moc", "write_spectrum"]
 
 
 def write_image(data: Any, wcs: Any = None) -> bytes:
@@ -27,14 +28,37 @@ def write_moc(moc: Any) -> bytes:
     """Return a coverage map as a FITS file: a mocpy MOC, an HDU, or an HDUList. Raises `DataError`."""
     if hasattr(moc, "serialize"):
         moc = moc.serialize("fits")
-    fits = need("astropy.io.fits")
-    if isinstance(moc, fits.BinTableHDU):
-        moc = fits.HDUList([fits.PrimaryHDU(), moc])
-    if not isinstance(moc, fits.HDUList):
+    if _holds_columns(moc):
+        moc = _with_primary(moc)
+    if not isinstance(moc, need("astropy.io.fits").HDUList):
         raise DataError(
             f"cannot send {type(moc).__name__} as a coverage: expected a mocpy MOC, an HDU, a path or a URL"
         )
     return _write(moc)
+
+
+def write_spectrum(spectrum: Any) -> bytes:
+    """Return a spectrum as a FITS file: an HDU or HDUList as it is, of columns or of pixels.
+
+    Anything else is taken for an image. Raises `DataError`.
+    """
+    fits = need("astropy.io.fits")
+    if isinstance(spectrum, fits.HDUList):
+        if not any(unit.data is not None and unit.data.size for unit in spectrum):
+            raise DataError("the spectrum has no data: no HDU of it holds any pixels or rows")
+        return _write(spectrum)
+    return _write(_with_primary(spectrum)) if _holds_columns(spectrum) else write_image(spectrum)
+
+
+def _holds_columns(data: Any) -> bool:
+    fits = need("astropy.io.fits")
+    compressed = isinstance(data, fits.CompImageHDU)  # in columns, but of pixels
+    return isinstance(data, fits.BinTableHDU | fits.TableHDU) and not compressed
+
+
+def _with_primary(unit: Any) -> Any:
+    fits = need("astropy.io.fits")
+    return fits.HDUList([fits.PrimaryHDU(), unit])
 
 
 def read_image(data: bytes) -> Any:
@@ -67,7 +91,8 @@ def _hdulist(data: Any, wcs: Any) -> Any:
     if isinstance(data, nddata.CCDData):
         return data.to_hdu()
     if isinstance(data, nddata.NDData):
-        return fits.HDUList([_from_array(data.data, wcs or data.wcs, data.unit, dict(data.meta))])
+        wcs = data.wcs if wcs is None else wcs
+        return fits.HDUList([_from_array(data.data, wcs, data.unit, dict(data.meta), data.mask)])
     if hasattr(data, "__array__") or isinstance(data, list | tuple):
         return fits.HDUList([_from_array(data, wcs, getattr(data, "unit", None), {})])
     raise DataError(
@@ -76,26 +101,52 @@ def _hdulist(data: Any, wcs: Any) -> Any:
     )
 
 
-def _from_array(data: Any, wcs: Any, unit: Any, meta: dict[str, Any]) -> Any:
-    numpy = need("numpy")
+def _from_array(data: Any, wcs: Any, unit: Any, meta: dict[Any, Any], mask: Any = None) -> Any:
     fits = need("astropy.io.fits")
-    pixels = numpy.asarray(getattr(data, "value", data))
+    pixels = _pixels_of(data, mask)
     if pixels.ndim < 2 or pixels.size == 0:
         shape = "x".join(map(str, pixels.shape)) or "none"
         raise DataError(f"the image has no data: an array of two or more axes is needed, this has {shape}")
-    if pixels.dtype.kind == "b":
-        pixels = pixels.astype("u1")
-    elif pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
-        pixels = pixels.astype("f4" if pixels.dtype.itemsize == 2 else "f8")
-    elif pixels.dtype.kind not in "iuf":
-        raise DataError(f"FITS images cannot hold pixels of type {pixels.dtype}")
-    header = wcs.to_header() if wcs is not None else fits.Header()
+    header = fits.Header() if wcs is None else _header_of(wcs)
     for key, value in meta.items():
-        if len(key) <= 8 and key.isascii() and isinstance(value, str | int | float):
-            header[key] = value
+        if isinstance(key, str) and len(key) <= 8 and isinstance(value, str | int | float):
+            with contextlib.suppress(ValueError):  # a FITS header holds no NaN, and nothing but ASCII
+                header[key] = value
     if unit is not None:
         header["BUNIT"] = str(unit)
     return fits.PrimaryHDU(pixels, header)
+
+
+def _pixels_of(data: Any, mask: Any) -> Any:
+    """Return the pixels as numbers that FITS can hold; NaN where they are masked, whatever stands beneath."""
+    numpy = need("numpy")
+    masks = [each for each in (mask, getattr(data, "mask", None)) if each is not None]
+    values = getattr(data, "value", data)
+    try:
+        pixels = numpy.asarray(getattr(values, "unmasked", values))
+        missing = [numpy.broadcast_to(numpy.asarray(each, bool), pixels.shape) for each in masks]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"these are no pixels: {error}") from error
+    if pixels.dtype.kind not in "biuf":
+        raise DataError(f"FITS images cannot hold pixels of type {pixels.dtype}")
+    if any(each.any() for each in missing):
+        pixels = numpy.where(numpy.logical_or.reduce(missing), numpy.nan, pixels)
+    if pixels.dtype.kind == "b":
+        return pixels.astype("u1")
+    if pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
+        return pixels.astype("f4" if pixels.dtype.itemsize == 2 else "f8")
+    return pixels
+
+
+def _header_of(wcs: Any) -> Any:
+    """Return a WCS as a FITS header. Raises `DataError` for one that cannot be said there."""
+    plain = getattr(wcs, "low_level_wcs", wcs)
+    if not hasattr(plain, "to_header"):
+        raise DataError(
+            f"the image's WCS, a {type(plain).__name__}, cannot be written as FITS: give one as wcs=, "
+            "as astropy.wcs.WCS(...)[1:4, 1:4] makes it for a part of an image"
+        )
+    return plain.to_header()
 
 
 def _pixels(unit: Any) -> bool:

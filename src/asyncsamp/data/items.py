@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import weakref
 from collections.abc import Iterable
@@ -62,6 +63,10 @@ class Known:
         """Return what that recipient knows it as."""
         return self._holders.get(public_id, self.latest)
 
+    def names(self) -> set[str]:
+        """Return all ids and URLs of it."""
+        return {name for item in self._items for name in (item.item_id, item.url)}
+
     def is_held(self, public_id: str) -> bool:
         """Whether that client has got it already."""
         return public_id in self._holders
@@ -79,29 +84,32 @@ class Items:
 
     def remember(self, thing: Any, item: Item, rows: int | None = None, holders: Iterable[str] = ()) -> None:
         """Note that `thing` is known to `holders` as `item`."""
-        known = self._of_object(thing)
+        place = str(thing) if isinstance(thing, str | os.PathLike) else ""
+        known = self._by_name.get(place) if place else self._of_object(thing)
         if known is None:
             known = Known(item, rows, holders)
         else:
             known.add(item, rows, holders)
-        for name in (item.item_id, item.url):
+        for name in (item.item_id, item.url, place):
             if name:
                 self._by_name[name] = known
         key = id(thing)
         try:
-            reference = weakref.ref(thing, lambda _: self._by_object.pop(key, None))
+            reference = weakref.ref(thing, lambda _: self._forget(key, known))
         except TypeError:
-            return  # a path or a URL: known by its id
-        self._by_object[key] = (reference, known)
+            return  # a path or a URL, or nothing that can be seen to die: known by its names
+        if not place:
+            self._by_object[key] = (reference, known)
 
     def find(self, thing: Any) -> Known:
-        """Return what others know `thing` as; a text is taken for an id or a URL.
+        """Return what others know `thing` as; a text is taken for an id or a URL, or a path that was sent.
 
         Raises `DataError` if `thing` was neither sent nor received.
         """
         if isinstance(thing, str):
             return self._by_name.get(thing) or Known(_named(thing), None)
-        known = self._of_object(thing)
+        path = isinstance(thing, os.PathLike)
+        known = self._by_name.get(str(thing)) if path else self._of_object(thing)
         if known is None:
             raise DataError(
                 "nobody knows this table yet: send it with send_table (or give the table-id or URL "
@@ -115,6 +123,13 @@ class Items:
         if known is not None and known.latest.item_id and not any(map(known.is_held, recipients)):
             return known.latest.item_id
         return f"asyncsamp-{secrets.token_hex(6)}"
+
+    def _forget(self, key: int, known: Known) -> None:
+        """A table has died: nobody can mean it any more but others, by names that they know."""
+        self._by_object.pop(key, None)
+        for name in known.names():
+            if self._by_name.get(name) is known:
+                del self._by_name[name]
 
     def _of_object(self, thing: Any) -> Known | None:
         found = self._by_object.get(id(thing))

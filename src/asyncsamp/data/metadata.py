@@ -75,13 +75,22 @@ def to_votable(kept: VotableMetadata, votable: Any, resource: Any, table: Any) -
 
 
 def plain_params(meta: dict[str, Any], known: Iterable[str]) -> dict[str, str | int | float | bool]:
-    """Return what a user wrote into `table.meta` that a PARAM can say, but for the `known` names."""
+    """Return what a user wrote into `table.meta` that a PARAM can say, but for the `known` names.
+
+    numpy's numbers, texts and truths are returned as Python's.
+    """
     left_out = {*_RESERVED, *known}
+    plain = {key: value.item() if _is_numpys(value) else value for key, value in meta.items()}
     return {
         key: value
-        for key, value in meta.items()
+        for key, value in plain.items()
         if isinstance(key, str) and key not in left_out and isinstance(value, str | int | float | bool)
     }
+
+
+def _is_numpys(value: Any) -> bool:
+    """Whether it is a scalar of numpy's own; other classes have units or masks, which `item` would drop."""
+    return type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
 
 
 def _lists(element: Any, names: Iterable[str]) -> dict[str, list[Any]]:

@@ -32,7 +32,8 @@ class DataMethods:
     ("topcat"), a public id, a live client, several of them, or None for all who subscribe.
     Sending returns a `Sent`: who got it, and what each answered. It raises `NobodyError` if
     nobody takes it, `UnknownClientError` or `NotSubscribedError` for a wrong `to`, `DataError`
-    for what cannot be sent; the error of the one recipient, or `SendError` if all failed.
+    for what cannot be sent, `LocalProtocolError` for a timeout that is none; the error of the
+    one recipient, or `SendError` if all failed.
     Cancelling is safe everywhere.
     """
 
@@ -51,7 +52,7 @@ class DataMethods:
         local: bool = False,
         progress: ProgressWanted = False,
     ) -> Sent:
-        """Send a table: an astropy Table or VOTable, a pyvo result, a DataFrame, a path or a URL.
+        """Send a table: an astropy Table, VOTable or table HDU, a pyvo result, a DataFrame, a path or a URL.
 
         It goes as VOTable to all who take that (nothing of it is lost), else as FITS, served
         from memory by this client; with `local`, as a file:// URL. `name` is for people;
@@ -208,7 +209,8 @@ class DataMethods:
         bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
         served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
         `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
-        does. With `local` it is a file:// URL instead, which leaves no file behind.
+        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
+        is the path's own, and does not end.
 
         Raises `DataError` if there is no such file, or it cannot be shared.
         """
@@ -238,10 +240,14 @@ class DataMethods:
         return tables(self._desk())
 
     async def receive_table(self, timeout: float | None = None) -> Any:
-        """Wait for one table. Raises TimeoutError after `timeout` seconds."""
+        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+
+        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
+        if the hub is lost when it begins.
+        """
         from .receiving import receive_one
 
-        return await receive_one(self._desk(), self.tables(), timeout)
+        return await receive_one(self._desk(), self.tables, timeout)
 
     def images(self) -> Received[Any]:
         """Return a stream of the images that others send from now on, as HDULists; as `tables`."""
@@ -250,10 +256,10 @@ class DataMethods:
         return images(self._desk())
 
     async def receive_image(self, timeout: float | None = None) -> Any:
-        """Wait for one image. Raises TimeoutError after `timeout` seconds."""
+        """Wait for one image; as `receive_table`."""
         from .receiving import receive_one
 
-        return await receive_one(self._desk(), self.images(), timeout)
+        return await receive_one(self._desk(), self.images, timeout)
 
     def selections(self, table: Any) -> Received[Any]:
         """Return a stream of the rows that others select in `table`, as numpy integer arrays.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRegisteredError
@@ -29,9 +30,13 @@ def images(desk: Desk) -> Received[Any]:
     return desk.images.open(_thing, "images")
 
 
-async def receive_one(desk: Desk, stream: Received[Any], timeout: float | None) -> Any:
-    """Return the first item of `stream`, and close it. Raises `NotRegisteredError` if the client leaves."""
-    async with asyncio.timeout(timeout), stream:
+async def receive_one(desk: Desk, streams: Callable[[], Received[Any]], timeout: float | None) -> Any:
+    """Return the first item of a stream that `streams` makes.
+
+    Raises `NotRegisteredError` without a registration and if the client leaves, `HubLostError`.
+    """
+    _ = desk.client.public_id  # raises if there is nobody to receive anything from
+    async with asyncio.timeout(timeout), streams() as stream:
         async for item in stream:
             return item
     raise NotRegisteredError(desk.client.name, "receive anything more")
@@ -46,7 +51,7 @@ def selections(desk: Desk, table: Any) -> Received[Any]:
         if not known.is_meant(rows.item_id, rows.url):
             return None
         within(rows.numbers, known.rows)
-        if desk.is_echo(message, rows):
+        if rows.is_echo:
             return ECHO
         return numpy.array(rows.numbers, dtype=int)
 
@@ -62,7 +67,7 @@ def highlights(desk: Desk, table: Any) -> Received[Any]:
         if not known.is_meant(rows.item_id, rows.url):
             return None
         within(rows.numbers, known.rows)
-        return ECHO if desk.is_echo(message, rows) else numpy.int_(rows.numbers[0])
+        return ECHO if rows.is_echo else numpy.int_(rows.numbers[0])
 
     return desk.highlights.open(accept, f"highlights of {known}")
 

@@ -42,6 +42,8 @@ async def find_recipients(
             raise NobodyError(mtypes, those_there(others))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
     wanted = [to] if isinstance(to, str | RemoteClient) else list(to)
+    if not wanted:
+        raise NobodyError(mtypes, those_there(others), empty=True)
     named = {found.public_id: found for found in [_named(client, others, each) for each in wanted]}
     for found in named.values():
         if found.public_id not in takes:

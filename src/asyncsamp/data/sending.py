@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..client.arguments import check_timeout
 from ..client.others import RemoteClient
+from ..errors import DataError
 from ..mtypes import (
     CoordPointAtSky,
     CoverageLoadMocFits,
@@ -66,20 +68,23 @@ async def send_table(
     progress: ProgressWanted,
 ) -> Sent:
     """See `DataMethods.send_table`."""
-    recipients = await find_recipients(desk.client, to, TABLE_MTYPES)
+    recipients = await _recipients(desk, to, TABLE_MTYPES, timeout)
     name = name or _own_name(table)
     source = TableSource(desk, table, name, local=local, progress=progress)
     ids = [other.public_id for other, _ in recipients]
     item_id = table_id or desk.items.id_for(table, ids)
-    urls = {mtype: await source.url(mtype) for mtype in dict.fromkeys(mtype for _, mtype in recipients)}
-    first = next(iter(urls.values()))
-    desk.items.remember(table, Item(item_id, first), source.rows, ids)
-
-    def message(_: RemoteClient, mtype: str) -> TypedMessage:
-        kind = TableLoadFits if mtype == TableLoadFits.mtype else TableLoadVotable
-        return kind(url=urls[mtype], table_id=item_id, name=_ascii(name) or None)
-
     try:
+        unsendable = await _make_urls(source, [mtype for _, mtype in recipients])
+        first = next(iter(source.urls.values()))
+        holders = [other.public_id for other, mtype in recipients if mtype in source.urls]
+        desk.items.remember(table, Item(item_id, first), source.rows, holders)
+
+        def message(_: RemoteClient, mtype: str) -> TypedMessage:
+            if mtype in unsendable:
+                raise unsendable[mtype]
+            kind = TableLoadFits if mtype == TableLoadFits.mtype else TableLoadVotable
+            return kind(url=source.urls[mtype], table_id=item_id, name=_ascii(name) or None)
+
         return await deliver(
             desk.client,
             recipients,
@@ -90,7 +95,23 @@ async def send_table(
             item_id=item_id,
         )
     finally:
-        _let_expire(desk, urls.values())
+        _let_expire(desk, source.urls.values())
+
+
+async def _make_urls(source: TableSource, mtypes: Iterable[str]) -> dict[str, DataError]:
+    """Write the table in every format that is wanted; return why not, by mtype.
+
+    Raises `DataError` if it can be written in none.
+    """
+    unsendable: dict[str, DataError] = {}
+    for mtype in dict.fromkeys(mtypes):
+        try:
+            await source.url(mtype)
+        except DataError as error:
+            unsendable[mtype] = error
+    if not source.urls:
+        raise next(iter(unsendable.values()))
+    return unsendable
 
 
 async def send_image(
@@ -105,7 +126,7 @@ async def send_image(
     local: bool,
 ) -> Sent:
     """See `DataMethods.send_image`."""
-    recipients = await find_recipients(desk.client, to, (ImageLoadFits.mtype,))
+    recipients = await _recipients(desk, to, (ImageLoadFits.mtype,), timeout)
     name = name or _own_name(image)
     url = await file_source(desk, image, name, "image", local=local, wcs=wcs)
     item_id = image_id or _new_id()
@@ -125,7 +146,7 @@ async def send_spectrum(
     local: bool,
 ) -> Sent:
     """See `DataMethods.send_spectrum`."""
-    recipients = await find_recipients(desk.client, to, (SpectrumLoadSsaGeneric.mtype,))
+    recipients = await _recipients(desk, to, (SpectrumLoadSsaGeneric.mtype,), timeout)
     name = name or _own_name(spectrum)
     described = dict(meta or {})
     if not is_place(spectrum) and is_table(spectrum) and not _is_hdu(spectrum):
@@ -152,7 +173,7 @@ async def send_moc(
     local: bool,
 ) -> Sent:
     """See `DataMethods.send_moc`."""
-    recipients = await find_recipients(desk.client, to, (CoverageLoadMocFits.mtype,))
+    recipients = await _recipients(desk, to, (CoverageLoadMocFits.mtype,), timeout)
     url = await file_source(desk, moc, name, "coverage", local=local)
     item_id = coverage_id or _new_id()
     message = CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
@@ -162,7 +183,7 @@ async def send_moc(
 async def point_at(desk: Desk, position: Any, dec: Any, to: Recipients, *, timeout: float) -> Sent:
     """See `DataMethods.point_at`."""
     ra, dec = sky_position(position, dec)
-    recipients = await find_recipients(desk.client, to, (CoordPointAtSky.mtype,))
+    recipients = await _recipients(desk, to, (CoordPointAtSky.mtype,), timeout)
     return await _send(desk, recipients, CoordPointAtSky(ra=ra, dec=dec), "the position", timeout)
 
 
@@ -175,7 +196,7 @@ async def highlight_row(desk: Desk, table: Any, row: Any, to: Recipients, *, tim
         item = known.to(other.public_id)
         return TableHighlightRow(table_id=item.item_id or None, url=item.url or None, row=number)
 
-    recipients = await find_recipients(desk.client, to, (TableHighlightRow.mtype,))
+    recipients = await _recipients(desk, to, (TableHighlightRow.mtype,), timeout)
     desk.expect_echo([other.public_id for other, _ in recipients], known, [number])
     return await deliver(desk.client, recipients, message, what="the row", timeout=timeout)
 
@@ -189,20 +210,20 @@ async def select_rows(desk: Desk, table: Any, rows: Any, to: Recipients, *, time
         item = known.to(other.public_id)
         return TableSelectRowList(table_id=item.item_id or None, url=item.url or None, row_list=numbers)
 
-    recipients = await find_recipients(desk.client, to, (TableSelectRowList.mtype,))
+    recipients = await _recipients(desk, to, (TableSelectRowList.mtype,), timeout)
     desk.expect_echo([other.public_id for other, _ in recipients], known, numbers)
     return await deliver(desk.client, recipients, message, what="the selection", timeout=timeout)
 
 
 async def ds9(desk: Desk, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:
     """See `DataMethods.ds9`."""
-    recipients = await find_recipients(desk.client, to, (Ds9Set.mtype,))
+    recipients = await _recipients(desk, to, (Ds9Set.mtype,), timeout)
     return await _send(desk, recipients, Ds9Set(cmd=command, url=url), "the command", timeout)
 
 
 async def ds9_get(desk: Desk, command: str, to: str, *, timeout: float) -> str:
     """See `DataMethods.ds9_get`."""
-    ((other, _),) = await find_recipients(desk.client, to, (Ds9Get.mtype,))
+    ((other, _),) = await _recipients(desk, to, (Ds9Get.mtype,), timeout)
     answered = await desk.client.call(other, Ds9Get(cmd=command), timeout=timeout)
     value, url = answered.result.get("value"), answered.result.get("url")
     if isinstance(url, str) and url:
@@ -213,11 +234,20 @@ async def ds9_get(desk: Desk, command: str, to: str, *, timeout: float) -> str:
 
 async def aladin(desk: Desk, script: str, to: Recipients, *, timeout: float) -> Sent:
     """See `DataMethods.aladin`."""
-    recipients = await find_recipients(desk.client, to, (ScriptAladinSend.mtype,))
+    recipients = await _recipients(desk, to, (ScriptAladinSend.mtype,), timeout)
     return await _send(desk, recipients, ScriptAladinSend(script=script), "the script", timeout)
 
 
 # ---- inside
+
+
+async def _recipients(
+    desk: Desk, to: Recipients, mtypes: Sequence[str], timeout: float | None
+) -> list[tuple[RemoteClient, str]]:
+    """Return who gets it, before any work is done for a call that is wrong."""
+    if timeout is not None:  # which `Client.call` knows a number for
+        check_timeout(timeout)
+    return await find_recipients(desk.client, to, mtypes)
 
 
 async def _send(
@@ -246,6 +276,7 @@ async def _send(
 def _let_expire(desk: Desk, urls: Any) -> None:
     for url in urls:
         desk.shares.expire(url, _KEPT_AFTER)
+        desk.files.expire(url, _KEPT_AFTER)
 
 
 def _own_name(data: Any) -> str:

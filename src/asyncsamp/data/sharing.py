@@ -40,4 +40,7 @@ async def share(
         content = await content.now()
     if not isinstance(content, BytesContent):
         raise DataError("only bytes and files can be shared as file:// URLs")
-    return await desk.files.put(content.data, name)
+    url = await desk.files.put(content.data, name)
+    if lifetime is not None:
+        desk.files.expire(url, lifetime)
+    return url

@@ -7,13 +7,14 @@ import gzip
 import os
 import re
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
 from .contents import BytesContent, FileContent
 from .extras import need
-from .images import write_image, write_moc
+from .images import write_image, write_moc, write_spectrum
 from .localfiles import file_url
 from .progress import ProgressWanted, reporting
 from .table_files import write_fits, write_votable
@@ -45,7 +46,7 @@ def file_name(name: str, ending: str) -> str:
 
 
 class TableSource:
-    """A table to send, in whichever format each recipient takes."""
+    """A table to send, in whichever format each recipient takes; `urls` has those that are made, by mtype."""
 
     def __init__(self, desk: Desk, data: Any, name: str, *, local: bool, progress: ProgressWanted) -> None:
         self._desk = desk
@@ -54,13 +55,13 @@ class TableSource:
         self._local = local
         self._progress = progress
         self.rows: int | None = None
-        self._urls: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
 
     async def url(self, mtype: str) -> str:
         """Return the URL of the table as `mtype` wants it."""
-        if mtype not in self._urls:
-            self._urls[mtype] = await self._make(mtype)
-        return self._urls[mtype]
+        if mtype not in self.urls:
+            self.urls[mtype] = await self._make(mtype)
+        return self.urls[mtype]
 
     async def _make(self, mtype: str) -> str:
         if is_url(self._data):
@@ -89,17 +90,13 @@ class TableSource:
 
 
 async def file_source(desk: Desk, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None) -> str:
-    """Return the URL of an image or a coverage: a URL as it is, a file shared, else written as FITS."""
+    """Return the URL of what is no table: a URL as it is, a file shared, anything else written as FITS."""
     if is_url(data):
         return str(data)
     if is_place(data):
         return await share_file(desk, Path(data), local=local)
-    work = (
-        asyncio.to_thread(write_moc, data)
-        if kind == "coverage"
-        else asyncio.to_thread(write_image, data, wcs)
-    )
-    written = await work
+    write = {"coverage": write_moc, "spectrum": write_spectrum}.get(kind, partial(write_image, wcs=wcs))
+    written = await asyncio.to_thread(write, data)
     return await share_bytes(desk, written, file_name(name or kind, ".fits"), local=local)
 
 

@@ -71,7 +71,10 @@ def _to_votable(data: Any, name: str) -> Any:
     table = _plain_columns(data)
     _refuse(table, _no_votable)
     with quiet():
-        file = tree.VOTableFile.from_table(table)
+        try:
+            file = tree.VOTableFile.from_table(table)
+        except Exception as error:  # astropy raises what it likes
+            raise DataError(f"the table cannot be written as VOTable: {error}") from error
     resource = file.resources[0]
     element = resource.tables[0]
     kept = data.meta.get(KEY)
@@ -103,23 +106,48 @@ def _plain_columns(data: Any) -> Any:
         if kind == "SkyCoord":
             _spread(table, name)
         elif kind == "Time":
-            _replace(table, name, table[name].isot, {"xtype": "timestamp", "ucd": "time.epoch"})
+            times = _time_texts(table[name].isot, table[name].mask)
+            _replace(table, name, times, {"xtype": "timestamp", "ucd": "time.epoch"})
         elif getattr(getattr(table[name], "dtype", None), "kind", "") == "M":
-            _replace(table, name, table[name].astype("datetime64[us]").astype(str), {"xtype": "timestamp"})
+            _replace(table, name, _date_texts(table[name]), {"xtype": "timestamp"})
+        elif getattr(getattr(table[name], "dtype", None), "str", "")[1:] == "f2":
+            table[name] = table[name].astype("f4")  # neither format has them
     return table
+
+
+def _time_texts(texts: Any, missing: Any) -> Any:
+    """Return times as text, and as "" where there is none: what stands beneath a mask is no time."""
+    numpy = need("numpy")
+    return numpy.where(missing, "", getattr(texts, "unmasked", texts))
+
+
+def _date_texts(column: Any) -> Any:
+    numpy = need("numpy")
+    dates = numpy.asarray(column).astype("datetime64[us]")
+    missing = numpy.isnat(dates) | numpy.ma.getmaskarray(column)
+    return _time_texts(dates.astype(str), missing)
 
 
 def _spread(table: Any, name: str) -> None:
     column = need("astropy.table").Column
     where = table.colnames.index(name)
-    position = table[name].icrs
     plain = not {"ra", "dec"} & set(table.colnames)
-    for offset, axis in enumerate(("ra", "dec")):
-        values = getattr(position, axis).deg
+    for offset, (axis, values) in enumerate(_degrees(table[name].icrs).items()):
         meta = {"ucd": f"pos.eq.{axis};meta.main", _FRAME: "ICRS"}
         new = column(values, name=axis if plain else f"{name}_{axis}", unit="deg", meta=meta)
         table.add_column(new, index=where + offset)
     table.remove_column(name)
+
+
+def _degrees(position: Any) -> dict[str, Any]:
+    """Return ra and dec; both NaN where either is masked, since half a position is none."""
+    numpy = need("numpy")
+    axes = {"ra": position.ra.deg, "dec": position.dec.deg}
+    missing = numpy.logical_or(*(getattr(values, "mask", False) for values in axes.values()))
+    return {
+        axis: numpy.where(missing, numpy.nan, getattr(values, "unmasked", values))
+        for axis, values in axes.items()
+    }
 
 
 _FRAME = "_asyncsamp_frame"

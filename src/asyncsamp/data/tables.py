@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, SampError
 from .extras import need, quiet
 from .metadata import KEY, from_votable, to_votable
 
@@ -20,8 +20,18 @@ def is_table(data: object) -> bool:
 def as_table(data: Any) -> Any:
     """Return `data` as an astropy Table, or as the VOTableFile that it is (or belongs to).
 
-    Raises `DataError` that says what is taken.
+    The index of a DataFrame becomes columns, unless it only counts the rows. Raises `DataError`
+    that says what is taken, or why it is no table.
     """
+    try:
+        return _as_table(data)
+    except SampError:
+        raise
+    except Exception as error:  # what astropy, pandas and pyvo raise for odd data
+        raise DataError(f"this {type(data).__name__} is no table: {_first_line(error)}") from error
+
+
+def _as_table(data: Any) -> Any:
     votable = need("astropy.io.votable")
     table = need("astropy.table")
     if isinstance(data, table.Table | votable.tree.VOTableFile):
@@ -30,15 +40,19 @@ def as_table(data: Any) -> Any:
         return data.table[data.index : data.index + 1]
     if isinstance(data, votable.tree.TableElement):
         return _file_of(data)
+    fits = need("astropy.io.fits")
+    if isinstance(data, fits.BinTableHDU | fits.TableHDU):
+        with quiet():
+            return table.Table.read(data)
     if _module(data) == "pandas" and hasattr(data, "columns"):
-        return table.Table.from_pandas(data, index=data.index.name is not None)
+        return table.Table.from_pandas(_with_index(data))
     if isinstance(getattr(data, "votable", None), votable.tree.VOTableFile):
         return data.votable  # pyvo's results
     if hasattr(data, "to_table"):
         return data.to_table()
     raise DataError(
         f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
-        "a pyvo result, a pandas DataFrame, a path or a URL"
+        "a pyvo result, a pandas DataFrame, a table HDU, a path or a URL"
     )
 
 
@@ -52,6 +66,23 @@ def read_table(data: bytes) -> Any:
 
 
 # ---- reading
+
+
+def _with_index(frame: Any) -> Any:
+    """Return a DataFrame with its index as columns, and all names as texts."""
+    counts = type(frame.index).__name__ == "RangeIndex" and frame.index.name is None
+    frame = frame.copy(deep=False) if counts else frame.reset_index()
+    names = [_column_name(name) for name in frame]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"the DataFrame has more than one column named {', '.join(map(repr, twice))}")
+    frame.columns = names
+    return frame
+
+
+def _column_name(name: Any) -> str:
+    parts = name if isinstance(name, tuple) else (name,)  # one for each level
+    return "_".join(text for text in map(str, parts) if text)
 
 
 def _read_votable(data: bytes) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from ..values import Message, Value, ValueMap, as_float, as_int, encode_map
+from ..values import Message, Value, ValueMap, as_bool, as_float, as_int, encode_map
 from .grammar import check_mtype
 
 __all__ = ["TypedMessage", "mtype_of", "param"]
@@ -24,8 +24,10 @@ class TypedMessage:
     """A message whose parameters have types: the base of the dataclasses in `asyncsamp.mtypes`.
 
     A field is a parameter: `table_id` is spelled "table-id", unless `param` says otherwise.
-    It is a `str`, an `int`, a `float` (both by DATA-8 and DATA-9), a `list[int]`, a
-    `dict[str, str]`, or one of these or None, which leaves the parameter out.
+    It is a `str`, an `int`, a `float`, a `bool` (by DATA-8, DATA-9, DATA-10), a list of one
+    of these, a `dict[str, str]`, or one of all these or None, which leaves the parameter out.
+    An `Any`, `list`, `dict` or `dict[str, Any]` stays the SAMP value that it is. A class with
+    other types raises TypeError when it is first used.
 
     `message` is the message that it came in, with sender and msg-id; None for one that is
     to be sent. For an mtype of your own:
@@ -68,10 +70,14 @@ class TypedMessage:
 
 
 def mtype_of(kind: str | type[TypedMessage] | TypedMessage) -> str:
-    """Return the mtype that a string, a class or a message stands for. Raises `LocalProtocolError`."""
+    """Return the mtype that a string, a class or a message stands for.
+
+    Raises `LocalProtocolError`, and TypeError for a class with a field that no parameter can be.
+    """
     if isinstance(kind, str):
         return kind
     if isinstance(kind, TypedMessage) or (isinstance(kind, type) and issubclass(kind, TypedMessage)):
+        _parameters(kind if isinstance(kind, type) else type(kind))
         return check_mtype(kind.mtype)
     raise LocalProtocolError(f"{kind!r} is no mtype: expected a string or a class of asyncsamp.mtypes")
 
@@ -90,25 +96,21 @@ def _parameters(cls: type[TypedMessage]) -> _Parameters:
         return _known[cls]
     hints = get_type_hints(cls)
     found = _known[cls] = tuple(
-        (item, item.metadata.get("samp", item.name.replace("_", "-")), _decoder(hints[item.name]))
+        (item, item.metadata.get("samp", item.name.replace("_", "-")), _decoder(cls, item, hints[item.name]))
         for item in fields(cls)
         if item.name != "message"
     )
     return found
 
 
-def _decoder(hint: Any) -> _Decoder:
-    if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = (part for part in get_args(hint) if part is not type(None))
-    decoders: dict[Any, _Decoder] = {
-        str: _text,
-        int: as_int,
-        float: as_float,
-        list[int]: _integers,
-        list[str]: _texts,
-        dict[str, str]: _mapping,
-    }
-    return decoders.get(hint, _as_it_is)
+def _decoder(cls: type[TypedMessage], item: Field[Any], hint: Any) -> _Decoder:
+    of_union = get_origin(hint) in (Union, types.UnionType)
+    parts = [part for part in get_args(hint) if part is not type(None)] if of_union else [hint]
+    # By comparison: not every hint has a hash.
+    decode = next((decoder for known, decoder in _DECODERS if len(parts) == 1 and known == parts[0]), None)
+    if decode is None:
+        raise TypeError(f"{cls.__name__}.{item.name}: no parameter of a message can be a {hint}")
+    return decode
 
 
 def _decoded(mtype: str, name: str, value: Value, decode: _Decoder) -> Any:
@@ -128,21 +130,31 @@ def _text(value: Value) -> str:
     raise ValueError(f"expected a string, not a {'list' if isinstance(value, list) else 'map'}")
 
 
-def _integers(value: Value) -> list[int]:
-    return [as_int(item) for item in _list(value)]
+def _list_of(decode: _Decoder) -> _Decoder:
+    def decode_all(value: Value) -> list[Any]:
+        if isinstance(value, list):
+            return [decode(item) for item in value]
+        raise ValueError("expected a list")
 
-
-def _texts(value: Value) -> list[str]:
-    return [_text(item) for item in _list(value)]
-
-
-def _list(value: Value) -> list[Value]:
-    if isinstance(value, list):
-        return value
-    raise ValueError("expected a list")
+    return decode_all
 
 
 def _mapping(value: Value) -> dict[str, str]:
     if isinstance(value, dict):
         return {key: _text(item) for key, item in value.items()}
     raise ValueError("expected a map")
+
+
+_DECODERS: tuple[tuple[Any, _Decoder], ...] = (
+    (str, _text),
+    (int, as_int),
+    (float, as_float),
+    (bool, as_bool),
+    (list[str], _list_of(_text)),
+    (list[int], _list_of(as_int)),
+    (list[float], _list_of(as_float)),
+    (list[bool], _list_of(as_bool)),
+    (dict[str, str], _mapping),
+    *((hint, _as_it_is) for hint in (Any, list, list[Any], dict, dict[str, Any])),
+)
+"""What a field may be, and how it is read."""
