@@ -4,60 +4,88 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import AsyncIterator, Callable
-from time import perf_counter, sleep
+import ctypes
+import heapq
+import os
+import sys
+from collections.abc import Callable, Iterator
+from time import perf_counter
 
 __all__ = ["metronome"]
 
-_LONGEST = 0.05  # seconds
+_MONOTONIC, _ABSOLUTE = 1, 1  # the clock of perf_counter; linux/time.h
+
+_Beat = tuple[float, int, asyncio.Future[None]]
 
 
-@contextlib.asynccontextmanager
-async def metronome() -> AsyncIterator[Callable[[float], asyncio.Future[None]]]:
-    """Give a function whose futures are done at a time of `perf_counter`, to a tenth of a millisecond or so.
+@contextlib.contextmanager
+def metronome() -> Iterator[Callable[[float], asyncio.Future[None]]]:
+    """Give a function whose futures are done at a time of `perf_counter`, as exactly as the kernel can.
 
-    A thread sleeps until the next is due. A time that has come after the thread went to sleep may be
-    noticed late, by 50 ms at most: ask in order.
+    It is a file descriptor that can be read then, on Linux; elsewhere a timer of the loop.
     """
     loop = asyncio.get_running_loop()
-    waiting: list[tuple[float, asyncio.Future[None]]] = []
-    asked, over = threading.Condition(), threading.Event()
+    if sys.platform != "linux":
+        yield lambda due: _by_the_loop(loop, due)
+        return
+    timer = _KernelTimer()
+    waiting: list[_Beat] = []
 
-    def tick() -> None:
-        while True:
-            with asked:
-                if over.is_set():
-                    return
-                if not waiting:
-                    asked.wait()
-                    continue
-                due, future = first = min(waiting, key=lambda one: one[0])
-                left = due - perf_counter()
-                if left <= 0:
-                    waiting.remove(first)
-                    loop.call_soon_threadsafe(_done, future)
-                    continue
-            sleep(min(left, _LONGEST))
+    def ring() -> None:
+        timer.read()
+        while waiting and waiting[0][0] <= perf_counter():
+            _finish(heapq.heappop(waiting)[2])
+        if waiting:
+            timer.set(waiting[0][0])
 
     def at(due: float) -> asyncio.Future[None]:
         future = loop.create_future()
-        with asked:
-            waiting.append((due, future))
-            asked.notify()
+        heapq.heappush(waiting, (due, id(future), future))
+        if waiting[0][2] is future:
+            timer.set(due)
         return future
 
-    thread = threading.Thread(target=tick, name="metronome", daemon=True)
-    thread.start()
+    loop.add_reader(timer.descriptor, ring)
     try:
         yield at
     finally:
-        with asked:
-            over.set()
-            asked.notify()
-        await asyncio.to_thread(thread.join)
+        loop.remove_reader(timer.descriptor)
+        os.close(timer.descriptor)
 
 
-def _done(future: asyncio.Future[None]) -> None:
+def _by_the_loop(loop: asyncio.AbstractEventLoop, due: float) -> asyncio.Future[None]:
+    future = loop.create_future()
+    loop.call_later(due - perf_counter(), _finish, future)
+    return future
+
+
+def _finish(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+class _Time(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _Setting(ctypes.Structure):
+    _fields_ = (("interval", _Time), ("value", _Time))
+
+
+class _KernelTimer:
+    """A timerfd, which Python has from 3.13 on."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self.descriptor: int = self._libc.timerfd_create(_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self.descriptor < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_create")
+
+    def set(self, due: float) -> None:
+        seconds = int(due)
+        setting = _Setting(_Time(0, 0), _Time(seconds, int((due - seconds) * 1e9)))
+        self._libc.timerfd_settime(self.descriptor, _ABSOLUTE, ctypes.byref(setting), None)
+
+    def read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.descriptor, 8)

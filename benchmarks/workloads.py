@@ -118,9 +118,10 @@ class _Run:
     async def each_sender(self, send: Callable[[Member, Member, float], Awaitable[None]]) -> None:
         """Let the active senders send one by one, in turn to all recipients, paced or not."""
         pace = self.job.active / self.job.rate if self.job.rate else 0.0
-        async with metronome() as at, asyncio.TaskGroup() as group:
-            for place in range(self.job.active):
-                group.create_task(self._sender(place, pace, at, send))
+        with metronome() as at:
+            async with asyncio.TaskGroup() as group:
+                for place in range(self.job.active):
+                    group.create_task(self._sender(place, pace, at, send))
 
     async def lap(self, send: Callable[[Member, Member, float], Awaitable[None]]) -> None:
         """Let each client send one message."""

@@ -32,7 +32,7 @@ async def test_ledger_counts_what_comes_in_order() -> None:
 
 
 async def test_the_metronome_lets_each_go_when_it_is_due_and_not_before() -> None:
-    async with metronome() as at:
+    with metronome() as at:
         begun = perf_counter()
         for number in range(20):
             await at(begun + number / 1000)
