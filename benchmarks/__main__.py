@@ -108,6 +108,7 @@ class _Run:
                 self._trouble(str(error))
                 await self._benches.pop(name).stop()
                 return
+        self._benches[name].hub.freeze()
         self.say(f"{name} is warm: {outcome.sent:,} messages {outcome.wrong}")
 
     async def _measure(self, measure: Measure) -> None:
@@ -121,10 +122,13 @@ class _Run:
                     if not load:
                         continue
                     job = replace(job, rate=load * measure.part)
+                bench.hub.thaw()
                 try:
                     outcome = await bench.run(job)
                 except HubError as error:
                     outcome = Outcome(error=str(error))
+                finally:
+                    bench.hub.freeze()
                 self.results.add(measure.name, name, outcome)
                 self._show(measure.name, number, name, outcome)
 

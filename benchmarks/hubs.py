@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,10 +165,21 @@ class RunningHub:
         self.target = Target(url[1].strip(), secret[1].strip())
         return True
 
+    def freeze(self) -> None:
+        """Let it stand still, that it takes no time from the one that is measured: pyvo's hub polls when idle."""
+        if self.alive and hasattr(signal, "SIGSTOP"):
+            os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self.alive and hasattr(signal, "SIGCONT"):
+            os.kill(self.pid, signal.SIGCONT)
+
     async def stop(self) -> None:
         """End it: SIGTERM, and after two seconds SIGKILL."""
         if self._process is None or self._process.returncode is not None:
             return
+        self.thaw()
         self._process.terminate()
         try:
             async with asyncio.timeout(2.0):
