@@ -166,7 +166,7 @@ class RunningHub:
         return True
 
     def freeze(self) -> None:
-        """Let it stand still, that it takes no time from the one that is measured: pyvo's hub polls when idle."""
+        """Let it stand still, to take no time from the one that is measured: pyvo's hub polls when idle."""
         if self.alive and hasattr(signal, "SIGSTOP"):
             os.kill(self.pid, signal.SIGSTOP)
 
