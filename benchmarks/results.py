@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .stillness import describe_stillness
 from .workloads import Outcome
 
 __all__ = ["Results", "describe_machine"]
@@ -105,6 +106,7 @@ def describe_machine() -> dict[str, str]:
         "JSAMP": _jsamp(),
         "asyncsamp's settings": "the defaults, but as many registrations at once as clients ask for",
         "load at start": _load(),
+        "stillness": describe_stillness(),
     }
 
 
