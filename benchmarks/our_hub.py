@@ -13,7 +13,7 @@ import sys
 from time import perf_counter
 
 from asyncsamp import Hub, Limits
-from asyncsamp.profiles.web import WebProfile, allow_all
+from asyncsamp.hub.profiles.web import WebProfile, allow_all
 
 from .load import loop_factory
 

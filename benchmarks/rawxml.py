@@ -11,7 +11,7 @@ __all__ = ["TOKEN", "Raw", "array", "call", "message", "string", "strings", "str
 Raw: TypeAlias = "str | list[Raw] | dict[str, Raw]"
 
 TOKEN = re.compile(rb"#(\d{4})-(\d{4})-(\d{8})#")
-"""Sender, recipient and number of a message, somewhere in its parameters."""
+"""RpcClient, recipient and number of a message, somewhere in its parameters."""
 
 _STRING = re.compile(rb"<value>\s*(?:<string>)?([^<]*)")
 

@@ -6,13 +6,13 @@
 A hub runs with `python -m asyncsamp.hub`, or `async with Hub() as hub:` in a program.
 """
 
-from .client.client import Client
 from .client.connection import DirectConnection, StandardConnection
-from .client.others import OtherClients, RemoteClient
 from .client.stream import MessageStream
+from .client.tracker import OtherClients, RemoteClient
 from .client.web import WebConnection
-from .data.feeds import Received
-from .data.results import Answer, Sent
+from .data.client import Client
+from .data.results import Answer, SendError, Sent
+from .data.streams import Received
 from .errors import (
     CallTimeoutError,
     DataError,
@@ -24,22 +24,18 @@ from .errors import (
     LocalProtocolError,
     LockfileError,
     MissingExtraError,
-    NobodyError,
+    NoRecipientsError,
     NotRegisteredError,
     NotSubscribedError,
     ProtocolError,
     RegistrationError,
     RemoteProtocolError,
-    ReplyError,
     SampError,
-    SendError,
     StateError,
     UnknownClientError,
 )
 from .hub.hub import Hub
-from .limits import Limits
-from .notebook import connect
-from .profiles.web import (
+from .hub.profiles.web import (
     Consent,
     ConsentAnswer,
     ConsentQuestion,
@@ -50,7 +46,9 @@ from .profiles.web import (
     allow_origins,
     deny_all,
 )
-from .values import Message, Response, Value, ValueMap, as_bool, as_float, as_int
+from .limits import Limits
+from .notebook import connect
+from .values import Message, ReplyError, Response, Value, ValueMap, as_bool, as_float, as_int
 
 __all__ = [
     "Answer",
@@ -73,7 +71,7 @@ __all__ = [
     "Message",
     "MessageStream",
     "MissingExtraError",
-    "NobodyError",
+    "NoRecipientsError",
     "NotRegisteredError",
     "NotSubscribedError",
     "OriginStore",

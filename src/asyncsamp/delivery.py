@@ -1,4 +1,7 @@
-"""What the hub's core wants done outside of it, as plain frozen tuples (they are made for every message)."""
+"""What the hub's core wants done outside of it, as plain frozen tuples (they are made for every message).
+
+No I/O.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@
       NotRegisteredError (RuntimeError)    the client is not registered (any more, or yet)
       CallTimeoutError (TimeoutError)      no response came in time
       ReplyError                           the recipient answered samp.error
-      NobodyError (LookupError)            nobody is there who takes what is to be sent
+      NoRecipientsError (LookupError)            nobody is there who takes what is to be sent
       SendError                            all who should have got some data failed
       DataError (ValueError)               data that cannot be sent, fetched or read
       MissingExtraError (ImportError)      an extra of the package is not installed
@@ -23,18 +23,15 @@
 
 An operation that failed (`HubFaultError`) and a message whose processing failed
 (`ReplyError`) are kept apart, as SAMP 1.3 §3.13 does (HUB-70).
+
+No I/O.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from .data.results import Sent
-    from .values import Response
+from typing import ClassVar
 
 __all__ = [
     "CallTimeoutError",
@@ -47,15 +44,13 @@ __all__ = [
     "LocalProtocolError",
     "LockfileError",
     "MissingExtraError",
-    "NobodyError",
+    "NoRecipientsError",
     "NotRegisteredError",
     "NotSubscribedError",
     "ProtocolError",
     "RegistrationError",
     "RemoteProtocolError",
-    "ReplyError",
     "SampError",
-    "SendError",
     "StateError",
     "UnknownClientError",
 ]
@@ -190,19 +185,7 @@ class CallTimeoutError(SampError, TimeoutError):
         super().__init__(f"client {recipient!r} did not answer {mtype!r} within {timeout:g} s")
 
 
-class ReplyError(SampError):
-    """The recipient processed the message and answered samp.error (MSG-8).
-
-    `response` is the whole `Response`, with its error map.
-    """
-
-    def __init__(self, recipient: str, response: Response) -> None:
-        self.recipient = recipient
-        self.response = response
-        super().__init__(f"client {recipient!r} answered {response.status}: {response.errortxt}")
-
-
-class NobodyError(SampError, LookupError):
+class NoRecipientsError(SampError, LookupError):
     """Nobody is registered who takes what is to be sent, or the list of recipients is empty.
 
     `mtypes` are those that were looked for.
@@ -213,14 +196,6 @@ class NobodyError(SampError, LookupError):
         nobody = f"nobody is registered who takes {' or '.join(mtypes)}"
         reason = "the list of recipients is empty" if empty else nobody
         super().__init__(f"{reason}, so nothing was sent; there are: {there or 'no other clients'}")
-
-
-class SendError(SampError):
-    """All who should have got some data failed; `results` says how, client by client."""
-
-    def __init__(self, what: str, results: Sent) -> None:
-        self.results = results
-        super().__init__(f"{what} reached nobody: {results.describe_failures()}")
 
 
 class DataError(SampError, ValueError):

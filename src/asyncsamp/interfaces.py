@@ -1,4 +1,4 @@
-"""The seams between the floors, as Protocols."""
+"""The seams between the floors, as Protocols. No I/O."""
 
 from __future__ import annotations
 

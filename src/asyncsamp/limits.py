@@ -1,4 +1,4 @@
-"""Every bound and every patience of a hub or a client, in one place, each with its reason."""
+"""Every bound and every patience of a hub or a client, in one place, each with its reason. No I/O."""
 
 from __future__ import annotations
 

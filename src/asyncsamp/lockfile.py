@@ -1,4 +1,4 @@
-"""The text of a lockfile, in both directions (SAMP 1.3 §4.3, STD-53..58, TOL-14)."""
+"""The text of a lockfile, in both directions (SAMP 1.3 §4.3, STD-53..58, TOL-14). No I/O."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from .client.client import Client
+from .data.client import Client
 
 __all__ = ["connect"]
 

@@ -1,4 +1,7 @@
-"""SAMP's three types, scalar coding, and the message and response maps (SAMP 1.3 §3.3, §3.4, §3.8, §3.9)."""
+"""SAMP's three types, scalar coding, and the message and response maps (SAMP 1.3 §3.3, §3.4, §3.8, §3.9).
+
+No I/O.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TypeAlias
 
-from .errors import LocalProtocolError, RemoteProtocolError
+from .errors import LocalProtocolError, RemoteProtocolError, SampError
 
 __all__ = [
     "ERROR",
@@ -18,6 +21,7 @@ __all__ = [
     "OK",
     "WARNING",
     "Message",
+    "ReplyError",
     "Response",
     "Value",
     "ValueMap",
@@ -284,3 +288,15 @@ class Response:
         """The short text of the error or warning; never empty when there is one."""
         text = _as_text(self.error.get("samp.errortxt"))
         return text or ("" if self.status == OK else "no reason given")
+
+
+class ReplyError(SampError):
+    """The recipient processed the message and answered samp.error (MSG-8).
+
+    `response` is the whole `Response`, with its error map.
+    """
+
+    def __init__(self, recipient: str, response: Response) -> None:
+        self.recipient = recipient
+        self.response = response
+        super().__init__(f"client {recipient!r} answered {response.status}: {response.errortxt}")

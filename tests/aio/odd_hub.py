@@ -11,7 +11,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from asyncsamp.errors import HubFaultError
-from asyncsamp.rpc import RpcServer, Sender, answer
+from asyncsamp.rpc import RpcClient, RpcServer, answer
 from asyncsamp.values import Value
 
 __all__ = ["OddHub", "odd_hub"]
@@ -36,7 +36,7 @@ class OddHub:
         self.keeps = True
         self.status = 200
         self._server = RpcServer(self._handle)
-        self._sender = Sender()
+        self._sender = RpcClient()
 
     @property
     def url(self) -> str:

@@ -14,7 +14,7 @@ from aiohttp import web
 from asyncsamp.discovery import locate, publish, withdraw
 from asyncsamp.errors import SampError
 from asyncsamp.lockfile import Lockfile
-from asyncsamp.rpc.sender import Sender
+from asyncsamp.rpc.client import RpcClient
 
 ANSWER = (
     '<?xml version="1.0"?><methodResponse><params><param><value><string></string></value></param></params>'
@@ -31,7 +31,7 @@ async def main(path: str, secret: str) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     lockfile = Lockfile(secret, f"http://127.0.0.1:{runner.addresses[0][1]}/xmlrpc")
-    location, sender = locate({}, path), Sender()
+    location, sender = locate({}, path), RpcClient()
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     try:

@@ -19,10 +19,11 @@ from aiohttp import web
 
 from asyncsamp import Client, DirectConnection, Hub, Limits, Message, xmlrpc
 from asyncsamp.hub.engine import HubEngine
-from asyncsamp.profiles.standard import StandardProfile
+from asyncsamp.hub.profiles.standard import StandardProfile
 from asyncsamp.rpc import RpcServer
-from asyncsamp.rpc.sender import Sender
+from asyncsamp.rpc.client import RpcClient
 from asyncsamp.values import ValueMap
+from asyncsamp.xmlrpc import codec
 
 MESSAGES = 40
 MTYPE = "test.echo"
@@ -38,9 +39,9 @@ class Counts:
         loop.set_task_factory(self._make_task)
         for owner, name, label in (
             (loop, "call_at", "timers"),
-            (Sender, "_connect", "connections"),
+            (RpcClient, "_connect", "connections"),
             (web.BaseRequest, "__init__", "requests by aiohttp"),
-            (xmlrpc, "_parse", "documents by expat"),
+            (codec, "_parse", "documents by expat"),
         ):
             monkeypatch.setattr(owner, name, self._counted(getattr(owner, name), label))
 

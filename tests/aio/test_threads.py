@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from asyncsamp.data.contents import FileContent
-from asyncsamp.threads import to_its_end
+from asyncsamp._util.threads import to_its_end
+from asyncsamp.data.share.content import FileContent
 
 
 async def test_it_returns_what_the_work_gave_and_undoes_nothing() -> None:

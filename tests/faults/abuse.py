@@ -20,7 +20,7 @@ from typing import Any
 
 from asyncsamp import Limits, StandardConnection, xmlrpc
 from asyncsamp.lockfile import parse_lockfile
-from asyncsamp.rpc import Sender
+from asyncsamp.rpc import RpcClient
 from asyncsamp.values import Value, ValueMap
 
 from .misbehaving import MANNERS, Manner, Recipient, drip
@@ -220,7 +220,7 @@ class Bad:
         found = parse_lockfile(Path(lockfile).read_text(), lockfile)
         self.secret, self.url = found.secret, found.url
         self.port = int(found.url.rpartition(":")[2].partition("/")[0])
-        self.sender = Sender()
+        self.sender = RpcClient()
 
     async def ask(self, method: str, *params: Any) -> Any:
         """Do one hub operation."""

@@ -115,7 +115,7 @@ async def test_a_second_reply_is_refused_and_one_after_the_end(
 
 
 async def test_a_loop_that_is_blocked(hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture) -> None:
-    """Hub and all clients share the loop that a handler blocks: longer than patience, vigil and probe."""
+    """Hub and all clients share the loop that a handler blocks: longer than patience, liveness and probe."""
     async with Client("bad", lockfile=hub.lockfile) as bad, Client("caller", lockfile=hub.lockfile) as caller:
 
         @bad.on("bad.call")

@@ -14,12 +14,12 @@ import atheris
 INSTRUMENTED = [
     *(
         "asyncsamp.xmlrpc",
-        "asyncsamp.plainxml",
+        "asyncsamp.xmlrpc.fast_parser",
         "asyncsamp.rpc",
         "asyncsamp.hub.core",
-        "asyncsamp.hub.checks",
+        "asyncsamp.hub.validation",
     ),
-    *("asyncsamp.profiles.standard", "aiohttp.http_parser", "aiohttp.web_protocol"),
+    *("asyncsamp.hub.profiles.standard", "aiohttp.http_parser", "aiohttp.web_protocol"),
 ]
 
 with atheris.instrument_imports(include=INSTRUMENTED):

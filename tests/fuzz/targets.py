@@ -15,11 +15,12 @@ from typing import Any
 from asyncsamp import Limits, xmlrpc
 from asyncsamp.errors import HubFaultError, RemoteProtocolError
 from asyncsamp.hub.engine import HubEngine
-from asyncsamp.plainxml import read_call
-from asyncsamp.profiles.standard import StandardProfile
+from asyncsamp.hub.profiles.standard import StandardProfile
 from asyncsamp.rpc import RpcServer
-from asyncsamp.rpc.crowd import Crowd
+from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.values import MAX_DEPTH
+from asyncsamp.xmlrpc import codec
+from asyncsamp.xmlrpc.fast_parser import read_call
 
 __all__ = ["KEY", "PORT", "SECRET", "HttpEntry", "xmlrpc_target"]
 
@@ -43,7 +44,7 @@ def xmlrpc_target(data: bytes) -> None:
     """
     plain = read_call(data)
     if plain is not None:
-        method, *params = xmlrpc._parse(data, {"methodCall": (xmlrpc._CALL, xmlrpc._END)}, MAX_DEPTH)
+        method, *params = codec._parse(data, {"methodCall": (codec._CALL, codec._END)}, MAX_DEPTH)
         assert (method.strip(), params) == plain
     for load in (xmlrpc.load_call, xmlrpc.load_response):
         said = ""
@@ -120,7 +121,7 @@ class HttpEntry:
         profile._engine, profile.secret = engine, SECRET
         profile._sender = _Nowhere()  # type: ignore[assignment]
         server = RpcServer(profile._handle, respond=profile._respond, max_body=10**7, name="fuzzed")
-        self._crowd = server._crowd = Crowd(100)
+        self._crowd = server._crowd = ConnectionLimit(100)
         self._web = server._make_web()
         client = engine.register(profile)
         profile._clients[KEY], profile._keys[client] = client, KEY
@@ -167,7 +168,7 @@ class _Errors(logging.Handler):
 
 
 class _Nowhere:
-    """In place of `Sender`: takes every delivery, and opens no socket."""
+    """In place of `RpcClient`: takes every delivery, and opens no socket."""
 
     async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:
         method, params = xmlrpc.load_call(body)

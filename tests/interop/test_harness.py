@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from .peers import PeerError, PeerFaultError, jsamp_hub, ok, process, python_hub, raw_ds9, scripted_peer
+from .peers import (
+    PeerError,
+    PeerFaultError,
+    jsamp_hub,
+    ok,
+    process,
+    python_hub,
+    raw_ds9,
+    scripted_peer,
+)
 
 VALUE = ' "quoted" \\ back\tslash <&>\n '
 

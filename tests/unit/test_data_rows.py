@@ -13,9 +13,9 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from asyncsamp.data.fetching import local_path
-from asyncsamp.data.items import Item, Items
 from asyncsamp.data.positions import sky_position
 from asyncsamp.data.rows import row_list, row_number, within
+from asyncsamp.data.table_registry import Item, TableRegistry
 from asyncsamp.errors import DataError
 
 # ---- rows
@@ -137,7 +137,7 @@ def test_which_table_is_meant(item: Item, item_id: str | None, url: str | None, 
 
 
 def test_tables_are_known_while_they_live() -> None:
-    items = Items()
+    items = TableRegistry()
     table = Table({"a": [1]})
     with pytest.raises(DataError, match="send it with send_table"):
         items.find(table)
@@ -171,7 +171,7 @@ def test_tables_are_known_while_they_live() -> None:
 
 
 def test_an_id_is_kept_for_those_who_have_not_got_it() -> None:
-    items = Items()
+    items = TableRegistry()
     table = Table({"a": [1]})
     items.remember(table, Item("t1", "u1"), 1, ["c1"])
     assert items.id_for(table, ["c2"]) == "t1"

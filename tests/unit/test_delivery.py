@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from asyncsamp.delivery import (
-    DeliverCall,
-    DeliverNotification,
-    DeliverResponse,
-    DeliveryError,
-)
+from asyncsamp.delivery import DeliverCall, DeliverNotification, DeliverResponse, DeliveryError
 from asyncsamp.values import ValueMap
 
 CONTENT: ValueMap = {"samp.mtype": "a.b", "samp.params": {}}

@@ -1,4 +1,4 @@
-"""The floors of the house: a module imports only from its own floor or a lower one (see ARCHITECTURE.md)."""
+"""The house: arrows run one way, and what says that it does no I/O does none (see ARCHITECTURE.md)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -16,26 +15,6 @@ import pytest
 import asyncsamp
 
 ROOT = Path(asyncsamp.__file__).parent
-
-FLOORS = (
-    "errors values mtypes mtypes.* limits delivery interfaces data.results",
-    "hub.core hub.checks hub.operations hub.rate hub.weighing client.html client.router lockfile plainxml"
-    " xmlrpc weburls webmtypes data.rows data.positions data.metadata",
-    "rpc rpc.* discovery discovery.* private_files threads farewell"
-    " hub.engine hub.ids hub.itself hub.outbox hub.state hub.vigil"
-    " client.arguments client.calls client.inbox client.others client.session client.stream"
-    " data.contents data.extras data.fetching data.images data.items data.localfiles data.progress"
-    " data.serving data.table_files data.tables",
-    "profiles profiles.* client.connection client.callback client.line client.web",
-    "hub.hub hub.idle hub.lookout client client.client"
-    " data data.delivering data.desk data.feeds data.methods data.receiving data.recipients data.sending"
-    " data.sharing data.sources",
-    "asyncsamp notebook hub hub.__main__ hub.web_options",
-)
-"""Module names without the package's own; patterns may stand for several. Each module has one floor."""
-
-SANS_IO = 2
-"""The floors below the seam: what is there is tested without a loop."""
 
 NO_IO = {"aiohttp", "asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "threading", "time"}
 DEPENDENCIES = {"aiohttp", "defusedxml", "yarl"}
@@ -51,14 +30,6 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
-
-
-def floors_of(module: str) -> list[int]:
-    return [
-        floor
-        for floor, patterns in enumerate(FLOORS)
-        if any(fnmatchcase(module or "asyncsamp", pattern) for pattern in patterns.split())
-    ]
 
 
 @cache
@@ -95,7 +66,7 @@ def own_import(above: list[str], module: str | None, name: str) -> str:
 
 
 def test_the_walk_finds_what_is_there() -> None:
-    assert {"", "errors", "hub", "hub.core", "hub.__main__", "rpc.sender"} <= set(MODULES)
+    assert {"", "errors", "hub", "hub.core", "hub.__main__", "rpc.client"} <= set(MODULES)
     assert ".errors" in imports("hub.core")
     assert ".xmlrpc" in imports("rpc.endpoint")  # by "from .. import xmlrpc"
     assert {"asyncio", ".hub.core", ".interfaces"} <= set(imports("hub.engine"))
@@ -103,28 +74,56 @@ def test_the_walk_finds_what_is_there() -> None:
     assert "uvloop" not in imports("hub.__main__", at_once=True)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_has_a_floor(module: str) -> None:
-    assert len(floors_of(module)) == 1, f"list {module!r} on one floor in FLOORS, and in ARCHITECTURE.md"
+def children(package: str) -> set[str]:
+    """Return the modules and packages right below `package`."""
+    prefix = f"{package}." if package else ""
+    return {
+        prefix + name[len(prefix) :].partition(".")[0]
+        for name in MODULES
+        if name != package and name.startswith(prefix)
+    }
 
 
-def test_no_floor_lists_what_is_not_there() -> None:
-    names = [module or "asyncsamp" for module in MODULES]
-    for pattern in " ".join(FLOORS).split():
-        assert any(fnmatchcase(name, pattern) for name in names), pattern
+PACKAGES = sorted({module for module in MODULES if MODULES[module].name == "__init__.py"})
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_go_to_the_same_floor_or_down(module: str) -> None:
-    floor = floors_of(module)[0]
-    for imported in imports(module):
-        if imported.startswith("."):
-            assert floors_of(imported[1:])[0] <= floor, f"{module} imports {imported}, which is above it"
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_cycle_within_a_package(package: str) -> None:
+    """What stands side by side, modules and packages alike, needs each other in one direction only.
+
+    Every import counts: those within functions, and those for types only. Raises `graphlib.CycleError`.
+    """
+    side_by_side = children(package)
+
+    def child(name: str) -> str | None:
+        return next((each for each in side_by_side if name == each or name.startswith(f"{each}.")), None)
+
+    graph = {
+        each: {
+            found
+            for module in MODULES
+            if child(module) == each
+            for name in imports(module)
+            if name.startswith(".") and (found := child(name[1:])) not in (None, each)
+        }
+        for each in side_by_side
+    }
+    assert set(TopologicalSorter(graph).static_order()) == side_by_side
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if floors_of(module)[0] < SANS_IO])
-def test_below_the_seam_there_is_no_io(module: str) -> None:
+def is_pure(module: str) -> bool:
+    return "No I/O" in (ast.get_docstring(parsed(module)) or "")
+
+
+def test_some_modules_say_that_they_do_no_io() -> None:
+    assert {"hub.core", "xmlrpc.codec", "client.router", "lockfile"} <= {m for m in MODULES if is_pure(m)}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if is_pure(module)])
+def test_what_says_that_it_does_no_io_does_none(module: str) -> None:
     assert not set(imports(module)) & NO_IO
+    for name in imports(module):
+        assert not name.startswith(".") or is_pure(name[1:]), f"{module} imports {name[1:]}"
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -132,15 +131,6 @@ def test_nothing_is_needed_but_the_two_dependencies(module: str) -> None:
     foreign = {name for name in imports(module) if not name.startswith(".")} - sys.stdlib_module_names
     assert foreign - DEPENDENCIES <= OPTIONAL.get(module, set())
     assert not set(imports(module, at_once=True)) & OPTIONAL.get(module, set())
-
-
-def test_no_module_needs_itself() -> None:
-    """A cycle raises `graphlib.CycleError`, which names it."""
-    graph = {
-        module: {name[1:] for name in imports(module, at_once=True) if name.startswith(".")}
-        for module in MODULES
-    }
-    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
 
 def test_every_module_can_be_imported_without_a_warning() -> None:

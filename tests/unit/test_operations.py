@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from asyncsamp.errors import FaultCode, HubFaultError
-from asyncsamp.hub.checks import check_message, check_mtype, shown
 from asyncsamp.hub.core import HubCore
 from asyncsamp.hub.operations import OPERATIONS, find_operation
+from asyncsamp.hub.validation import check_message, check_mtype, shown
 from asyncsamp.values import Value
 
 PARAMETERS: dict[str, list[Value]] = {

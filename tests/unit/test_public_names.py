@@ -33,7 +33,7 @@ NAMES = [
     "Message",
     "MessageStream",
     "MissingExtraError",
-    "NobodyError",
+    "NoRecipientsError",
     "NotRegisteredError",
     "NotSubscribedError",
     "OriginStore",

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ..errors import FaultCode, HubFaultError
 from ..interfaces import Receiver
-from ..rpc import Door, RpcServer, answer, respond
+from ..rpc import OriginGuard, RpcServer, answer, respond
 from ..values import Value
 from ..xmlrpc import Encoded
 
@@ -23,7 +23,7 @@ class CallbackEndpoint:
     def __init__(self, receiver: Receiver, private_key: str, *, host: str, max_body: int) -> None:
         self._receiver = receiver
         self._key = private_key.encode()
-        self._door = Door(host)
+        self._door = OriginGuard(host)
         self._server = RpcServer(
             self._handle, hosts=(host,), port=0, max_body=max_body, respond=self._respond, name="callback"
         )

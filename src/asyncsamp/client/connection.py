@@ -5,31 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from .. import farewell
+from .._util import at_exit
 from ..delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
 from ..discovery import find_hub, locate, stale_lockfile
-from ..errors import (
-    HubFaultError,
-    HubLostError,
-    HubNotFoundError,
-)
+from ..errors import HubFaultError, HubLostError, HubNotFoundError
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
 from ..values import Value, ValueMap, copy_map, copy_value
 from .callback import CallbackEndpoint
-from .line import HubLine
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class HasEngine(Protocol):
-        """A `Hub`, as far as it matters here."""
-
-        @property
-        def engine(self) -> Engine: ...
-
+from .hub_proxy import HubProxy
 
 __all__ = ["DirectConnection", "StandardConnection"]
 
@@ -52,7 +38,7 @@ class StandardConnection:
         self._lockfile = lockfile
         self._callback_host = callback_host
         self._limits = limits or Limits()
-        self._line = HubLine("samp.hub", self._limits)
+        self._line = HubProxy("samp.hub", self._limits)
         self._endpoint: CallbackEndpoint | None = None
         self._turn = asyncio.Lock()  # for opening the endpoint
 
@@ -85,7 +71,7 @@ class StandardConnection:
             await self.close()
             raise
         self._turn = asyncio.Lock()
-        farewell.unregister_at_exit(self, line.url, line.key)
+        at_exit.unregister_at_exit(self, line.url, line.key)
         line.watch_over()
         return registration
 
@@ -136,12 +122,19 @@ class StandardConnection:
     async def close(self) -> None:
         """Close the endpoint, the connections and the watch over the hub."""
         endpoint, self._endpoint = self._endpoint, None
-        farewell.forget(self)
+        at_exit.forget(self)
         # In this order from the last to the first, and each also if it is cancelled meanwhile.
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._line.close)
             if endpoint is not None:
                 stack.push_async_callback(endpoint.close)
+
+
+class HasEngine(Protocol):
+    """A `Hub`, as far as it matters here."""
+
+    @property
+    def engine(self) -> Engine: ...
 
 
 class DirectConnection:

@@ -11,10 +11,10 @@ from ..errors import FaultCode, HubFaultError, LocalProtocolError, RemoteProtoco
 from ..interfaces import Registration
 from ..limits import Limits
 from ..values import Message, Response, ValueMap, encode_map
-from .calls import OpenCalls
-from .others import OtherClients, as_map
+from .pending_calls import OpenCalls
 from .router import Router
 from .stream import MessageStream
+from .tracker import OtherClients, as_map
 
 __all__ = ["Handler", "Inbox", "as_response"]
 

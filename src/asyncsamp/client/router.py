@@ -1,4 +1,4 @@
-"""Which handler and which streams a message is for (SAMP 1.3 §3.7)."""
+"""Which handler and which streams a message is for (SAMP 1.3 §3.7). No I/O."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..values import Value
 from .callback import receive
-from .line import HubLine
+from .hub_proxy import HubProxy
 
 __all__ = ["WebConnection"]
 
@@ -47,7 +47,7 @@ class WebConnection:
     def __init__(self, name: str = "", *, port: int = PORT, limits: Limits | None = None) -> None:
         self._name = name
         self._limits = limits or Limits()
-        self._line = HubLine("samp.webhub", self._limits)
+        self._line = HubProxy("samp.webhub", self._limits)
         self._line.url = f"http://127.0.0.1:{port}/"
         self._pulling: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""A place of the sky, from what users have."""
+"""A place of the sky, from what users have. No I/O."""
 
 from __future__ import annotations
 

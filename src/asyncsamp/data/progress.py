@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from .extras import check_installed, need
-from .table_files import Progress
+from .formats.table_write import Progress
+from .optional import check_installed, need
 
 __all__ = ["ProgressWanted", "reporting"]
 

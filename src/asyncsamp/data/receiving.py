@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import NotRegisteredError
 from ..values import Message
-from .extras import check_installed, need
-from .feeds import ECHO, Received
+from .context import DataContext, Loaded, Rows
+from .optional import check_installed, need
 from .rows import within
-
-if TYPE_CHECKING:
-    from .desk import Desk, Loaded, Rows
+from .streams import ECHO, Received
 
 __all__ = ["highlights", "images", "receive_one", "selections", "tables"]
 
 
-def tables(desk: Desk) -> Received[Any]:
-    """See `DataMethods.tables`."""
+def tables(context: DataContext) -> Received[Any]:
+    """See `Client.tables`."""
     check_installed("astropy")
-    return desk.tables.open(_thing, "tables")
+    return context.tables.open(_thing, "tables")
 
 
-def images(desk: Desk) -> Received[Any]:
-    """See `DataMethods.images`."""
+def images(context: DataContext) -> Received[Any]:
+    """See `Client.images`."""
     check_installed("astropy")
-    return desk.images.open(_thing, "images")
+    return context.images.open(_thing, "images")
 
 
-async def receive_one(desk: Desk, streams: Callable[[], Received[Any]], timeout: float | None) -> Any:
+async def receive_one(
+    context: DataContext, streams: Callable[[], Received[Any]], timeout: float | None
+) -> Any:
     """Return the first item of a stream that `streams` makes.
 
     Raises `NotRegisteredError` without a registration and if the client leaves, `HubLostError`.
     """
-    _ = desk.client.public_id  # raises if there is nobody to receive anything from
+    _ = context.client.public_id  # raises if there is nobody to receive anything from
     async with asyncio.timeout(timeout), streams() as stream:
         async for item in stream:
             return item
-    raise NotRegisteredError(desk.client.name, "receive anything more")
+    raise NotRegisteredError(context.client.name, "receive anything more")
 
 
-def selections(desk: Desk, table: Any) -> Received[Any]:
-    """See `DataMethods.selections`."""
+def selections(context: DataContext, table: Any) -> Received[Any]:
+    """See `Client.selections`."""
     numpy = need("numpy")
-    known = desk.items.find(table)
+    known = context.items.find(table)
 
     def accept(rows: Rows, message: Message) -> Any:
         if not known.is_meant(rows.item_id, rows.url):
@@ -55,13 +55,13 @@ def selections(desk: Desk, table: Any) -> Received[Any]:
             return ECHO
         return numpy.array(rows.numbers, dtype=int)
 
-    return desk.selections.open(accept, f"selections of {known}")
+    return context.selections.open(accept, f"selections of {known}")
 
 
-def highlights(desk: Desk, table: Any) -> Received[Any]:
-    """See `DataMethods.highlights`."""
+def highlights(context: DataContext, table: Any) -> Received[Any]:
+    """See `Client.highlights`."""
     numpy = need("numpy")
-    known = desk.items.find(table)
+    known = context.items.find(table)
 
     def accept(rows: Rows, message: Message) -> Any:
         if not known.is_meant(rows.item_id, rows.url):
@@ -69,7 +69,7 @@ def highlights(desk: Desk, table: Any) -> Received[Any]:
         within(rows.numbers, known.rows)
         return ECHO if rows.is_echo else numpy.int_(rows.numbers[0])
 
-    return desk.highlights.open(accept, f"highlights of {known}")
+    return context.highlights.open(accept, f"highlights of {known}")
 
 
 def _thing(loaded: Loaded, message: Message) -> Any:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from ..client.others import RemoteClient
-from ..errors import HubFaultError, NobodyError, NotSubscribedError, UnknownClientError
-
-if TYPE_CHECKING:
-    from ..client.client import Client
+from ..client.messaging import MessagingClient
+from ..client.tracker import RemoteClient
+from ..errors import HubFaultError, NoRecipientsError, NotSubscribedError, UnknownClientError
 
 __all__ = ["Recipients", "find_recipients", "those_there"]
 
@@ -21,12 +19,12 @@ _ALSO_CALLED = {"ds9": "SAOImageDS9"}
 
 
 async def find_recipients(
-    client: Client, to: Recipients, mtypes: Sequence[str]
+    client: MessagingClient, to: Recipients, mtypes: Sequence[str]
 ) -> list[tuple[RemoteClient, str]]:
     """Return who it is for, each with the first of `mtypes` that it takes.
 
     Raises `UnknownClientError`, which says who is there, `NotSubscribedError`, which says who
-    takes such things, or `NobodyError`.
+    takes such things, or `NoRecipientsError`.
     """
     # The hub is asked, since events about somebody who has just come may still be on their way.
     subscribed = [await client.get_subscribed_clients(mtype) for mtype in mtypes]
@@ -39,11 +37,11 @@ async def find_recipients(
     }
     if to is None:
         if not takes:
-            raise NobodyError(mtypes, those_there(others))
+            raise NoRecipientsError(mtypes, those_there(others))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
     wanted = [to] if isinstance(to, str | RemoteClient) else list(to)
     if not wanted:
-        raise NobodyError(mtypes, those_there(others), empty=True)
+        raise NoRecipientsError(mtypes, those_there(others), empty=True)
     named = {found.public_id: found for found in [_named(client, others, each) for each in wanted]}
     for found in named.values():
         if found.public_id not in takes:
@@ -55,7 +53,7 @@ async def find_recipients(
     return [(found, takes[found.public_id]) for found in named.values()]
 
 
-async def _all_there(client: Client) -> list[RemoteClient]:
+async def _all_there(client: MessagingClient) -> list[RemoteClient]:
     """Return a live view of all others; those whose name is not known yet are asked for."""
     view = client.clients
     await client.get_clients()
@@ -76,7 +74,7 @@ def those_there(others: Iterable[RemoteClient]) -> str:
     return ", ".join(f"{other.name!r} ({other.public_id})" for other in others)
 
 
-def _named(client: Client, others: list[RemoteClient], wanted: str | RemoteClient) -> RemoteClient:
+def _named(client: MessagingClient, others: list[RemoteClient], wanted: str | RemoteClient) -> RemoteClient:
     if isinstance(wanted, RemoteClient):
         if not wanted.registered:
             raise UnknownClientError(f"{wanted.name!r} ({wanted.public_id}) has left; {_there(others)}")

@@ -1,4 +1,4 @@
-"""Who got what was sent, and what each of them answered."""
+"""Who got what was sent, and what each of them answered. No I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from ..errors import SampError
 from ..values import Response
 
-__all__ = ["Answer", "Sent"]
+__all__ = ["Answer", "SendError", "Sent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +84,11 @@ class Sent(Mapping[str, Answer]):
     def describe_failures(self) -> str:
         """Return what went wrong, client by client, in one line."""
         return "; ".join(map(str, self.failed.values()))
+
+
+class SendError(SampError):
+    """All who should have got some data failed; `results` says how, client by client."""
+
+    def __init__(self, what: str, results: Sent) -> None:
+        self.results = results
+        super().__init__(f"{what} reached nobody: {results.describe_failures()}")

@@ -1,4 +1,4 @@
-"""Row numbers: what users have, as SAMP wants it (MTYPE-53, MTYPE-54: counted from zero)."""
+"""Row numbers: what users have, as SAMP wants it (MTYPE-53, MTYPE-54: counted from zero). No I/O."""
 
 from __future__ import annotations
 

@@ -5,39 +5,23 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..client.arguments import check_timeout
-from ..client.others import RemoteClient
+from .. import mtypes
+from ..client.tracker import RemoteClient
+from ..client.validation import check_timeout
 from ..errors import DataError
-from ..mtypes import (
-    CoordPointAtSky,
-    CoverageLoadMocFits,
-    Ds9Get,
-    Ds9Set,
-    ImageLoadFits,
-    ScriptAladinSend,
-    SpectrumLoadSsaGeneric,
-    TableHighlightRow,
-    TableLoadFits,
-    TableLoadVotable,
-    TableSelectRowList,
-    TypedMessage,
-)
-from .delivering import deliver
-from .desk import TABLE_MTYPES
+from .broadcast import deliver
+from .context import TABLE_MTYPES, DataContext
 from .fetching import fetch
-from .items import Item
+from .formats.table_read import is_table
 from .positions import sky_position
 from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
+from .results import Sent
 from .rows import row_list, row_number
 from .sources import TableSource, file_source, is_place
-from .tables import is_table
-
-if TYPE_CHECKING:
-    from .desk import Desk
-    from .results import Sent
+from .table_registry import Item
 
 __all__ = [
     "aladin",
@@ -57,7 +41,7 @@ _KEPT_AFTER = 3600.0
 
 
 async def send_table(
-    desk: Desk,
+    context: DataContext,
     table: Any,
     to: Recipients,
     *,
@@ -67,26 +51,26 @@ async def send_table(
     local: bool,
     progress: ProgressWanted,
 ) -> Sent:
-    """See `DataMethods.send_table`."""
-    recipients = await _recipients(desk, to, TABLE_MTYPES, timeout)
+    """See `Client.send_table`."""
+    recipients = await _recipients(context, to, TABLE_MTYPES, timeout)
     name = name or _own_name(table)
-    source = TableSource(desk, table, name, local=local, progress=progress)
+    source = TableSource(context, table, name, local=local, progress=progress)
     ids = [other.public_id for other, _ in recipients]
-    item_id = table_id or desk.items.id_for(table, ids)
+    item_id = table_id or context.items.id_for(table, ids)
     try:
         unsendable = await _make_urls(source, [mtype for _, mtype in recipients])
         first = next(iter(source.urls.values()))
         holders = [other.public_id for other, mtype in recipients if mtype in source.urls]
-        desk.items.remember(table, Item(item_id, first), source.rows, holders)
+        context.items.remember(table, Item(item_id, first), source.rows, holders)
 
-        def message(_: RemoteClient, mtype: str) -> TypedMessage:
+        def message(_: RemoteClient, mtype: str) -> mtypes.TypedMessage:
             if mtype in unsendable:
                 raise unsendable[mtype]
-            kind = TableLoadFits if mtype == TableLoadFits.mtype else TableLoadVotable
+            kind = mtypes.TableLoadFits if mtype == mtypes.TableLoadFits.mtype else mtypes.TableLoadVotable
             return kind(url=source.urls[mtype], table_id=item_id, name=_ascii(name) or None)
 
         return await deliver(
-            desk.client,
+            context.client,
             recipients,
             message,
             what="the table",
@@ -95,7 +79,7 @@ async def send_table(
             item_id=item_id,
         )
     finally:
-        _let_expire(desk, source.urls.values())
+        _let_expire(context, source.urls.values())
 
 
 async def _make_urls(source: TableSource, mtypes: Iterable[str]) -> dict[str, DataError]:
@@ -115,7 +99,7 @@ async def _make_urls(source: TableSource, mtypes: Iterable[str]) -> dict[str, Da
 
 
 async def send_image(
-    desk: Desk,
+    context: DataContext,
     image: Any,
     to: Recipients,
     *,
@@ -125,17 +109,17 @@ async def send_image(
     timeout: float,
     local: bool,
 ) -> Sent:
-    """See `DataMethods.send_image`."""
-    recipients = await _recipients(desk, to, (ImageLoadFits.mtype,), timeout)
+    """See `Client.send_image`."""
+    recipients = await _recipients(context, to, (mtypes.ImageLoadFits.mtype,), timeout)
     name = name or _own_name(image)
-    url = await file_source(desk, image, name, "image", local=local, wcs=wcs)
+    url = await file_source(context, image, name, "image", local=local, wcs=wcs)
     item_id = image_id or _new_id()
-    message = ImageLoadFits(url=url, image_id=item_id, name=_ascii(name) or None)
-    return await _send(desk, recipients, message, "the image", timeout, url, item_id)
+    message = mtypes.ImageLoadFits(url=url, image_id=item_id, name=_ascii(name) or None)
+    return await _send(context, recipients, message, "the image", timeout, url, item_id)
 
 
 async def send_spectrum(
-    desk: Desk,
+    context: DataContext,
     spectrum: Any,
     to: Recipients,
     *,
@@ -145,25 +129,27 @@ async def send_spectrum(
     timeout: float,
     local: bool,
 ) -> Sent:
-    """See `DataMethods.send_spectrum`."""
-    recipients = await _recipients(desk, to, (SpectrumLoadSsaGeneric.mtype,), timeout)
+    """See `Client.send_spectrum`."""
+    recipients = await _recipients(context, to, (mtypes.SpectrumLoadSsaGeneric.mtype,), timeout)
     name = name or _own_name(spectrum)
     described = dict(meta or {})
     if not is_place(spectrum) and is_table(spectrum) and not _is_hdu(spectrum):
-        source = TableSource(desk, spectrum, name, local=local, progress=False)
-        url = await source.url(TableLoadVotable.mtype)
+        source = TableSource(context, spectrum, name, local=local, progress=False)
+        url = await source.url(mtypes.TableLoadVotable.mtype)
         described.setdefault("Access.Format", "application/x-votable+xml")
     else:
-        url = await file_source(desk, spectrum, name, "spectrum", local=local)
+        url = await file_source(context, spectrum, name, "spectrum", local=local)
         if not is_place(spectrum):
             described.setdefault("Access.Format", "application/fits")
     item_id = spectrum_id or _new_id()
-    message = SpectrumLoadSsaGeneric(url=url, meta=described, spectrum_id=item_id, name=_ascii(name) or None)
-    return await _send(desk, recipients, message, "the spectrum", timeout, url, item_id)
+    message = mtypes.SpectrumLoadSsaGeneric(
+        url=url, meta=described, spectrum_id=item_id, name=_ascii(name) or None
+    )
+    return await _send(context, recipients, message, "the spectrum", timeout, url, item_id)
 
 
 async def send_moc(
-    desk: Desk,
+    context: DataContext,
     moc: Any,
     to: Recipients,
     *,
@@ -172,88 +158,92 @@ async def send_moc(
     timeout: float,
     local: bool,
 ) -> Sent:
-    """See `DataMethods.send_moc`."""
-    recipients = await _recipients(desk, to, (CoverageLoadMocFits.mtype,), timeout)
-    url = await file_source(desk, moc, name, "coverage", local=local)
+    """See `Client.send_moc`."""
+    recipients = await _recipients(context, to, (mtypes.CoverageLoadMocFits.mtype,), timeout)
+    url = await file_source(context, moc, name, "coverage", local=local)
     item_id = coverage_id or _new_id()
-    message = CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
-    return await _send(desk, recipients, message, "the coverage", timeout, url, item_id)
+    message = mtypes.CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
+    return await _send(context, recipients, message, "the coverage", timeout, url, item_id)
 
 
-async def point_at(desk: Desk, position: Any, dec: Any, to: Recipients, *, timeout: float) -> Sent:
-    """See `DataMethods.point_at`."""
+async def point_at(context: DataContext, position: Any, dec: Any, to: Recipients, *, timeout: float) -> Sent:
+    """See `Client.point_at`."""
     ra, dec = sky_position(position, dec)
-    recipients = await _recipients(desk, to, (CoordPointAtSky.mtype,), timeout)
-    return await _send(desk, recipients, CoordPointAtSky(ra=ra, dec=dec), "the position", timeout)
+    recipients = await _recipients(context, to, (mtypes.CoordPointAtSky.mtype,), timeout)
+    return await _send(context, recipients, mtypes.CoordPointAtSky(ra=ra, dec=dec), "the position", timeout)
 
 
-async def highlight_row(desk: Desk, table: Any, row: Any, to: Recipients, *, timeout: float) -> Sent:
-    """See `DataMethods.highlight_row`."""
-    known = desk.items.find(table)
+async def highlight_row(
+    context: DataContext, table: Any, row: Any, to: Recipients, *, timeout: float
+) -> Sent:
+    """See `Client.highlight_row`."""
+    known = context.items.find(table)
     number = row_number(row, known.rows)
 
-    def message(other: RemoteClient, _: str) -> TypedMessage:
+    def message(other: RemoteClient, _: str) -> mtypes.TypedMessage:
         item = known.to(other.public_id)
-        return TableHighlightRow(table_id=item.item_id or None, url=item.url or None, row=number)
+        return mtypes.TableHighlightRow(table_id=item.item_id or None, url=item.url or None, row=number)
 
-    recipients = await _recipients(desk, to, (TableHighlightRow.mtype,), timeout)
-    desk.expect_echo([other.public_id for other, _ in recipients], known, [number])
-    return await deliver(desk.client, recipients, message, what="the row", timeout=timeout)
+    recipients = await _recipients(context, to, (mtypes.TableHighlightRow.mtype,), timeout)
+    context.expect_echo([other.public_id for other, _ in recipients], known, [number])
+    return await deliver(context.client, recipients, message, what="the row", timeout=timeout)
 
 
-async def select_rows(desk: Desk, table: Any, rows: Any, to: Recipients, *, timeout: float) -> Sent:
-    """See `DataMethods.select_rows`."""
-    known = desk.items.find(table)
+async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipients, *, timeout: float) -> Sent:
+    """See `Client.select_rows`."""
+    known = context.items.find(table)
     numbers = row_list(rows, known.rows)
 
-    def message(other: RemoteClient, _: str) -> TypedMessage:
+    def message(other: RemoteClient, _: str) -> mtypes.TypedMessage:
         item = known.to(other.public_id)
-        return TableSelectRowList(table_id=item.item_id or None, url=item.url or None, row_list=numbers)
+        return mtypes.TableSelectRowList(
+            table_id=item.item_id or None, url=item.url or None, row_list=numbers
+        )
 
-    recipients = await _recipients(desk, to, (TableSelectRowList.mtype,), timeout)
-    desk.expect_echo([other.public_id for other, _ in recipients], known, numbers)
-    return await deliver(desk.client, recipients, message, what="the selection", timeout=timeout)
-
-
-async def ds9(desk: Desk, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:
-    """See `DataMethods.ds9`."""
-    recipients = await _recipients(desk, to, (Ds9Set.mtype,), timeout)
-    return await _send(desk, recipients, Ds9Set(cmd=command, url=url), "the command", timeout)
+    recipients = await _recipients(context, to, (mtypes.TableSelectRowList.mtype,), timeout)
+    context.expect_echo([other.public_id for other, _ in recipients], known, numbers)
+    return await deliver(context.client, recipients, message, what="the selection", timeout=timeout)
 
 
-async def ds9_get(desk: Desk, command: str, to: str, *, timeout: float) -> str:
-    """See `DataMethods.ds9_get`."""
-    ((other, _),) = await _recipients(desk, to, (Ds9Get.mtype,), timeout)
-    answered = await desk.client.call(other, Ds9Get(cmd=command), timeout=timeout)
+async def ds9(context: DataContext, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:
+    """See `Client.ds9`."""
+    recipients = await _recipients(context, to, (mtypes.Ds9Set.mtype,), timeout)
+    return await _send(context, recipients, mtypes.Ds9Set(cmd=command, url=url), "the command", timeout)
+
+
+async def ds9_get(context: DataContext, command: str, to: str, *, timeout: float) -> str:
+    """See `Client.ds9_get`."""
+    ((other, _),) = await _recipients(context, to, (mtypes.Ds9Get.mtype,), timeout)
+    answered = await context.client.call(other, mtypes.Ds9Get(cmd=command), timeout=timeout)
     value, url = answered.result.get("value"), answered.result.get("url")
     if isinstance(url, str) and url:
-        data = await fetch(url, max_size=desk.max_size, timeout=timeout)
+        data = await fetch(url, max_size=context.max_size, timeout=timeout)
         return await asyncio.to_thread(data.decode, "utf-8", "replace")
     return value if isinstance(value, str) else ""
 
 
-async def aladin(desk: Desk, script: str, to: Recipients, *, timeout: float) -> Sent:
-    """See `DataMethods.aladin`."""
-    recipients = await _recipients(desk, to, (ScriptAladinSend.mtype,), timeout)
-    return await _send(desk, recipients, ScriptAladinSend(script=script), "the script", timeout)
+async def aladin(context: DataContext, script: str, to: Recipients, *, timeout: float) -> Sent:
+    """See `Client.aladin`."""
+    recipients = await _recipients(context, to, (mtypes.ScriptAladinSend.mtype,), timeout)
+    return await _send(context, recipients, mtypes.ScriptAladinSend(script=script), "the script", timeout)
 
 
 # ---- inside
 
 
 async def _recipients(
-    desk: Desk, to: Recipients, mtypes: Sequence[str], timeout: float | None
+    context: DataContext, to: Recipients, mtypes: Sequence[str], timeout: float | None
 ) -> list[tuple[RemoteClient, str]]:
     """Return who gets it, before any work is done for a call that is wrong."""
     if timeout is not None:  # which `Client.call` knows a number for
         check_timeout(timeout)
-    return await find_recipients(desk.client, to, mtypes)
+    return await find_recipients(context.client, to, mtypes)
 
 
 async def _send(
-    desk: Desk,
+    context: DataContext,
     recipients: Sequence[tuple[Any, str]],
-    message: TypedMessage,
+    message: mtypes.TypedMessage,
     what: str,
     timeout: float,
     url: str = "",
@@ -261,7 +251,7 @@ async def _send(
 ) -> Sent:
     try:
         return await deliver(
-            desk.client,
+            context.client,
             list(recipients),
             lambda _, __: message,
             what=what,
@@ -270,13 +260,13 @@ async def _send(
             item_id=item_id,
         )
     finally:
-        _let_expire(desk, [url])
+        _let_expire(context, [url])
 
 
-def _let_expire(desk: Desk, urls: Any) -> None:
+def _let_expire(context: DataContext, urls: Any) -> None:
     for url in urls:
-        desk.shares.expire(url, _KEPT_AFTER)
-        desk.files.expire(url, _KEPT_AFTER)
+        context.shares.expire(url, _KEPT_AFTER)
+        context.files.expire(url, _KEPT_AFTER)
 
 
 def _own_name(data: Any) -> str:

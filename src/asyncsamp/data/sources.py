@@ -9,19 +9,17 @@ import re
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import DataError
-from .contents import BytesContent, FileContent
-from .extras import need
-from .images import write_image, write_moc, write_spectrum
-from .localfiles import file_url
+from .context import DataContext
+from .formats.images import write_image, write_moc, write_spectrum
+from .formats.table_read import as_table, read_table
+from .formats.table_write import write_fits, write_votable
+from .optional import need
 from .progress import ProgressWanted, reporting
-from .table_files import write_fits, write_votable
-from .tables import as_table, read_table
-
-if TYPE_CHECKING:
-    from .desk import Desk
+from .share.content import BytesContent, FileContent
+from .share.files import file_url
 
 __all__ = ["TableSource", "file_source", "is_place", "share_bytes"]
 
@@ -48,8 +46,10 @@ def file_name(name: str, ending: str) -> str:
 class TableSource:
     """A table to send, in whichever format each recipient takes; `urls` has those that are made, by mtype."""
 
-    def __init__(self, desk: Desk, data: Any, name: str, *, local: bool, progress: ProgressWanted) -> None:
-        self._desk = desk
+    def __init__(
+        self, context: DataContext, data: Any, name: str, *, local: bool, progress: ProgressWanted
+    ) -> None:
+        self._context = context
         self._data = data
         self._name = name
         self._local = local
@@ -69,7 +69,7 @@ class TableSource:
         if is_place(self._data):
             path = Path(self._data)
             if await asyncio.to_thread(_format_of, path) == mtype:
-                return await share_file(self._desk, path, local=self._local)
+                return await share_file(self._context, path, local=self._local)
             self._data = await asyncio.to_thread(_read_path, path)
         table = await asyncio.to_thread(as_table, self._data)
         self.rows = len(table) if hasattr(table, "colnames") else len(table.get_first_table().array)
@@ -85,36 +85,38 @@ class TableSource:
             stop.set()
         ending = ".fits" if mtype == FITS else ".vot"
         return await share_bytes(
-            self._desk, data, file_name(self._name or "table", ending), local=self._local
+            self._context, data, file_name(self._name or "table", ending), local=self._local
         )
 
 
-async def file_source(desk: Desk, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None) -> str:
+async def file_source(
+    context: DataContext, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None
+) -> str:
     """Return the URL of what is no table: a URL as it is, a file shared, anything else written as FITS."""
     if is_url(data):
         return str(data)
     if is_place(data):
-        return await share_file(desk, Path(data), local=local)
+        return await share_file(context, Path(data), local=local)
     write = {"coverage": write_moc, "spectrum": write_spectrum}.get(kind, partial(write_image, wcs=wcs))
     written = await asyncio.to_thread(write, data)
-    return await share_bytes(desk, written, file_name(name or kind, ".fits"), local=local)
+    return await share_bytes(context, written, file_name(name or kind, ".fits"), local=local)
 
 
-async def share_bytes(desk: Desk, data: bytes, name: str, *, local: bool) -> str:
+async def share_bytes(context: DataContext, data: bytes, name: str, *, local: bool) -> str:
     """Share `data` under `name`."""
     if local:
-        return await desk.files.put(data, name)
-    return await desk.shares.share(BytesContent(data), name=name, content_type=None, lifetime=None)
+        return await context.files.put(data, name)
+    return await context.shares.share(BytesContent(data), name=name, content_type=None, lifetime=None)
 
 
-async def share_file(desk: Desk, path: Path, *, local: bool) -> str:
+async def share_file(context: DataContext, path: Path, *, local: bool) -> str:
     """Share a file. Raises `DataError` if there is none."""
     content = FileContent(path)
     await content.size()
     if local:
         return file_url(path)
     name = file_name(path.stem, path.suffix)
-    return await desk.shares.share(content, name=name, content_type=None, lifetime=None)
+    return await context.shares.share(content, name=name, content_type=None, lifetime=None)
 
 
 def _format_of(path: Path) -> str:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from .._util.private_files import beside, create_private
 from ..errors import LockfileError
 from ..lockfile import Lockfile, parse_lockfile
-from ..private_files import beside, create_private
 from .location import VARIABLE
 
 __all__ = [

@@ -8,14 +8,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .._util.threads import to_its_end
 from ..errors import HubNotFoundError, HubRunningError, LockfileError
 from ..lockfile import Lockfile, render_lockfile
-from ..rpc.sender import Sender
-from ..threads import to_its_end
+from ..rpc.client import RpcClient
 from .files import ELSEWHERE, Identity, look, prepare_folder, put, same_secret, take_away
 from .location import Location
 from .reading import is_alive, read_lockfile
-from .turns import turn
+from .startup_lock import turn
 
 __all__ = ["publish", "still_ours", "withdraw"]
 
@@ -28,7 +28,7 @@ GRACE = 0.5
 """Seconds given to what is no lockfile to become one: JSAMP and astropy write theirs in steps."""
 
 
-async def publish(location: Location, lockfile: Lockfile, sender: Sender) -> None:
+async def publish(location: Location, lockfile: Lockfile, sender: RpcClient) -> None:
     """Put the hub's lockfile in place: its owner's alone from the first byte, and whole (STD-57, STD-62).
 
     To be called once the hub answers at `lockfile.url`, since clients and other hubs come at
@@ -79,7 +79,7 @@ async def still_ours(location: Location, lockfile: Lockfile) -> bool:
         return False
 
 
-async def _stale(path: Path, ours: Lockfile, sender: Sender) -> Identity | None:
+async def _stale(path: Path, ours: Lockfile, sender: RpcClient) -> Identity | None:
     """Return which file has to go, or None if there is none. Raises `HubRunningError` if a hub is alive."""
     identity, present = await asyncio.to_thread(look, path)
     if isinstance(present, LockfileError):

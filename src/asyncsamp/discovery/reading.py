@@ -8,10 +8,16 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from ..errors import HubFaultError, HubNotFoundError, LocalProtocolError, LockfileError, RemoteProtocolError
+from ..errors import (
+    HubFaultError,
+    HubNotFoundError,
+    LocalProtocolError,
+    LockfileError,
+    RemoteProtocolError,
+)
 from ..lockfile import Lockfile
+from ..rpc.client import RpcClient
 from ..rpc.errors import PeerError
-from ..rpc.sender import Sender
 from .files import MAX_LOCKFILE, parse, read_file
 from .location import Location, locate
 
@@ -25,7 +31,7 @@ PING_TIMEOUT = 5.0
 
 
 async def find_hub(
-    sender: Sender,
+    sender: RpcClient,
     *,
     environ: Mapping[str, str] | None = None,
     lockfile: str | os.PathLike[str] | None = None,
@@ -103,7 +109,7 @@ async def _get(url: str) -> tuple[int, bytes]:
         return response.status, bytes(data)
 
 
-async def is_alive(url: str, sender: Sender, timeout: float = PING_TIMEOUT) -> bool:
+async def is_alive(url: str, sender: RpcClient, timeout: float = PING_TIMEOUT) -> bool:
     """Return whether a hub is at work at `url`: it answers samp.hub.ping, and not by a fault (STD-61).
 
     Something that answers, but not in XML-RPC, is no hub: after a crash some other web server may

@@ -2,6 +2,8 @@
 
 Every method takes public ids, does one hub operation wholly or not at all, and answers by
 its return value or a `HubFaultError`. What must go out is left in `effects`, for the engine.
+
+No I/O.
 """
 
 from __future__ import annotations
@@ -11,11 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
-from ..errors import FaultCode, HubFaultError, NotSubscribedError, RegistrationError, UnknownClientError
+from ..errors import (
+    FaultCode,
+    HubFaultError,
+    NotSubscribedError,
+    RegistrationError,
+    UnknownClientError,
+)
 from ..interfaces import MaySend
 from ..mtypes import is_subscription, keys_for
 from ..values import Response, Value, ValueMap
-from .checks import bad_parameters, check_message, check_mtype, shown
+from .validation import bad_parameters, check_message, check_mtype, shown
 
 __all__ = ["HubCore"]
 

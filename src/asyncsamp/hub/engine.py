@@ -15,14 +15,14 @@ from ..interfaces import Courier, MaySend
 from ..limits import Limits
 from ..values import Value, ValueMap
 from .core import HubCore
+from .hub_client import HubClient
 from .ids import ClientIds, msg_ids
-from .itself import HubItself
+from .liveness import LivenessMonitor
 from .operations import find_operation
 from .outbox import Outbox
-from .rate import Rate
+from .rate_limit import RateLimit
+from .sizing import estimate_size
 from .state import StateKeeper
-from .vigil import Vigil
-from .weighing import weigh
 
 __all__ = ["HubEngine"]
 
@@ -62,16 +62,16 @@ class HubEngine:
         self._waits: dict[str, asyncio.Future[ValueMap | HubFaultError]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
-        self._vigil = Vigil(limits, self._owing, self._is_alive, self._remove_dead)
-        self._registrations = Rate(limits.registrations_per_second, limits.registration_burst)
-        self._complaints: dict[str, Rate] = {}
+        self._liveness = LivenessMonitor(limits, self._owing, self._is_alive, self._remove_dead)
+        self._registrations = RateLimit(limits.registrations_per_second, limits.registration_burst)
+        self._complaints: dict[str, RateLimit] = {}
         self._weighed: tuple[Value, int] = ("", 0)
         self.last_active: dict[str, float] = {}
         self.last_operation = self._loop.time()
         self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
         self._roll_call: asyncio.Task[None] | None = None
-        itself = HubItself(self._core, self._apply)
+        itself = HubClient(self._core, self._apply)
         self._attach(self.hub_id, itself)
         itself.declare(metadata)
 
@@ -197,7 +197,7 @@ class HubEngine:
         """Begin, after `restore`, once everything is served: deliver, and see who is still there."""
         self._apply()
         self._roll_call = self._loop.create_task(
-            self._vigil.check_all(self.clients), name="asyncsamp-roll-call"
+            self._liveness.check_all(self.clients), name="asyncsamp-roll-call"
         )
 
     async def shut_down(self, *, tell: bool = True) -> None:
@@ -226,7 +226,7 @@ class HubEngine:
         await asyncio.gather(*waiting, return_exceptions=True)
         for box in self._outboxes.values():
             self._close_box(box)
-        ending = [*self._ending, *self._vigil.close()]
+        ending = [*self._ending, *self._liveness.close()]
         if self._roll_call is not None:
             self._roll_call.cancel()
             ending.append(self._roll_call)
@@ -297,7 +297,7 @@ class HubEngine:
                 len(box),
             )
         if type(delivery) is DeliverCall:
-            self._vigil.begin()
+            self._liveness.begin()
 
     def _takes_part(self, client: str) -> bool:
         """Whether messages to `client` are still accepted; not while it is told that it is removed."""
@@ -307,7 +307,7 @@ class HubEngine:
         """About how many bytes `delivery` has; a broadcast is weighed once for all."""
         content = delivery[-1]
         if self._weighed[0] is not content:
-            self._weighed = (content, weigh(content))
+            self._weighed = (content, estimate_size(content))
         return self._weighed[1]
 
     def _finish_wait(self, effect: FinishWait) -> None:
@@ -393,7 +393,7 @@ class HubEngine:
     def _may_complain(self, client: str) -> bool:
         complaints = self._complaints.get(client)
         if complaints is None:
-            complaints = self._complaints[client] = Rate(_COMPLAINTS_PER_SECOND, _COMPLAINTS)
+            complaints = self._complaints[client] = RateLimit(_COMPLAINTS_PER_SECOND, _COMPLAINTS)
         return complaints.take(self._loop.time())
 
     def _relieve(self, client: str) -> None:

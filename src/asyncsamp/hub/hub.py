@@ -7,22 +7,24 @@ import errno
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .. import farewell
+from .._util import at_exit
 from ..discovery import Location, is_alive, locate, publish, read_lockfile, withdraw
+from ..discovery.files import take_away
 from ..errors import HubNotFoundError, HubRunningError, LockfileError, SampError, StateError
 from ..interfaces import Profile
 from ..limits import Limits
 from ..lockfile import Lockfile
-from ..profiles.standard import StandardProfile
-from ..rpc import Sender
+from ..rpc import RpcClient
 from ..values import ValueMap, encode_map
 from .engine import HubEngine
-from .idle import IdleWatch
-from .lookout import Lookout
+from .idle_timeout import IdleTimeout
+from .lockfile_watch import LockfileWatch
+from .profiles.standard import StandardProfile
 from .state import StateFile, StateKeeper
 
 __all__ = ["Hub"]
@@ -80,8 +82,8 @@ class Hub:
         self._stopping: asyncio.Task[None] | None = None
         self._up = False
         self._in_service = False
-        self._idle: IdleWatch | None = None
-        self._lookout: Lookout | None = None
+        self._idle: IdleTimeout | None = None
+        self._lookout: LockfileWatch | None = None
         self._state = None if state is None else StateFile(Path(state).expanduser())
         self._keeper: StateKeeper | None = None
 
@@ -142,9 +144,9 @@ class Hub:
         finally:
             self._start_over.set()
         if self._timeout > 0 or self._client_timeout > 0:
-            self._idle = IdleWatch(engine, self._timeout, self._client_timeout, self._begin_shutdown)
+            self._idle = IdleTimeout(engine, self._timeout, self._client_timeout, self._begin_shutdown)
         assert self._published is not None
-        self._lookout = Lookout(self._location, self._published, self.limits.lockfile_interval)
+        self._lookout = LockfileWatch(self._location, self._published, self.limits.lockfile_interval)
         self._up = self._stopping is None
         log.info("hub started at %s, lockfile %s", self.url, self._location.description)
         return self
@@ -187,7 +189,7 @@ class Hub:
 
     async def _refuse_beside_another(self) -> None:
         """Raise `HubRunningError` if that is why our address is taken."""
-        sender = Sender()
+        sender = RpcClient()
         try:
             present = await read_lockfile(self._location)
             if await is_alive(present.url, sender):
@@ -211,7 +213,7 @@ class Hub:
         if self.label:
             extra["hub.label"] = self.label
         lockfile = Lockfile(self._standard.secret, self.url, extra=extra)
-        sender = Sender()
+        sender = RpcClient()
         try:
             await publish(self._location, lockfile, sender)
             # Not before: with the same state as a living hub, that one's lockfile would pass for ours.
@@ -219,7 +221,8 @@ class Hub:
         finally:
             await sender.close()
         if self._location.path is not None:
-            farewell.withdraw_at_exit(self, lockfile, self._location.path)
+            withdraw = partial(take_away, self._location.path, lockfile)
+            at_exit.withdraw_at_exit(self, lockfile.url, withdraw)
 
     def _restore(self, engine: HubEngine, saved: Mapping[str, Any]) -> None:
         """Let everybody be registered who was before the crash. Raises `StateError`."""
@@ -283,7 +286,7 @@ class Hub:
             await self._drop_state()
             if self._published is not None:
                 await withdraw(self._location, self._published)
-                farewell.forget(self)
+                at_exit.forget(self)
                 self._published = None
         finally:
             await self._stop_profiles()

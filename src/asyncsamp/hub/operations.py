@@ -1,6 +1,8 @@
 """The table of hub operations: standard name, parameters, method of the core (SAMP 1.3 §3.11).
 
 Every profile binds its calls by this table, so arity and types are checked in one place.
+
+No I/O.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ..errors import FaultCode, HubFaultError
 from ..values import Value
-from .checks import bad_parameters, shown
 from .core import HubCore
+from .validation import bad_parameters, shown
 
 __all__ = ["OPERATIONS", "Operation", "find_operation"]
 

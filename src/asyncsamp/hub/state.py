@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from .._util.private_files import replace_private
 from ..errors import StateError
-from ..private_files import replace_private
 
 __all__ = ["StateFile", "StateKeeper"]
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from ..errors import LocalProtocolError
-from ..profiles.web import (
+from .profiles.web import (
     Consent,
     OriginStore,
     TerminalConsent,
@@ -17,8 +17,8 @@ from ..profiles.web import (
     default_path,
     deny_all,
 )
-from ..profiles.web.profile import PORT
-from ..webmtypes import WEB_MTYPES
+from .profiles.web.mtypes import WEB_MTYPES
+from .profiles.web.profile import PORT
 
 __all__ = ["add_web_options", "manage_origins", "web_profiles"]
 

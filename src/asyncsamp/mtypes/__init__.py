@@ -1,4 +1,4 @@
-"""MTypes: their grammar and matching, and a dataclass for each common one (SAMP 1.3 §3.7, §6)."""
+"""MTypes: their grammar and matching, and a dataclass for each common one (SAMP 1.3 §3.7, §6). No I/O."""
 
 from __future__ import annotations
 

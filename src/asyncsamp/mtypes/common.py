@@ -1,4 +1,4 @@
-"""One frozen dataclass for each common mtype (SAMP 1.3 §6.4, and the authors' list of mtypes)."""
+"""One frozen dataclass for each common mtype (SAMP 1.3 §6.4, and the authors' list of mtypes). No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MType grammar, subscriptions and their wildcards (SAMP 1.3 §3.7, §6.1)."""
+"""MType grammar, subscriptions and their wildcards (SAMP 1.3 §3.7, §6.1). No I/O."""
 
 from __future__ import annotations
 

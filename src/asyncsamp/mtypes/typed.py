@@ -1,4 +1,4 @@
-"""How a dataclass stands for an mtype: its fields are the message's parameters."""
+"""How a dataclass stands for an mtype: its fields are the message's parameters. No I/O."""
 
 from __future__ import annotations
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from .door import Door
-from .endpoint import PATHS, answer, check_request, fault_response, read_body, respond, result_response
+from .client import RpcClient
+from .endpoint import (
+    PATHS,
+    answer,
+    check_request,
+    fault_response,
+    read_body,
+    respond,
+    result_response,
+)
 from .errors import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError
-from .peer import check_url
-from .sender import Sender
+from .offload import MAX_BODY, dump_call, encode_value, is_large
+from .origin_guard import OriginGuard
+from .pool import check_url
 from .server import Handler, RpcServer
-from .weight import MAX_BODY, dump_call, encode_value, is_large
 
 __all__ = [
     "MAX_BODY",
     "PATHS",
-    "Door",
     "Handler",
+    "OriginGuard",
     "PeerClosedError",
     "PeerError",
     "PeerRefusedError",
     "PeerTimeoutError",
+    "RpcClient",
     "RpcServer",
-    "Sender",
     "answer",
     "check_request",
     "check_url",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ..errors import RemoteProtocolError
-from .answers import AnswerReader
+from .response_parser import ResponseParser
 
 __all__ = ["ConnectionEnded", "PeerConnection"]
 
@@ -55,8 +55,8 @@ class PeerConnection(asyncio.Protocol):
         self._loop = loop
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
-        self._reader: AnswerReader | None = None
-        self._waiter: asyncio.Future[AnswerReader] | None = None
+        self._reader: ResponseParser | None = None
+        self._waiter: asyncio.Future[ResponseParser] | None = None
         self.given_up = False
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -76,7 +76,7 @@ class PeerConnection(asyncio.Protocol):
         """Whether all that was written has left."""
         return self._transport is not None and not self._transport.get_write_buffer_size()
 
-    async def exchange(self, head: bytes, body: bytes, max_body: int, timeout: float) -> AnswerReader:
+    async def exchange(self, head: bytes, body: bytes, max_body: int, timeout: float) -> ResponseParser:
         """Send one request and return its answer.
 
         Raises `ConnectionEnded`, `TimeoutError` after `timeout` seconds, or `RemoteProtocolError`.
@@ -84,7 +84,7 @@ class PeerConnection(asyncio.Protocol):
         """
         if self._transport is None or self._transport.is_closing():
             raise ConnectionEnded("the connection was closed", sent=False, started=False)
-        self._reader = AnswerReader(max_body)
+        self._reader = ResponseParser(max_body)
         self._waiter = self._loop.create_future()
         self._set_alarm(self._loop.time() + timeout)
         try:

@@ -14,7 +14,7 @@ from .. import xmlrpc
 from ..errors import FaultCode, HubFaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded
-from .weight import dump_response, load_call
+from .offload import dump_response, load_call
 
 __all__ = [
     "PATHS",

@@ -18,10 +18,10 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
-from .again import QuickHandler, Respond
-from .crowd import Crowd, most_connections
-from .linefeeds import LineFeedHandler
-from .weight import MAX_BODY
+from .connection_limit import ConnectionLimit, most_connections
+from .fast_path import QuickHandler, Respond
+from .lf_compat import LineFeedHandler
+from .offload import MAX_BODY
 
 __all__ = ["Handler", "RpcServer"]
 
@@ -72,7 +72,7 @@ class RpcServer:
         self._backlog = backlog
         self._max_body = max_body
         self._max_connections = max_connections
-        self._crowd = Crowd(0)
+        self._crowd = ConnectionLimit(0)
         self._name = name
         self._task_name = f"asyncsamp-{name}-request"
         self._web: _WebServer | None = None
@@ -104,7 +104,9 @@ class RpcServer:
         addresses = await self._resolve()
         sockets = self._bind(addresses)
         self._port = sockets[0].getsockname()[1]
-        self._crowd = Crowd(most_connections() if self._max_connections is None else self._max_connections)
+        self._crowd = ConnectionLimit(
+            most_connections() if self._max_connections is None else self._max_connections
+        )
         self._web = self._make_web()
         loop = asyncio.get_running_loop()
         try:
@@ -265,7 +267,7 @@ class _WebServer(web.Server):
         self,
         handler: Handler,
         max_body: int,
-        crowd: Crowd,
+        crowd: ConnectionLimit,
         make_handler: Callable[..., web.RequestHandler],
     ) -> None:
         super().__init__(handler, handler_cancellation=True, request_factory=self._make_limited_request)

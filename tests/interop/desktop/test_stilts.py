@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, Hub
-from asyncsamp.data.table_files import write_fits
+from asyncsamp.data.formats.table_write import write_fits
 
 from ..peers import stilts_send
 from .sky import stars

@@ -1,0 +1,1 @@
+"""What several packages need and none owns: threads, private files, work at exit."""

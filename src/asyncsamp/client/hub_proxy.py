@@ -1,0 +1,161 @@
+"""The line to a hub over XML-RPC: calls with our private key, and a watch over the hub's life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from ..errors import HubFaultError, HubLostError, RegistrationError, RemoteProtocolError, SampError
+from ..interfaces import Receiver, Registration
+from ..limits import Limits
+from ..rpc import PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
+from ..values import Value
+
+__all__ = ["HubProxy"]
+
+log = logging.getLogger("asyncsamp.client")
+
+_CALM = 0.5
+"""Seconds between two looks at a hub that closes our connections: it may have too many, and each look
+makes another one."""
+
+_NOBODY = "nobody listens there (any more)"
+
+
+class HubProxy:
+    """What the connections over XML-RPC have in common.
+
+    `prefix` begins the names of the profile's methods. A line is opened, used for one registration,
+    and closed; then it may be opened again.
+    """
+
+    def __init__(self, prefix: str, limits: Limits) -> None:
+        self.url = ""
+        self.key = ""
+        self.self_id = ""
+        self.receiver: Receiver | None = None
+        self.sender: RpcClient | None = None
+        self._prefix = prefix
+        self._limits = limits
+        self._watch: asyncio.Task[None] | None = None
+
+    def open(self) -> RpcClient:
+        """Make the sender, and return it."""
+        self.sender = RpcClient(max_body=self._limits.max_body)
+        return self.sender
+
+    async def register(
+        self, identity: Value, receiver: Receiver, *, timeout: float | None = None
+    ) -> Registration:
+        """Register as `identity`: a secret, or a name. Raises as `call` does, `RegistrationError` if refused.
+
+        A hub that has the request may let us in though nobody waits for it any more. So when it is
+        cancelled it awaits the answer, for `Limits.close_timeout` at most, and unregisters.
+        """
+        asking = asyncio.create_task(
+            self.call("register", identity, timeout=timeout), name="asyncsamp-register"
+        )
+        try:
+            return self._registered(await asyncio.shield(asking), receiver)
+        except HubFaultError as error:
+            raise RegistrationError(error.text, code=error.code, operation="register") from error
+        except asyncio.CancelledError:
+            await self._take_back(asking, receiver)
+            raise
+        finally:
+            asking.cancel()
+
+    async def _take_back(self, asking: asyncio.Task[Value], receiver: Receiver) -> None:
+        patience = self._limits.close_timeout
+        await asyncio.wait({asking}, timeout=patience)
+        with contextlib.suppress(SampError, asyncio.InvalidStateError):
+            self._registered(asking.result(), receiver)  # it raises if there is no answer yet
+            await self.operate("unregister", timeout=patience)
+
+    def _registered(self, answered: Value, receiver: Receiver) -> Registration:
+        values = answered if isinstance(answered, dict) else {}
+        ids = (values.get(name) for name in ("samp.private-key", "samp.self-id", "samp.hub-id"))
+        key, self_id, hub_id = ids
+        if not (isinstance(key, str) and isinstance(self_id, str) and isinstance(hub_id, str)):
+            raise RemoteProtocolError("the hub's answer to register lacks a private key or a public id")
+        translator = values.get("samp.url-translator")
+        self.key, self.self_id, self.receiver = key, self_id, receiver
+        return Registration(self_id, hub_id, translator if isinstance(translator, str) else "")
+
+    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Do one operation with our private key. Raises as `call` does."""
+        return await self.call(operation, self.key, *params, timeout=timeout)
+
+    async def call(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Call one method. Raises `HubFaultError`, `HubLostError`, `RemoteProtocolError`."""
+        sender, receiver = self.sender, self.receiver
+        if sender is None:
+            raise HubLostError(self.url, operation, "there is no connection to it")
+        seconds = self._limits.request_timeout if timeout is None else timeout
+        try:
+            return await sender.call(self.url, f"{self._prefix}.{operation}", list(params), timeout=seconds)
+        except HubFaultError as error:
+            raise HubFaultError.from_fault(error.code, error.text, operation) from None
+        except PeerRefusedError as error:
+            # It is dead, though it said nothing (CLIENT-15).
+            if receiver is not None:
+                receiver.connection_lost(_NOBODY)
+            raise HubLostError(self.url, operation, _NOBODY) from error
+        except PeerTimeoutError as error:
+            raise HubLostError(self.url, operation, f"no answer within {seconds:g} s") from error
+        except PeerError as error:
+            raise HubLostError(self.url, operation, error.reason) from error
+
+    def watch_over(self) -> None:
+        """Begin to watch over the hub, for the receiver."""
+        if self._watch is not None:
+            self._watch.cancel()
+        assert self.sender is not None
+        assert self.receiver is not None
+        watch = self._watch_hub(self.sender, self.receiver)
+        self._watch = asyncio.get_running_loop().create_task(watch, name="asyncsamp-hub-watch")
+
+    async def close(self) -> None:
+        """Close the connections and the watch, also if it is cancelled meanwhile."""
+        watch, self._watch = self._watch, None
+        sender, self.sender = self.sender, None
+        self.receiver, self.key = None, ""
+        async with contextlib.AsyncExitStack() as stack:
+            if sender is not None:
+                stack.push_async_callback(sender.close)
+            if watch is not None:
+                watch.cancel()
+                await asyncio.wait({watch})
+
+    async def _watch_hub(self, sender: RpcClient, receiver: Receiver) -> None:
+        """Tell the receiver when the hub dies without a word: kill -9 (CLIENT-15).
+
+        A hub that keeps connections shows its death by closing an idle one: nothing is
+        polled. A hub that keeps none (JSAMP, astropy) can only be asked now and then. What is
+        asked needs a registration: a hub that was started again on the same port answers a
+        ping, but knows us not.
+        """
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        while True:
+            try:
+                await sender.gone(self.url)
+                if clock() < asked + _CALM:
+                    await asyncio.sleep(_CALM)
+            except PeerError:
+                await asyncio.sleep(self._limits.hub_check_interval)
+            asked = clock()
+            question = f"{self._prefix}.getMetadata", [self.key, self.self_id]
+            try:
+                await sender.call(self.url, *question, timeout=self._limits.request_timeout)
+            except HubFaultError as error:
+                log.info("the hub at %s does not know this client: %s", self.url, error)
+                receiver.connection_lost("it does not know this client any more")
+                return
+            except PeerRefusedError:
+                receiver.connection_lost("it is gone without a word")
+                return
+            except (PeerError, RemoteProtocolError) as error:
+                log.info("the hub at %s did not answer when asked: %s", self.url, error)
+                await asyncio.sleep(self._limits.reconnect_last)

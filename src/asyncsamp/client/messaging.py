@@ -1,0 +1,619 @@
+"""A client that knows messages only (SAMP 1.3 §2.3); `data.client.Client` adds tables and images."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+from urllib.parse import quote
+
+from ..discovery import web_appname
+from ..errors import (
+    CallTimeoutError,
+    FaultCode,
+    HubFaultError,
+    HubNotFoundError,
+    LocalProtocolError,
+    NotRegisteredError,
+    RemoteProtocolError,
+    UnknownClientError,
+)
+from ..interfaces import Connection
+from ..limits import Limits
+from ..mtypes import TypedMessage, check_mtype, mtype_of
+from ..values import ERROR, Message, ReplyError, Response, Value, ValueMap, encode_map
+from .connection import StandardConnection
+from .inbox import Handler, Inbox, as_response
+from .notebook_html import one_client
+from .session import Session, State
+from .stream import MessageStream
+from .tracker import ClientList, OtherClients, RemoteClient
+from .validation import (
+    MType,
+    TypedHandler,
+    check_handler,
+    check_patterns,
+    check_progress,
+    check_timeout,
+    message_map,
+    public_id,
+    taking,
+)
+from .web import WebConnection
+
+__all__ = ["MessagingClient"]
+
+log = logging.getLogger("asyncsamp.client")
+
+H = TypeVar("H", bound=Handler)
+M = TypeVar("M", bound=TypedMessage)
+
+_URL_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
+
+
+class MessagingClient:
+    """A SAMP client in the running event loop.
+
+        async with Client("my tool") as client:
+            await client.notify_all("coord.pointAt.sky", {"ra": 10.68, "dec": 41.27})
+
+    or, in a notebook, `client = await Client("my tool").register()` and later
+    `await client.unregister()`.
+
+    `metadata` is declared beside samp.name (META-3..9). The hub is found by `lockfile`,
+    else `SAMP_HUB`, else `~/.samp`; or give a `connection` instead. With `reconnect` a client
+    whose hub goes away looks for a new one, registers again and declares the same; handlers
+    and streams go on. `hub` makes what runs a hub, if there is none when the client registers,
+    until it unregisters.
+
+    A client that only sends opens no port: it begins to listen when it has a handler or a
+    stream, makes an asynchronous call, or asks for the other clients.
+
+    Its methods may be used by any number of tasks at once, all in the event loop in which it
+    was registered, and every wait may be cancelled. Those that need the hub raise
+    `NotRegisteredError` without a registration, `HubLostError` if the hub goes away or is being
+    looked for, `HubFaultError` if it refuses. After `unregister` the client can be registered
+    again, in another loop too; its handlers stay, its streams have ended.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, object] | None = None,
+        lockfile: str | os.PathLike[str] | None = None,
+        connection: Connection | None = None,
+        callback_host: str = "127.0.0.1",
+        reconnect: bool = True,
+        hub: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        if connection is not None and lockfile is not None:
+            raise ValueError("a connection knows its hub: give it without lockfile and start_hub")
+        self.name = name
+        self.limits = limits or Limits()
+        self._metadata = self._complete(metadata or {})
+        self._lockfile = lockfile
+        self._connection = connection or _way_to_hub(lockfile, callback_host, self.limits)
+        self._reconnect = reconnect
+        self._hub = hub
+        self._leaving = AsyncExitStack()
+        self._inbox = Inbox(self.limits)
+        self._session: Session | None = None
+        self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    def __repr__(self) -> str:
+        session = self._session
+        if session is None:
+            return f"<Client {self.name!r} {State.OUT.value}>"
+        registered = session.state is State.IN
+        where = f" as {session.registration.self_id} at {self._connection.url}" if registered else ""
+        return f"<Client {self.name!r} {session.state.value}{where}>"
+
+    def _repr_html_(self) -> str:
+        session = self._session
+        if session is None or session.state is not State.IN:
+            return one_client(self.name, (session.state if session else State.OUT).value, None)
+        row = (session.registration.self_id, self._metadata, self._inbox.router.subscriptions())
+        return one_client(self.name, f"registered at {self._connection.url}", row)
+
+    # ---- coming and going
+
+    @property
+    def registered(self) -> bool:
+        """Whether the client is registered with a hub now."""
+        return self._session is not None and self._session.state is State.IN
+
+    @property
+    def public_id(self) -> str:
+        """Our public id, by which others know us. Raises `NotRegisteredError` or `HubLostError`."""
+        return self._at_hub("know its public id").registration.self_id
+
+    @property
+    def hub_id(self) -> str:
+        """The public id of the hub itself. Raises `NotRegisteredError` or `HubLostError`."""
+        return self._at_hub("know the hub's id").registration.hub_id
+
+    def translate_url(self, url: str) -> str:
+        """Return the URL by which to read one that we were sent (WEB-30, WEB-73).
+
+        It is `url` itself unless we are connected by the Web Profile, whose hub reads it for us.
+        Raises `NotRegisteredError` or `HubLostError`.
+        """
+        translator = self._at_hub("translate a URL").registration.url_translator
+        # As samp.js does, which every hub understands: not encoded but for what no URL may have.
+        return translator + quote(url.partition("#")[0], safe=_URL_CHARACTERS) if translator else url
+
+    async def register(self) -> Self:
+        """Find a hub and register; returns the client. Registered already, it does nothing.
+
+        Raises `HubNotFoundError`, `RegistrationError`, `LockfileError`, `HubLostError`,
+        `HubFaultError` if the hub refuses our metadata or subscriptions, or OSError if we cannot
+        listen at `callback_host`. If it fails or is cancelled, nothing is left behind; handlers
+        and streams wait for the next attempt.
+        """
+        async with self._turn():
+            if self._session is not None:
+                if self._session.state is not State.OUT:
+                    return self
+                await self._end_session()  # its hub was lost, for good
+            self._session = self._new_session()
+            try:
+                await self._begin_session(self._session)
+            except BaseException:
+                session, self._session = self._session, None
+                await session.belongings.aclose()
+                raise
+            self._session.work.push_async_callback(self._run_leaving)
+        return self
+
+    async def unregister(self) -> None:
+        """Leave: end the streams, give the handlers `Limits.close_timeout`, unregister, close.
+
+        Calls that are unanswered then, be it in a handler, by the reader of a stream or since
+        their data is being loaded, are answered with samp.error, for which the hub has
+        `Limits.close_timeout` once more (CLIENT-5, MSG-23); our own calls that wait
+        raise `NotRegisteredError`. Not registered, it does nothing. Cancelling it cuts the
+        wait for the handlers short; everything is closed all the same. A handler may call it,
+        and is not waited for.
+        """
+        if self._session is not None and self._session.leaving and self._inbox.is_handling():
+            return  # who leaves waits for this very handler
+        async with self._turn():
+            await self._end_session()
+
+    async def __aenter__(self) -> Self:
+        return await self.register()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.unregister()
+
+    async def wait_registered(self, timeout: float | None = None) -> None:
+        """Return once the client is registered (again), subscriptions and all. Cancelling is safe.
+
+        Raises TimeoutError after `timeout` seconds; `NotRegisteredError`, or `HubLostError`, if
+        it is not even looking for a hub.
+        """
+        if self._session is None:
+            raise NotRegisteredError(self.name, "wait for a hub")
+        async with asyncio.timeout(timeout):
+            await self._session.wait_registered()
+
+    def on_leaving(self, callback: Callable[[], Awaitable[object]]) -> None:
+        """Have `callback` awaited once, when the client leaves, while it can still answer calls."""
+        self._leaving.push_async_callback(callback)
+
+    # ---- what we say of ourselves
+
+    @property
+    def metadata(self) -> ValueMap:
+        """What we declare of ourselves; change it with `declare_metadata`."""
+        return dict(self._metadata)
+
+    async def declare_metadata(self, metadata: Mapping[str, object]) -> None:
+        """Replace our metadata, here and at the hub (META-2); samp.name stays unless given.
+
+        Not registered, it says it to the next hub. Raises `LocalProtocolError` for what SAMP
+        cannot say, `HubFaultError`, `HubLostError`.
+        """
+        self._metadata = self._complete(metadata)
+        if self.registered:
+            await self._operate("declareMetadata", self._metadata)
+
+    @overload
+    def on(self, *mtypes: str, annotation: Mapping[str, object] | None = None) -> Callable[[H], H]: ...
+
+    @overload
+    def on(
+        self, mtype: type[M], /, *, annotation: Mapping[str, object] | None = None
+    ) -> Callable[[TypedHandler[M]], TypedHandler[M]]: ...
+
+    def on(
+        self, *mtypes: str | type[TypedMessage], annotation: Mapping[str, object] | None = None
+    ) -> Callable[[Any], Any]:
+        """Decorate an `async def` so that it handles messages of `mtypes`, wildcards included.
+
+        It gets a `Message`, or, for a class of `asyncsamp.mtypes`, an instance of that class;
+        parameters that are missing or no numbers are then answered with samp.error, or, in a
+        notification, left with a warning in the log. What it
+        returns (a mapping, a `Response` or None) is the answer to a call, an exception is
+        answered with samp.error. It replaces an earlier handler of the same mtype, before or
+        after registering. Of several patterns that match, the most specific has the message.
+        `annotation` goes into the subscription (MTYPE-6). The hub is told in the background;
+        `await client.settled()` waits for that.
+
+        Raises TypeError for a plain function, `LocalProtocolError` for a bad mtype.
+        """
+        note = encode_map(annotation or {}, "annotation")
+        patterns = check_patterns(mtypes)
+
+        def decorate(handler: Any) -> Any:
+            check_handler(handler)
+            for pattern, kind in patterns.items():
+                self._inbox.router.set_handler(pattern, taking(kind, handler), note)
+            self._subscriptions_changed()
+            return handler
+
+        return decorate
+
+    def off(self, *mtypes: str | type[TypedMessage]) -> None:
+        """Take the handlers of `mtypes` away. Raises KeyError, and takes none, if one has no handler."""
+        self._inbox.router.remove_handlers([mtype_of(mtype) for mtype in mtypes])
+        self._subscriptions_changed()
+
+    def messages(
+        self, *mtypes: str | type[TypedMessage], limit: int | None = None, answer: bool = True
+    ) -> MessageStream:
+        """Return a stream of the messages of `mtypes`, wildcards included; it listens from now on.
+
+        Use it with `async with`, which also sees to it that the hub knows the subscription.
+        It holds `limit` messages (`Limits.stream`). A call that has no handler is answered
+        samp.ok when it is read, or, with `answer=False`, by you with `reply`.
+
+        Raises `LocalProtocolError` for a bad mtype.
+        """
+        patterns = check_patterns(mtypes)
+        stream = MessageStream(
+            " ".join(patterns),
+            self.limits.stream if limit is None else limit,
+            answer=self._inbox.answer,
+            answers_itself=answer,
+            on_enter=self.settled,
+            on_close=self._stream_closed,
+        )
+        self._inbox.router.add_stream(stream, patterns)
+        self._subscriptions_changed()
+        return stream
+
+    async def settled(self) -> None:
+        """Return once the hub knows every handler and stream. Cancelling is safe.
+
+        Not registered, it returns at once. Raises what the hub said if it refused them.
+        """
+        if self._session is not None:
+            await self._session.settled()
+
+    # ---- the others
+
+    @property
+    def clients(self) -> OtherClients:
+        """The other clients by public id, live; known from the first `get_clients` or `find` on."""
+        return self._inbox.others
+
+    async def get_clients(self) -> list[RemoteClient]:
+        """Return the other clients, the hub's own among them, each a live view (CLIENT-12)."""
+        await self._at_hub("look for other clients").follow()
+        return ClientList(self._inbox.others.values())
+
+    async def find(self, name: str, *, timeout: float = 0.0) -> RemoteClient:
+        """Return a live view of the client with that samp.name (in any case) or public id.
+
+        Waits up to `timeout` seconds for it to appear, the time included that the hub takes to
+        say who is there; without a timeout it has `Limits.request_timeout` for that. Raises
+        `UnknownClientError`, which says who is there, if there is none or more than one.
+        Cancelling is safe.
+        """
+        session = self._at_hub("look for other clients")
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        try:
+            async with asyncio.timeout_at(deadline if timeout > 0 else None):
+                await session.follow()
+        except TimeoutError:
+            raise UnknownClientError(f"the hub did not say within {timeout:g} s who is there") from None
+        return await self._inbox.others.find(name, max(0.0, deadline - clock()))
+
+    async def get_registered_clients(self) -> list[str]:
+        """Return the public ids of all other clients and of the hub (HUB-26)."""
+        return _strings(await self._operate("getRegisteredClients"))
+
+    async def get_metadata(self, client: str | RemoteClient) -> ValueMap:
+        """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
+        return _map(await self._operate("getMetadata", public_id(client)), "getMetadata")
+
+    async def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
+        """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
+        return _map(await self._operate("getSubscriptions", public_id(client)), "getSubscriptions")
+
+    async def get_subscribed_clients(self, mtype: str) -> ValueMap:
+        """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
+
+        Raises `LocalProtocolError` for a bad mtype or one with a wildcard.
+        """
+        return _map(await self._operate("getSubscribedClients", check_mtype(mtype)), "getSubscribedClients")
+
+    # ---- messages
+
+    async def notify(
+        self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
+    ) -> None:
+        """Send a message to one client, without an answer (HUB-28).
+
+        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
+        hub may have taken it or not.
+
+        Numbers and booleans in `params` are encoded by the standard's rules (DATA-7..10).
+        Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
+        `UnknownClientError` or another `HubFaultError`, `HubLostError`.
+        """
+        await self._operate("notify", public_id(recipient), message_map(mtype, params))
+
+    async def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
+        """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
+
+        Nobody subscribing is no error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
+        """
+        return _strings(await self._operate("notifyAll", message_map(mtype, params)))
+
+    async def call(
+        self,
+        recipient: str | RemoteClient,
+        mtype: MType,
+        params: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Message], object] | None = None,
+    ) -> Response:
+        """Send a message to one client and await its response (HUB-30).
+
+        `timeout` is in seconds, `Limits.call_timeout` if None. `on_progress` is called with
+        each samp.msg.progress message about this call. No request is held open meanwhile.
+        A samp.warning is returned, not raised.
+
+        Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
+        what `notify` raises. Cancelling is safe: a response that comes later is dropped.
+        """
+        message, to = message_map(mtype, params), public_id(recipient)
+        seconds = self._seconds(timeout)
+        if on_progress is not None:
+            check_progress(on_progress)
+        session = self._at_hub("call")
+        call = self._inbox.calls.open(on_progress)
+        try:
+            async with asyncio.timeout(seconds):
+                await session.become_callable()
+                msg_id = await session.operate("call", to, call.msg_tag, message)
+                self._inbox.calls.sent(call, str(msg_id))
+                responder, response = await call.next()
+        except TimeoutError:
+            raise CallTimeoutError(to, mtype_of(mtype), seconds) from None
+        finally:
+            self._inbox.calls.close(call)
+        return _checked(responder, response)
+
+    def call_all(
+        self,
+        mtype: MType,
+        params: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[tuple[str, Response], None]:
+        """Send a message to all who subscribe and yield (public id, response) as they come in (HUB-31).
+
+        Every recipient is yielded once; one that has not answered after `timeout` seconds
+        (`Limits.call_timeout` if None), with a samp.error response that says so. Nothing
+        is raised for a samp.error. Sent when the iteration begins; leaving it early is safe.
+
+        Raises `LocalProtocolError` at once; when iterated, `HubFaultError`, `HubLostError`, and
+        `CallTimeoutError` if the hub does not say in that time whom it was sent to.
+        """
+        return self._call_all(message_map(mtype, params), self._seconds(timeout))
+
+    async def _call_all(
+        self, message: ValueMap, seconds: float
+    ) -> AsyncGenerator[tuple[str, Response], None]:
+        session = self._at_hub("call")
+        deadline = asyncio.get_running_loop().time() + seconds
+        call = self._inbox.calls.open()
+        try:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await session.become_callable()
+                    sent = _map(await session.operate("callAll", call.msg_tag, message), "callAll")
+            except TimeoutError:
+                hub_id = session.registration.hub_id
+                raise CallTimeoutError(hub_id, str(message["samp.mtype"]), seconds) from None
+            while sent:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        responder, response = await call.next()
+                except TimeoutError:
+                    break
+                if sent.pop(responder, None) is not None:
+                    yield responder, response
+            for silent in sent:
+                yield silent, Response.failure(f"no answer within {seconds:g} s")
+        finally:
+            self._inbox.calls.close(call)
+
+    async def call_and_wait(
+        self,
+        recipient: str | RemoteClient,
+        mtype: MType,
+        params: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Response:
+        """Like `call`, by the synchronous operation: one open request, and no port (HUB-32).
+
+        `timeout` is in whole seconds at the hub, exact here; 0 asks the hub for no limit. Raises as
+        `call` does. If it is cancelled, our hub forgets the call, others answer nobody.
+        """
+        message, to = message_map(mtype, params), public_id(recipient)
+        asked = self._seconds(timeout)
+        unlimited = asked == 0 or math.isinf(asked)
+        whole = "0" if unlimited else str(math.ceil(asked))
+        # A hub that does not keep its own word is given a little longer.
+        bound = self.limits.max_wait if unlimited else asked + self.limits.request_timeout
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            async with asyncio.timeout(None if unlimited else asked):
+                answered = await self._operate("callAndWait", to, message, whole, timeout=bound)
+        except TimeoutError:
+            raise CallTimeoutError(to, mtype_of(mtype), asked) from None
+        except HubFaultError as error:
+            # Other hubs have no code in common for a timeout; the clock tells.
+            if error.code == FaultCode.TIMEOUT or (not unlimited and clock() - begun >= asked):
+                raise CallTimeoutError(to, mtype_of(mtype), asked) from error
+            raise
+        return _checked(to, Response.from_map(_map(answered, "callAndWait")))
+
+    async def reply(
+        self, message: Message | str, result: Mapping[str, object] | Response | None = None
+    ) -> None:
+        """Answer a call that a stream with `answer=False` gave (HUB-33); handlers need only return.
+
+        `message` is the call or its msg-id. A call is answered once (MSG-23): what a handler
+        that has replied returns is not sent.
+
+        Raises `LocalProtocolError` for a notification, for a call that was answered already or
+        whose hub is gone, and for what SAMP cannot say; `HubFaultError` if the hub does not
+        take it, as when the sender has left.
+        """
+        msg_id = message.msg_id if isinstance(message, Message) else message
+        if msg_id is None:
+            raise LocalProtocolError("a notification cannot be answered: it has no msg-id")
+        response = as_response(result)
+        session = self._at_hub("reply")
+        self._inbox.claim(msg_id)
+        await session.send_reply(msg_id, response)
+
+    async def progress(
+        self, message: Message, text: str, *, percent: float | None = None, time_left: float | None = None
+    ) -> None:
+        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33); time_left in seconds.
+
+        Does nothing if the message is a notification or its sender does not want to know.
+        """
+        if message.msg_id is None:
+            return
+        params: dict[str, object] = {"msgid": message.msg_id, "txt": text}
+        if percent is not None:
+            params["percent"] = float(percent)
+        if time_left is not None:
+            params["timeLeft"] = float(time_left)
+        try:
+            await self.notify(message.sender, "samp.msg.progress", params)
+        except HubFaultError as error:
+            log.debug("progress was not taken: %s", error)
+
+    # ---- inside
+
+    def _turn(self) -> asyncio.Lock:
+        """Registering and unregistering, one at a time; a lock serves one event loop only."""
+        loop = asyncio.get_running_loop()
+        if self._turns is None or self._turns[0] is not loop:
+            self._turns = loop, asyncio.Lock()
+        return self._turns[1]
+
+    def _new_session(self) -> Session:
+        return Session(
+            self.name,
+            self._connection,
+            self._inbox,
+            self.limits,
+            metadata=lambda: self._metadata,
+            reconnect=self._reconnect,
+        )
+
+    async def _begin_session(self, session: Session) -> None:
+        """Register; if there is no hub, with the one that `hub` runs."""
+        try:
+            await session.begin()
+        except HubNotFoundError:
+            if self._hub is None:
+                raise
+        else:
+            return
+        await session.belongings.enter_async_context(self._hub())
+        await session.begin()
+
+    async def _end_session(self) -> None:
+        try:
+            if self._session is not None:
+                await self._session.end()
+            else:
+                await self._run_leaving()
+        finally:
+            self._session = None
+
+    async def _run_leaving(self) -> None:
+        leaving, self._leaving = self._leaving, AsyncExitStack()
+        await leaving.aclose()
+
+    def _at_hub(self, operation: str) -> Session:
+        """Return the session. Raises `NotRegisteredError` or `HubLostError` if it has no hub."""
+        if self._session is None:
+            raise NotRegisteredError(self.name, operation)
+        self._session.require(operation)
+        return self._session
+
+    async def _operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        return await self._at_hub(operation).operate(operation, *params, timeout=timeout)
+
+    def _subscriptions_changed(self) -> None:
+        if self._session is not None and not self._session.leaving:
+            self._session.subscriptions_changed()
+
+    def _stream_closed(self, stream: MessageStream) -> None:
+        self._inbox.router.remove_stream(stream)
+        self._subscriptions_changed()
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self.limits.call_timeout if timeout is None else check_timeout(timeout)
+
+    def _complete(self, metadata: Mapping[str, object]) -> ValueMap:
+        return encode_map({"samp.name": self.name, **metadata}, "metadata")
+
+
+def _way_to_hub(lockfile: str | os.PathLike[str] | None, callback_host: str, limits: Limits) -> Connection:
+    """Return the connection that SAMP_HUB asks for, unless a lockfile is given (WEB-72)."""
+    name = web_appname() if lockfile is None else None
+    if name is not None:
+        return WebConnection(name, limits=limits)
+    return StandardConnection(lockfile=lockfile, callback_host=callback_host, limits=limits)
+
+
+def _checked(responder: str, response: Response) -> Response:
+    if response.status == ERROR:
+        raise ReplyError(responder, response)
+    return response
+
+
+def _map(value: Value, operation: str) -> ValueMap:
+    if isinstance(value, dict):
+        return value
+    raise RemoteProtocolError(f"the hub answered {operation} with {type(value).__name__}, not with a map")
+
+
+def _strings(value: Value) -> list[str]:
+    """Read a list of public ids; astropy's hub answers a notification to nobody with a map."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -1,0 +1,223 @@
+"""The other clients, as a live view (CLIENT-12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from ..errors import HubFaultError, UnknownClientError
+from ..mtypes import annotation_key
+from ..values import Value, ValueMap
+from .notebook_html import clients_table, one_client
+
+__all__ = ["Operate", "OtherClients", "RemoteClient", "as_map"]
+
+_GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
+_ASKED_AT_ONCE = 8  # questions that are open at the hub while stock is taken
+
+
+class Operate(Protocol):
+    """A way to do hub operations, by their standard names."""
+
+    async def __call__(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
+
+
+class RemoteClient:
+    """A live view of another client: it changes as that client declares, and when it leaves."""
+
+    __slots__ = ("_metadata", "_public_id", "_registered", "_subscriptions")
+
+    def __init__(self, public_id: str) -> None:
+        self._public_id = public_id
+        self._metadata: ValueMap = {}
+        self._subscriptions: ValueMap = {}
+        self._registered = True
+
+    def __repr__(self) -> str:
+        gone = "" if self._registered else ", gone"
+        return f"<RemoteClient {self._public_id} {self.name!r}{gone}>"
+
+    def _repr_html_(self) -> str:
+        state = "registered" if self._registered else "gone"
+        return one_client(self.name, state, (self._public_id, self._metadata, self._subscriptions))
+
+    @property
+    def public_id(self) -> str:
+        """The public id that the hub gave."""
+        return self._public_id
+
+    @property
+    def name(self) -> str:
+        """samp.name of its metadata, "" if it declared none (META-3)."""
+        name = self._metadata.get("samp.name")
+        return name if isinstance(name, str) else ""
+
+    @property
+    def metadata(self) -> ValueMap:
+        """What it last declared."""
+        return self._metadata
+
+    @property
+    def subscriptions(self) -> ValueMap:
+        """What it last declared: mtype or wildcard to annotation."""
+        return self._subscriptions
+
+    @property
+    def registered(self) -> bool:
+        """False once it has left the hub."""
+        return self._registered
+
+    def subscribes(self, mtype: str) -> bool:
+        """Whether it takes messages of `mtype`, by exact name or wildcard."""
+        return annotation_key(self._subscriptions, mtype) is not None
+
+
+class ClientList(list[RemoteClient]):
+    """A list that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        return clients_table((client.public_id, client.metadata, client.subscriptions) for client in self)
+
+
+class OtherClients(Mapping[str, RemoteClient]):
+    """Public id to `RemoteClient`, kept by the hub's events.
+
+    Events may come late, twice, or about clients not heard of yet; all are borne.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, RemoteClient] = {}
+        self._gone: deque[str] = deque(maxlen=_GONE_KEPT)
+        # Made by who waits: an event belongs to the event loop in which it was waited for.
+        self._changed: asyncio.Event | None = None
+        self.self_id = ""
+
+    def __getitem__(self, public_id: str) -> RemoteClient:
+        return self._known[public_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __repr__(self) -> str:
+        return f"<OtherClients {list(self._known.values())!r}>"
+
+    def _repr_html_(self) -> str:
+        return ClientList(self._known.values())._repr_html_()
+
+    def seen(self, public_id: str) -> None:
+        """Note that the client is there."""
+        if public_id != self.self_id and public_id not in self._known and public_id not in self._gone:
+            self._known[public_id] = RemoteClient(public_id)
+            self._wake()
+
+    def declared(
+        self, public_id: str, *, metadata: ValueMap | None = None, subscriptions: ValueMap | None = None
+    ) -> None:
+        """Note what the client declared; a late event does not bring back one that has left."""
+        self.seen(public_id)
+        client = self._known.get(public_id)
+        if client is None:
+            return
+        if metadata is not None:
+            client._metadata = metadata
+        if subscriptions is not None:
+            client._subscriptions = subscriptions
+        self._wake()
+
+    def first_seen(self, public_id: str, metadata: ValueMap, subscriptions: ValueMap) -> None:
+        """Note what the hub said when asked; what an event has told meanwhile is newer and stays."""
+        client = self._known.get(public_id)
+        if client is not None:
+            client._metadata = client._metadata or metadata
+            client._subscriptions = client._subscriptions or subscriptions
+            self._wake()
+
+    def left(self, public_id: str) -> None:
+        """Note that the client has left. Public ids are not used again (HUB-41)."""
+        self._gone.append(public_id)
+        client = self._known.pop(public_id, None)
+        if client is not None:
+            client._registered = False
+        self._wake()
+
+    def forget_all(self) -> None:
+        """The hub is gone, and with it everybody."""
+        for public_id in list(self._known):
+            self.left(public_id)
+        self._gone.clear()
+        self._wake()
+
+    def named(self, name: str) -> RemoteClient | None:
+        """Return the client with that public id or, in any case of letters, that samp.name.
+
+        Raises `UnknownClientError` if several have the name.
+        """
+        if name in self._known:
+            return self._known[name]
+        wanted = name.casefold()
+        found = [client for client in self._known.values() if client.name.casefold() == wanted]
+        if len(found) > 1:
+            ids = ", ".join(client.public_id for client in found)
+            raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
+        return found[0] if found else None
+
+    async def find(self, name: str, timeout: float) -> RemoteClient:
+        """Return the client of that name, waiting up to `timeout` seconds for it. Cancelling is safe.
+
+        Raises `UnknownClientError` that says who is there.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while (client := self.named(name)) is None:
+                    if self._changed is None:
+                        self._changed = asyncio.Event()
+                    await self._changed.wait()
+                return client
+        except TimeoutError:
+            there = ", ".join(f"{client.name!r} ({client.public_id})" for client in self._known.values())
+            raise UnknownClientError(
+                f"no client named {name!r} is registered; there are: {there or 'none'}"
+            ) from None
+
+    async def take_stock(self, operate: Operate) -> None:
+        """Ask the hub who is there, and about each; events that come meanwhile know better (CLIENT-12).
+
+        Raises what `operate` does. Cancelling is safe.
+        """
+        answered = await operate("getRegisteredClients")
+        ids = [client for client in answered if isinstance(client, str)] if isinstance(answered, list) else []
+        for client in ids:
+            self.seen(client)
+        places = asyncio.Semaphore(_ASKED_AT_ONCE)
+
+        async def ask(client: str) -> None:
+            async with places:
+                try:
+                    metadata = await operate("getMetadata", client)
+                    subscriptions = await operate("getSubscriptions", client)
+                except HubFaultError:
+                    return  # it left meanwhile
+            self.first_seen(client, as_map(metadata), as_map(subscriptions))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for client in ids:
+                    group.create_task(ask(client), name=f"asyncsamp-ask-{client}")
+        except BaseExceptionGroup as several:
+            # One says as much as all of them: the hub is lost.
+            raise several.exceptions[0] from None
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, None
+        if changed is not None:
+            changed.set()
+
+
+def as_map(value: Value | None) -> ValueMap:
+    """Return `value` if it is a map, else an empty one."""
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,115 @@
+"""What users give to a client (mtypes, handlers, recipients), checked and made ready."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+
+from ..errors import LocalProtocolError, RemoteProtocolError
+from ..mtypes import TypedMessage, check_mtype, check_subscription, mtype_of
+from ..values import Message, Response, ValueMap, encode_map
+from .inbox import Handler
+from .tracker import RemoteClient
+
+__all__ = [
+    "MType",
+    "TypedHandler",
+    "check_handler",
+    "check_patterns",
+    "check_progress",
+    "check_timeout",
+    "message_map",
+    "public_id",
+    "taking",
+]
+
+log = logging.getLogger("asyncsamp.client")
+
+M = TypeVar("M", bound=TypedMessage)
+
+MType: TypeAlias = str | TypedMessage
+"""An mtype, or a message of `asyncsamp.mtypes` with its parameters."""
+
+TypedHandler: TypeAlias = Callable[[M], Awaitable[Mapping[str, object] | Response | None]]
+"""An `async def` that takes an instance of a class of `asyncsamp.mtypes`."""
+
+
+def message_map(mtype: MType, params: Mapping[str, object] | None) -> ValueMap:
+    """Return the message to send. Raises `LocalProtocolError` if SAMP cannot say it."""
+    if isinstance(mtype, TypedMessage):
+        if params is not None:
+            raise TypeError(f"{type(mtype).__name__} holds its parameters; give no others beside it")
+        return {"samp.mtype": mtype_of(mtype), "samp.params": mtype.to_params()}
+    return {"samp.mtype": check_mtype(mtype), "samp.params": encode_map(params or {}, "params")}
+
+
+def public_id(client: str | RemoteClient) -> str:
+    """Return the public id of a recipient. Raises `LocalProtocolError` if it is none."""
+    if isinstance(client, RemoteClient):
+        return client.public_id
+    if isinstance(client, str):
+        return client
+    raise LocalProtocolError(f"{client!r} is neither a public id nor a client that find() gave")
+
+
+def check_timeout(timeout: float) -> float:
+    """Return `timeout` if it is a number of seconds. Raises `LocalProtocolError`."""
+    try:
+        good = timeout >= 0  # NaN is not
+    except TypeError:
+        good = False
+    if not good:
+        raise LocalProtocolError(f"the timeout {timeout!r} is no number of seconds")
+    return timeout
+
+
+def check_patterns(mtypes: tuple[str | type[TypedMessage], ...]) -> dict[str, str | type[TypedMessage]]:
+    """Return what is subscribed to, as its pattern and as it was given. Raises `LocalProtocolError`."""
+    if not mtypes:
+        raise LocalProtocolError("no mtype is given; name those wanted, or '*' for all")
+    return {check_subscription(mtype_of(mtype)): mtype for mtype in mtypes}
+
+
+def check_handler(handler: object) -> None:
+    """Raise TypeError unless `handler` is a coroutine function, or an object that is called like one."""
+    if not _is_coroutine_function(handler):
+        name = _name(handler)
+        raise TypeError(
+            f"the handler {name} must be a coroutine function: write 'async def {name}(message):'"
+        )
+
+
+def check_progress(on_progress: object) -> None:
+    """Raise TypeError for a coroutine function, which nobody would await."""
+    if _is_coroutine_function(on_progress):
+        name = _name(on_progress)
+        raise TypeError(f"on_progress is called, not awaited: write 'def {name}(message):', without async")
+
+
+def taking(kind: str | type[TypedMessage], handler: Callable[[Any], Any]) -> Handler:
+    """Return a handler of messages that gives `handler` what it expects: the message, or a `kind`."""
+    if isinstance(kind, str):
+        return handler
+
+    async def handle(message: Message) -> Mapping[str, object] | Response | None:
+        try:
+            read = kind.from_message(message)
+        except RemoteProtocolError as error:
+            if message.msg_id is None:  # nobody is told but our own user
+                log.warning("%s from %s was not taken: %s", message.mtype, message.sender, error)
+            return Response.failure(str(error))
+        answered: Mapping[str, object] | Response | None = await handler(read)
+        return answered
+
+    return handle
+
+
+def _is_coroutine_function(function: object) -> bool:
+    called = getattr(type(function), "__call__", None)  # noqa: B004 - the method itself is wanted
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__name__", None) or repr(function)

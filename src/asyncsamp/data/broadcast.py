@@ -1,0 +1,76 @@
+"""Sending one message to several clients at once, and gathering what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from .. import mtypes
+from ..client.messaging import MessagingClient
+from ..client.tracker import RemoteClient
+from ..data.results import SendError
+from ..errors import SampError
+from ..values import ReplyError
+from .results import Answer, Sent
+
+__all__ = ["deliver"]
+
+log = logging.getLogger("asyncsamp.client")
+
+Maker = Callable[[RemoteClient, str], mtypes.TypedMessage]
+
+
+async def deliver(
+    client: MessagingClient,
+    recipients: list[tuple[RemoteClient, str]],
+    make: Maker,
+    *,
+    what: str,
+    timeout: float,
+    url: str = "",
+    item_id: str = "",
+) -> Sent:
+    """Call each recipient with what `make` gives for it and its mtype, all at once, and return the answers.
+
+    What `make` raises is that recipient's failure.
+
+    One recipient's failure is raised as it is. Of several, a failure is named in the result and
+    in the log; `SendError` is raised when all failed. Cancelling is safe.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(
+                    _call(client, other, mtype, make, timeout), name=f"asyncsamp-send-{other.public_id}"
+                )
+                for other, mtype in recipients
+            ]
+    except ExceptionGroup as errors:
+        if len(errors.exceptions) > 1:
+            raise
+        raise errors.exceptions[0] from None
+    sent = Sent([task.result() for task in tasks], url=url, item_id=item_id)
+    if not sent.failed:
+        return sent
+    if len(sent) == 1:
+        (answer,) = sent.failed.values()
+        assert answer.error is not None
+        raise answer.error
+    if len(sent.failed) == len(sent):
+        raise SendError(what, sent)
+    log.warning("%s did not reach all: %s", what, sent.describe_failures())
+    return sent
+
+
+async def _call(
+    client: MessagingClient, other: RemoteClient, mtype: str, make: Maker, timeout: float
+) -> Answer:
+    public_id, name = other.public_id, other.name
+    try:
+        response = await client.call(other, make(other, mtype), timeout=timeout)
+        return Answer(public_id, name, mtype, response)
+    except ReplyError as error:
+        return Answer(public_id, name, mtype, error.response, error)
+    except SampError as error:
+        return Answer(public_id, name, mtype, None, error)

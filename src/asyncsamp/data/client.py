@@ -1,0 +1,334 @@
+"""The client that a user holds: messages, and on top of them tables, images, positions and selections."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
+
+from ..client.messaging import MessagingClient
+from ..errors import HubRunningError
+from ..hub.hub import Hub
+from ..interfaces import Connection
+from ..limits import Limits
+from . import receiving, sending
+from .context import DataContext
+from .recipients import Recipients
+from .results import Sent
+from .share import api as sharing
+from .share.content import Source
+from .streams import Received
+
+__all__ = ["Client"]
+
+log = logging.getLogger("asyncsamp.client")
+
+SEND_TIMEOUT = 60.0
+"""Seconds for the recipients of data to load it: a table of a million rows takes TOPCAT that long."""
+
+POINT_TIMEOUT = 10.0
+"""Seconds for what takes no time but on a busy machine."""
+
+ProgressWanted: TypeAlias = "bool | Callable[[int, int], object]"
+
+
+class Client(MessagingClient):
+    """A SAMP client in the running event loop.
+
+        async with Client("my tool") as client:
+            await client.send_table(table, "topcat")
+
+    or, in a notebook, `client = await Client("my tool").register()` and later
+    `await client.unregister()`.
+
+    It has the operations on messages of `MessagingClient`, and methods for data. Whatever these need
+    beside aiohttp (astropy, numpy) is imported when they are called; `MissingExtraError` says what to
+    install. `to` is always a samp.name in any case ("topcat"), a public id, a live client, several of
+    them, or None for all who subscribe. Sending returns a `Sent`: who got it, and what each answered. It
+    raises `NoRecipientsError` if nobody takes it, `UnknownClientError` or `NotSubscribedError` for a
+    wrong `to`, `DataError` for what cannot be sent, `LocalProtocolError` for an invalid timeout; the error
+    of the one recipient, or `SendError` if all failed. Cancelling is safe everywhere.
+
+    Args:
+        name: What others call the client (samp.name).
+        metadata: What is declared beside samp.name (META-3..9).
+        lockfile: Where the hub is found; by default as SAMP_HUB says, else `~/.samp`.
+        connection: A way to the hub, instead of `lockfile`.
+        callback_host: Where the client listens for the hub.
+        reconnect: Whether a client whose hub goes away looks for a new one, registers again and declares
+            the same; handlers and streams go on.
+        start_hub: Whether a hub is started in this process if none runs when the client registers; it
+            lives until the client unregisters.
+        limits: Timeouts and sizes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, object] | None = None,
+        lockfile: str | os.PathLike[str] | None = None,
+        connection: Connection | None = None,
+        callback_host: str = "127.0.0.1",
+        reconnect: bool = True,
+        start_hub: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        if connection is not None and start_hub:
+            raise ValueError("a connection knows its hub: give it without lockfile and start_hub")
+        super().__init__(
+            name,
+            metadata=metadata,
+            lockfile=lockfile,
+            connection=connection,
+            callback_host=callback_host,
+            reconnect=reconnect,
+            hub=partial(_hub_of_our_own, name, lockfile, limits) if start_hub else None,
+            limits=limits,
+        )
+        self._context_in_use: DataContext | None = None
+
+    # ---- sending
+
+    async def send_table(
+        self,
+        table: Any,
+        to: Recipients = None,
+        *,
+        name: str = "",
+        table_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+        progress: ProgressWanted = False,
+    ) -> Sent:
+        """Send a table: an astropy Table, VOTable or table HDU, a pyvo result, a DataFrame, a path or a URL.
+
+        It goes as VOTable to all who take that (nothing of it is lost), else as FITS, served
+        from memory by this client; with `local`, as a file:// URL. `name` is for people;
+        `table_id` is by what later messages refer to it, else one is made, or the one that it
+        had before is kept. `timeout` in seconds is for each recipient. `progress` is a function
+        that is called with the rows written and all rows, or True for a progress bar by tqdm.
+        """
+        return await sending.send_table(
+            self._context(),
+            table,
+            to,
+            name=name,
+            table_id=table_id,
+            timeout=timeout,
+            local=local,
+            progress=progress,
+        )
+
+    async def send_image(
+        self,
+        image: Any,
+        to: Recipients = None,
+        *,
+        wcs: Any = None,
+        name: str = "",
+        image_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send an image: an HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL."""
+        return await sending.send_image(
+            self._context(), image, to, wcs=wcs, name=name, image_id=image_id, timeout=timeout, local=local
+        )
+
+    async def send_spectrum(
+        self,
+        spectrum: Any,
+        to: Recipients = None,
+        *,
+        meta: Mapping[str, str] | None = None,
+        name: str = "",
+        spectrum_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send a spectrum: a table, an HDU or HDUList, a path or a URL.
+
+        `meta` describes it by SSA utypes; Access.Format is added for what is written here.
+        """
+        return await sending.send_spectrum(
+            self._context(),
+            spectrum,
+            to,
+            meta=meta,
+            name=name,
+            spectrum_id=spectrum_id,
+            timeout=timeout,
+            local=local,
+        )
+
+    async def send_moc(
+        self,
+        moc: Any,
+        to: Recipients = None,
+        *,
+        name: str = "",
+        coverage_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send a coverage map: a mocpy MOC, an HDU or HDUList, a FITS path or a URL."""
+        return await sending.send_moc(
+            self._context(), moc, to, name=name, coverage_id=coverage_id, timeout=timeout, local=local
+        )
+
+    async def point_at(
+        self, position: Any, dec: Any = None, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Point at a place of the sky: `point_at(SkyCoord(...))`, or `point_at(ra, dec)` in degrees, ICRS.
+
+        A SkyCoord of any frame is taken; ra and dec may be Quantities or Angles. `to` comes
+        after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+        """
+        if to is None and hasattr(position, "icrs"):
+            dec, to = None, dec
+        return await sending.point_at(self._context(), position, dec, to, timeout=timeout)
+
+    async def highlight_row(
+        self, table: Any, row: int, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Highlight one row, counted from 0, of a table that was sent or received.
+
+        `table` is the table itself, or the table-id or URL by which the others know it.
+        """
+        return await sending.highlight_row(self._context(), table, row, to, timeout=timeout)
+
+    async def select_rows(
+        self, table: Any, rows: Any, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Select rows of a table that was sent or received.
+
+        `rows` is a list or integer array of numbers from 0, a mask, or a slice.
+        """
+        return await sending.select_rows(self._context(), table, rows, to, timeout=timeout)
+
+    async def ds9(
+        self, command: str, to: Recipients = "ds9", *, url: str | None = None, timeout: float = SEND_TIMEOUT
+    ) -> Sent:
+        """Have DS9 run a command, as on its command line: `ds9("scale log")`; `url` is its data, if any."""
+        return await sending.ds9(self._context(), command, to, url=url, timeout=timeout)
+
+    async def ds9_get(self, command: str, to: str = "ds9", *, timeout: float = SEND_TIMEOUT) -> str:
+        """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
+        return await sending.ds9_get(self._context(), command, to, timeout=timeout)
+
+    async def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
+        """Have Aladin run a script: commands, one a line."""
+        return await sending.aladin(self._context(), script, to, timeout=timeout)
+
+    # ---- serving
+
+    async def share(
+        self,
+        source: Source,
+        *,
+        name: str = "",
+        content_type: str | None = None,
+        lifetime: float | None = None,
+        local: bool = False,
+    ) -> str:
+        """Serve something over HTTP to this machine, and return its URL.
+
+        `source` is bytes, a path, or a function that gives bytes, a path or an iterable of
+        bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
+        served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
+        `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
+        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
+        is the path's own, and does not end.
+
+        Raises `DataError` if there is no such file, or it cannot be shared.
+        """
+        context = self._context()
+        return await sharing.share(
+            context.shares,
+            context.files,
+            source,
+            name=name,
+            content_type=content_type,
+            lifetime=lifetime,
+            local=local,
+        )
+
+    def unshare(self, url: str) -> bool:
+        """Stop serving `url`; False if it was not served."""
+        context = self._context_in_use
+        return context is not None and (context.shares.unshare(url) or context.files.drop(url))
+
+    # ---- receiving
+
+    def tables(self) -> Received[Any]:
+        """Return a stream of the tables that others send from now on, as astropy Tables.
+
+            async for table in client.tables(): ...
+
+        The sender is answered samp.ok once the table is loaded, samp.error with the reason if
+        it cannot be. `table.meta["samp"]` has its table-id, url, name and sender.
+        """
+        return receiving.tables(self._context())
+
+    async def receive_table(self, timeout: float | None = None) -> Any:
+        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+
+        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
+        if the hub is lost when it begins.
+        """
+        return await receiving.receive_one(self._context(), self.tables, timeout)
+
+    def images(self) -> Received[Any]:
+        """Return a stream of the images that others send from now on, as HDULists; as `tables`."""
+        return receiving.images(self._context())
+
+    async def receive_image(self, timeout: float | None = None) -> Any:
+        """Wait for one image; as `receive_table`."""
+        return await receiving.receive_one(self._context(), self.images, timeout)
+
+    def selections(self, table: Any) -> Received[Any]:
+        """Return a stream of the rows that others select in `table`, as numpy integer arrays.
+
+            selected = table[await anext(client.selections(table))]
+
+        `table` was sent or received, or is a table-id or URL. What only echoes our own
+        `select_rows` is left out; rows out of range are answered with samp.error.
+        """
+        return receiving.selections(self._context(), table)
+
+    def highlights(self, table: Any) -> Received[Any]:
+        """Return a stream of the rows that others highlight in `table`, as numpy integers."""
+        return receiving.highlights(self._context(), table)
+
+    # ---- inside
+
+    def _context(self) -> DataContext:
+        if self._context_in_use is None:
+            self._context_in_use = DataContext(self)
+            self.on_leaving(self._close_context)
+        return self._context_in_use
+
+    async def _close_context(self) -> None:
+        context, self._context_in_use = self._context_in_use, None
+        if context is not None:
+            await context.close()
+
+
+@asynccontextmanager
+async def _hub_of_our_own(
+    name: str, lockfile: str | os.PathLike[str] | None, limits: Limits | None
+) -> AsyncIterator[None]:
+    """Run a hub in this process, unless somebody else was faster."""
+    hub = Hub(lockfile=lockfile, limits=limits or Limits())
+    try:
+        try:
+            await hub.start()
+        except HubRunningError as error:
+            log.debug("client %r uses the hub of somebody who was faster: %s", name, error)
+        yield
+    finally:
+        await hub.shutdown()

@@ -1,0 +1,156 @@
+"""What a client has out on its context: what it shares, which tables it knows, what it listens to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from .. import mtypes
+from ..client.messaging import MessagingClient
+from ..errors import DataError
+from ..values import Message
+from .fetching import MAX_SIZE, TIMEOUT, fetch
+from .formats.images import read_image
+from .formats.table_read import read_table
+from .rows import within
+from .share.files import LocalFiles
+from .share.http import ShareServer
+from .streams import Feed
+from .table_registry import Item, Known, TableRegistry
+
+__all__ = ["DataContext", "Loaded", "Rows"]
+
+TABLE_MTYPES = ("table.load.votable", "table.load.fits")
+IMAGE_MTYPES = ("image.load.fits",)
+
+_ECHO_SECONDS = 5.0
+"""How long the same rows from a client that we sent them to are taken for its echo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Something that was sent to us, loaded."""
+
+    thing: Any
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of some table, that somebody has selected or highlighted; or said so after us."""
+
+    item_id: str | None
+    url: str | None
+    numbers: list[int]
+    is_echo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    recipient: str
+    table: Known
+    numbers: frozenset[int]
+    until: float
+
+
+class DataContext:
+    """Everything of `asyncsamp.data` that one client needs while it is registered."""
+
+    def __init__(self, client: MessagingClient) -> None:
+        self.client = client
+        self.shares = ShareServer()
+        self.files = LocalFiles()
+        self.items = TableRegistry()
+        self.max_size = MAX_SIZE
+        self.fetch_timeout = TIMEOUT
+        self._echoes: deque[_Echo] = deque(maxlen=100)
+        self.tables: Feed[Loaded] = Feed(
+            client, TABLE_MTYPES, self._load_table, "nobody waits for a table here"
+        )
+        self.images: Feed[Loaded] = Feed(
+            client, IMAGE_MTYPES, self._load_image, "nobody waits for an image here"
+        )
+        unknown = "there is no such table here"
+        self.selections: Feed[Rows] = Feed(
+            client, (mtypes.TableSelectRowList.mtype,), self._read_selection, unknown, at_once=1
+        )
+        self.highlights: Feed[Rows] = Feed(
+            client, (mtypes.TableHighlightRow.mtype,), self._read_highlight, unknown, at_once=1
+        )
+
+    async def close(self) -> None:
+        """End every stream, stop sharing, take files away."""
+        feeds = (self.tables, self.images, self.selections, self.highlights)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.files.close)
+            stack.push_async_callback(self.shares.close)
+            await asyncio.gather(*(feed.close() for feed in feeds))
+
+    # ---- echoes
+
+    def expect_echo(self, recipients: list[str], table: Known, numbers: list[int]) -> None:
+        """Note that `recipients` are about to be told of these rows, and may tell us of them in turn."""
+        until = asyncio.get_running_loop().time() + _ECHO_SECONDS
+        self._echoes += [_Echo(recipient, table, frozenset(numbers), until) for recipient in recipients]
+
+    def _rows(self, message: Message, item_id: str | None, url: str | None, numbers: list[int]) -> Rows:
+        """Return what the message says. Whether it is an echo is decided here, once for all streams."""
+        within(numbers, None)
+        return Rows(item_id, url, numbers, self._is_echo(message.sender, item_id, url, frozenset(numbers)))
+
+    def _is_echo(self, sender: str, item_id: str | None, url: str | None, numbers: frozenset[int]) -> bool:
+        """Whether `sender` only says what we have just said to it. Each echo counts once."""
+        now = asyncio.get_running_loop().time()
+        for echo in self._echoes:
+            if (
+                echo.recipient == sender
+                and echo.until > now
+                and echo.numbers == numbers
+                and echo.table.is_meant(item_id, url)
+            ):
+                self._echoes.remove(echo)
+                return True
+        return False
+
+    # ---- loading
+
+    async def _load_table(self, message: Message) -> Loaded:
+        data, item = await self._fetch(message, "table-id")
+        table = await asyncio.to_thread(read_table, data)
+        _describe(table.meta, message, item)
+        self.items.remember(table, item, len(table), [message.sender])
+        return Loaded(table, item)
+
+    async def _load_image(self, message: Message) -> Loaded:
+        data, item = await self._fetch(message, "image-id")
+        return Loaded(await asyncio.to_thread(read_image, data), item)
+
+    async def _fetch(self, message: Message, id_key: str) -> tuple[bytes, Item]:
+        url, item_id = message.params.get("url"), message.params.get(id_key)
+        if not isinstance(url, str) or not url:
+            raise DataError(f"{message.mtype}: the parameter 'url' is missing")
+        data = await fetch(
+            url, max_size=self.max_size, timeout=self.fetch_timeout, via=self.client.translate_url(url)
+        )
+        return data, Item(item_id if isinstance(item_id, str) else "", url)
+
+    async def _read_selection(self, message: Message) -> Rows:
+        read = mtypes.TableSelectRowList.from_message(message)
+        return self._rows(message, read.table_id, read.url, read.row_list)
+
+    async def _read_highlight(self, message: Message) -> Rows:
+        read = mtypes.TableHighlightRow.from_message(message)
+        return self._rows(message, read.table_id, read.url, [read.row])
+
+
+def _describe(meta: Any, message: Message, item: Item) -> None:
+    """Say in `table.meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
+    told = {"sender": message.sender, "url": item.url, "table-id": item.item_id}
+    name = message.params.get("name")
+    if isinstance(name, str) and name:
+        told["name"] = name
+        meta.setdefault("name", name)
+    meta["samp"] = told

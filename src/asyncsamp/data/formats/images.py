@@ -1,0 +1,163 @@
+"""Images there and back: astropy's HDUs and data classes, numpy arrays, FITS files (runs off the loop)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+from ...errors import DataError
+from ..optional import need, quiet
+
+__all__ = ["read_image", "write_image", "write_moc", "write_spectrum"]
+
+
+def write_image(data: Any, wcs: Any = None) -> bytes:
+    """Return an image as a FITS file.
+
+    `data` is an HDU, an HDUList, an NDData or CCDData, or an array, for which `wcs` may be
+    given. Raises `DataError` if there is nothing to show in it.
+    """
+    units = _hdulist(data, wcs)
+    if not any(_pixels(unit) for unit in units):
+        raise DataError("the image has no data: no HDU of it holds any pixels")
+    return _write(units)
+
+
+def write_moc(moc: Any) -> bytes:
+    """Return a coverage map as a FITS file: a mocpy MOC, an HDU, or an HDUList. Raises `DataError`."""
+    if hasattr(moc, "serialize"):
+        moc = moc.serialize("fits")
+    if _holds_columns(moc):
+        moc = _with_primary(moc)
+    if not isinstance(moc, need("astropy.io.fits").HDUList):
+        raise DataError(
+            f"cannot send {type(moc).__name__} as a coverage: expected a mocpy MOC, an HDU, a path or a URL"
+        )
+    return _write(moc)
+
+
+def write_spectrum(spectrum: Any) -> bytes:
+    """Return a spectrum as a FITS file: an HDU or HDUList as it is, of columns or of pixels.
+
+    Anything else is taken for an image. Raises `DataError`.
+    """
+    fits = need("astropy.io.fits")
+    if isinstance(spectrum, fits.HDUList):
+        if not any(unit.data is not None and unit.data.size for unit in spectrum):
+            raise DataError("the spectrum has no data: no HDU of it holds any pixels or rows")
+        return _write(spectrum)
+    return _write(_with_primary(spectrum)) if _holds_columns(spectrum) else write_image(spectrum)
+
+
+def _holds_columns(data: Any) -> bool:
+    fits = need("astropy.io.fits")
+    compressed = isinstance(data, fits.CompImageHDU)  # in columns, but of pixels
+    return isinstance(data, fits.BinTableHDU | fits.TableHDU) and not compressed
+
+
+def _with_primary(unit: Any) -> Any:
+    fits = need("astropy.io.fits")
+    return fits.HDUList([fits.PrimaryHDU(), unit])
+
+
+def read_image(data: bytes) -> Any:
+    """Return a FITS file as an HDUList that is wholly in memory. Raises `DataError`."""
+    fits = need("astropy.io.fits")
+    try:
+        with quiet():
+            units = fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=False)
+            for unit in units:
+                _ = unit.data
+    except Exception as error:  # astropy raises what it likes
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"this is no FITS image: {text[0][:200]}") from error
+    if not any(_pixels(unit) for unit in units):
+        raise DataError("the FITS file holds no image")
+    return units
+
+
+def _hdulist(data: Any, wcs: Any) -> Any:
+    fits = need("astropy.io.fits")
+    nddata = need("astropy.nddata")
+    if isinstance(data, fits.HDUList):
+        return data
+    if isinstance(data, fits.PrimaryHDU):
+        return fits.HDUList([data])
+    if isinstance(data, fits.CompImageHDU | fits.ImageHDU):
+        if data.data is None:
+            raise DataError("the image has no data: no HDU of it holds any pixels")
+        return fits.HDUList([fits.PrimaryHDU(data.data, data.header)])
+    if isinstance(data, nddata.CCDData):
+        return data.to_hdu()
+    if isinstance(data, nddata.NDData):
+        wcs = data.wcs if wcs is None else wcs
+        return fits.HDUList([_from_array(data.data, wcs, data.unit, dict(data.meta), data.mask)])
+    if hasattr(data, "__array__") or isinstance(data, list | tuple):
+        return fits.HDUList([_from_array(data, wcs, getattr(data, "unit", None), {})])
+    raise DataError(
+        f"cannot send {type(data).__name__} as an image: expected an HDU or HDUList, NDData, "
+        "an array, a path or a URL"
+    )
+
+
+def _from_array(data: Any, wcs: Any, unit: Any, meta: dict[Any, Any], mask: Any = None) -> Any:
+    fits = need("astropy.io.fits")
+    pixels = _pixels_of(data, mask)
+    if pixels.ndim < 2 or pixels.size == 0:
+        shape = "x".join(map(str, pixels.shape)) or "none"
+        raise DataError(f"the image has no data: an array of two or more axes is needed, this has {shape}")
+    header = fits.Header() if wcs is None else _header_of(wcs)
+    for key, value in meta.items():
+        if isinstance(key, str) and len(key) <= 8 and isinstance(value, str | int | float):
+            with contextlib.suppress(ValueError):  # a FITS header holds no NaN, and nothing but ASCII
+                header[key] = value
+    if unit is not None:
+        header["BUNIT"] = str(unit)
+    return fits.PrimaryHDU(pixels, header)
+
+
+def _pixels_of(data: Any, mask: Any) -> Any:
+    """Return the pixels as numbers that FITS can hold; NaN where they are masked, whatever stands beneath."""
+    numpy = need("numpy")
+    masks = [each for each in (mask, getattr(data, "mask", None)) if each is not None]
+    values = getattr(data, "value", data)
+    try:
+        pixels = numpy.asarray(getattr(values, "unmasked", values))
+        missing = [numpy.broadcast_to(numpy.asarray(each, bool), pixels.shape) for each in masks]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"these are no pixels: {error}") from error
+    if pixels.dtype.kind not in "biuf":
+        raise DataError(f"FITS images cannot hold pixels of type {pixels.dtype}")
+    if any(each.any() for each in missing):
+        pixels = numpy.where(numpy.logical_or.reduce(missing), numpy.nan, pixels)
+    if pixels.dtype.kind == "b":
+        return pixels.astype("u1")
+    if pixels.dtype.kind == "f" and pixels.dtype.itemsize not in (4, 8):
+        return pixels.astype("f4" if pixels.dtype.itemsize == 2 else "f8")
+    return pixels
+
+
+def _header_of(wcs: Any) -> Any:
+    """Return a WCS as a FITS header. Raises `DataError` for one that cannot be said there."""
+    plain = getattr(wcs, "low_level_wcs", wcs)
+    if not hasattr(plain, "to_header"):
+        raise DataError(
+            f"the image's WCS, a {type(plain).__name__}, cannot be written as FITS: give one as wcs=, "
+            "as astropy.wcs.WCS(...)[1:4, 1:4] makes it for a part of an image"
+        )
+    return plain.to_header()
+
+
+def _pixels(unit: Any) -> bool:
+    return bool(getattr(unit, "is_image", False)) and unit.data is not None and unit.data.size > 0
+
+
+def _write(units: Any) -> bytes:
+    sink = io.BytesIO()
+    try:
+        with quiet():
+            units.writeto(sink, output_verify="silentfix")
+    except (TypeError, ValueError, OSError) as error:
+        raise DataError(f"it cannot be written as FITS: {error}") from error
+    return sink.getvalue()

@@ -1,0 +1,154 @@
+"""Tables as they come: what users have, and what a VOTable or FITS file holds (runs off the loop)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ...errors import DataError, SampError
+from ..optional import need, quiet
+from .votable_metadata import KEY, from_votable, to_votable
+
+__all__ = ["as_table", "is_table", "read_table"]
+
+
+def is_table(data: object) -> bool:
+    """Whether it is something that `as_table` takes."""
+    return _module(data) in ("astropy", "pandas", "pyvo") or hasattr(data, "to_table")
+
+
+def as_table(data: Any) -> Any:
+    """Return `data` as an astropy Table, or as the VOTableFile that it is (or belongs to).
+
+    The index of a DataFrame becomes columns, unless it only counts the rows. Raises `DataError`
+    that says what is taken, or why it is no table.
+    """
+    try:
+        return _as_table(data)
+    except SampError:
+        raise
+    except Exception as error:  # what astropy, pandas and pyvo raise for odd data
+        raise DataError(f"this {type(data).__name__} is no table: {_first_line(error)}") from error
+
+
+def _as_table(data: Any) -> Any:
+    votable = need("astropy.io.votable")
+    table = need("astropy.table")
+    if isinstance(data, table.Table | votable.tree.VOTableFile):
+        return data
+    if isinstance(data, table.Row):
+        return data.table[data.index : data.index + 1]
+    if isinstance(data, votable.tree.TableElement):
+        return _file_of(data)
+    fits = need("astropy.io.fits")
+    if isinstance(data, fits.BinTableHDU | fits.TableHDU):
+        with quiet():
+            return table.Table.read(data)
+    if _module(data) == "pandas" and hasattr(data, "columns"):
+        return table.Table.from_pandas(_with_index(data))
+    if isinstance(getattr(data, "votable", None), votable.tree.VOTableFile):
+        return data.votable  # pyvo's results
+    if hasattr(data, "to_table"):
+        return data.to_table()
+    raise DataError(
+        f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
+        "a pyvo result, a pandas DataFrame, a table HDU, a path or a URL"
+    )
+
+
+def read_table(data: bytes) -> Any:
+    """Return the first table of a VOTable or FITS file as an astropy Table. Raises `DataError`."""
+    if not data.strip():
+        raise DataError("the file is empty")
+    if data.startswith(b"SIMPLE  ="):
+        return _read_fits(data)
+    return _read_votable(data)
+
+
+# ---- reading
+
+
+def _with_index(frame: Any) -> Any:
+    """Return a DataFrame with its index as columns, and all names as texts."""
+    counts = type(frame.index).__name__ == "RangeIndex" and frame.index.name is None
+    frame = frame.copy(deep=False) if counts else frame.reset_index()
+    names = [_column_name(name) for name in frame]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"the DataFrame has more than one column named {', '.join(map(repr, twice))}")
+    frame.columns = names
+    return frame
+
+
+def _column_name(name: Any) -> str:
+    parts = name if isinstance(name, tuple) else (name,)  # one for each level
+    return "_".join(text for text in map(str, parts) if text)
+
+
+def _read_votable(data: bytes) -> Any:
+    votable = need("astropy.io.votable")
+    with quiet():
+        try:
+            file = votable.parse(io.BytesIO(data), verify="ignore")
+            resource, element = next(_tables_in(file.resources))
+        except StopIteration:
+            raise DataError("the VOTable holds no table") from None
+        except Exception as error:  # the parser raises what it likes
+            raise DataError(f"this is no VOTable: {_first_line(error)}") from error
+        table = element.to_table(use_names_over_ids=True)
+    kept = from_votable(file, resource, element, table.colnames)
+    for name, value in kept.params.items():
+        table.meta.setdefault(name, _plain(value))
+    table.meta[KEY] = kept
+    return table
+
+
+def _tables_in(resources: Any) -> Any:
+    for resource in resources:
+        for table in resource.tables:
+            yield resource, table
+        yield from _tables_in(resource.resources)
+
+
+def _read_fits(data: bytes) -> Any:
+    fits = need("astropy.io.fits")
+    table = need("astropy.table")
+    try:
+        with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
+            unit = next((unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
+            if unit is None:
+                raise DataError("the FITS file holds no table")
+            return table.Table.read(unit)
+    except DataError:
+        raise
+    except Exception as error:  # so does this one
+        raise DataError(f"this is no FITS table: {_first_line(error)}") from error
+
+
+def _file_of(element: Any) -> Any:
+    """Return the file that a TABLE stands in, if it is alone there; else a file of its own."""
+    tree = need("astropy.io.votable.tree")
+    parent = getattr(element, "_votable", None)
+    if isinstance(parent, tree.VOTableFile) and [element] == list(parent.iter_tables()):
+        return parent
+    file = tree.VOTableFile()
+    resource = tree.Resource()
+    if isinstance(parent, tree.VOTableFile):
+        around = next((item for item, table in _tables_in(parent.resources) if table is element), resource)
+        to_votable(from_votable(parent, around, tree.TableElement(file), ()), file, resource, element)
+    resource.tables.append(element)
+    file.resources.append(resource)
+    return file
+
+
+def _module(data: object) -> str:
+    return type(data).__module__.partition(".")[0]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return (text.splitlines()[0] if text else type(error).__name__)[:200]

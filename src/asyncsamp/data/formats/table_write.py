@@ -1,0 +1,246 @@
+"""Tables written as VOTable or FITS (runs off the loop)."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ...errors import DataError
+from ..optional import need, quiet
+from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
+
+__all__ = ["Progress", "write_fits", "write_votable"]
+
+Progress = Callable[[int, int], object]
+"""Called with the rows that are done, and all rows."""
+
+
+def write_votable(
+    data: Any, *, name: str = "", progress: Progress | None = None, stop: threading.Event
+) -> bytes:
+    """Return a table, as `as_table` gives it, as a VOTable file; every FIELD, PARAM and COOSYS is kept.
+
+    Written as TABLEDATA, which all tools can read. `stop`, once set, ends the work early.
+    Raises `DataError` that names the columns a VOTable cannot hold.
+    """
+    votable = need("astropy.io.votable")
+    rows = 0
+    if not isinstance(data, votable.tree.VOTableFile):
+        rows = len(data)
+        data = _to_votable(data, name)
+    else:
+        rows = sum(len(table.array) for table in data.iter_tables())
+    sink = _Counter(rows, progress, stop)
+    with quiet():
+        try:
+            data.to_xml(sink, tabledata_format="tabledata")
+        except (TypeError, ValueError, KeyError) as error:
+            raise DataError(f"the table cannot be written as VOTable: {error}") from error
+    sink.done()
+    return sink.getvalue()
+
+
+def write_fits(data: Any, *, name: str = "") -> bytes:
+    """Return a table, as `as_table` gives it, as a FITS file with one table."""
+    fits = need("astropy.io.fits")
+    votable = need("astropy.io.votable")
+    if isinstance(data, votable.tree.VOTableFile):
+        data = data.get_first_table().to_table(use_names_over_ids=True)
+    table = _plain_columns(data)
+    _fix_texts(table)
+    _refuse(table, _no_fits)
+    table.meta = {key: value for key, value in plain_params(table.meta, ()).items() if len(key) <= 8}
+    sink = io.BytesIO()
+    with quiet():
+        try:
+            unit = fits.table_to_hdu(table)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"the table cannot be written as FITS: {error}") from error
+        unit.name = name.upper() if name.isascii() else ""
+        fits.HDUList([fits.PrimaryHDU(), unit]).writeto(sink)
+    return sink.getvalue()
+
+
+# ---- inside
+
+
+def _to_votable(data: Any, name: str) -> Any:
+    tree = need("astropy.io.votable.tree")
+    table = _plain_columns(data)
+    _refuse(table, _no_votable)
+    with quiet():
+        try:
+            file = tree.VOTableFile.from_table(table)
+        except Exception as error:  # astropy raises what it likes
+            raise DataError(f"the table cannot be written as VOTable: {error}") from error
+    resource = file.resources[0]
+    element = resource.tables[0]
+    kept = data.meta.get(KEY)
+    kept = kept if isinstance(kept, VotableMetadata) else VotableMetadata()
+    to_votable(kept, file, resource, element)
+    if name and not element.name:
+        element.name = name
+    for key, value in plain_params(data.meta, kept.params).items():
+        element.params.append(_param(tree, file, key, value))
+    _name_coordinates(tree, resource, element, table)
+    return file
+
+
+def _param(tree: Any, file: Any, name: str, value: str | float) -> Any:
+    if isinstance(value, bool):
+        return tree.Param(file, name=name, datatype="boolean", value=value)
+    if isinstance(value, int):
+        return tree.Param(file, name=name, datatype="long", value=value)
+    if isinstance(value, float):
+        return tree.Param(file, name=name, datatype="double", value=value)
+    return tree.Param(file, name=name, datatype="unicodeChar", arraysize="*", value=value)
+
+
+def _plain_columns(data: Any) -> Any:
+    """Return a table whose columns are plain: positions as two columns of degrees, times as text."""
+    table = data.copy(copy_data=False)
+    for name in list(table.colnames):
+        kind = type(table[name]).__name__
+        if kind == "SkyCoord":
+            _spread(table, name)
+        elif kind == "Time":
+            times = _time_texts(table[name].isot, table[name].mask)
+            _replace(table, name, times, {"xtype": "timestamp", "ucd": "time.epoch"})
+        elif getattr(getattr(table[name], "dtype", None), "kind", "") == "M":
+            _replace(table, name, _date_texts(table[name]), {"xtype": "timestamp"})
+        elif getattr(getattr(table[name], "dtype", None), "str", "")[1:] == "f2":
+            table[name] = table[name].astype("f4")  # neither format has them
+    return table
+
+
+def _time_texts(texts: Any, missing: Any) -> Any:
+    """Return times as text, and as "" where there is none: what stands beneath a mask is no time."""
+    numpy = need("numpy")
+    return numpy.where(missing, "", getattr(texts, "unmasked", texts))
+
+
+def _date_texts(column: Any) -> Any:
+    numpy = need("numpy")
+    dates = numpy.asarray(column).astype("datetime64[us]")
+    missing = numpy.isnat(dates) | numpy.ma.getmaskarray(column)
+    return _time_texts(dates.astype(str), missing)
+
+
+def _spread(table: Any, name: str) -> None:
+    column = need("astropy.table").Column
+    where = table.colnames.index(name)
+    plain = not {"ra", "dec"} & set(table.colnames)
+    for offset, (axis, values) in enumerate(_degrees(table[name].icrs).items()):
+        meta = {"ucd": f"pos.eq.{axis};meta.main", _FRAME: "ICRS"}
+        new = column(values, name=axis if plain else f"{name}_{axis}", unit="deg", meta=meta)
+        table.add_column(new, index=where + offset)
+    table.remove_column(name)
+
+
+def _degrees(position: Any) -> dict[str, Any]:
+    """Return ra and dec; both NaN where either is masked, since half a position is none."""
+    numpy = need("numpy")
+    axes = {"ra": position.ra.deg, "dec": position.dec.deg}
+    missing = numpy.logical_or(*(getattr(values, "mask", False) for values in axes.values()))
+    return {
+        axis: numpy.where(missing, numpy.nan, getattr(values, "unmasked", values))
+        for axis, values in axes.items()
+    }
+
+
+_FRAME = "_asyncsamp_frame"
+
+
+def _fix_texts(table: Any) -> None:
+    """Give texts of any length, which are objects, the fixed width that FITS has."""
+    for name in table.colnames:
+        if getattr(getattr(table[name], "dtype", None), "kind", "") != "O":
+            continue
+        items = table[name].tolist()
+        if all(item is None or isinstance(item, str | bytes) for item in items):
+            texts = [item.decode("latin-1") if isinstance(item, bytes) else item or "" for item in items]
+            _replace(table, name, texts, {})
+
+
+def _replace(table: Any, name: str, values: Any, meta: dict[str, str]) -> None:
+    column = need("astropy.table").Column
+    where = table.colnames.index(name)
+    description = table[name].info.description
+    table.remove_column(name)
+    table.add_column(column(values, name=name, meta=meta, description=description), index=where)
+
+
+def _name_coordinates(tree: Any, resource: Any, element: Any, table: Any) -> None:
+    """Say in which system the positions are that `_spread` made."""
+    spread = [field for field in element.fields if _FRAME in (table[field.name].info.meta or {})]
+    if spread:
+        resource.coordinate_systems.append(tree.CooSys(ID="asyncsamp_icrs", system="ICRS"))
+    for column in spread:
+        column.ref = "asyncsamp_icrs"
+
+
+def _refuse(table: Any, cannot: Callable[[Any], str]) -> None:
+    reasons = [f"{name!r} ({why})" for name in table.colnames if (why := cannot(table[name]))]
+    if reasons:
+        raise DataError(
+            f"these columns cannot be sent: {', '.join(reasons)}; "
+            "remove them, or convert them to numbers or text"
+        )
+
+
+def _no_votable(column: Any) -> str:
+    dtype = getattr(column, "dtype", None)
+    if dtype is None or not hasattr(column, "shape"):
+        return f"of type {type(column).__name__}"
+    if dtype.kind == "O":
+        return _no_objects(column)
+    if dtype.kind in "mMV" or dtype.str[1:] in ("u8", "f16", "c32"):
+        return f"of type {dtype}"
+    return ""
+
+
+def _no_fits(column: Any) -> str:
+    dtype = getattr(column, "dtype", None)
+    if dtype is None or dtype.kind in "OmMV" or dtype.str[1:] in ("f16", "c32"):
+        return f"of type {dtype if dtype is not None else type(column).__name__}"
+    if dtype.kind == "U" and not all(str(text).isascii() for text in column):
+        return "with text that is not ASCII"
+    return ""
+
+
+def _no_objects(column: Any) -> str:
+    """Say what is wrong with a column of objects: texts and arrays of numbers are well."""
+    for item in column:
+        if item is None or isinstance(item, str | bytes) or getattr(item, "dtype", None) is not None:
+            continue
+        if type(item).__name__ == "MaskedConstant":
+            continue
+        return f"holds {type(item).__name__}"
+    return ""
+
+
+class _Counter(io.BytesIO):
+    """Counts the rows that are written, and stops the writer when nobody wants them any more."""
+
+    def __init__(self, rows: int, progress: Progress | None, stop: threading.Event) -> None:
+        super().__init__()
+        self._rows = rows
+        self._progress = progress
+        self._stop = stop
+        self._done = self._told = 0
+
+    def write(self, data: Any) -> int:
+        if self._stop.is_set():
+            raise InterruptedError("nobody waits for the table any more")
+        if self._progress is not None:
+            self._done += bytes(data).count(b"</TR>")
+            if (self._done - self._told) * 100 >= self._rows and self._done > self._told:
+                self._told = self._done
+                self._progress(min(self._done, self._rows), self._rows)
+        return super().write(data)
+
+    def done(self) -> None:
+        if self._progress is not None and self._told < self._rows:
+            self._progress(self._rows, self._rows)

@@ -1,0 +1,1 @@
+"""What a client serves to others: contents, over HTTP or as local files."""

@@ -1,0 +1,234 @@
+"""Streams of what others send, made of messages: loaded, checked, and answered only then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import weakref
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from ..client.messaging import MessagingClient
+from ..client.stream import MessageStream
+from ..errors import DataError, RemoteProtocolError, SampError
+from ..values import Message, Response
+
+__all__ = ["ECHO", "Feed", "Received"]
+
+log = logging.getLogger("asyncsamp.client")
+
+T = TypeVar("T")
+
+ECHO = object()
+"""What a stream takes for the sender's sake, and does not give to its reader."""
+
+_AT_ONCE = 4
+"""Messages that are worked on at once: a slow URL must not hold up the next table for long."""
+
+_LIMIT = 64
+"""Items that wait in one stream; the sender of one more is told that it is full."""
+
+
+class Received(Generic[T]):
+    """Items as an async iterator, from the moment it is made; made by `Client.tables` and its like.
+
+    It ends when it is closed or when the client unregisters. `async with` closes it, and
+    raises on entering what `Client.settled` does; a stream that is simply forgotten ends by
+    itself. Waiting on it can be cancelled, no item is lost.
+    """
+
+    def __init__(self, feed: Feed[T], accept: Callable[[T, Message], Any], what: str) -> None:
+        self._feed = feed
+        self._accept = accept
+        self._what = what
+        self._queue: deque[Any] = deque()
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self._error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._queue)} waiting"
+        return f"<Received {self._what}, {state}>"
+
+    def accept(self, item: T, message: Message) -> Any:
+        """Return what the reader is to get, None if it is not for this stream. Raises `DataError`."""
+        if len(self._queue) >= _LIMIT:
+            raise DataError(f"{_LIMIT} items wait already for somebody to read them")
+        return self._accept(item, message)
+
+    def put(self, taken: Any) -> None:
+        """Give something to the reader."""
+        if not self._closed and taken is not ECHO:
+            self._queue.append(taken)
+            self._arrived.set()
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the stream; what waits can still be read, and then `error` is raised, if there is one."""
+        if not self._closed:
+            self._closed = True
+            self._error = error
+            self._arrived.set()
+            self._feed.leave(self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        while not self._queue:
+            if self._closed:
+                raise self._error or StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._queue.popleft()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._feed.settled()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Feed(Generic[T]):
+    """Takes messages of some mtypes for all streams that want what they bring.
+
+    `load` makes an item of a message; it may take long. The sender is answered samp.ok once a
+    stream has the item, samp.error with a plain text if it could not be loaded or nobody wants it.
+    """
+
+    def __init__(
+        self,
+        client: MessagingClient,
+        mtypes: tuple[str, ...],
+        load: Callable[[Message], Awaitable[T]],
+        unwanted: str,
+        at_once: int = _AT_ONCE,
+    ) -> None:
+        self._client = client
+        self._mtypes = mtypes
+        self._load = load
+        self._unwanted = unwanted
+        self._streams: weakref.WeakSet[Received[T]] = weakref.WeakSet()
+        self._messages: MessageStream | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._places = asyncio.Semaphore(at_once)
+
+    def open(self, accept: Callable[[T, Message], Any], what: str) -> Received[T]:
+        """Return a new stream of what `accept` makes of the items; None says that it is not for it."""
+        stream = Received(self, accept, what)
+        loop = asyncio.get_running_loop()
+        weakref.finalize(stream, _forgotten, loop, weakref.ref(self)).atexit = False
+        self._streams.add(stream)
+        if self._runner is None or self._runner.done():
+            messages = self._messages = self._client.messages(*self._mtypes, answer=False)
+            self._runner = loop.create_task(self._run(messages), name=f"asyncsamp-feed-{self._mtypes[0]}")
+        return stream
+
+    async def settled(self) -> None:
+        """Return once the hub knows that we take the mtypes. Raises as `Client.settled` does."""
+        await self._client.settled()
+
+    def leave(self, stream: Received[T]) -> None:
+        """A stream wants no more."""
+        self._streams.discard(stream)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Take no more messages when no stream is left."""
+        if not self._streams and self._runner is not None and self._messages is not None:
+            self._messages.close()  # a runner that has not begun yet closes nothing
+            self._runner.cancel()
+            self._runner = None
+
+    async def close(self) -> None:
+        """End every stream and what is being loaded; the senders are told, within `Limits.close_timeout`."""
+        runner = self._runner
+        for stream in list(self._streams):
+            stream.close()
+        if runner is not None:
+            runner.cancel()
+            await asyncio.wait({runner}, timeout=self._client.limits.close_timeout)
+
+    async def _run(self, messages: MessageStream) -> None:
+        """Take what comes, until the client leaves."""
+        # Not by `async with`: a hub that has not heard of the stream is told by the session, later.
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for message in messages:
+                    group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
+        except Exception as error:
+            log.exception("no more of %s is taken", self._mtypes[0])
+            self._end(error)
+        else:
+            self._end(None)
+        finally:
+            messages.close()
+
+    def _end(self, error: Exception | None) -> None:
+        self._runner = None  # which ends by itself
+        for stream in list(self._streams):
+            stream.close(error)
+
+    async def _take(self, message: Message) -> None:
+        """Load, answer, and only then hand over: who has got his table may leave at once."""
+        try:
+            async with self._places:
+                taken, response = await self._judge(message)
+                await self._reply(message, response)
+                for stream, thing in taken:
+                    stream.put(thing)
+        except asyncio.CancelledError:
+            await self._reply(message, Response.failure(self._unwanted))
+            raise
+
+    async def _judge(self, message: Message) -> tuple[list[tuple[Received[T], Any]], Response]:
+        """Return who gets what, and what to tell the sender."""
+        try:
+            item = await self._load(message)
+        except (DataError, RemoteProtocolError) as error:
+            return [], self._refusal(message, error)
+        except Exception as error:
+            log.exception("%s from %s could not be taken", message.mtype, message.sender)
+            return [], Response.failure(f"{type(error).__name__}: {error}")
+        taken: list[tuple[Received[T], Any]] = []
+        refused: DataError | None = None
+        for stream in list(self._streams):
+            try:
+                thing = stream.accept(item, message)
+            except DataError as error:
+                refused = error
+            else:
+                taken += [] if thing is None else [(stream, thing)]
+        if taken:
+            return taken, Response()
+        return [], Response.failure(self._unwanted) if refused is None else self._refusal(message, refused)
+
+    def _refusal(self, message: Message, error: SampError) -> Response:
+        log.warning("%s from %s was refused: %s", message.mtype, message.sender, error)
+        return Response.failure(str(error))
+
+    async def _reply(self, message: Message, response: Response) -> None:
+        if message.msg_id is None or not self._client.registered:
+            return
+        try:
+            await self._client.reply(message, response)
+        except SampError as error:
+            # The sender has left, or a handler of the user's has answered already.
+            log.info("a reply was not taken: %s", error)
+
+
+def _forgotten(loop: asyncio.AbstractEventLoop, feed: weakref.ref[Feed[Any]]) -> None:
+    """A stream was dropped without being closed, perhaps in another thread, perhaps at the very end."""
+    found = feed()
+    if found is not None:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(found.tidy)

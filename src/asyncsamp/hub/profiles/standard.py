@@ -1,0 +1,307 @@
+"""The Standard Profile: XML-RPC both ways, secrets, private keys and callback URLs (SAMP 1.3 §4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Coroutine, Mapping, Sequence
+from ipaddress import ip_address
+from typing import Any
+
+from aiohttp import web
+
+from ...delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
+from ...errors import (
+    FaultCode,
+    HubFaultError,
+    LocalProtocolError,
+    RegistrationError,
+    RemoteProtocolError,
+)
+from ...interfaces import Engine
+from ...rpc import (
+    OriginGuard,
+    PeerError,
+    PeerRefusedError,
+    RpcClient,
+    RpcServer,
+    answer,
+    check_url,
+    dump_call,
+    encode_value,
+    respond,
+)
+from ...rpc.client import MAX_OPEN
+from ...rpc.connection_limit import most_connections
+from ...rpc.offload import load_response
+from ...values import Value, ValueMap
+from ...xmlrpc import Encoded, Fault
+from ..operations import find_operation
+from ..validation import bad_parameters, shown
+from .keys import STANDARD, new_key, shown_keys
+
+__all__ = ["StandardProfile"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+_MAX_URL = 2000
+"""Characters of a callback URL; real ones have 40."""
+
+_MAX_ANSWER = 64 * 1024
+"""Bytes of the answer to a delivery: it says nothing but that it came (CLIENT-4), or is a fault. A client
+whose answers never end must not cost the hub more."""
+
+_MAX_REASON = 200
+"""Characters of a client's own fault that go to its callers and into the log."""
+
+
+class StandardProfile:
+    """Serves the clients that find the hub by its lockfile.
+
+    It alone knows the secret, the private keys and the callback URLs; the engine knows
+    public ids only (STD-4, HUB-71).
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.secret = ""
+        self._host = host
+        self._asked_port = port
+        self._port = port
+        self.last_port = 0
+        self._door = OriginGuard(host)
+        self._engine: Engine | None = None
+        self._server: RpcServer | None = None
+        self._sender: RpcClient | None = None
+        self._clients: dict[str, str] = {}  # private key -> public id
+        self._keys: dict[str, str] = {}  # public id -> private key
+        self._callbacks: dict[str, str] = {}  # public id -> URL
+        self._encoded: tuple[ValueMap, Encoded] | None = None
+        self._encoding = asyncio.Lock()
+
+    @property
+    def port(self) -> int:
+        """The port listened on; before `start`, the one that was asked for."""
+        return self._port if self._server is None else self._server.port
+
+    @property
+    def url(self) -> str:
+        """The endpoint, as the lockfile names it. Raises RuntimeError before `start`."""
+        if self._server is None:
+            raise RuntimeError("the Standard Profile has no URL before it is started")
+        return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
+
+    async def start(self, engine: Engine) -> None:
+        """Bind the endpoint and serve, with a new secret. Raises OSError if the address is taken.
+
+        If it fails or is cancelled, nothing is left open.
+        """
+        limits = engine.limits
+        server = RpcServer(
+            self._handle,
+            hosts=(self._host,),
+            port=self._port,
+            max_body=limits.max_body,
+            respond=self._respond,
+            name="standard",
+        )
+        # All is set before the first request can come.
+        self.secret = self.secret or secrets.token_hex(16)  # it has one if it comes back after a crash
+        self._encoding = asyncio.Lock()  # the last one may have been used in another loop
+        self._engine, self._server = engine, server
+        # As many as the server may keep open: a delivery to a kept connection takes half the time.
+        self._sender = RpcClient(max_body=_MAX_ANSWER, max_open=max(MAX_OPEN, most_connections() // 2))
+        try:
+            await server.start()
+        except BaseException:
+            await self.stop()
+            raise
+        engine.own_ports.add(server.port)
+
+    async def stop(self) -> None:
+        """Close the endpoint and the connections to the clients, within a second or so.
+
+        By then the engine has forgotten all clients.
+        """
+        if self._server is not None:
+            await self._server.close()
+        if self._sender is not None:
+            await self._sender.close()
+        self._encoded = None
+        self.secret = ""
+
+    # ---- coming back after a crash
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the secret, the port, the private keys and the callback URLs, as JSON can hold them."""
+        clients = {client: [key, self._callbacks.get(client)] for client, key in self._keys.items()}
+        return {"secret": self.secret, "port": self.port, "clients": clients}
+
+    def restore(self, saved: Mapping[str, Any]) -> list[str]:
+        """Take in what `snapshot` returned, before `start`; return the public ids that come back.
+
+        The old port is bound again, and told by `last_port`, unless another one was asked for.
+        """
+        self.secret = str(saved["secret"])
+        self.last_port = 0 if self._asked_port else int(saved["port"])
+        self._port = self._asked_port or self.last_port
+        for client, (key, callback) in saved["clients"].items():
+            self._clients[key] = client
+            self._keys[client] = key
+            if callback is not None:
+                self._callbacks[client] = callback
+        return list(self._keys)
+
+    # ---- from the clients
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._door.check(request)
+        return await answer(request, self._dispatch, admit=self._admit)
+
+    def _respond(self, body: bytes) -> Coroutine[Any, Any, bytes]:
+        return respond(body, self._dispatch)
+
+    def _admit(self, begun: bytes) -> bool:
+        """Whether a key of a registered client stands there."""
+        return any(key in self._clients for key in shown_keys(begun))
+
+    async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+        prefix, _, operation = method.rpartition(".")
+        if prefix != "samp.hub":
+            raise HubFaultError(f"there is no method {shown(method)}", code=FaultCode.UNKNOWN_METHOD)
+        if operation == "ping":
+            return ""  # with a key or without, registered or not (STD-10, TOL-5)
+        assert self._engine is not None
+        if operation == "register":
+            registered = self._register(self._engine, params)
+            await self._engine.saved()
+            return registered
+        if operation != "setXmlrpcCallback":
+            find_operation(operation)  # one that does not exist is told so, whatever its key
+        client = self._caller(operation, params)
+        if operation == "setXmlrpcCallback":
+            self._set_callback(self._engine, client, params[1:])
+            await self._engine.saved()
+            return ""
+        return await self._engine.operate(client, operation, params[1:])
+
+    def _register(self, engine: Engine, params: Sequence[Value]) -> ValueMap:
+        if len(params) != 1 or not isinstance(params[0], str):
+            raise bad_parameters("register takes one parameter, the secret, a string")
+        if not secrets.compare_digest(params[0].encode(), self.secret.encode()):
+            raise RegistrationError("wrong secret; read the lockfile again")  # STD-66
+        client = engine.register(self)
+        key = new_key(STANDARD)
+        self._clients[key] = client
+        self._keys[client] = key
+        return {"samp.private-key": key, "samp.self-id": client, "samp.hub-id": engine.hub_id}
+
+    def _caller(self, operation: str, params: Sequence[Value]) -> str:
+        if not params:
+            raise bad_parameters(f"{operation} takes the private key as its first parameter")
+        key = params[0]
+        client = self._clients.get(key) if isinstance(key, str) else None
+        if client is None:
+            raise HubFaultError(
+                "the private key is not known, or not any more; register again",
+                code=FaultCode.NOT_REGISTERED,
+            )
+        return client
+
+    def _set_callback(self, engine: Engine, client: str, params: Sequence[Value]) -> None:
+        if len(params) != 1 or not isinstance(params[0], str):
+            raise bad_parameters("setXmlrpcCallback takes one parameter, a URL, a string")
+        url = params[0].strip()
+        if _leaves_the_machine(_callback_host(url)):
+            # Every message to it, with its private key, goes over the network for all to read.
+            log.warning("client %s is called back at an address that may be off this machine", client)
+        self._callbacks[client] = url
+        engine.set_callable(client, True)
+
+    # ---- to the clients
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """POST one delivery to its recipient's callback URL. Raises `DeliveryError`."""
+        assert self._engine is not None
+        assert self._sender is not None
+        key, url = self._keys[delivery.recipient], self._callbacks[delivery.recipient]
+        body = await self._body(key, delivery)
+        try:
+            answered = await self._sender.post(url, body, timeout=self._engine.limits.delivery_timeout)
+            fault = await _fault_in(answered)
+        except PeerRefusedError as error:
+            raise DeliveryError("nobody listens at its callback URL", gone=True) from error
+        except PeerError as error:
+            raise DeliveryError(str(error)) from error
+        except RemoteProtocolError as error:
+            raise DeliveryError(f"its answer cannot be understood: {_clean(str(error), key)}") from error
+        if fault is not None:
+            raise DeliveryError(f"it answered with a fault: {_clean(fault.text, key)}")
+
+    async def is_alive(self, client: str) -> bool:
+        """Whether somebody listens at the callback URL."""
+        assert self._sender is not None
+        url = self._callbacks.get(client)
+        return url is None or await self._sender.probe(url, timeout=1.0)
+
+    def forget(self, client: str) -> None:
+        """Drop the key and the callback URL; the key is dead from now on (HUB-21, HUB-72)."""
+        key = self._keys.pop(client, "")
+        self._clients.pop(key, None)
+        self._callbacks.pop(client, None)
+
+    async def _body(self, key: str, delivery: Delivery) -> bytes:
+        # By type, not by isinstance chains: this runs for every message.
+        if type(delivery) is DeliverNotification:
+            message = await self._encode(delivery.message)
+            return await dump_call("samp.client.receiveNotification", [key, delivery.sender, message])
+        if type(delivery) is DeliverCall:
+            message = await self._encode(delivery.message)
+            return await dump_call(
+                "samp.client.receiveCall", [key, delivery.sender, delivery.msg_id, message]
+            )
+        assert not isinstance(delivery, DeliverNotification | DeliverCall)
+        params: list[Value | Encoded] = [key, delivery.responder, delivery.msg_tag, delivery.response]
+        return await dump_call("samp.client.receiveResponse", params)
+
+    async def _encode(self, message: ValueMap) -> Encoded:
+        """Encode a message once for all recipients of a broadcast, who get the very same map."""
+        if self._encoded is None or self._encoded[0] is not message:
+            async with self._encoding:
+                if self._encoded is None or self._encoded[0] is not message:
+                    self._encoded = (message, await encode_value(message))
+                return self._encoded[1]
+        return self._encoded[1]
+
+
+def _leaves_the_machine(host: str) -> bool:
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() not in ("localhost", socket.gethostname().lower())
+
+
+def _callback_host(url: str) -> str:
+    if len(url) > _MAX_URL:
+        raise bad_parameters(f"the callback URL is longer than {_MAX_URL} characters")
+    try:
+        return check_url(url)
+    except LocalProtocolError as error:
+        raise bad_parameters(f"the callback URL is not of the form http://HOST:PORT/PATH: {error}") from None
+
+
+async def _fault_in(answered: bytes) -> Fault | None:
+    """Return the fault that an answer to a delivery holds, if any. Raises `RemoteProtocolError`.
+
+    The value itself is of no use (CLIENT-4), so an answer that shows no fault is not parsed.
+    """
+    if b"<methodResponse" in answered and b"<fault" not in answered:
+        return None
+    outcome = await load_response(answered)
+    return outcome if isinstance(outcome, Fault) else None
+
+
+def _clean(text: str, key: str) -> str:
+    """Return a client's own words on one line; some name the key, and others get to read this (HUB-71)."""
+    return " ".join(text.replace(key, "(its key)").split())[:_MAX_REASON]

@@ -1,0 +1,224 @@
+"""May this page register? What the user is asked, and the answers that need no asking (WEB-51..54)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+from ....errors import FaultCode, HubFaultError, LocalProtocolError, RegistrationError
+from .origin_store import OriginStore, rememberable
+
+__all__ = [
+    "Consent",
+    "ConsentAnswer",
+    "ConsentQuestion",
+    "Gate",
+    "allow_all",
+    "allow_origins",
+    "deny_all",
+    "harmless",
+    "make_question",
+]
+
+log = logging.getLogger("asyncsamp.hub")
+
+MAX_NAME = 80
+"""Characters of a name that are shown. A longer one could push the rest of the question off the screen."""
+
+MAX_WAITING = 50
+"""Questions of one origin that wait for an answer. A browser that opens again has that many tabs."""
+
+MAX_WAITING_ALL = 200
+
+MAX_DENIALS = 3
+DENIAL_TIME = 60.0
+"""An origin that was denied so often within so many seconds is denied without asking, for as long."""
+
+_MAX_REMEMBERED_DENIALS = 1_000
+
+_ODD = re.compile(r"[^\x20-\x7e]+|[<>&`\\]")
+
+
+class ConsentAnswer(Enum):
+    """What the user says to a page."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+    ALLOW_ALWAYS = "allow always"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentQuestion:
+    """A page, or a program, asks to register.
+
+    All texts are the page's own claims, cut to a harmless length, and without control characters and
+    markup. `origin` is what the browser says of the page: "" for a program that is no browser, "null"
+    for a page from a file or a sandbox. `disagree` says that `referer` names another site than
+    `origin`. `address` is where the request came from.
+    """
+
+    name: str
+    origin: str
+    referer: str
+    disagree: bool
+    address: str
+
+
+Consent: TypeAlias = Callable[[ConsentQuestion], Awaitable[ConsentAnswer]]
+
+
+def make_question(name: str, origin: str, referer: str, address: str) -> ConsentQuestion:
+    """Return the question with its texts made harmless."""
+    disagree = bool(referer) and origin != _origin_of_url(referer)
+    return ConsentQuestion(
+        harmless(name) or "?", harmless(origin, 300), harmless(referer, 300), disagree, harmless(address)
+    )
+
+
+def harmless(text: str, length: int = MAX_NAME) -> str:
+    """Return `text` for a terminal or a dialog: one line, no control characters, no markup, not long."""
+    shown = _ODD.sub("?", text[: length + 1])
+    return shown if len(shown) <= length else shown[: length - 3] + "..."
+
+
+def _origin_of_url(url: str) -> str:
+    try:
+        parts = urlsplit(url.lower())
+        return f"{parts.scheme}://{parts.netloc}"
+    except ValueError:
+        return "?"
+
+
+async def allow_all(question: ConsentQuestion) -> ConsentAnswer:
+    """Let everybody in: any page that the user looks at. For tests."""
+    return ConsentAnswer.ALLOW
+
+
+async def deny_all(question: ConsentQuestion) -> ConsentAnswer:
+    """Let nobody in."""
+    return ConsentAnswer.DENY
+
+
+def allow_origins(origins: Iterable[str]) -> Consent:
+    """Return a consent that lets pages of `origins` in, such as "https://archive.example.org".
+
+    Raises `LocalProtocolError` for what is no Origin.
+    """
+    allowed = frozenset(_checked(origin) for origin in origins)
+
+    async def consent(question: ConsentQuestion) -> ConsentAnswer:
+        if question.origin in allowed:
+            return ConsentAnswer.ALLOW
+        log.warning("web page %r of %s is not on the list of origins", question.name, question.origin or "-")
+        return ConsentAnswer.DENY
+
+    return consent
+
+
+def _checked(origin: str) -> str:
+    text = origin.strip().rstrip("/").lower()
+    if text != "null" and not rememberable(text):
+        raise LocalProtocolError(
+            f"{origin!r} is no origin of web pages; write it as https://archive.example.org"
+        )
+    return text
+
+
+@dataclass(slots=True)
+class _Site:
+    """One origin's questions."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    denials: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DENIALS))
+    round: int = 0  # how often it was denied, ever
+
+
+class Gate:
+    """Asks `consent`, one question of an origin at a time, and remembers.
+
+    A no is also the answer to the questions of the same origin that wait meanwhile; three within a
+    minute stand for the next minute (WEB-54). What was allowed always is in `store`.
+    """
+
+    def __init__(self, consent: Consent, store: OriginStore, timeout: float) -> None:
+        self._consent = consent
+        self._store = store
+        self._timeout = timeout
+        self._sites: dict[str, _Site] = {}
+        self._waiting = 0
+
+    async def admit(self, question: ConsentQuestion, check: Callable[[], Awaitable[None]]) -> None:
+        """Return if the page may register. Raises `RegistrationError` if not. May be cancelled.
+
+        `check` raises what refuses it whatever its Origin and the user's answer; it may be costly.
+        """
+        if rememberable(question.origin) and await self._store.has(question.origin):
+            await check()
+            return
+        site = self._site(question.origin)
+        if site.waiting >= MAX_WAITING or self._waiting >= MAX_WAITING_ALL:
+            raise HubFaultError(
+                "too many pages ask to register; wait until the user has answered",
+                code=FaultCode.REGISTRATION_REFUSED,
+            )
+        site.waiting += 1
+        self._waiting += 1
+        try:
+            await check()  # here, so that a flood of questions is not one of costly checks
+            await self._ask_in_turn(site, question)
+        finally:
+            site.waiting -= 1
+            self._waiting -= 1
+
+    async def _ask_in_turn(self, site: _Site, question: ConsentQuestion) -> None:
+        begun = site.round
+        async with site.turn:
+            if rememberable(question.origin) and await self._store.has(question.origin):
+                return
+            if site.round != begun or self._is_shut(site):
+                raise _refused(question)
+            if await self._ask(question) is ConsentAnswer.DENY:
+                site.round += 1
+                site.denials.append(asyncio.get_running_loop().time())
+                raise _refused(question)
+
+    async def _ask(self, question: ConsentQuestion) -> ConsentAnswer:
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._consent(question)
+        except TimeoutError:
+            log.warning("nobody answered whether web page %r may register: no", question.name)
+            return ConsentAnswer.DENY
+        except Exception:
+            log.exception("asking for consent failed: no")
+            return ConsentAnswer.DENY
+        if answer is ConsentAnswer.ALLOW_ALWAYS and rememberable(question.origin):
+            await self._store.add(question.origin)
+        return answer if answer in (ConsentAnswer.ALLOW, ConsentAnswer.ALLOW_ALWAYS) else ConsentAnswer.DENY
+
+    def _is_shut(self, site: _Site) -> bool:
+        now = asyncio.get_running_loop().time()
+        denials = site.denials
+        if len(denials) < MAX_DENIALS:
+            return False
+        return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
+
+    def _site(self, origin: str) -> _Site:
+        site = self._sites.get(origin)
+        if site is None:
+            if len(self._sites) >= _MAX_REMEMBERED_DENIALS:
+                self._sites = {known: site for known, site in self._sites.items() if site.waiting}
+            site = self._sites[origin] = _Site()
+        return site
+
+
+def _refused(question: ConsentQuestion) -> RegistrationError:
+    return RegistrationError(f"the user did not let {question.name!r} register with the hub")

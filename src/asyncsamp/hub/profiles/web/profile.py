@@ -1,0 +1,224 @@
+"""The Web Profile's server: port 21012, requests, consent, callbacks (SAMP 1.3 §5)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import logging
+from collections.abc import Iterable, Sequence
+
+from aiohttp import web
+
+from ....errors import FaultCode
+from ....interfaces import Engine
+from ....rpc import RpcServer, answer, fault_response
+from .consent import Consent, Gate
+from .cors import POLICY_FILES, cors_headers, host_is_ours, origin_of, policy_response, preflight
+from .mtypes import WEB_MTYPES, MTypeLimits
+from .origin_store import OriginStore, default_path
+from .request import WebRequest
+from .service import WebService
+from .terminal_consent import TerminalConsent
+from .translator import Translator
+
+__all__ = ["PORT", "WebProfile"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+PORT = 21012
+"""The fixed port by which pages find the hub (WEB-1)."""
+
+_TRANSLATOR = "/translator/"
+
+_END_TIME = 0.5
+"""Seconds that requests under way have to end when the hub stops."""
+
+
+class WebProfile:
+    """Serves web pages, and programs that speak as they do, with their user's consent.
+
+    `consent` is asked before a page may register; by default the user, on the terminal. What was
+    answered "always" is kept in `store`, by default a file in the user's config folder. `port` is 21012
+    wherever pages are to find it; 0 means any. `mtypes` are those that web clients may send (WEB-60),
+    None lifts the limit. `rewrite_urls` shows pages the `file:` and loopback URLs of messages as ones
+    that they can read. `policy_files` serves what Flash and Silverlight ask for.
+
+    If the port is taken the hub runs without the profile, which tries again until it is free.
+    """
+
+    def __init__(
+        self,
+        *,
+        consent: Consent | None = None,
+        port: int = PORT,
+        mtypes: Iterable[str] | None = WEB_MTYPES,
+        rewrite_urls: bool = True,
+        policy_files: bool = False,
+        store: OriginStore | None = None,
+    ) -> None:
+        self._consent = consent or TerminalConsent()
+        self._asked_port = port
+        self._mtypes = None if mtypes is None else MTypeLimits(mtypes)
+        self._rewrite_urls = rewrite_urls
+        self._policy_files = policy_files
+        self._store = store or OriginStore(default_path())
+        self._service: WebService | None = None
+        self._server: RpcServer | None = None
+        self._translator: Translator | None = None
+        self._retrying: asyncio.Task[None] | None = None
+        self._serving = asyncio.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether the profile serves; not while its port is taken."""
+        return self._server is not None
+
+    @property
+    def port(self) -> int:
+        """The port that it serves, or tries to."""
+        return self._asked_port if self._server is None else self._server.port
+
+    @property
+    def url(self) -> str:
+        """The endpoint, for programs; pages may also call it localhost or [::1]."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    async def start(self, engine: Engine) -> None:
+        """Bind the port and serve; if it is taken, say so and go on trying."""
+        gate = Gate(self._consent, self._store, engine.limits.web_consent_timeout)
+        self._service = WebService(engine, gate, mtypes=self._mtypes, rewrite_urls=self._rewrite_urls)
+        self._translator = Translator(engine.own_ports)
+        try:
+            await self._bind(engine)
+        except OSError as error:
+            log.warning("no Web Profile as long as its port %d is taken (%s)", self._asked_port, error)
+            retry = self._retry(engine)
+            self._retrying = asyncio.get_running_loop().create_task(retry, name="asyncsamp-web-port")
+
+    async def wait_serving(self) -> None:
+        """Return once the profile serves. Cancelling is safe."""
+        await self._serving.wait()
+
+    async def stop(self) -> None:
+        """End questions, pulls and connections, within a second or so."""
+        if self._retrying is not None:
+            self._retrying.cancel()
+            await asyncio.gather(self._retrying, return_exceptions=True)
+            self._retrying = None
+        if self._service is not None:
+            self._service.stop()
+        server, self._server = self._server, None
+        self._serving.clear()
+        if server is not None:
+            await server.close(_END_TIME)
+        if self._translator is not None:
+            await self._translator.close()
+
+    async def _bind(self, engine: Engine) -> None:
+        try:
+            await self._bind_hosts(engine, ("127.0.0.1", "::1"))
+        except OSError as error:
+            # A machine without IPv6 is well served without.
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+            await self._bind_hosts(engine, ("127.0.0.1",))
+
+    async def _bind_hosts(self, engine: Engine, hosts: Sequence[str]) -> None:
+        server = RpcServer(
+            self._handle,
+            hosts=hosts,
+            port=self._asked_port,
+            max_body=engine.limits.max_body,
+            name="web",
+        )
+        try:
+            await server.start()
+        except BaseException:
+            await server.close(0)
+            raise
+        engine.own_ports.add(server.port)
+        self._server = server
+        self._asked_port = server.port  # where its clients look for it when it is started again
+        self._serving.set()
+        log.info("Web Profile at port %d", server.port)
+
+    async def _retry(self, engine: Engine) -> None:
+        while self._server is None:
+            await asyncio.sleep(engine.limits.web_port_retry)
+            try:
+                await self._bind(engine)
+            except OSError as error:
+                log.debug("the port of the Web Profile is still taken: %s", error)
+
+    # ---- requests
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        headers = cors_headers(request)
+        refusal = self._refusal(request)
+        if request.method == "POST":
+            if refusal:
+                return fault_response(request, FaultCode.NOT_ALLOWED, refusal, headers)
+            return await self._post(request, headers)
+        try:
+            if refusal:
+                raise web.HTTPForbidden(text=refusal + "\n")
+            if request.method == "OPTIONS":
+                return preflight(request)
+            return await self._get(request, headers)
+        except web.HTTPException as error:
+            error.headers.update(headers)
+            raise
+
+    def _refusal(self, request: web.BaseRequest) -> str:
+        """Return why the request is refused whatever it says, "" if it is not (WEB-50, WEB-63)."""
+        peer = request.transport and request.transport.get_extra_info("peername")
+        if peer and not ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_loopback:
+            return "the Web Profile serves this machine only"
+        if not host_is_ours(request, self.port):
+            return "the Web Profile is called localhost, 127.0.0.1 or [::1], with its port"
+        if origin_of(request) is None:
+            return "the Origin of the page has no form that browsers send"
+        return ""
+
+    async def _get(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        path, _, tail = request.raw_path.partition("?")
+        if request.method not in ("GET", "HEAD"):
+            text = "this is the Web Profile of a SAMP hub: POST XML-RPC, or GET by the URL translator\n"
+            raise web.HTTPMethodNotAllowed(request.method, ["POST", "GET", "HEAD", "OPTIONS"], text=text)
+        if self._policy_files and path in POLICY_FILES:
+            return policy_response(path)
+        if not path.startswith(_TRANSLATOR):
+            raise web.HTTPNotFound(text="this is the Web Profile of a SAMP hub; there are no pages here\n")
+        assert self._service is not None
+        assert self._translator is not None
+        page = self._service.page_of_token(path[len(_TRANSLATOR) :])
+        if page is None:
+            raise web.HTTPForbidden(text="the URL translator knows no such token, or not any more\n")
+        url = page.urls.resolve(tail)
+        if url is None:
+            raise web.HTTPForbidden(text="only URLs that others have sent to this client are read for it\n")
+        page.request_begins()
+        try:
+            return await self._translator.serve(request, url, headers)
+        finally:
+            page.request_ends()
+
+    async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        assert self._service is not None
+        host = request.headers.get("Host") or f"127.0.0.1:{self.port}"
+        exchange = WebRequest(request, self._service, f"http://{host}{_TRANSLATOR}")
+        try:
+            try:
+                response = await answer(
+                    request, exchange.dispatch, paths=None, headers=headers, admit=self._service.admits
+                )
+            except web.HTTPException as refusal:
+                # On any other status than 200 samp.js hangs.
+                text = (refusal.text or "the request cannot be read").strip()
+                response = fault_response(request, FaultCode.MALFORMED, text, headers)
+                response.force_close()
+            await exchange.write(response)
+        finally:
+            exchange.end()
+        return response

@@ -1,0 +1,87 @@
+"""One request of a web client, from its call to its answer being written."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from aiohttp import web
+
+from ....values import Value
+from ....xmlrpc import Encoded
+from .callback_queue import CallbackQueue
+from .cors import origin_of
+from .peer_user import Ends
+from .web_client import Page
+
+__all__ = ["WebRequest"]
+
+
+class _Service(Protocol):
+    """What an exchange needs of the service."""
+
+    async def dispatch(self, exchange: WebRequest, method: str, params: list[Value]) -> Value | Encoded: ...
+
+
+class WebRequest:
+    """A request, who makes it, and the pull that it is, if it is one.
+
+    `translator` is the URL of the translator by the name by which the page reached the hub.
+    """
+
+    def __init__(self, request: web.BaseRequest, service: _Service, translator: str) -> None:
+        self.translator = translator
+        self.origin = origin_of(request) or ""
+        self.referer = request.headers.get("Referer", "")
+        self._request = request
+        self._service = service
+        self._page: Page | None = None
+        self._pulls: CallbackQueue | None = None
+        self._answered = False
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        peer = self._request.transport and self._request.transport.get_extra_info("peername")
+        return f"{peer[0]} port {peer[1]}" if peer else ""
+
+    @property
+    def ends(self) -> Ends | None:
+        """The two ends of the connection; None once it is closed."""
+        transport = self._request.transport
+        peer, ours = (transport and transport.get_extra_info(name) for name in ("peername", "sockname"))
+        return Ends((peer[0], peer[1]), (ours[0], ours[1])) if peer and ours else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is open."""
+        transport = self._request.transport
+        return transport is not None and not transport.is_closing()
+
+    async def dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+        """Do what the request asks for."""
+        return await self._service.dispatch(self, method, params)
+
+    def made_by(self, page: Page) -> None:
+        """The request is `page`'s."""
+        self._page = page
+        page.request_begins()
+
+    def answers_pull(self, pulls: CallbackQueue) -> None:
+        """The answer holds callbacks of `pulls`, which leave it once they are written."""
+        self._pulls = pulls
+
+    async def write(self, response: web.Response) -> None:
+        """Write the answer to a pull, here and now, so as to know whether it went out (WEB-26)."""
+        if self._pulls is not None and self.alive:
+            await response.prepare(self._request)
+            await response.write_eof()
+            self._pulls.sent()
+            self._pulls = None
+        self._answered = self.alive
+
+    def end(self) -> None:
+        """The request is over, answered or broken off."""
+        if self._pulls is not None:
+            self._pulls.unsent()
+        if self._page is not None:
+            self._page.request_ends(broken=not self._answered)

@@ -1,0 +1,314 @@
+"""The clients of the Web Profile: registering, operations, callbacks (WEB-10..28)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Sequence
+
+from ....delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
+from ....errors import FaultCode, HubFaultError, RegistrationError, RemoteProtocolError
+from ....interfaces import Engine
+from ....rpc import encode_value, is_large
+from ....values import Response, Value, ValueMap, as_bool
+from ....xmlrpc import Encoded
+from ..keys import WEB, new_key, shown_keys
+from .callback_queue import SitePulls, site_of
+from .consent import ConsentQuestion, Gate, make_question
+from .mtypes import MTypeLimits
+from .peer_user import another_user
+from .request import WebRequest
+from .urls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
+from .web_client import Page
+
+__all__ = ["WebService"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+_PREFIX = "samp.webhub"
+_SUBSCRIPTIONS_EVENT = "samp.hub.event.subscriptions"
+
+_LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
+"""What the hub says to a page that is forgotten once it has been told."""
+
+
+class WebService:
+    """Knows the keys, tokens and callback queues of web clients, and is their `Courier`.
+
+    The engine knows public ids only. `mtypes` limits what web clients may send, None for no limit.
+    """
+
+    def __init__(self, engine: Engine, gate: Gate, *, mtypes: MTypeLimits | None, rewrite_urls: bool) -> None:
+        self._engine = engine
+        self._gate = gate
+        self._mtypes = mtypes
+        self._rewrite_urls = rewrite_urls
+        self._named = NamedUrls()
+        self._pages: dict[str, Page] = {}  # public id -> page
+        self._keys: dict[str, Page] = {}
+        self._tokens: dict[str, Page] = {}
+        self._sites: dict[str, SitePulls] = {}
+        self._asking: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    def page_of_token(self, token: str) -> Page | None:
+        """Return the client whose URL translator has `token`."""
+        return self._tokens.get(token)
+
+    def stop(self) -> None:
+        """End questions and pulls."""
+        self._stopping = True
+        now = asyncio.get_running_loop().time()
+        for scope in self._asking:
+            scope.reschedule(now)
+        for page in list(self._pages.values()):
+            page.close()
+
+    # ---- from the clients
+
+    def admits(self, begun: bytes) -> bool:
+        """Whether the key of a registered page stands at the beginning of a request."""
+        return any(key in self._keys for key in shown_keys(begun))
+
+    async def dispatch(self, exchange: WebRequest, method: str, params: list[Value]) -> Value | Encoded:
+        """Do what one request asks for. Raises `HubFaultError`."""
+        prefix, _, operation = method.rpartition(".")
+        if prefix != _PREFIX:
+            text = f"there is no method {method[:80]!r}; the Web Profile's begin with {_PREFIX}."
+            raise HubFaultError(text, code=FaultCode.UNKNOWN_METHOD)
+        if operation == "ping":
+            return ""  # with a key or without, registered or not (WEB-10)
+        if operation == "register":
+            if self._stopping:
+                raise _stopping()
+            return await self._register(exchange, params)
+        page = self._caller(operation, params)
+        exchange.made_by(page)
+        match operation:
+            case "allowReverseCallbacks":
+                return await self._allow_callbacks(page, params[1:])
+            case "pullCallbacks":
+                return await self._pull(exchange, page, params[1:])
+            case _:
+                return await self._operate(page, operation, params[1:])
+
+    async def _register(self, exchange: WebRequest, params: Sequence[Value]) -> ValueMap:
+        identity = params[0] if len(params) == 1 else None
+        name = identity.get("samp.name") if isinstance(identity, dict) else identity
+        if not isinstance(name, str) or not name.strip():
+            raise _bad("register takes one map with samp.name, the name of the application (WEB-15)")
+        self._check_room()
+        question = make_question(name, exchange.origin, exchange.referer, exchange.address)
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._asking.add(scope)
+                await self._gate.admit(question, lambda: _refuse_another_user(exchange, question))
+        except TimeoutError:
+            raise _stopping() from None
+        finally:
+            self._asking.discard(scope)
+        self._check_room()
+        client = self._engine.register(self, None if self._mtypes is None else self._mtypes.may_send)
+        key, token = new_key(WEB), secrets.token_urlsafe(24)
+        translator = f"{exchange.translator}{token}?"
+        urls = WebUrls(translator, exchange.origin, self._named, rewrite=self._rewrite_urls)
+        page = Page(client, key, token, urls, self._engine.limits, self._vanished)
+        self._pages[client] = self._keys[key] = self._tokens[token] = page
+        log.info("web client %s is %r of %s", client, question.name, question.origin or "no origin")
+        return {
+            "samp.hub-id": self._engine.hub_id,
+            "samp.self-id": client,
+            "samp.private-key": key,
+            "samp.url-translator": translator,
+        }
+
+    def _check_room(self) -> None:
+        most = self._engine.limits.max_web_clients
+        if len(self._pages) >= most:
+            raise RegistrationError(f"the hub takes no more than {most} web clients")
+
+    def _caller(self, operation: str, params: Sequence[Value]) -> Page:
+        key = params[0] if params else None
+        page = self._keys.get(key) if isinstance(key, str) else None
+        if page is not None:
+            return page
+        if key is None:
+            raise _bad(f"{operation[:80]} takes the private key as its first parameter")
+        raise HubFaultError(
+            "the private key is not known, or not any more; register again", code=FaultCode.NOT_REGISTERED
+        )
+
+    async def _operate(self, page: Page, operation: str, params: Sequence[Value]) -> Value:
+        restored = [item if isinstance(item, str) else await _restored(page, item) for item in params]
+        result = await self._engine.operate(page.client, operation, restored)
+        if operation == "getSubscriptions" and isinstance(result, dict) and restored[0] != page.client:
+            result = self._visible(result)
+        return result if isinstance(result, str) else await _translated(page, result)
+
+    # ---- callbacks
+
+    async def _allow_callbacks(self, page: Page, params: Sequence[Value]) -> str:
+        try:
+            (allow,) = params
+            allowed = as_bool(allow)
+        except (ValueError, RemoteProtocolError):
+            raise _bad("allowReverseCallbacks takes a SAMP boolean, 0 or 1") from None
+        page.allows_callbacks = allowed
+        self._engine.set_callable(page.client, allowed)
+        if not allowed:
+            for msg_id in page.pulls.clear():
+                refused = Response.failure("the page has stopped taking calls").to_map()
+                with contextlib.suppress(HubFaultError):  # its caller may have given up
+                    await self._engine.operate(page.client, "reply", [msg_id, refused])
+        return ""
+
+    async def _pull(self, exchange: WebRequest, page: Page, params: Sequence[Value]) -> Encoded:
+        if len(params) != 1:
+            raise _bad("pullCallbacks takes a timeout, in seconds")
+        if not page.allows_callbacks:
+            raise _bad("there are no callbacks to pull: call allowReverseCallbacks first (WEB-25)")
+        timeout = self._poll_time(params[0])
+        site = self._site(page, exchange.origin)
+        pull = object()
+        if site is not None and timeout > 0:
+            site.enter(pull, page.pulls.release)
+        try:
+            with self._engine.listening(page.client):
+                batch = await page.pulls.begin(timeout, lambda: exchange.alive)
+        finally:
+            if site is not None:
+                site.leave(pull)
+        if batch is None:
+            return _array(())  # nobody is there to read it
+        exchange.answers_pull(page.pulls)
+        return _array(batch)
+
+    def _poll_time(self, timeout: Value) -> float:
+        """Read the timeout of a pull: negative is no limit, 0 is no wait (WEB-24)."""
+        try:
+            seconds = float(timeout) if isinstance(timeout, str) and len(timeout) < 40 else float("nan")
+        except ValueError:
+            seconds = float("nan")
+        if seconds != seconds:
+            raise _bad("pullCallbacks: the timeout is no number of seconds")
+        most = self._engine.limits.web_poll
+        return most if seconds < 0 else min(seconds, most)
+
+    def _site(self, page: Page, origin: str) -> SitePulls | None:
+        """Return the pulls of the page's site; a program keeps its connections as it likes."""
+        if not origin:
+            return None
+        page.site = site_of(origin)
+        site = self._sites.setdefault(page.site, SitePulls(self._engine.limits))
+        site.pages.add(page.client)
+        return site
+
+    def _leave_site(self, page: Page) -> None:
+        site = self._sites.get(page.site)
+        if site is not None:
+            site.pages.discard(page.client)
+            if not site.pages:
+                del self._sites[page.site]
+
+    # ---- to the clients
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Put a callback into the client's queue. Raises `DeliveryError` if it is full."""
+        page = self._pages.get(delivery.recipient)
+        if page is None or not page.allows_callbacks:
+            raise DeliveryError("it takes no callbacks")
+        if isinstance(delivery, DeliverNotification):
+            message = await _translated(page, self._shown(page, delivery))
+            await _put(page, "receiveNotification", delivery.sender, message)
+            if delivery.message["samp.mtype"] in _LAST_WORDS and delivery.sender == self._engine.hub_id:
+                # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
+                await page.pulls.emptied()
+        elif isinstance(delivery, DeliverCall):
+            message = await _translated(page, delivery.message)
+            await _put(page, "receiveCall", delivery.sender, delivery.msg_id, message)
+        else:
+            response = await _translated(page, delivery.response)
+            await _put(page, "receiveResponse", delivery.responder, delivery.msg_tag, response)
+
+    async def is_alive(self, client: str) -> bool:
+        """Whether it is registered: a page that has vanished is removed by its own timer."""
+        return client in self._pages
+
+    def forget(self, client: str) -> None:
+        """Drop the client's key, token and callbacks, all dead from now on."""
+        page = self._pages.pop(client, None)
+        if page is not None:
+            self._keys.pop(page.key, None)
+            self._tokens.pop(page.token, None)
+            self._leave_site(page)
+            page.close()
+
+    def _vanished(self, page: Page, reason: str) -> None:
+        self._engine.disconnect(page.client, reason)
+
+    def _visible(self, subscriptions: ValueMap) -> ValueMap:
+        return subscriptions if self._mtypes is None else self._mtypes.visible(subscriptions)
+
+    def _shown(self, page: Page, delivery: DeliverNotification) -> ValueMap:
+        """Return the message as a web client may see it: hidden subscriptions stay hidden (WEB-61)."""
+        message = delivery.message
+        if message["samp.mtype"] != _SUBSCRIPTIONS_EVENT or delivery.sender != self._engine.hub_id:
+            return message
+        params = message["samp.params"]
+        assert isinstance(params, dict)
+        declared = params.get("subscriptions")
+        if params.get("id") == page.client or not isinstance(declared, dict):
+            return message
+        return {**message, "samp.params": {**params, "subscriptions": self._visible(declared)}}
+
+
+async def _refuse_another_user(exchange: WebRequest, question: ConsentQuestion) -> None:
+    """Refuse whom no user of ours sits before: only a browser cannot lie about its Origin."""
+    uid = await another_user(exchange.ends)
+    if uid is not None:
+        origin = question.origin or "no origin"
+        log.warning(
+            "web page %r of %s was refused: it is of user %d of this machine", question.name, origin, uid
+        )
+        raise RegistrationError("this hub belongs to another user of this machine, and serves that one only")
+
+
+async def _put(page: Page, method: str, *params: Value) -> None:
+    callback: ValueMap = {"samp.methodName": method, "samp.params": list(params)}
+    page.pulls.put(await encode_value(callback), str(params[1]) if method == "receiveCall" else "")
+
+
+async def _translated(page: Page, value: Value) -> Value:
+    """Return `value` on its way to the page: it may read the URLs in it."""
+    large = is_large(value)
+    urls = await asyncio.to_thread(find_urls, value) if large else find_urls(value)
+    table = page.urls.to_page(urls) if urls else {}
+    return await _replaced(value, table, large=large)
+
+
+async def _restored(page: Page, value: Value) -> Value:
+    """Return `value` on its way from the page, with URLs as others know them."""
+    large = is_large(value)
+    names = await asyncio.to_thread(find_names, value) if large else find_names(value)
+    table = page.urls.from_page(names) if names else {}
+    return await _replaced(value, table, large=large)
+
+
+async def _replaced(value: Value, table: dict[str, str], *, large: bool) -> Value:
+    if not table:
+        return value
+    return await asyncio.to_thread(replace_texts, value, table) if large else replace_texts(value, table)
+
+
+def _array(items: Sequence[Encoded]) -> Encoded:
+    return Encoded(f"<value><array><data>{''.join(item.xml for item in items)}</data></array></value>")
+
+
+def _bad(text: str) -> HubFaultError:
+    return HubFaultError(text, code=FaultCode.BAD_PARAMETERS)
+
+
+def _stopping() -> HubFaultError:
+    return HubFaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)

@@ -1,0 +1,241 @@
+"""The URL translator: the hub reads a URL for a page that cannot (WEB-30..36)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Set
+from urllib.parse import quote, urljoin, urlsplit
+
+import aiohttp
+from aiohttp import web
+from aiohttp.abc import ResolveResult
+from yarl import URL
+
+from .file_reader import byte_range, open_file
+from .urls import is_local, is_local_address
+
+__all__ = ["Translator"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+MAX_REDIRECTS = 10
+
+CONNECT_TIMEOUT = 30.0
+READ_TIMEOUT = 120.0
+"""Seconds that a server may stand still. An archive may compute a table before its first byte."""
+
+_ASKED = ("Range", "If-Range", "Accept", "Accept-Encoding")
+_PASSED = (
+    "Accept-Ranges",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "ETag",
+    "Last-Modified",
+)
+_GUARD = {
+    # What comes through here has the hub's own origin: as a page of its own it must run no script.
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "no-store",
+}
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class Translator:
+    """Reads http, https and file URLs for pages and streams what they hold.
+
+    `own_ports` are the hub's: nothing is read from there. Which URL a page may read is decided before.
+    """
+
+    def __init__(self, own_ports: Set[int]) -> None:
+        self._own_ports = own_ports
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    async def serve(
+        self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer a GET or HEAD with what `url` holds; `headers` are added. Cancelling it is safe.
+
+        Raises `web.HTTPException` with a reason: 403, 404, 416, 502, 504.
+        """
+        if url.strip()[:5].lower() == "file:":
+            return await self._serve_file(request, url, headers)
+        try:
+            return await self._serve_http(request, url, headers)
+        except TimeoutError:
+            raise web.HTTPGatewayTimeout(text="the server did not answer in time\n") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            log.info("a web page could not read a URL: %s", type(error).__name__)
+            text = f"the URL cannot be read: {type(error).__name__}\n"
+            raise web.HTTPBadGateway(text=text) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        while self._sessions:
+            _, session = self._sessions.popitem()
+            await session.close()
+
+    # ---- files
+
+    async def _serve_file(
+        self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        file = await open_file(url)
+        try:
+            told = {**file.headers, **_GUARD, **headers}
+            wanted = None
+            if "If-Range" not in request.headers or request.headers["If-Range"] == told["Last-Modified"]:
+                wanted = byte_range(request.headers.get("Range", ""), file.size)
+            start, length = wanted or (0, file.size)
+            response = web.StreamResponse(status=200 if wanted is None else 206, headers=told)
+            if wanted is not None:
+                response.headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
+            response.content_length = length
+            return await _send(request, response, file.pieces(start, length))
+        finally:
+            await asyncio.shield(file.close())
+
+    # ---- servers
+
+    async def _serve_http(
+        self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+        asked.setdefault("Accept-Encoding", "identity")
+        for last_try in (False, True):
+            async with await self._fetch(request.method, url, asked) as found:
+                pieces = _Pieces(found.content)
+                if (
+                    request.method == "GET"
+                    and not last_try
+                    and found.status == 200
+                    and not await pieces.first()
+                ):
+                    continue  # STILTS gives an empty body when several read at once
+                response = web.StreamResponse(status=found.status, reason=found.reason)
+                for name in _PASSED:
+                    if name in found.headers:
+                        response.headers[name] = found.headers[name]
+                response.headers.setdefault("Content-Type", "application/octet-stream")
+                response.headers.update({**_GUARD, **headers})
+                return await _send(request, response, pieces)
+        raise AssertionError("the second try returns or raises")
+
+    async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Follow redirects, but never to a file, into the hub, or from elsewhere onto this machine."""
+        here = is_local(url)
+        for hop in range(MAX_REDIRECTS + 1):
+            self._check(url)
+            sent = _as_sent(url)
+            if hop and not here and _leads_here(sent):
+                raise web.HTTPForbidden(text="the URL redirects to a server on this machine\n")
+            client = self._client(elsewhere=bool(hop) and not here)
+            found = await client.request(method, sent, headers=headers, allow_redirects=False)
+            target = found.headers.get("Location")
+            if found.status not in _REDIRECTS or target is None:
+                return found
+            found.close()
+            url = urljoin(url, target)
+        raise web.HTTPBadGateway(text=f"more than {MAX_REDIRECTS} redirects\n")
+
+    def _check(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+            raise web.HTTPForbidden(text="only http and https URLs are read from here on\n")
+        if parts.port in self._own_ports:
+            raise web.HTTPForbidden(text="nothing is read from the hub itself\n")
+
+    def _client(self, *, elsewhere: bool) -> aiohttp.ClientSession:
+        if elsewhere not in self._sessions:
+            resolver = _Elsewhere() if elsewhere else None
+            self._sessions[elsewhere] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT
+                ),
+                headers={"User-Agent": "asyncsamp"},
+                auto_decompress=False,
+            )
+        return self._sessions[elsewhere]
+
+
+class _Elsewhere(aiohttp.ThreadedResolver):
+    """Finds the addresses of names, but none of this machine: for redirects from elsewhere."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await super().resolve(host, port, family)
+        if any(is_local_address(item["host"]) for item in found):
+            raise OSError("the URL redirects to a server on this machine")
+        return found
+
+
+class _Pieces:
+    """The body of an answer, of which one may look at the first piece."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._first: bytes | None = None
+
+    async def first(self) -> bytes:
+        if self._first is None:
+            self._first = await self._content.readany()
+        return self._first
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        piece = await self.first()
+        while piece:
+            yield piece
+            piece = await self._content.readany()
+
+
+async def _send(
+    request: web.BaseRequest, response: web.StreamResponse, pieces: AsyncIterable[bytes]
+) -> web.StreamResponse:
+    await response.prepare(request)
+    try:
+        if request.method != "HEAD":
+            async for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        # Half of it is out: only a broken connection tells the page that it is not whole.
+        log.info("reading a URL for a web page broke off: %s", type(error).__name__)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def _leads_here(url: URL) -> bool:
+    """Whether `url` means this machine by what is in it. What a name means is told by its addresses."""
+    host = url.host or ""
+    # To the system 2130706433 is an address, too; not every version of aiohttp refuses it.
+    return is_local(str(url)) or (host.replace(".", "").isdigit() and not _is_address(host))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_sent(url: str) -> URL:
+    """Return the URL as it goes over the wire, changed as little as a browser would."""
+    text = url.strip().partition("#")[0]
+    if urlsplit(text).netloc.isascii():
+        return URL(quote(text, safe=_ALL), encoded=True)
+    return URL(text)
+
+
+_ALL = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"<>')

@@ -1,0 +1,52 @@
+"""What the hub checks in what a client sends, and the faults for it (SAMP 1.3 §3.8, MSG-1..3, MTYPE-1).
+
+No I/O.
+"""
+
+from __future__ import annotations
+
+from ..errors import FaultCode, HubFaultError
+from ..mtypes import is_mtype
+from ..values import ValueMap
+
+__all__ = ["MAX_MTYPE", "bad_parameters", "check_message", "check_mtype", "shown"]
+
+MAX_MTYPE = 1000
+"""Characters. Finding the recipients takes time that grows with the square of it; real ones have 30."""
+
+_SHOWN = 80
+"""Characters of a client's own text that stand in a fault; it may have sent megabytes."""
+
+
+def check_message(message: ValueMap) -> tuple[str, ValueMap]:
+    """Return the mtype and the message to relay: whole, with samp.params if it lacked them (MSG-1..3).
+
+    Raises `HubFaultError` if the mtype or the samp.params are none.
+    """
+    mtype = message.get("samp.mtype")
+    if not isinstance(mtype, str):
+        raise bad_parameters("the message has no samp.mtype")
+    check_mtype(mtype)
+    if "samp.params" not in message:
+        return mtype, {**message, "samp.params": {}}
+    if not isinstance(message["samp.params"], dict):
+        raise bad_parameters("samp.params is no map")
+    return mtype, message
+
+
+def check_mtype(mtype: str) -> None:
+    """Raise `HubFaultError` if `mtype` is none, or has a wildcard, which only subscriptions may have."""
+    if len(mtype) > MAX_MTYPE:
+        raise bad_parameters(f"{shown(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
+    if not is_mtype(mtype):
+        raise bad_parameters(f"{shown(mtype)} is no mtype (wildcards are for subscriptions only)")
+
+
+def bad_parameters(text: str) -> HubFaultError:
+    """Return the fault that says what is wrong with the parameters of an operation."""
+    return HubFaultError(text, code=FaultCode.BAD_PARAMETERS)
+
+
+def shown(text: str) -> str:
+    """Return what a client sent as it can stand in a fault: quoted, and not by the megabyte."""
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

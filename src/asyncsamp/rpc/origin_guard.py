@@ -1,0 +1,84 @@
+"""The door of a port on which no web page has any business.
+
+Any page that a browser on this machine shows can send requests to ports of this machine. Two things
+give it away: a browser says where a request comes from, and a page whose host name was made to point
+here (DNS rebinding) names that host. Both are in the head, so nothing of the body is read.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from ipaddress import IPv6Address, ip_address
+
+from aiohttp import web
+
+__all__ = ["OriginGuard"]
+
+_log = logging.getLogger("asyncsamp.rpc")
+
+_ONLY_BROWSERS_SEND = ("Origin", "Sec-Fetch-Site")
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::[0-9]{0,5})?")
+
+_KNOWN = 64
+"""Values of Host that are remembered as right, so that they need not be read again."""
+
+
+class OriginGuard:
+    """Tells programs from web pages. `host` is where the server listens, as `RpcServer` takes it."""
+
+    def __init__(self, host: str) -> None:
+        self._names = {"localhost", host.lower(), socket.gethostname().lower()} - {""}
+        self._known: set[str] = set()
+        self._told: set[str] = set()
+
+    def check(self, request: web.BaseRequest) -> None:
+        """Raise `web.HTTPForbidden` for a request by a web page, or to a host that is not this one.
+
+        A missing Host is right in HTTP/1.0 (TOL-3), and no browser leaves it out.
+        """
+        headers = request.headers
+        for name in _ONLY_BROWSERS_SEND:
+            if name in headers:
+                raise self._refusal(
+                    f"it bears {name}, as only browsers' do; web pages have a port of their own"
+                )
+        host = headers.get("Host")
+        if host is None or host in self._known:
+            return
+        if len(headers.getall("Host")) == 1 and self._is_here(host, request):
+            if len(self._known) < _KNOWN:
+                self._known.add(host)
+        else:
+            raise self._refusal("its Host is not this machine")
+
+    def _is_here(self, value: str, request: web.BaseRequest) -> bool:
+        match = _HOST.fullmatch(value.strip())
+        if match is None:
+            return False
+        host = match[1].lower().removesuffix(".")
+        if host in self._names:
+            return True
+        try:
+            address = ip_address(host.strip("[]"))
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        if address.is_loopback or str(address) in self._names:
+            return True
+        # Listening on all interfaces, this machine is whatever the caller has connected to.
+        transport = request.transport
+        here = transport.get_extra_info("sockname") if transport is not None else None
+        return here is not None and str(address) == str(here[0]).partition("%")[0]
+
+    def _refusal(self, why: str) -> web.HTTPForbidden:
+        # Once is enough: a page could fill the log. What it sent is never repeated.
+        level = logging.DEBUG if why in self._told else logging.WARNING
+        self._told.add(why)
+        _log.log(level, "refused a request: %s", why)
+        refusal = web.HTTPForbidden(text=f"this request is refused: {why}\n")
+        refusal.force_close()
+        return refusal

@@ -1,0 +1,129 @@
+"""Client(start_hub=True): if no hub runs, one is started in this process, as the desktop tools do."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import (
+    Client,
+    DirectConnection,
+    Hub,
+    HubLostError,
+    HubNotFoundError,
+    LockfileError,
+    RegistrationError,
+    StandardConnection,
+)
+
+from ..cancelling import each_await
+from ..connections import LIMITS, turns_until
+from ..odd_hub import fault, odd_hub
+
+
+@pytest.fixture
+def lockfile(tmp_path: Path) -> Path:
+    return tmp_path / "x.samp"
+
+
+def starter(lockfile: Path, name: str = "starter") -> Client:
+    return Client(name, lockfile=lockfile, start_hub=True, limits=LIMITS)
+
+
+async def test_without_it_no_hub_is_started(lockfile: Path) -> None:
+    with pytest.raises(HubNotFoundError, match=r"start one with: python -m asyncsamp\.hub"):
+        await Client("client", lockfile=lockfile).register()
+    assert not lockfile.exists()
+
+
+async def test_a_hub_lives_as_long_as_the_client(lockfile: Path) -> None:
+    async with starter(lockfile) as client:
+        assert lockfile.exists()
+        async with Client("other", lockfile=lockfile, reconnect=False) as other:
+            other.on("a.b")(_nothing)
+            await other.settled()
+            assert await client.notify_all("a.b") == [other.public_id]
+            await client.unregister()
+            assert not lockfile.exists()
+            await turns_until(lambda: not other.registered)
+            with pytest.raises(HubLostError):
+                await other.notify_all("a.b")
+
+
+async def _nothing(message: object) -> None: ...
+
+
+async def test_a_hub_that_runs_is_used(lockfile: Path) -> None:
+    async with Hub(lockfile=lockfile, limits=LIMITS) as hub:
+        async with starter(lockfile) as client:
+            assert hub.engine.clients == [client.public_id]
+        assert hub.running
+
+
+async def test_the_lockfile_of_a_dead_hub_is_in_nobodys_way(lockfile: Path) -> None:
+    async with odd_hub(lockfile) as dead:
+        await dead.stop()
+    assert lockfile.exists()
+    async with starter(lockfile) as client:
+        assert client.registered
+
+
+async def test_two_at_once_share_one_hub(lockfile: Path) -> None:
+    one, two = starter(lockfile, "one"), starter(lockfile, "two")
+    await asyncio.gather(one.register(), two.register())
+    assert (await one.find("two", timeout=10)).public_id == two.public_id
+    for client in (one, two):
+        await client.unregister()
+    assert not lockfile.exists()
+
+
+async def test_a_second_life_starts_a_second_hub(lockfile: Path) -> None:
+    client = starter(lockfile)
+    for _ in range(2):
+        async with client:
+            assert lockfile.exists()
+        assert not lockfile.exists()
+
+
+async def test_starting_can_be_cancelled(lockfile: Path) -> None:
+    client = starter(lockfile)
+    async for _ in each_await(client.register):
+        assert not client.registered
+        assert not lockfile.exists()
+    assert client.registered
+    await client.unregister()
+
+
+async def test_stopping_can_be_cancelled(lockfile: Path) -> None:
+    client = starter(lockfile)
+    await client.register()
+    async for _ in each_await(client.unregister):
+        assert not client.registered
+        await turns_until(lambda: not lockfile.exists())
+        await turns_until(lambda: len(asyncio.all_tasks()) == 1)
+        await client.register()
+
+
+async def test_a_hub_that_lets_nobody_in_is_no_reason_to_start_another(lockfile: Path) -> None:
+    async with odd_hub(lockfile) as full:
+        full.answers["register"] = fault("full")
+        with pytest.raises(RegistrationError):
+            await starter(lockfile).register()
+        assert full.url in lockfile.read_text()
+
+
+async def test_a_lockfile_that_cannot_be_written(tmp_path: Path) -> None:
+    client = starter(tmp_path / "no" / "such" / "folder" / "x.samp")
+    with pytest.raises(LockfileError):
+        await client.register()
+    assert not client.registered
+
+
+async def test_a_connection_knows_its_hub(lockfile: Path) -> None:
+    for connection in (DirectConnection(Hub(lockfile=lockfile)), StandardConnection(lockfile=lockfile)):
+        with pytest.raises(ValueError, match="give it without lockfile and start_hub"):
+            Client("client", connection=connection, start_hub=True)
+        with pytest.raises(ValueError, match="give it without lockfile and start_hub"):
+            Client("client", connection=connection, lockfile=lockfile)

@@ -1,0 +1,151 @@
+"""asyncsamp.client.validation: what users give is checked, and the error says where and what to do."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from asyncsamp.client.tracker import RemoteClient
+from asyncsamp.client.validation import (
+    check_handler,
+    check_patterns,
+    check_progress,
+    check_timeout,
+    message_map,
+    public_id,
+    taking,
+)
+from asyncsamp.errors import LocalProtocolError
+from asyncsamp.mtypes import CoordPointAtSky
+from asyncsamp.values import Message, Response
+
+
+async def handler(message: Message) -> None: ...
+
+
+def plain(message: Message) -> None: ...
+
+
+class Awaited:
+    async def __call__(self, message: Message) -> None: ...
+
+    async def method(self, message: Message) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "good",
+    [handler, Awaited(), Awaited().method, functools.partial(handler)],
+    ids=lambda good: type(good).__name__,
+)
+def test_handlers(good: object) -> None:
+    check_handler(good)
+
+
+@pytest.mark.parametrize(
+    ("bad", "name"),
+    [
+        (plain, "plain"),
+        (lambda message: None, "<lambda>"),
+        (None, "None"),
+        ("text", "'text'"),
+        (Awaited, "Awaited"),
+    ],
+)
+def test_what_is_no_coroutine_function(bad: object, name: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        check_handler(bad)
+    assert str(caught.value) == (
+        f"the handler {name} must be a coroutine function: write 'async def {name}(message):'"
+    )
+
+
+def test_on_progress_is_called_and_not_awaited() -> None:
+    check_progress(None)
+    check_progress(plain)
+    with pytest.raises(TypeError) as caught:
+        check_progress(handler)
+    assert str(caught.value) == (
+        "on_progress is called, not awaited: write 'def handler(message):', without async"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mtype", "params", "text"),
+    [
+        ("a.b", {"a": None}, "params['a'] is of type NoneType; SAMP knows strings, lists and maps"),
+        ("a.b", {"a": [{"b": b"x"}]}, "params['a'][0]['b'] is of type bytes"),
+        ("a.b", {"a": float("nan")}, "params['a'] is nan; SAMP has no NaN and no infinity"),
+        ("a.b", {"a": float("inf")}, "params['a'] is inf"),
+        ("a.b", {"name": "café"}, "params['name'] has the character 'é' at position 3"),
+        ("a.b", {"é": "x"}, "the key 'é' of params has the character 'é'"),
+        ("a.b", {1: "x"}, "params has the key 1; keys must be strings"),
+        ("a.b", ["x"], "params must be a mapping of names to values, not list"),
+        (
+            "a.*",
+            {},
+            "'a.*' is no mtype: expected names of letters, digits, '-' and '_' joined by dots; wildcards",
+        ),
+        ("*", {}, "'*' is no mtype"),
+        ("", {}, "'' is no mtype"),
+        ("a..b", {}, "'a..b' is no mtype"),
+        (None, {}, "None is no mtype"),
+        (b"a.b", {}, "b'a.b' is no mtype"),
+    ],
+)
+def test_messages_that_samp_cannot_say(mtype: Any, params: Any, text: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        message_map(mtype, params)
+    assert str(caught.value).startswith(text)
+
+
+def test_messages() -> None:
+    assert message_map("a.b", None) == {"samp.mtype": "a.b", "samp.params": {}}
+    assert message_map("a.b", {"n": 1, "x": 0.5, "yes": True, "l": (1, "2")}) == {
+        "samp.mtype": "a.b",
+        "samp.params": {"n": "1", "x": "0.5", "yes": "1", "l": ["1", "2"]},
+    }
+    assert message_map(CoordPointAtSky(ra=1.5, dec=-2.5), None)["samp.params"] == {"ra": "1.5", "dec": "-2.5"}
+    with pytest.raises(TypeError, match="CoordPointAtSky holds its parameters"):
+        message_map(CoordPointAtSky(ra=1, dec=2), {})
+
+
+def test_recipients() -> None:
+    assert public_id("c2") == "c2"
+    assert public_id(RemoteClient("c3")) == "c3"
+    with pytest.raises(
+        LocalProtocolError, match=r"^5 is neither a public id nor a client that find\(\) gave$"
+    ):
+        public_id(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1])
+def test_timeouts_that_are_none(timeout: float) -> None:
+    with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+        check_timeout(timeout)
+
+
+def test_patterns() -> None:
+    assert check_patterns(("a.*", CoordPointAtSky)) == {"a.*": "a.*", "coord.pointAt.sky": CoordPointAtSky}
+    with pytest.raises(LocalProtocolError, match=r"^no mtype is given; name those wanted, or '\*' for all$"):
+        check_patterns(())
+    with pytest.raises(LocalProtocolError, match="is no subscription"):
+        check_patterns(("a.b", "a*"))
+    with pytest.raises(LocalProtocolError, match=r"<function handler at .* is no mtype"):
+        check_patterns((handler,))  # type: ignore[arg-type]
+
+
+async def test_what_a_typed_handler_takes() -> None:
+    seen: list[CoordPointAtSky] = []
+
+    async def point(where: CoordPointAtSky) -> None:
+        seen.append(where)
+
+    assert taking("a.b", handler) is handler
+    take = taking(CoordPointAtSky, point)
+    assert await take(Message("coord.pointAt.sky", {"ra": "1.5", "dec": "2"})) is None
+    refused = await take(Message("coord.pointAt.sky", {"ra": "north"}))
+    assert isinstance(refused, Response)
+    assert refused.status == "samp.error"
+    assert [where.ra for where in seen] == [1.5]

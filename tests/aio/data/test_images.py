@@ -1,0 +1,297 @@
+"""Images, spectra, coverages, positions and commands, from client to client."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.nddata import CCDData, NDData, NDDataRef
+from astropy.table import Table
+from astropy.utils.masked import Masked
+from astropy.wcs import WCS
+from astropy.wcs.wcsapi import HighLevelWCSWrapper
+
+from asyncsamp import DataError, Message, ReplyError, Response
+from asyncsamp.data.fetching import fetch
+from asyncsamp.mtypes import (
+    CoordPointAtSky,
+    Ds9Get,
+    Ds9Set,
+    ScriptAladinSend,
+    SpectrumLoadSsaGeneric,
+)
+
+from ..desktops import pair
+
+PIXELS = np.arange(12.0).reshape(3, 4)
+
+
+def wcs() -> WCS:
+    made = WCS(naxis=2)
+    made.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    made.wcs.crval = [10.0, 20.0]
+    made.wcs.cdelt = [-0.1, 0.1]
+    return made
+
+
+async def sent_and_received(tmp_path: Path, data: Any, **options: Any) -> fits.HDUList:
+    async with pair(tmp_path) as (sender, receiver), receiver.images() as images:
+        await sender.send_image(data, "receiver", timeout=10, **options)
+        return await asyncio.wait_for(anext(images), 5)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        PIXELS,
+        PIXELS.tolist(),
+        fits.PrimaryHDU(PIXELS),
+        fits.ImageHDU(PIXELS),
+        fits.CompImageHDU(PIXELS.astype("i4")),
+        fits.HDUList([fits.PrimaryHDU(PIXELS)]),
+        NDData(PIXELS, unit="adu"),
+        CCDData(PIXELS, unit="adu"),
+        PIXELS * u.adu,
+        PIXELS.astype("f2"),
+        PIXELS.astype(">i2"),
+        PIXELS.astype("u4"),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_every_kind_of_image(tmp_path: Path, data: Any) -> None:
+    units = await sent_and_received(tmp_path, data)
+    assert np.array_equal(units[0].data, PIXELS)
+
+
+async def test_masks_are_shown_as_pixels(tmp_path: Path) -> None:
+    units = await sent_and_received(tmp_path, PIXELS > 5)
+    assert units[0].data.tolist() == (PIXELS > 5).astype(int).tolist()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.ma.masked_array(PIXELS, PIXELS > 5),
+        np.ma.masked_array(PIXELS.astype("i4"), PIXELS > 5),
+        np.ma.masked_array(PIXELS.astype("f4"), PIXELS > 5),
+        Masked(PIXELS * u.adu, mask=PIXELS > 5),
+        NDData(PIXELS, mask=PIXELS > 5),
+        NDData(np.ma.masked_array(PIXELS, PIXELS > 8), mask=PIXELS > 5),
+        NDData(np.ma.masked_array(PIXELS, PIXELS > 5)),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_nobody_sees_what_is_beneath_a_mask(tmp_path: Path, data: Any) -> None:
+    units = await sent_and_received(tmp_path, data)
+    expected = np.where(PIXELS > 5, np.nan, PIXELS)
+    assert np.array_equal(units[0].data, expected, equal_nan=True)
+
+
+async def test_metadata_that_fits_cannot_hold_is_left_out(tmp_path: Path) -> None:
+    meta = {"OBSERVER": "Jos\u00e9", "seeing": float("nan"), 1: 2, "a longer name": 3, "OBJECT": "M31"}
+    units = await sent_and_received(tmp_path, NDData(PIXELS, meta=meta))
+    header = units[0].header
+    assert header["OBJECT"] == "M31"
+    assert not {"OBSERVER", "SEEING", "1"} & set(header)
+
+
+async def test_a_part_of_an_image(tmp_path: Path) -> None:
+    part = NDDataRef(PIXELS, wcs=wcs())[1:3, 1:3]
+    units = await sent_and_received(tmp_path, part, wcs=wcs()[1:3, 1:3])
+    assert units[0].shape == (2, 2)
+    assert WCS(units[0].header).wcs.crpix.tolist() == [-1.0, -1.0]
+    async with pair(tmp_path) as (sender, receiver), receiver.images():
+        with pytest.raises(DataError, match="SlicedLowLevelWCS, cannot be written as FITS: give one as wcs="):
+            await sender.send_image(part)
+        whole = HighLevelWCSWrapper(wcs())
+        assert (await sender.send_image(PIXELS, wcs=whole, timeout=10)).names == ["Receiver"]
+
+
+async def test_an_array_with_a_wcs(tmp_path: Path) -> None:
+    units = await sent_and_received(tmp_path, PIXELS, wcs=wcs(), name="field")
+    assert WCS(units[0].header).wcs.crval.tolist() == [10.0, 20.0]
+    units = await sent_and_received(tmp_path, NDData(PIXELS, wcs=wcs(), meta={"OBJECT": "M31", "x": []}))
+    assert WCS(units[0].header).wcs.crval.tolist() == [10.0, 20.0]
+    assert units[0].header["OBJECT"] == "M31"
+
+
+@pytest.mark.parametrize("local", [False, True])
+async def test_files_and_urls(tmp_path: Path, local: bool) -> None:
+    path = tmp_path / "i.fits"
+    await asyncio.to_thread(fits.PrimaryHDU(PIXELS).writeto, path)
+    assert (await sent_and_received(tmp_path, path, local=local))[0].shape == (3, 4)
+    assert (await sent_and_received(tmp_path, path.as_uri(), local=local))[0].shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (fits.PrimaryHDU(), "the image has no data"),
+        (fits.ImageHDU(), "the image has no data"),
+        (np.zeros((0, 3)), "the image has no data: an array of two or more axes is needed, this has 0x3"),
+        (np.zeros(3), "this has 3"),
+        ([[1, 2], [3]], "these are no pixels"),
+        (np.zeros((2, 2), dtype=complex), "FITS images cannot hold pixels of type complex128"),
+        ("none.fits", "there is no file"),
+        (3, "cannot send int as an image"),
+    ],
+)
+async def test_what_is_no_image(tmp_path: Path, data: Any, text: str) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.images() as images:
+        with pytest.raises(DataError) as caught:
+            await sender.send_image(data)
+        assert text in str(caught.value)
+        await sender.send_image(PIXELS, timeout=10)
+        assert (await asyncio.wait_for(anext(images), 5))[0].shape == (3, 4)
+
+
+async def test_a_file_that_holds_no_image(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("hello")
+    (tmp_path / "y").write_bytes(await asyncio.to_thread(_table_only))
+    async with pair(tmp_path) as (sender, receiver), receiver.images():
+        for name, text in (("x", "this is no FITS image"), ("y", "holds no image")):
+            with pytest.raises(ReplyError, match=text):
+                await sender.send_image(f"file://{tmp_path}/{name}", timeout=10)
+
+
+def _table_only() -> bytes:
+    from asyncsamp.data.formats.table_write import write_fits
+
+    return write_fits(Table({"a": [1]}))
+
+
+async def test_an_image_is_received_in_one_call(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        waiting = asyncio.create_task(receiver.receive_image(timeout=10))
+        while not await sender.get_subscribed_clients("image.load.fits"):
+            await asyncio.sleep(0)
+        await sender.send_image(PIXELS)
+        assert (await waiting)[0].shape == (3, 4)
+
+
+async def test_spectra_and_coverages(tmp_path: Path) -> None:
+    got: list[tuple[Message, bytes]] = []
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on("spectrum.load.ssa-generic", "coverage.load.moc.fits")
+        async def load(message: Message) -> None:
+            got.append((message, await fetch(str(message.params["url"]))))
+
+        await receiver.settled()
+        table = Table({"wavelength": [1.0, 2.0], "flux": [3.0, 4.0]})
+        await sender.send_spectrum(table, meta={"Target.Name": "Vega"}, name="Vega", timeout=10)
+        await sender.send_spectrum(fits.PrimaryHDU(PIXELS), timeout=10)
+        unit = fits.BinTableHDU.from_columns([fits.Column("UNIQ", "K", array=[4])])
+        await sender.send_moc(unit, name="all", coverage_id="m", timeout=10)
+        await sender.send_moc(SerialisedMoc(), timeout=10)
+        with pytest.raises(DataError, match="cannot send int as a coverage"):
+            await sender.send_moc(3)
+    spectrum = SpectrumLoadSsaGeneric.from_message(got[0][0])
+    assert spectrum.meta == {"Target.Name": "Vega", "Access.Format": "application/x-votable+xml"}
+    assert spectrum.name == "Vega"
+    assert b"<VOTABLE" in got[0][1]
+    assert got[1][0].params["meta"] == {"Access.Format": "application/fits"}
+    assert got[2][0].params["coverage-id"] == "m"
+    assert all(data.startswith(b"SIMPLE") for _, data in got[1:])
+
+
+def columns() -> fits.BinTableHDU:
+    return fits.BinTableHDU(Table({"wave": [1.0, 2.0], "flux": [3.0, 4.0]}), name="SPECTRUM")
+
+
+@pytest.mark.parametrize(
+    "spectrum",
+    [
+        columns(),
+        fits.HDUList([fits.PrimaryHDU(), columns()]),
+        fits.HDUList([fits.PrimaryHDU(PIXELS[0])]),
+        fits.CompImageHDU(PIXELS.astype("i4")),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+async def test_spectra_go_as_they_are(tmp_path: Path, spectrum: Any) -> None:
+    got: list[bytes] = []
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on("spectrum.load.ssa-generic")
+        async def load(message: Message) -> None:
+            got.append(await fetch(str(message.params["url"])))
+
+        await receiver.settled()
+        await sender.send_spectrum(spectrum, timeout=10)
+        with pytest.raises(DataError, match="the spectrum has no data"):
+            await sender.send_spectrum(fits.HDUList([fits.PrimaryHDU()]))
+    last = spectrum[-1] if isinstance(spectrum, fits.HDUList) else spectrum
+    with fits.open(io.BytesIO(got[0]), memmap=False) as units:
+        assert np.array_equal(units[-1].data, last.data)
+
+
+async def test_an_hdu_of_columns_is_a_table(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        await sender.send_table(columns(), timeout=10)
+        table = await asyncio.wait_for(anext(tables), 5)
+        assert table.meta["samp"]["name"] == "SPECTRUM"
+        assert list(table["flux"]) == [3, 4]
+
+
+class SerialisedMoc:
+    """What mocpy's MOC offers."""
+
+    def serialize(self, kind: str) -> fits.HDUList:
+        assert kind == "fits"
+        unit = fits.BinTableHDU.from_columns([fits.Column("UNIQ", "K", array=[4])])
+        return fits.HDUList([fits.PrimaryHDU(), unit])
+
+
+async def test_positions(tmp_path: Path) -> None:
+    seen = []
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on(CoordPointAtSky)
+        async def point(at: CoordPointAtSky) -> Response:
+            seen.append((round(at.ra, 3), round(at.dec, 3)))
+            return Response.warning({}, "if you say so")
+
+        await receiver.settled()
+        sent = await sender.point_at(10.684, 41.269)
+        assert sent[receiver.public_id].ok
+        assert "samp.warning, if you say so" in repr(sent)
+        await sender.point_at(SkyCoord(10.684, 41.269, unit="deg"), "receiver")
+        await sender.point_at(10.684 * u.deg, 41.269 * u.deg, receiver.public_id)
+        with pytest.raises(DataError, match="got 10 alone"):
+            await sender.point_at(10)
+    assert seen == [(10.684, 41.269)] * 3
+
+
+async def test_scripts_for_ds9_and_aladin(tmp_path: Path) -> None:
+    said: list[str] = []
+    (tmp_path / "answer").write_text("from a file")
+    async with pair(tmp_path) as (sender, receiver):
+
+        @receiver.on(Ds9Set)
+        async def set_(message: Ds9Set) -> None:
+            said.append(message.cmd)
+
+        @receiver.on(Ds9Get)
+        async def get(message: Ds9Get) -> dict[str, str]:
+            return {"file": {"url": f"file://{tmp_path}/answer"}, "x": {}}.get(message.cmd, {"value": "7"})
+
+        @receiver.on(ScriptAladinSend)
+        async def script(message: ScriptAladinSend) -> None:
+            said.append(message.script)
+
+        await receiver.declare_metadata({"samp.name": "SAOImageDS9"})
+        await receiver.settled()
+        await sender.ds9("scale log")
+        assert await sender.ds9_get("size") == "7"
+        assert await sender.ds9_get("file") == "from a file"
+        assert await sender.ds9_get("x") == ""
+        await sender.aladin("grid on", "SAOImageDS9")
+    assert said == ["scale log", "grid on"]

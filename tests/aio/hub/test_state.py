@@ -1,0 +1,410 @@
+"""A hub that comes back after a crash: `Hub(state=...)`, `--state`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import (
+    Client,
+    DirectConnection,
+    Hub,
+    HubLostError,
+    HubRunningError,
+    Message,
+    StateError,
+    ValueMap,
+)
+from asyncsamp.hub.state import StateFile, StateKeeper
+from asyncsamp.rpc import RpcClient
+
+
+class HubProcess:
+    """`python -m asyncsamp.hub --state`, killed and started again at will."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lockfile = folder / "samp"
+        self.state = folder / "state.json"
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self) -> None:
+        arguments = ["--lockfile", str(self.lockfile), "--state", str(self.state)]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "asyncsamp.hub", *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(10):
+            assert (await self._process.stdout.readline()).startswith(b"SAMP hub ready")
+
+    async def end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(number)
+        async with asyncio.timeout(5):
+            return await self._process.wait()
+
+    async def saved(self, text: str) -> None:
+        """Return once the state file holds `text`: a hub tells nobody when it has saved."""
+        async with asyncio.timeout(5):
+            while not self.state.exists() or text not in await asyncio.to_thread(self.state.read_text):
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[HubProcess]:
+    process = HubProcess(tmp_path)
+    await process.start()
+    yield process
+    if process.running:
+        assert await process.end(signal.SIGTERM) == 0
+
+
+@asynccontextmanager
+async def two_clients(hub: HubProcess) -> AsyncIterator[tuple[Client, Client]]:
+    one = Client("one", lockfile=hub.lockfile, metadata={"samp.description.text": "the first"})
+    two = Client("two", lockfile=hub.lockfile)
+
+    @two.on("test.echo")
+    async def echo(message: Message) -> dict[str, object]:
+        return dict(message.params)
+
+    async with one, two:
+        await one.get_clients()
+        yield one, two
+
+
+async def test_a_killed_hub_comes_back_with_everybody(hub: HubProcess) -> None:
+    async with two_clients(hub) as (one, two):
+        before = one.public_id, two.public_id
+        await hub.saved("test.echo")
+        await hub.end(signal.SIGKILL)
+        await hub.start()
+        await one.wait_registered(5)
+        await two.wait_registered(5)
+        assert (one.public_id, two.public_id) == before
+        response = await one.call(two.public_id, "test.echo", {"text": "again"}, timeout=5)
+        assert response.result == {"text": "again"}
+        assert (await two.get_metadata(one.public_id))["samp.description.text"] == "the first"
+        async with Client("three", lockfile=hub.lockfile) as three:
+            assert three.public_id not in before  # ids are not used again (HUB-41)
+
+
+async def test_open_calls_are_answered_with_an_error(hub: HubProcess) -> None:
+    async with two_clients(hub) as (_, two):
+        called = asyncio.Event()
+
+        @two.on("test.never")
+        async def never(message: Message) -> None:
+            called.set()
+            await asyncio.Event().wait()
+
+        await two.settled()
+        raw = await RawCaller.register(hub.lockfile)
+        try:
+            await raw.call(two.public_id, "test.never", tag="open-1")
+            async with asyncio.timeout(5):
+                await called.wait()
+            await hub.saved("open-1")
+            await hub.end(signal.SIGKILL)
+            await hub.start()
+            await two.wait_registered(5)
+            async with asyncio.timeout(5):
+                responder, tag, response = await raw.responses.get()
+            assert (responder, tag) == (two.public_id, "open-1")
+            assert response["samp.status"] == "samp.error"
+            assert "restarted" in str(response["samp.error"])
+        finally:
+            await raw.close()
+
+
+class RawCaller:
+    """A client of no particular make: it registers once, and goes on with the key it was given."""
+
+    def __init__(self, sender: RpcClient, url: str) -> None:
+        self.responses: asyncio.Queue[tuple[str, str, ValueMap]] = asyncio.Queue()
+        self._sender = sender
+        self._url = url
+        self._key = ""
+        self._endpoint: object = None
+
+    @classmethod
+    async def register(cls, lockfile: Path) -> RawCaller:
+        from asyncsamp.discovery import find_hub
+
+        sender = RpcClient()
+        _, found = await find_hub(sender, lockfile=lockfile)
+        caller = cls(sender, found.url)
+        registered = await sender.call(found.url, "samp.hub.register", [found.secret], timeout=5)
+        assert isinstance(registered, dict)
+        caller._key = str(registered["samp.private-key"])
+        await caller._open_endpoint()
+        return caller
+
+    async def _open_endpoint(self) -> None:
+        from asyncsamp.client.callback import CallbackEndpoint
+
+        endpoint = CallbackEndpoint(self, self._key, host="127.0.0.1", max_body=1 << 20)
+        await endpoint.start()
+        self._endpoint = endpoint
+        await self._operate("setXmlrpcCallback", endpoint.url)
+
+    async def call(self, recipient: str, mtype: str, *, tag: str) -> None:
+        await self._operate("call", recipient, tag, {"samp.mtype": mtype, "samp.params": {}})
+
+    async def _operate(self, name: str, *params: object) -> object:
+        return await self._sender.call(
+            self._url,
+            f"samp.hub.{name}",
+            [self._key, *params],  # type: ignore[list-item]
+            timeout=5,
+        )
+
+    async def close(self) -> None:
+        from asyncsamp.client.callback import CallbackEndpoint
+
+        await self._operate("unregister")
+        assert isinstance(self._endpoint, CallbackEndpoint)
+        await self._endpoint.close()
+        await self._sender.close()
+
+    def receive_notification(self, sender: str, message: object) -> None: ...
+
+    def receive_call(self, sender: str, msg_id: str, message: object) -> None: ...
+
+    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
+        self.responses.put_nowait((responder, msg_tag, response))
+
+    def connection_lost(self, reason: str) -> None: ...
+
+
+async def test_who_died_with_the_hub_is_removed(hub: HubProcess) -> None:
+    async with two_clients(hub) as (one, two):
+        gone = Client("gone", lockfile=hub.lockfile, reconnect=False)
+        gone.on("test.echo")(_ignore)
+        await gone.register()
+        name = gone.public_id
+        await hub.saved(f'"{name}"')
+        async with one.messages("samp.hub.event.unregister") as leaving:
+            await hub.end(signal.SIGKILL)
+            with pytest.raises(HubLostError):
+                await gone.notify_all("test.echo")
+            await gone.unregister()
+            await hub.start()
+            async with asyncio.timeout(10):
+                async for message in leaving:
+                    if message.params["id"] == name:
+                        break
+        await two.wait_registered(5)
+        assert name not in await two.get_registered_clients()
+
+
+async def _ignore(message: Message) -> None:
+    return None
+
+
+async def test_a_hub_stopped_in_order_leaves_no_state(hub: HubProcess) -> None:
+    async with Client("one", lockfile=hub.lockfile, reconnect=False):
+        await hub.saved('"one"')
+        assert stat.S_IMODE(hub.state.stat().st_mode) == 0o600
+        assert await hub.end(signal.SIGTERM) == 0
+    assert not hub.state.exists()
+
+
+async def test_clients_that_cannot_come_back_are_announced(tmp_path: Path) -> None:
+    """A client in the process of the hub dies with it; the others are told."""
+    state = tmp_path / "state.json"
+    async with (
+        Hub(lockfile=tmp_path / "samp", state=state) as first,
+        Client("direct", connection=DirectConnection(first)) as direct,
+    ):
+        name = direct.public_id
+        raw = await RawCaller.register(tmp_path / "samp")
+        async with asyncio.timeout(5):
+            while name not in (await StateFile(state).read() or {}).get("hub", {}).get("clients", {}):
+                await asyncio.sleep(0.01)
+        saved = state.read_bytes()
+        await raw.close()
+    state.write_bytes(saved)
+    async with Hub(lockfile=tmp_path / "samp", state=state) as second:
+        assert name not in second.engine.clients
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not what a hub has written"),
+        (b"[1]", "not what a hub of this version has written"),
+        (b'{"format": 99}', "not what a hub of this version has written"),
+        (b'{"format": 1}', "its content is damaged"),
+        (b'{"format": 1, "standard": {}, "hub": {}}', "its content is damaged"),
+        (b"[" * 100_000, "not what a hub has written"),
+    ],
+)
+async def test_a_damaged_state_says_so(tmp_path: Path, content: bytes, reason: str) -> None:
+    state = tmp_path / "state.json"
+    state.write_bytes(content)
+    hub = Hub(lockfile=tmp_path / "samp", state=state)
+    with pytest.raises(StateError, match=reason) as caught:
+        await hub.start()
+    assert caught.value.path == str(state)
+    assert "remove it, or name another one" in str(caught.value)
+    assert not (tmp_path / "samp").exists()
+
+
+async def test_a_state_file_is_no_link_and_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text('{"format": 1}')
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for name in ("link", "."):
+        with pytest.raises(StateError):
+            await StateFile(tmp_path / name).read()
+
+
+async def test_a_write_that_fails_leaves_the_old_state(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = StateFile(tmp_path / "folder" / "state.json")
+    file.path.parent.mkdir()
+    await file.write({"standard": {}})
+    state = {"n": 0}
+    keeper = StateKeeper(file, lambda: dict(state), 0.0)
+    file.path.parent.rename(tmp_path / "elsewhere")
+    with pytest.raises(StateError, match="cannot be written"):
+        await file.write({"n": 1})
+    keeper.changed()
+    task = keeper._task
+    assert task is not None
+    async with asyncio.timeout(5):
+        await task
+    await keeper.close()
+    assert [record.levelname for record in caplog.records if "survive" in record.message] == ["ERROR"]
+    left = tmp_path / "elsewhere" / "state.json"
+    assert json.loads(left.read_text()) == {"format": 1, "standard": {}}
+
+
+async def test_changes_are_saved_once_for_many(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state.json")
+    snapshots: list[int] = []
+
+    def snapshot() -> dict[str, int]:
+        snapshots.append(1)
+        return {"count": len(snapshots)}
+
+    keeper = StateKeeper(file, snapshot, 0.0)
+    for _ in range(1000):
+        keeper.changed()
+    task = keeper._task
+    assert task is not None
+    async with asyncio.timeout(5):
+        await task
+    assert len(snapshots) == 1
+    keeper.changed()
+    await keeper.close()  # lets a write under way end, and begins none
+    assert await file.read() == {"format": 1, "count": 1}
+
+
+async def test_saved_returns_once_all_changes_are_in_the_file(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state.json")
+    state = {"n": 0}
+    keeper = StateKeeper(file, lambda: dict(state), 3600.0)  # the pause gives way to who waits
+    await keeper.saved()
+    for number in range(1, 4):
+        state["n"] = number
+        keeper.changed()
+        async with asyncio.timeout(5):
+            await keeper.saved()
+        assert await file.read() == {"format": 1, "n": number}
+    await keeper.close()
+
+
+async def test_a_client_whose_hub_forgot_it_registers_anew(tmp_path: Path) -> None:
+    """Without a state the same port answers, but knows nobody: resume() says no, and register does it."""
+    hub = Hub(lockfile=tmp_path / "samp")
+    await hub.start()
+    port = int(hub.url.rpartition(":")[2].partition("/")[0])
+    async with Client("one", lockfile=tmp_path / "samp") as client:
+        await client.get_clients()
+        await hub.shutdown()
+        async with Hub(lockfile=tmp_path / "samp", port=port):
+            await client.wait_registered(5)
+            response = await client.call(client.public_id, "samp.app.ping", timeout=5)
+            assert response.ok
+
+
+async def test_a_second_hub_on_the_same_state_does_not_speak_to_the_clients_of_the_first(
+    hub: HubProcess, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with two_clients(hub) as (one, two), two.messages("samp.hub.event.shutdown") as news:
+        await hub.saved("test.echo")
+        second = Hub(lockfile=hub.lockfile, state=hub.state)
+        with pytest.raises(HubRunningError):
+            await second.start()
+        response = await one.call(two.public_id, "test.echo", {"still": "here"}, timeout=5)
+        assert response.result == {"still": "here"}
+        assert len(news) == 0
+        assert hub.state.exists()
+
+
+async def test_nor_at_another_port_does_it_take_the_lockfile_or_end_open_calls(hub: HubProcess) -> None:
+    async with two_clients(hub) as (_, two):
+        called, go = asyncio.Event(), asyncio.Event()
+
+        @two.on("test.slow")
+        async def slow(message: Message) -> None:
+            called.set()
+            await go.wait()
+
+        await two.settled()
+        raw = await RawCaller.register(hub.lockfile)
+        try:
+            await raw.call(two.public_id, "test.slow", tag="open-2")
+            async with asyncio.timeout(5):
+                await called.wait()
+            await hub.saved("open-2")
+            before = await asyncio.to_thread(hub.lockfile.read_text)
+            with pytest.raises(HubRunningError):
+                await Hub(lockfile=hub.lockfile, state=hub.state, port=free_port()).start()
+            assert await asyncio.to_thread(hub.lockfile.read_text) == before
+            go.set()
+            async with asyncio.timeout(5):
+                _, tag, response = await raw.responses.get()
+            assert (tag, response["samp.status"]) == ("open-2", "samp.ok")
+        finally:
+            await raw.close()
+
+
+async def test_the_port_of_the_last_run_is_taken(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    async with Hub(lockfile=tmp_path / "samp", state=state) as first:
+        async with asyncio.timeout(5):
+            await first.engine.saved()
+        saved = await asyncio.to_thread(state.read_bytes)
+        port = int(first.url.rpartition(":")[2].partition("/")[0])
+    await asyncio.to_thread(state.write_bytes, saved)
+    with socket.create_server(("127.0.0.1", port)):
+        hub = Hub(lockfile=tmp_path / "samp", state=state)
+        for _ in range(2):
+            with pytest.raises(StateError, match=f"the port of the last run, {port}, is taken") as caught:
+                await hub.start()
+            assert f"stop what has it, or remove {state} to begin anew" in str(caught.value)
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):  # the user's own choice
+            await Hub(lockfile=tmp_path / "samp", state=state, port=port).start()
+    async with hub:
+        assert f":{port}/" in hub.url
+
+
+def free_port() -> int:
+    """Return a port that nobody has; the system does not give it to anybody else so soon."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,0 +1,242 @@
+"""asyncsamp.hub.profiles.web.urls: which URLs a page may read, and what they look like to it (WEB-30..36)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncsamp import FaultCode, HubFaultError
+from asyncsamp.hub.profiles.web.urls import (
+    NamedUrls,
+    WebUrls,
+    canonical,
+    find_names,
+    find_urls,
+    is_local,
+    replace_texts,
+)
+from asyncsamp.values import Value
+
+TRANSLATOR = "http://127.0.0.1:21012/translator/TOKEN?"
+ORIGIN = "https://archive.example.org"
+
+
+def urls_of_page(origin: str = ORIGIN, **options: int | bool) -> WebUrls:
+    return WebUrls(TRANSLATOR, origin, NamedUrls(), **options)  # type: ignore[arg-type]
+
+
+def name(urls: WebUrls, *texts: Value) -> dict[str, str]:
+    return urls.from_page(find_names(list(texts)))
+
+
+def test_urls_are_found_at_any_depth() -> None:
+    value: Value = {
+        "a": ["x", {"b": "file:///t", "c": [["http://h/1"]]}],
+        "d": "HTTPS://h",
+        "e": "see http://h",
+    }
+    assert sorted(find_urls(value)) == ["HTTPS://h", "file:///t", "http://h/1"]
+    assert find_urls("file:/t") == ["file:/t"]
+    assert find_urls(["ftp://h/", "mailto:a", "http:", "http://h/" + "x" * 9000]) == []
+
+
+def test_names_are_found_within_texts_and_as_paths() -> None:
+    value: Value = ["load 'file:///a b'", " /etc/passwd", "no/path", {"k": "file:///a b"}, "1:/2"]
+    assert find_names(value) == {
+        "load 'file:///a b'": ["file:///a"],
+        " /etc/passwd": ["/etc/passwd"],
+        "file:///a b": ["file:///a", "file:///a b"],
+    }
+
+
+def test_texts_are_replaced_at_any_depth_and_nothing_is_changed_in_place() -> None:
+    value: Value = {"a": ["x", {"b": "x"}], "x": "y"}
+    assert replace_texts(value, {"x": "z"}) == {"a": ["z", {"b": "z"}], "x": "y"}
+    assert value == {"a": ["x", {"b": "x"}], "x": "y"}
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("file:///t", True),
+        ("FILE:/t", True),
+        ("http://localhost/", True),
+        ("https://a.localhost:1/", True),
+        ("http://127.1.2.3:80/", True),
+        ("http://[::1]/", True),
+        ("http://[::1%25lo]/", True),
+        ("http://0.0.0.0:80/", True),
+        ("http://[::]/", True),
+        ("http://[::ffff:127.0.0.1]/", True),
+        ("http://[::ffff:0:0]/", True),
+        ("http://h/", False),
+        ("http://127.example.org/", False),
+        ("http://192.0.2.1/", False),
+        ("http://[::ffff:192.0.2.1]/", False),
+        ("http://[2001:db8::1]/", False),
+        ("http://localhost.example.org/", False),
+        ("http://[/", False),
+        ("http:", False),
+    ],
+)
+def test_what_is_local(url: str, local: bool) -> None:
+    assert is_local(url) is local
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "file:///etc/passwd",
+        "file:/etc/passwd",
+        "FILE://localhost//etc/./x/../passwd#1",
+        " file://127.0.0.1/etc/%70asswd ",
+        "/etc/passwd",
+        "//localhost/etc/passwd",
+        "file:etc/passwd",
+    ],
+)
+def test_a_file_has_one_canonical_spelling(spelled: str) -> None:
+    assert canonical(spelled) == "file:/etc/passwd"
+
+
+def test_a_server_has_one_canonical_spelling() -> None:
+    assert canonical("HTTP://Host:80/%61?x=%31#f") == canonical("http://host/a?x=1")
+    assert canonical("http://host") == canonical("http://host/")
+    assert len({canonical(url) for url in ("http://h/a", "https://h/a", "http://h:8/a", "http://h/b")}) == 4
+    assert canonical("file://elsewhere/x") != canonical("file:///x")
+    assert canonical("http://[/%41") == "http://[/A"
+    assert canonical("http://h:x/") == "http://h:x/"
+
+
+@given(st.text(max_size=40))
+def test_any_text_has_a_canonical_spelling(text: str) -> None:
+    assert isinstance(canonical(text), str)
+    assert isinstance(canonical("http://" + text), str)
+
+
+def test_only_what_was_sent_can_be_read() -> None:
+    urls = urls_of_page()
+    assert urls.resolve("file:///t") is None
+    urls.to_page(["file:///t"])
+    assert urls.resolve("file:///t") == "file:///t"
+    assert urls.resolve("file:///t2") is None
+    assert "file:///t" in urls
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_every_spelling_leads_to_the_url(text: str) -> None:
+    url = "file:///" + text
+    urls = urls_of_page()
+    table = urls.to_page([url])
+    assert urls.resolve(quote(url, safe="", errors="surrogatepass")) == url or max(text) >= "\ud800"
+    assert table[url].startswith(TRANSLATOR)
+    assert urls.resolve(table[url].removeprefix(TRANSLATOR)) == url
+    assert urls.from_page({table[url]: []}) == {table[url]: url}
+
+
+def test_what_browsers_make_of_it_leads_to_the_url() -> None:
+    for url, as_sent in (
+        ("file:///a b'c.vot", "file:///a%20b%27c.vot"),
+        ("http://h/?a=1&b=%20+", "http://h/?a=1&b=%20+"),
+        ("http://h/t#row1", "http://h/t"),
+        (" http://h/a\tb\n", "http://h/ab"),
+        ("http://h/\u00fc", "http://h/%C3%BC"),
+    ):
+        urls = urls_of_page()
+        urls.to_page([url])
+        assert urls.resolve(as_sent) == url
+
+
+def test_the_exact_url_goes_before_another_spelling_of_another() -> None:
+    urls = urls_of_page()
+    urls.to_page(["file:///a b", "file:///a%20b"])
+    assert urls.resolve("file:///a%20b") == "file:///a%20b"
+    table = urls.to_page(["file:///a b"])
+    assert urls.from_page({table["file:///a b"]: []}) == {table["file:///a b"]: "file:///a b"}
+
+
+def test_a_translated_url_may_be_translated_again() -> None:
+    urls = urls_of_page()
+    (seen,) = urls.to_page(["file:///a b"]).values()
+    for asked in (
+        seen,
+        quote(seen, safe=""),
+        TRANSLATOR + seen,
+        TRANSLATOR.replace("127.0.0.1", "localhost") + seen,
+    ):
+        assert urls.resolve(asked) == "file:///a b"
+    assert urls.resolve(TRANSLATOR * 9 + seen) is None
+    assert urls.resolve(seen.replace("TOKEN", "OTHER")) is None
+
+
+def test_only_local_urls_are_rewritten() -> None:
+    urls = urls_of_page("http://localhost:8000")
+    sent = ["file:///t", "http://127.0.0.1:1/t", "https://h/t", "http://localhost:8000/own", TRANSLATOR + "x"]
+    assert set(urls.to_page(sent)) == {"file:///t", "http://127.0.0.1:1/t"}
+    assert urls.resolve("https://h/t") == "https://h/t"
+    assert urls.resolve("http://localhost:8000/own") is None
+    assert urls_of_page(rewrite=False).to_page(sent) == {}
+
+
+def test_what_the_page_names_first_is_closed_to_all() -> None:
+    named = NamedUrls()
+    one, two = WebUrls(TRANSLATOR, ORIGIN, named), WebUrls(TRANSLATOR, "", named)
+    assert name(one, {"url": "file:///etc/passwd", "script": "load http://h/x", "file": "/etc/hosts"}) == {}
+    for url in ("file:///etc/passwd", "file://localhost/etc/passwd", "http://h/x", "file:/etc/hosts"):
+        assert url in named
+        for page in (one, two):
+            assert page.to_page([url]) == {}
+            assert page.resolve(url) is None
+
+
+def test_what_the_page_was_sent_before_stays_open() -> None:
+    named = NamedUrls()
+    one, two = WebUrls(TRANSLATOR, ORIGIN, named), WebUrls(TRANSLATOR, "", named)
+    table = one.to_page(["file:///t", "http://h/t"])
+    assert name(one, table["file:///t"], "http://h/t") == {table["file:///t"]: "file:///t"}
+    assert two.to_page(["file:///t", "http://h/t"])
+    assert two.resolve("http://h/t") == "http://h/t"
+    one.to_page(["file:///a b"])
+    name(one, "file:///a b")
+    assert "file:///a" not in named
+
+
+def test_a_page_may_name_what_is_its_own() -> None:
+    named = NamedUrls()
+    one, two = WebUrls(TRANSLATOR, ORIGIN, named), WebUrls(TRANSLATOR, "", named)
+    name(one, f"{ORIGIN}/t.vot")
+    two.to_page([f"{ORIGIN}/t.vot"])
+    assert two.resolve(f"{ORIGIN}/t.vot") is not None
+
+
+def test_a_translated_url_that_was_never_sent_names_what_it_hides() -> None:
+    urls = urls_of_page()
+    assert name(urls, TRANSLATOR + "file:///etc/passwd") == {}
+    urls.to_page(["file:///etc/passwd"])
+    assert urls.resolve("file:///etc/passwd") is None
+
+
+def test_what_can_be_read_is_bounded() -> None:
+    urls = urls_of_page(max_urls=2)
+    urls.to_page(["file:///1", "file:///2"])
+    urls.to_page(["file:///1"])
+    urls.to_page(["file:///3 x#y"])
+    assert [urls.resolve(f"file:///{n}") for n in (1, 2)] == ["file:///1", None]
+    urls.to_page(["file:///4", "file:///5"])
+    assert urls.resolve("file:///3%20x") is None
+
+
+def test_what_can_be_named_is_bounded() -> None:
+    urls = urls_of_page(max_named=2)
+    name(urls, "file:///1", "file:///2", "file:///1")
+    name(urls, "plain text")
+    with pytest.raises(HubFaultError, match="too many URLs") as caught:
+        name(urls, "file:///3")
+    assert caught.value.code == FaultCode.LIMIT_REACHED
+    named = NamedUrls(limit=1)
+    assert named.add(["file:///1", "file:/1"]) == 1
+    with pytest.raises(HubFaultError, match="too many URLs"):
+        named.add(["file:///2"])
