@@ -182,7 +182,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def hub_variable(lockfile: Path) -> dict[str, str]:
-    """Return the variable that leads a peer to the hub of `lockfile` (STD-48)."""
+    """Return the variable that leads a peer to the hub of `lockfile` (STD-50)."""
     return {"SAMP_HUB": f"std-lockurl:{lockfile.as_uri()}"}
 
 
