@@ -1,4 +1,4 @@
-"""Every rule that is cited stands in docs/samp-rules.md, once, with a section where it comes from the standard."""
+"""Every rule that is cited stands in docs/samp-rules.md, once, and with its section."""
 
 from __future__ import annotations
 
