@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from .errors import HubFaultError
-from .values import ValueMap
+from .values import Value, ValueMap
 
 __all__ = [
     "DeliverCall",
@@ -29,6 +29,10 @@ class DeliverNotification(NamedTuple):
     sender: str
     message: ValueMap
 
+    def callback(self) -> tuple[str, list[Value]]:
+        """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
+        return "receiveNotification", [self.sender, self.message]
+
 
 class DeliverCall(NamedTuple):
     """Hand `message` to `recipient`, which owes a reply to `msg_id`: receiveCall."""
@@ -38,6 +42,10 @@ class DeliverCall(NamedTuple):
     msg_id: str
     message: ValueMap
 
+    def callback(self) -> tuple[str, list[Value]]:
+        """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
+        return "receiveCall", [self.sender, self.msg_id, self.message]
+
 
 class DeliverResponse(NamedTuple):
     """Hand `response` to `recipient`, who called with `msg_tag`: receiveResponse."""
@@ -46,6 +54,10 @@ class DeliverResponse(NamedTuple):
     responder: str
     msg_tag: str
     response: ValueMap
+
+    def callback(self) -> tuple[str, list[Value]]:
+        """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
+        return "receiveResponse", [self.responder, self.msg_tag, self.response]
 
 
 class FinishWait(NamedTuple):

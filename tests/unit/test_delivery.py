@@ -20,6 +20,15 @@ def test_each_delivery_begins_with_its_recipient_and_ends_with_its_content() -> 
         assert delivery[-1] is CONTENT
 
 
+def test_each_delivery_says_which_client_operation_it_is() -> None:
+    assert DeliverNotification("c1", "c2", CONTENT).callback() == ("receiveNotification", ["c2", CONTENT])
+    assert DeliverCall("c1", "c2", "m1", CONTENT).callback() == ("receiveCall", ["c2", "m1", CONTENT])
+    assert DeliverResponse("c1", "c2", "tag", CONTENT).callback() == (
+        "receiveResponse",
+        ["c2", "tag", CONTENT],
+    )
+
+
 def test_a_failure_has_a_reason_and_says_whether_the_client_is_gone() -> None:
     error = DeliveryError("it sulks")
     assert (error.reason, error.gone, str(error)) == ("it sulks", False, "it sulks")

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from typing import Protocol
 
 from .._util import at_exit
-from ..delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
-from ..discovery import find_hub, locate, stale_lockfile
-from ..errors import HubFaultError, HubLostError, HubNotFoundError
+from ..delivery import Delivery, DeliveryError
+from ..discovery import find_hub, is_alive, locate, stale_lockfile
+from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
-from ..values import Value, ValueMap, copy_map, copy_value
-from .callback import CallbackEndpoint
-from .hub_proxy import HubProxy
+from ..values import Value, copy_value
+from .callback import CallbackEndpoint, receive
+from .rpc_connection import RpcConnection
 
 __all__ = ["DirectConnection", "StandardConnection"]
 
 
-class StandardConnection:
-    """A connection by the Standard Profile (SAMP 1.3 §4).
+class StandardConnection(RpcConnection):
+    """A connection by the Standard Profile (SAMP 1.3 §4). No port is opened before `listen`.
 
-    The lockfile is looked for as `Hub` does: `lockfile`, else `SAMP_HUB`, else `~/.samp`.
-    It is read anew for each registration (STD-66). `callback_host` is where the client
-    listens for the hub; no port is opened before `listen`.
+    Args:
+        lockfile: Where the hub is found; by default as `SAMP_HUB` says, else `~/.samp`. It is read
+            anew for each registration (STD-66).
+        callback_host: The host on which the client listens for the hub.
+        limits: Timeouts in seconds, and sizes in bytes.
     """
 
     def __init__(
@@ -35,15 +36,13 @@ class StandardConnection:
         callback_host: str = "127.0.0.1",
         limits: Limits | None = None,
     ) -> None:
+        super().__init__("samp.hub", limits)
         self._lockfile = lockfile
         self._callback_host = callback_host
-        self._limits = limits or Limits()
-        self._line = HubProxy("samp.hub", self._limits)
         self._endpoint: CallbackEndpoint | None = None
-        self._turn = asyncio.Lock()  # for opening the endpoint
 
     def __repr__(self) -> str:
-        return f"<StandardConnection {self._line.url or 'not connected'}>"
+        return f"<StandardConnection {self._proxy.url or 'not connected'}>"
 
     @property
     def url(self) -> str:
@@ -51,83 +50,68 @@ class StandardConnection:
 
         Raises `LockfileError` if that cannot be made out.
         """
-        return self._line.url or locate(lockfile=self._lockfile).description
-
-    async def register(self, name: str, receiver: Receiver) -> Registration:
-        """Find the hub and register; see `Connection.register`. The name is not used by this profile.
-
-        If it fails or is cancelled, nothing is left open, and the hub is left.
-        """
-        await self.close()
-        line = self._line
-        try:
-            location, lockfile = await find_hub(line.open(), lockfile=self._lockfile)
-            line.url = lockfile.url
-            try:
-                registration = await line.register(lockfile.secret, receiver)
-            except HubLostError as error:
-                raise stale_lockfile(location, lockfile) from error
-        except BaseException:
-            await self.close()
-            raise
-        self._turn = asyncio.Lock()
-        at_exit.unregister_at_exit(self, line.url, line.key)
-        line.watch_over()
-        return registration
+        return self._proxy.url or locate(lockfile=self._lockfile).description
 
     async def resume(self) -> bool:
         """See whether the hub is back, and knows us still; see `Connection.resume`."""
-        line = self._line
-        if line.sender is None or line.receiver is None:
+        proxy = self._proxy
+        if proxy.sender is None or proxy.receiver is None:
             return False
-        location, lockfile = await find_hub(line.sender, lockfile=self._lockfile)
-        if lockfile.url != line.url:
+        location, lockfile = await find_hub(proxy.sender, lockfile=self._lockfile)
+        if lockfile.url != proxy.url:
             return False
         try:
-            await line.operate("getMetadata", line.self_id)
+            await self.operate("getMetadata", proxy.self_id)
         except HubFaultError:
             return False
-        except HubLostError as error:
+        except (HubLostError, RemoteProtocolError) as error:
             raise stale_lockfile(location, lockfile) from error
-        line.watch_over()
+        proxy.watch_over()
         return True
-
-    async def listen(self) -> None:
-        """Open the callback endpoint and name it to the hub (STD-13). Raises as `operate` does, or OSError.
-
-        Two at once open one endpoint. If it fails or is cancelled, none is left.
-        """
-        async with self._turn:
-            receiver = self._line.receiver
-            if self._endpoint is not None or receiver is None:
-                return
-            endpoint = CallbackEndpoint(
-                receiver, self._line.key, host=self._callback_host, max_body=self._limits.max_body
-            )
-            try:
-                await endpoint.start()
-                await self.operate("setXmlrpcCallback", endpoint.url)
-            except BaseException:
-                await endpoint.close()
-                raise
-            self._endpoint = endpoint
-
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.operate`.
-
-        Raises `RemoteProtocolError`, too, if the hub's answer cannot be understood.
-        """
-        return await self._line.operate(operation, *params, timeout=timeout)
 
     async def close(self) -> None:
         """Close the endpoint, the connections and the watch over the hub."""
-        endpoint, self._endpoint = self._endpoint, None
         at_exit.forget(self)
-        # In this order from the last to the first, and each also if it is cancelled meanwhile.
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._line.close)
-            if endpoint is not None:
-                stack.push_async_callback(endpoint.close)
+        await super().close()
+
+    async def _enter(self, name: str, receiver: Receiver) -> Registration:
+        """Find the hub and register. The name is not used by this profile."""
+        proxy = self._proxy
+        sender = proxy.open()
+        location, lockfile = await find_hub(sender, lockfile=self._lockfile)
+        proxy.url = lockfile.url
+        try:
+            registration = await proxy.register(lockfile.secret, receiver)
+        except HubLostError as error:
+            raise stale_lockfile(location, lockfile) from error
+        except RemoteProtocolError as error:
+            if await is_alive(lockfile.url, sender):
+                raise
+            # After a crash some other server may have got the port that the lockfile names.
+            raise stale_lockfile(location, lockfile) from error
+        at_exit.unregister_at_exit(self, proxy.url, proxy.key)
+        return registration
+
+    def _is_listening(self) -> bool:
+        return self._endpoint is not None
+
+    async def _begin_listening(self, receiver: Receiver) -> None:
+        """Open the callback endpoint and name it to the hub (STD-13)."""
+        endpoint = CallbackEndpoint(
+            receiver, self._proxy.key, host=self._callback_host, max_body=self._limits.max_body
+        )
+        try:
+            await endpoint.start()
+            await self.operate("setXmlrpcCallback", endpoint.url)
+        except BaseException:
+            await endpoint.close()
+            raise
+        self._endpoint = endpoint
+
+    async def _end_listening(self) -> None:
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            await endpoint.close()
 
 
 class HasEngine(Protocol):
@@ -206,13 +190,8 @@ class DirectConnection:
         if receiver is None:
             raise DeliveryError("it has closed its connection", gone=True)
         try:
-            if isinstance(delivery, DeliverNotification):
-                receiver.receive_notification(delivery.sender, copy_map(delivery.message))
-            elif isinstance(delivery, DeliverCall):
-                receiver.receive_call(delivery.sender, delivery.msg_id, copy_map(delivery.message))
-            else:
-                response: ValueMap = copy_map(delivery.response)
-                receiver.receive_response(delivery.responder, delivery.msg_tag, response)
+            operation, params = delivery.callback()
+            receive(receiver, operation, [copy_value(param) for param in params])
         except HubFaultError as error:
             raise DeliveryError(f"it answered with a fault: {error.text}") from error
 

@@ -1,4 +1,4 @@
-"""The line to a hub over XML-RPC: calls with our private key, and a watch over the hub's life."""
+"""A hub as seen over XML-RPC: calls with our private key, and a watch over the hub's life."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import logging
 from ..errors import HubFaultError, HubLostError, RegistrationError, RemoteProtocolError, SampError
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
-from ..rpc import PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
+from ..rpc import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
 from ..values import Value
 
 __all__ = ["HubProxy"]
@@ -20,14 +20,19 @@ _CALM = 0.5
 """Seconds between two looks at a hub that closes our connections: it may have too many, and each look
 makes another one."""
 
+_LOOK_AGAIN = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between two looks at a hub that closed the connection, or answered what is not XML-RPC; then it
+counts as lost. It may have had too many connections for a moment."""
+
 _NOBODY = "nobody listens there (any more)"
 
 
 class HubProxy:
-    """What the connections over XML-RPC have in common.
+    """The hub, as one registration over XML-RPC sees it; opened, closed, and perhaps opened again.
 
-    `prefix` begins the names of the profile's methods. A line is opened, used for one registration,
-    and closed; then it may be opened again.
+    Args:
+        prefix: What the names of the profile's methods begin with.
+        limits: Timeouts in seconds, and sizes in bytes.
     """
 
     def __init__(self, prefix: str, limits: Limits) -> None:
@@ -71,7 +76,7 @@ class HubProxy:
         await asyncio.wait({asking}, timeout=patience)
         with contextlib.suppress(SampError, asyncio.InvalidStateError):
             self._registered(asking.result(), receiver)  # it raises if there is no answer yet
-            await self.operate("unregister", timeout=patience)
+            await self.call("unregister", self.key, timeout=patience)
 
     def _registered(self, answered: Value, receiver: Receiver) -> Registration:
         values = answered if isinstance(answered, dict) else {}
@@ -82,10 +87,6 @@ class HubProxy:
         translator = values.get("samp.url-translator")
         self.key, self.self_id, self.receiver = key, self_id, receiver
         return Registration(self_id, hub_id, translator if isinstance(translator, str) else "")
-
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one operation with our private key. Raises as `call` does."""
-        return await self.call(operation, self.key, *params, timeout=timeout)
 
     async def call(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
         """Call one method. Raises `HubFaultError`, `HubLostError`, `RemoteProtocolError`."""
@@ -137,25 +138,39 @@ class HubProxy:
         ping, but knows us not.
         """
         clock = asyncio.get_running_loop().time
-        asked = clock()
+        asked, unanswered = clock(), 0
         while True:
-            try:
-                await sender.gone(self.url)
-                if clock() < asked + _CALM:
-                    await asyncio.sleep(_CALM)
-            except PeerError:
-                await asyncio.sleep(self._limits.hub_check_interval)
+            await self._next_look(sender, asked, unanswered)
             asked = clock()
             question = f"{self._prefix}.getMetadata", [self.key, self.self_id]
             try:
                 await sender.call(self.url, *question, timeout=self._limits.request_timeout)
+                unanswered = 0
+                continue
             except HubFaultError as error:
                 log.info("the hub at %s does not know this client: %s", self.url, error)
-                receiver.connection_lost("it does not know this client any more")
-                return
+                reason = "it does not know this client any more"
             except PeerRefusedError:
-                receiver.connection_lost("it is gone without a word")
-                return
+                reason = "it is gone without a word"
             except (PeerError, RemoteProtocolError) as error:
                 log.info("the hub at %s did not answer when asked: %s", self.url, error)
-                await asyncio.sleep(self._limits.reconnect_last)
+                unanswered += isinstance(error, PeerClosedError | RemoteProtocolError)
+                if unanswered <= len(_LOOK_AGAIN):
+                    continue
+                # As `discovery.is_alive` has it: what does not answer in XML-RPC is not a hub.
+                reason = "what listens there now does not answer as a hub does"
+            receiver.connection_lost(reason)
+            return
+
+    async def _next_look(self, sender: RpcClient, asked: float, unanswered: int) -> None:
+        """Wait until the hub is to be asked again, which was asked last at `asked`."""
+        if unanswered:
+            # A killed hub resets what it had not accepted yet; only the next look tells that it is dead.
+            await asyncio.sleep(_LOOK_AGAIN[unanswered - 1])
+            return
+        try:
+            await sender.gone(self.url)
+            pause = asked + _CALM - asyncio.get_running_loop().time()
+        except PeerError:
+            pause = self._limits.hub_check_interval
+        await asyncio.sleep(max(0.0, pause))

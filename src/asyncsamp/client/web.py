@@ -12,7 +12,7 @@ from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..values import Value
 from .callback import receive
-from .hub_proxy import HubProxy
+from .rpc_connection import RpcConnection
 
 __all__ = ["WebConnection"]
 
@@ -37,50 +37,25 @@ _PACES = (0.02, 0.05, 0.1, 0.2, 0.5)
 _MAX_FAILURES = 3
 
 
-class WebConnection:
+class WebConnection(RpcConnection):
     """A connection by the Web Profile, for programs that cannot read the lockfile or be called back.
 
-    `name` is what the hub's user is asked about; the client's own name if it is empty. The hub is
-    the one at `port` of this machine. `Client` uses this by itself where SAMP_HUB is `web-appname:NAME`.
+    `Client` uses it by itself where SAMP_HUB is `web-appname:NAME`.
+
+    Args:
+        name: What the hub's user is asked about; by default the client's own name.
+        port: Where the hub listens, on this machine.
+        limits: Timeouts in seconds, and sizes in bytes.
     """
 
     def __init__(self, name: str = "", *, port: int = PORT, limits: Limits | None = None) -> None:
+        super().__init__("samp.webhub", limits)
         self._name = name
-        self._limits = limits or Limits()
-        self._line = HubProxy("samp.webhub", self._limits)
-        self._line.url = f"http://127.0.0.1:{port}/"
+        self._proxy.url = f"http://127.0.0.1:{port}/"
         self._pulling: asyncio.Task[None] | None = None
-        self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<WebConnection {self.url}>"
-
-    @property
-    def url(self) -> str:
-        """Where the hub is."""
-        return self._line.url
-
-    async def register(self, name: str, receiver: Receiver) -> Registration:
-        """Register, once the hub's user has consented; see `Connection.register`.
-
-        If it fails or is cancelled, nothing is left open.
-        """
-        await self.close()
-        line = self._line
-        line.open()
-        try:
-            try:
-                await line.call("ping")
-            except HubLostError as error:
-                raise HubNotFoundError(f"{self.url}, the Web Profile") from error
-            identity: Value = {"samp.name": self._name or name}
-            registration = await line.register(identity, receiver, timeout=CONSENT_TIME)
-        except BaseException:
-            await self.close()
-            raise
-        self._turn = asyncio.Lock()
-        line.watch_over()
-        return registration
 
     async def resume(self) -> bool:
         """See whether the hub still knows us; see `Connection.resume`.
@@ -89,28 +64,31 @@ class WebConnection:
         """
         return False
 
-    async def listen(self) -> None:
-        """Allow callbacks, and begin to pull them (WEB-71). Raises as `operate` does."""
-        async with self._turn:
-            receiver = self._line.receiver
-            if self._pulling is not None or receiver is None:
-                return
-            await self.operate("allowReverseCallbacks", "1")
-            pulling = self._pull(receiver)
-            self._pulling = asyncio.get_running_loop().create_task(pulling, name="asyncsamp-pull")
+    async def _enter(self, name: str, receiver: Receiver) -> Registration:
+        """Register, once the hub's user has consented."""
+        proxy = self._proxy
+        proxy.open()
+        try:
+            await proxy.call("ping")
+        except (HubLostError, RemoteProtocolError) as error:
+            raise HubNotFoundError(f"{self.url}, the Web Profile") from error
+        identity: Value = {"samp.name": self._name or name}
+        return await proxy.register(identity, receiver, timeout=CONSENT_TIME)
 
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.operate`."""
-        return await self._line.operate(operation, *params, timeout=timeout)
+    def _is_listening(self) -> bool:
+        return self._pulling is not None
 
-    async def close(self) -> None:
-        """End the pulling, the connections and the watch over the hub."""
+    async def _begin_listening(self, receiver: Receiver) -> None:
+        """Allow callbacks, and begin to pull them (WEB-71)."""
+        await self.operate("allowReverseCallbacks", "1")
+        pulling = self._pull(receiver)
+        self._pulling = asyncio.get_running_loop().create_task(pulling, name="asyncsamp-pull")
+
+    async def _end_listening(self) -> None:
         pulling, self._pulling = self._pulling, None
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._line.close)
-            if pulling is not None and pulling is not asyncio.current_task():
-                pulling.cancel()
-                await asyncio.wait({pulling})
+        if pulling is not None and pulling is not asyncio.current_task():
+            pulling.cancel()
+            await asyncio.wait({pulling})
 
     async def _pull(self, receiver: Receiver) -> None:
         """Pull callbacks for ever, without hurry at a hub that does not wait (WEB-24)."""
@@ -151,7 +129,7 @@ class WebConnection:
         values = callback if isinstance(callback, dict) else {}
         method, params = values.get("samp.methodName"), values.get("samp.params")
         if not isinstance(method, str) or not isinstance(params, list):
-            log.warning("the hub gave a callback that is none")
+            log.warning("the hub gave a callback that is not valid: it needs a method name and parameters")
             return
         for prefix in _PREFIXES:
             method = method.removeprefix(prefix)  # DS9's hub has them (WEB-23)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -416,12 +417,57 @@ async def test_a_hub_that_answers_oddly_is_asked_again(
     assert listener.taken.empty()
 
 
+async def test_a_killed_hub_that_resets_the_first_look_is_noticed_soon(
+    odd: OddHub, listener: Listener
+) -> None:
+    """The kernel resets what a killed process had not accepted yet; only the look after it is refused."""
+    standard = StandardConnection(lockfile=odd.lockfile)  # with the times that a user has
+    try:
+        await standard.register("test", listener)
+        port = await odd.stop()
+        async with resetting(port) as looked:
+            await looked.wait()
+        killed = asyncio.get_running_loop().time()
+        assert await listener.taken.get() == ("it is gone without a word",)
+        assert asyncio.get_running_loop().time() < killed + 2.0
+    finally:
+        await standard.close()
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_a_server_that_is_not_a_hub_takes_the_port(
+    odd: OddHub, standard: StandardConnection, listener: Listener, status: int
+) -> None:
+    await standard.register("test", listener)
+    odd.status = status
+    await odd.start(await odd.stop())
+    told = await listener.taken.get()
+    assert told == ("what listens there now does not answer as a hub does",)
+    with pytest.raises(HubNotFoundError, match="no hub answers at"):
+        await standard.register("test", listener)
+
+
 # ---- the direct connection
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Hub:
     return Hub(lockfile=tmp_path / "x.samp", limits=LIMITS)
+
+
+@asynccontextmanager
+async def resetting(port: int) -> AsyncIterator[asyncio.Event]:
+    """Listen at `port`, and reset each connection once a request has come; set the event then."""
+    looked = asyncio.Event()
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+        looked.set()
+
+    server = await asyncio.start_server(reset, "127.0.0.1", port)
+    yield looked
+    server.close()
 
 
 async def test_a_hub_that_does_not_run(hub: Hub, listener: Listener) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ...delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
+from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...errors import (
     FaultCode,
     HubFaultError,
@@ -252,18 +252,12 @@ class StandardProfile:
         self._callbacks.pop(client, None)
 
     async def _body(self, key: str, delivery: Delivery) -> bytes:
-        # By type, not by isinstance chains: this runs for every message.
-        if type(delivery) is DeliverNotification:
-            message = await self._encode(delivery.message)
-            return await dump_call("samp.client.receiveNotification", [key, delivery.sender, message])
-        if type(delivery) is DeliverCall:
-            message = await self._encode(delivery.message)
-            return await dump_call(
-                "samp.client.receiveCall", [key, delivery.sender, delivery.msg_id, message]
-            )
-        assert not isinstance(delivery, DeliverNotification | DeliverCall)
-        params: list[Value | Encoded] = [key, delivery.responder, delivery.msg_tag, delivery.response]
-        return await dump_call("samp.client.receiveResponse", params)
+        operation, params = delivery.callback()
+        content: Value | Encoded = params.pop()
+        if type(delivery) is not DeliverResponse:  # which has one recipient
+            assert isinstance(content, dict)
+            content = await self._encode(content)
+        return await dump_call(f"samp.client.{operation}", [key, *params, content])
 
     async def _encode(self, message: ValueMap) -> Encoded:
         """Encode a message once for all recipients of a broadcast, who get the very same map."""

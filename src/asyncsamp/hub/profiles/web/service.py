@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 
-from ....delivery import DeliverCall, DeliverNotification, Delivery, DeliveryError
+from ....delivery import DeliverNotification, Delivery, DeliveryError
 from ....errors import FaultCode, HubFaultError, RegistrationError, RemoteProtocolError
 from ....interfaces import Engine
 from ....rpc import encode_value, is_large
@@ -219,18 +219,19 @@ class WebService:
         page = self._pages.get(delivery.recipient)
         if page is None or not page.allows_callbacks:
             raise DeliveryError("it takes no callbacks")
-        if isinstance(delivery, DeliverNotification):
-            message = await _translated(page, self._shown(page, delivery))
-            await _put(page, "receiveNotification", delivery.sender, message)
-            if delivery.message["samp.mtype"] in _LAST_WORDS and delivery.sender == self._engine.hub_id:
-                # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
-                await page.pulls.emptied()
-        elif isinstance(delivery, DeliverCall):
-            message = await _translated(page, delivery.message)
-            await _put(page, "receiveCall", delivery.sender, delivery.msg_id, message)
-        else:
-            response = await _translated(page, delivery.response)
-            await _put(page, "receiveResponse", delivery.responder, delivery.msg_tag, response)
+        operation, params = delivery.callback()
+        content = params.pop()
+        assert isinstance(content, dict)
+        told = self._shown(page, delivery) if isinstance(delivery, DeliverNotification) else content
+        await _put(page, operation, *params, await _translated(page, told))
+        if self._is_last_word(delivery):
+            # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
+            await page.pulls.emptied()
+
+    def _is_last_word(self, delivery: Delivery) -> bool:
+        if not isinstance(delivery, DeliverNotification) or delivery.sender != self._engine.hub_id:
+            return False
+        return delivery.message["samp.mtype"] in _LAST_WORDS
 
     async def is_alive(self, client: str) -> bool:
         """Whether it is registered: a page that has vanished is removed by its own timer."""

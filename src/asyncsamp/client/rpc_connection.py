@@ -1,0 +1,89 @@
+"""What the connections over XML-RPC have in common: one registration at a time, over one `HubProxy`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+
+from ..interfaces import Receiver, Registration
+from ..limits import Limits
+from ..values import Value
+from .hub_proxy import HubProxy
+
+__all__ = ["RpcConnection"]
+
+
+class RpcConnection(ABC):
+    """A `Connection` whose operations are XML-RPC requests; a profile says how to register and to listen.
+
+    Args:
+        prefix: What the names of the profile's methods begin with.
+        limits: Timeouts in seconds, and sizes in bytes.
+    """
+
+    def __init__(self, prefix: str, limits: Limits | None) -> None:
+        self._limits = limits or Limits()
+        self._proxy = HubProxy(prefix, self._limits)
+        self._turn = asyncio.Lock()  # for beginning to listen
+
+    @property
+    def url(self) -> str:
+        """The endpoint of the hub."""
+        return self._proxy.url
+
+    async def register(self, name: str, receiver: Receiver) -> Registration:
+        """Find the hub and register; see `Connection.register`.
+
+        If it fails or is cancelled, nothing is left open, and the hub has let the client go.
+        """
+        await self.close()
+        try:
+            registration = await self._enter(name, receiver)
+        except BaseException:
+            await self.close()
+            raise
+        self._turn = asyncio.Lock()  # a lock belongs to one event loop
+        self._proxy.watch_over()
+        return registration
+
+    async def listen(self) -> None:
+        """Become callable; raises as `operate` does, or OSError.
+
+        Two tasks may call it at once: the client becomes callable once. If it fails or is cancelled,
+        nothing is left open.
+        """
+        async with self._turn:
+            receiver = self._proxy.receiver
+            if receiver is not None and not self._is_listening():
+                await self._begin_listening(receiver)
+
+    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Do one hub operation; see `Connection.operate`.
+
+        Raises `RemoteProtocolError`, too, if the answer of the hub cannot be understood.
+        """
+        return await self._proxy.call(operation, self._proxy.key, *params, timeout=timeout)
+
+    async def close(self) -> None:
+        """End the listening, the connections and the watch over the hub; also if it is cancelled meanwhile."""
+        # In this order from the last to the first.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._proxy.close)
+            stack.push_async_callback(self._end_listening)
+
+    @abstractmethod
+    async def _enter(self, name: str, receiver: Receiver) -> Registration:
+        """Open the proxy and register with it. What is left open when it raises is closed."""
+
+    @abstractmethod
+    def _is_listening(self) -> bool:
+        """Whether the hub can call us."""
+
+    @abstractmethod
+    async def _begin_listening(self, receiver: Receiver) -> None:
+        """Let the hub call us; leaves nothing behind if it fails."""
+
+    @abstractmethod
+    async def _end_listening(self) -> None:
+        """Undo what `_begin_listening` did; nothing if it was not called."""
