@@ -1,4 +1,4 @@
-"""A program with a hub inside: other tools find it, and the program's own client needs no socket."""
+"""A program with a hub of its own. Its client needs no socket; others find the hub by its lockfile."""
 
 import asyncio
 
@@ -7,9 +7,9 @@ from asyncsamp import Client, DirectConnection, Hub
 
 async def main() -> None:
     async with (
-        Hub(label="of this program") as hub,
+        Hub(lockfile="program.samp", label="of this program") as hub,
         Client("program", connection=DirectConnection(hub)) as program,
-        Client("tool") as tool,
+        Client("tool", lockfile=hub.lockfile) as tool,
     ):
         print("the hub is at", hub.url)
         for client in await tool.get_clients():

@@ -1,7 +1,8 @@
 """A hub inside a web application, whose page asks the user whether a web page may register.
 
-`python hub_in_web_app.py 8080` and look at http://127.0.0.1:8080/. In a GUI it is the same: `ask` opens
-a dialog and awaits its button. The key of a question keeps other pages from answering it.
+Run `python hub_in_web_app.py [PORT [WEB_PROFILE_PORT]]`, and look at http://127.0.0.1:8080/. In a GUI it
+is the same: `ask` opens a dialog and awaits its button. The key of a question keeps other pages from
+answering it.
 """
 
 import asyncio
@@ -32,4 +33,4 @@ app = web.Application()
 app.router.add_get("/", page)
 app.on_startup.append(lambda _: hub.start())
 app.on_cleanup.append(lambda _: hub.shutdown())
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)

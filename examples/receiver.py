@@ -1,6 +1,7 @@
 """Load tables when asked to, and show where others point. Ctrl-C ends it."""
 
 import asyncio
+import contextlib
 
 from asyncsamp import Client, Message, as_float
 
@@ -21,4 +22,5 @@ async def main() -> None:
             print(f"{message.sender} points at {ra:.2f} {dec:+.2f}", flush=True)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
+    asyncio.run(main())

@@ -1,12 +1,19 @@
-"""Send an image from memory to every tool that takes images; the cells of a notebook."""
+"""Send an image from memory to every tool that takes images, and tell who got it. Start DS9 first."""
 
-# %%
+import asyncio
+import contextlib
+
 import numpy
 
-import asyncsamp
+from asyncsamp import Client
 
-image = numpy.add.outer(numpy.arange(300.0), numpy.arange(200.0))
-client = await asyncsamp.connect("sender")
-await client.send_image(image)
-# %%
-await client.unregister()
+
+async def main() -> None:
+    image = numpy.add.outer(numpy.arange(300.0), numpy.arange(200.0))
+    async with Client("sender") as client:
+        sent = await client.send_image(image, name="slope")
+        print("sent to", *sent.names)
+
+
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

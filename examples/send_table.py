@@ -1,12 +1,19 @@
-"""Send a table from memory to every tool that takes tables; the cells of a notebook."""
+"""Send a table from memory to every tool that takes tables, and tell who got it. Start TOPCAT first."""
 
-# %%
+import asyncio
+import contextlib
+
 from astropy.table import Table
 
-import asyncsamp
+from asyncsamp import Client
 
-table = Table({"ra": [10.68, 10.67], "dec": [41.27, 40.87], "name": ["M 31", "M 32"]})
-client = await asyncsamp.connect("sender")
-await client.send_table(table)
-# %%
-await client.unregister()
+
+async def main() -> None:
+    table = Table({"ra": [10.68, 10.67], "dec": [41.27, 40.87], "name": ["M 31", "M 32"]})
+    async with Client("sender") as client:
+        sent = await client.send_table(table, name="galaxies")
+        print("sent to", *sent.names)
+
+
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

@@ -1,6 +1,7 @@
 """Point every tool at M31, and have one of them load a table. Start `receiver.py` first."""
 
 import asyncio
+import contextlib
 
 from asyncsamp import Client, ReplyError
 
@@ -17,4 +18,5 @@ async def main() -> None:
             print("the receiver did not load it:", error.response.errortxt)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
+    asyncio.run(main())

@@ -1,4 +1,4 @@
-"""A web application that is a SAMP client too, in one event loop: `python web_app.py 8080`.
+"""A web application that is a SAMP client too, in one event loop: `python web_app.py [PORT]`.
 
 http://127.0.0.1:8080/point?ra=10.68&dec=41.27 then points every tool there.
 """
@@ -30,4 +30,4 @@ app.cleanup_ctx.append(samp)
 app.router.add_get("/point", point)
 
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)

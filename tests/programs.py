@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -19,7 +20,10 @@ def _environment(lockfile: Path) -> dict[str, str]:
 
 
 class Program:
-    """A program that runs. Its warnings are errors, and whatever it complains of comes with its output."""
+    """A program that runs in the folder of the lockfile. Its warnings are errors.
+
+    What it writes to stderr comes with its output.
+    """
 
     def __init__(self, lockfile: Path, *arguments: str | Path) -> None:
         self._lockfile = lockfile
@@ -29,6 +33,7 @@ class Program:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-X", "dev", "-W", "error", *self._arguments),
             env=_environment(self._lockfile),
+            cwd=self._lockfile.parent,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -76,9 +81,10 @@ async def run(lockfile: Path, *arguments: str | Path) -> str:
     return output
 
 
-def cells(text: str) -> list[str]:
-    """Return the cells of a notebook in percent format; before the first mark there is only text."""
-    return [cell.partition("\n")[2] for cell in ("\n" + text).split("\n# %%")[1:]]
+def cells(notebook: Path) -> list[str]:
+    """Return the cells of code of a notebook."""
+    found = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
 
 
 async def run_cells(lines: list[str]) -> dict[str, object]:

@@ -18,15 +18,15 @@ from asyncsamp import Client, WebConnection
 
 from .aio.hub_process import hub_process
 from .notebook.kernels import kernel
-from .programs import Program, cells, run_cells
+from .programs import Program, cells, run, run_cells
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 LINES = {
-    "hub.py": (2, 4),
-    "send_table.py": (3, 11),
-    "receive_table.py": (3, 22),
-    "send_image.py": (3, 11),
+    "hub.ipynb": (2, 4),
+    "send_table.ipynb": (3, 11),
+    "receive_table.ipynb": (3, 22),
+    "send_image.ipynb": (3, 11),
     "conversation.py": (15, 46),
     "hub_in_web_app.py": (15, 41),
 }
@@ -37,9 +37,8 @@ pytestmark = pytest.mark.timeout(60)
 
 def lines_of_code(name: str) -> int:
     """Return how many lines there are but for imports, text, comments and blank ones; of cells, the first."""
-    source = (EXAMPLES / name).read_text()
-    if "# %%" in source:
-        source = cells(source)[0]
+    path = EXAMPLES / name
+    source = cells(path)[0] if path.suffix == ".ipynb" else path.read_text()
     left_out: set[int] = set()
     tree = ast.parse(source)
     for node in tree.body:
@@ -66,7 +65,7 @@ def lockfile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def run_example(name: str) -> dict[str, Any]:
-    return await run_cells(cells((EXAMPLES / name).read_text()))
+    return await run_cells(cells(EXAMPLES / name))
 
 
 async def subscribed(client: Client, mtype: str) -> None:
@@ -77,7 +76,7 @@ async def subscribed(client: Client, mtype: str) -> None:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_hub(lockfile: Path) -> None:
-    [cell] = cells((EXAMPLES / "hub.py").read_text())
+    [cell] = cells(EXAMPLES / "hub.ipynb")
     async with kernel(lockfile.parent, lockfile) as notebook:
         running = asyncio.create_task(notebook.cell(cell))
         async with asyncio.timeout(20):
@@ -90,25 +89,35 @@ async def test_hub(lockfile: Path) -> None:
     assert not lockfile.exists()
 
 
-async def test_send_table(lockfile: Path) -> None:
+async def send(name: str, lockfile: Path) -> None:
+    """Run a notebook or a program that sends something to the client "r"."""
+    if name.endswith(".ipynb"):
+        await run_example(name)
+    else:  # what is imported within the loop is slow, and says so in debug mode
+        assert (await run(lockfile, EXAMPLES / name)).splitlines()[-1] == "sent to r"
+
+
+@pytest.mark.parametrize("name", ["send_table.py", "send_table.ipynb"])
+async def test_send_table(lockfile: Path, name: str) -> None:
     async with hub_process(lockfile), Client("r", lockfile=lockfile) as receiver, receiver.tables() as tables:
-        await run_example("send_table.py")
+        await send(name, lockfile)
         table = await anext(tables)
         assert list(table["name"]) == ["M 31", "M 32"]
 
 
 async def test_receive_table(lockfile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with hub_process(lockfile), Client("s", lockfile=lockfile) as sender:
-        receiving = asyncio.create_task(run_example("receive_table.py"))
+        receiving = asyncio.create_task(run_example("receive_table.ipynb"))
         await subscribed(sender, "table.load.votable")
         await sender.send_table(Table({"value": [41, 42]}), timeout=10)
         await receiving
         assert "42" in capsys.readouterr().out
 
 
-async def test_send_image(lockfile: Path) -> None:
+@pytest.mark.parametrize("name", ["send_image.py", "send_image.ipynb"])
+async def test_send_image(lockfile: Path, name: str) -> None:
     async with hub_process(lockfile), Client("r", lockfile=lockfile) as receiver, receiver.images() as images:
-        await run_example("send_image.py")
+        await send(name, lockfile)
         image = await anext(images)
         assert image[0].shape == (300, 200)
         assert np.max(image[0].data) == 498

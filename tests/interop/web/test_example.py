@@ -55,6 +55,8 @@ async def test_it_sends_a_table_to_topcat(tmp_path: Path) -> None:
             await tab.click("button")
             message = await anext(tables)
         assert message.params["url"] == site.url("stars.vot")
+        declared = await witness.get_metadata(message.sender)
+        assert declared == {"samp.name": "Star archive", "samp.description.text": "sends a table"}
         await tab.wait_for_function("document.getElementById('told').textContent == 'sent to 2 tools'")
         pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
         await tab.screenshot(
