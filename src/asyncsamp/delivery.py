@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
-from .errors import HubFaultError
+from .errors import FaultError
 from .values import Value, ValueMap
 
 __all__ = [
@@ -64,7 +64,7 @@ class FinishWait(NamedTuple):
     """The callAndWait `msg_id` has come to its end, with a response or an error."""
 
     msg_id: str
-    outcome: ValueMap | HubFaultError
+    outcome: ValueMap | FaultError
 
 
 class Forget(NamedTuple):

@@ -4,14 +4,15 @@
       HubNotFoundError                     no hub is running
       HubRunningError                      a hub is running already
       HubLostError (ConnectionError)       the hub went away, or does not answer
-      HubFaultError                        the hub refused an operation
+      FaultError                           an operation is refused, as it goes over the wire
+      HubFaultError                        the hub refused an operation of our client
         UnknownClientError                 ... since it knows no such client
         NotSubscribedError                 ... since the recipient does not subscribe
         RegistrationError                  ... since it does not let us in
       NotRegisteredError (RuntimeError)    the client is not registered (any more, or yet)
       CallTimeoutError (TimeoutError)      no response came in time
       ReplyError                           the recipient answered samp.error
-      NoRecipientsError (LookupError)            nobody is there who takes what is to be sent
+      NoRecipientsError (LookupError)      nobody is there who takes what is to be sent
       SendError                            all who should have got some data failed
       DataError (ValueError)               data that cannot be sent, fetched or read
       MissingExtraError (ImportError)      an extra of the package is not installed
@@ -37,6 +38,7 @@ __all__ = [
     "CallTimeoutError",
     "DataError",
     "FaultCode",
+    "FaultError",
     "HubFaultError",
     "HubLostError",
     "HubNotFoundError",
@@ -45,6 +47,7 @@ __all__ = [
     "LockfileError",
     "MissingExtraError",
     "NoRecipientsError",
+    "NobodyError",
     "NotRegisteredError",
     "NotSubscribedError",
     "ProtocolError",
@@ -119,8 +122,25 @@ class HubLostError(SampError, ConnectionError):
         super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}")
 
 
+class FaultError(SampError):
+    """An operation is refused: what becomes an XML-RPC fault, or was one (SAMP 1.3 §3.13, HUB-70, STD-7).
+
+    The hub, its profiles and a client's callback endpoint raise it, and whoever posts a request
+    gets it. A `Client` turns the hub's faults into `HubFaultError`.
+
+    Args:
+        text: What is wrong, for the one who asked.
+        code: The faultCode.
+    """
+
+    def __init__(self, text: str, *, code: int = FaultCode.INTERNAL) -> None:
+        self.text = text
+        self.code = int(code)
+        super().__init__(text)
+
+
 class HubFaultError(SampError):
-    """The hub refused an operation: the XML-RPC fault of SAMP 1.3 §3.13 (HUB-70, STD-7)."""
+    """The hub refused an operation of our client: the fault of SAMP 1.3 §3.13 (HUB-70, STD-7)."""
 
     default_code: ClassVar[FaultCode] = FaultCode.INTERNAL
 
@@ -196,6 +216,10 @@ class NoRecipientsError(SampError, LookupError):
         nobody = f"nobody is registered who takes {' or '.join(mtypes)}"
         reason = "the list of recipients is empty" if empty else nobody
         super().__init__(f"{reason}, so nothing was sent; there are: {there or 'no other clients'}")
+
+
+NobodyError = NoRecipientsError
+"""Deprecated: the name that `NoRecipientsError` had at first."""
 
 
 class DataError(SampError, ValueError):

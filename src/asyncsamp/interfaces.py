@@ -32,7 +32,7 @@ class Registration:
 class Receiver(Protocol):
     """The callable client: what the hub may say to it (SAMP 1.3 §3.12, CLIENT-4).
 
-    The methods return at once and raise nothing but `HubFaultError`, which refuses the delivery.
+    The methods return at once and raise nothing but `FaultError`, which refuses the delivery.
     """
 
     def receive_notification(self, sender: str, message: ValueMap) -> None: ...

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from asyncsamp.errors import HubFaultError
+from asyncsamp.errors import FaultError
 from asyncsamp.rpc import RpcClient, RpcServer, answer
 from asyncsamp.values import Value
 
@@ -118,6 +118,6 @@ async def odd_hub(lockfile: Path) -> AsyncIterator[OddHub]:
         await hub.close()
 
 
-def fault(text: str = "no", code: int = 1) -> HubFaultError:
+def fault(text: str = "no", code: int = 1) -> FaultError:
     """Return a fault as other hubs make them: no code in common, any text."""
-    return HubFaultError(text, code=code)
+    return FaultError(text, code=code)

@@ -13,7 +13,7 @@ import logging
 from typing import Any
 
 from asyncsamp import Limits, xmlrpc
-from asyncsamp.errors import HubFaultError, RemoteProtocolError
+from asyncsamp.errors import FaultError, RemoteProtocolError
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.standard import StandardProfile
 from asyncsamp.rpc import RpcServer
@@ -173,7 +173,7 @@ class _Nowhere:
     async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:
         method, params = xmlrpc.load_call(body)
         if not method.startswith("samp.client.receive"):
-            raise HubFaultError(method)
+            raise FaultError(method)
         assert params
         return xmlrpc.dump_response("")
 

@@ -17,10 +17,7 @@ from asyncsamp.delivery import (
 )
 from asyncsamp.errors import (
     FaultCode,
-    HubFaultError,
-    NotSubscribedError,
-    RegistrationError,
-    UnknownClientError,
+    FaultError,
 )
 from asyncsamp.hub.core import HubCore
 from asyncsamp.values import Value, ValueMap
@@ -64,10 +61,10 @@ def failure(text: str) -> ValueMap:
     return {"samp.status": "samp.error", "samp.error": {"samp.errortxt": text}}
 
 
-def outcome(effect: Effect) -> HubFaultError:
+def outcome(effect: Effect) -> FaultError:
     """Return the fault with which a callAndWait ends."""
     assert isinstance(effect, FinishWait)
-    assert isinstance(effect.outcome, HubFaultError)
+    assert isinstance(effect.outcome, FaultError)
     return effect.outcome
 
 
@@ -96,7 +93,7 @@ class TestRegistration:
         core = make_core(max_clients=2)
         core.register()
         second = core.register()
-        with pytest.raises(RegistrationError, match="takes no more than 2 clients") as error:
+        with pytest.raises(FaultError, match="takes no more than 2 clients") as error:
             core.register()
         assert error.value.code == FaultCode.REGISTRATION_REFUSED
         core.unregister(second)
@@ -114,7 +111,7 @@ class TestRegistration:
         core = make_core()
         client = core.register()
         core.unregister(client)
-        with pytest.raises(HubFaultError, match="not registered, or not any more; register again") as error:
+        with pytest.raises(FaultError, match="not registered, or not any more; register again") as error:
             core.unregister(client)
         assert error.value.code == FaultCode.NOT_REGISTERED
 
@@ -207,7 +204,7 @@ class TestSubscriptions:
     def test_an_illegal_key_is_a_fault_and_changes_nothing(self, key: str) -> None:  # MTYPE-2, MTYPE-10
         core = make_core()
         client = join(core, "a.b")
-        with pytest.raises(HubFaultError, match="is no mtype and no wildcard subscription") as error:
+        with pytest.raises(FaultError, match="is no mtype and no wildcard subscription") as error:
             core.declare_subscriptions(client, {"c.d": {}, key: {}})
         assert error.value.code == FaultCode.BAD_PARAMETERS
         assert core.get_subscriptions(client, client) == {"a.b": {}}
@@ -241,7 +238,7 @@ class TestSubscriptions:
     @pytest.mark.parametrize("mtype", ["a.*", "*", "", "a..b", "a" * 1001])
     def test_who_subscribes_to_what_is_no_mtype_is_a_fault(self, mtype: str) -> None:  # HUB-27, MTYPE-1
         core = make_core()
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             core.get_subscribed_clients(core.register(), mtype)
         assert error.value.code == FaultCode.BAD_PARAMETERS
 
@@ -314,7 +311,7 @@ class TestNotify:
             arguments.remove(two)
         if operation not in ("call", "call_all"):
             arguments.remove("tag")
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             getattr(core, operation)(*arguments)
         assert says in error.value.text
         assert len(error.value.text) < 200
@@ -335,27 +332,30 @@ class TestDirected:
 
     def test_a_caller_that_is_not_registered(self, operation: str) -> None:  # HUB-40
         core = make_core()
-        with pytest.raises(HubFaultError, match="not registered") as error:
+        with pytest.raises(FaultError, match="not registered") as error:
             self.send(core, operation, "c9", join(core, "*"))
         assert error.value.code == FaultCode.NOT_REGISTERED
 
     def test_an_unknown_recipient(self, operation: str) -> None:
         core = make_core()
-        with pytest.raises(UnknownClientError, match="no client 'c9' is registered"):
+        with pytest.raises(FaultError, match="no client 'c9' is registered") as error:
             self.send(core, operation, core.register(), "c9")
+        assert error.value.code == FaultCode.UNKNOWN_CLIENT
 
     def test_a_recipient_that_does_not_subscribe(self, operation: str) -> None:
         core = make_core()
         one, two = join(core), join(core, "table.load.fits", "table.load")
-        with pytest.raises(NotSubscribedError, match="'c2' does not subscribe to 'table"):
+        with pytest.raises(FaultError, match="'c2' does not subscribe to 'table") as error:
             self.send(core, operation, one, two)
+        assert error.value.code == FaultCode.NOT_SUBSCRIBED
 
     def test_a_recipient_that_cannot_be_called(self, operation: str) -> None:
         core = make_core()
         one, two = core.register(), core.register()
         core.declare_subscriptions(two, {"*": {}})
-        with pytest.raises(NotSubscribedError, match="'c2' cannot be called: it has set no callback"):
+        with pytest.raises(FaultError, match="'c2' cannot be called: it has set no callback") as error:
             self.send(core, operation, one, two)
+        assert error.value.code == FaultCode.NOT_SUBSCRIBED
 
     def test_a_sender_that_may_not_send_it(self, operation: str) -> None:  # WEB-60, WEB-62
         core = make_core()
@@ -367,7 +367,7 @@ class TestDirected:
 
         web, two, three = core.register(may_send), join(core, "*"), join(core)
         core.declare_subscriptions(three, {"table.*": {"x-samp.mostly-harmless": "1"}})
-        with pytest.raises(HubFaultError, match="this client may not send 'table") as error:
+        with pytest.raises(FaultError, match="this client may not send 'table") as error:
             self.send(core, operation, web, two)
         assert error.value.code == FaultCode.NOT_ALLOWED
         assert asked == [("table.load.votable", {})]
@@ -379,7 +379,7 @@ class TestDirected:
         core = make_core()
         one, two = join(core), join(core, "*")
         core.congested.add(two)
-        with pytest.raises(HubFaultError, match="'c2' does not take its messages") as error:
+        with pytest.raises(FaultError, match="'c2' does not take its messages") as error:
             self.send(core, operation, one, two)
         assert error.value.code == FaultCode.LIMIT_REACHED
         assert taken(core) == []
@@ -488,7 +488,7 @@ class TestCall:
         core = make_core()
         one, two = join(core), join(core, "*")
         core.congested.add(one)
-        with pytest.raises(HubFaultError, match="this client does not take its messages") as error:
+        with pytest.raises(FaultError, match="this client does not take its messages") as error:
             core.call(one, two, "t", LOAD) if way == "call" else core.call_all(one, "t", LOAD)
         assert error.value.code == FaultCode.LIMIT_REACHED
         assert taken(core) == []
@@ -510,7 +510,7 @@ class TestCall:
         else:
             assert ended == DeliverResponse(one, two, "t1", failure(text))
         assert new == DeliverCall(three, one, "m4", LOAD)
-        with pytest.raises(HubFaultError, match="no open call 'm1'"):
+        with pytest.raises(FaultError, match="no open call 'm1'"):
             core.reply(two, oldest, OK)
 
 
@@ -521,7 +521,7 @@ class TestReply:
         msg_id = core.call(one, two, "t", LOAD)
         taken(core)
         for other in (one, three):
-            with pytest.raises(HubFaultError, match="no open call 'm1' awaits an answer from this client"):
+            with pytest.raises(FaultError, match="no open call 'm1' awaits an answer from this client"):
                 core.reply(other, msg_id, OK)
         assert taken(core) == []
         core.reply(two, msg_id, OK)
@@ -534,7 +534,7 @@ class TestReply:
         msg_id = core.call_and_wait(one, two, LOAD) if sync else core.call(one, two, "t", LOAD)
         core.reply(two, msg_id, OK)
         taken(core)
-        with pytest.raises(HubFaultError, match="it was answered already, or timed out") as error:
+        with pytest.raises(FaultError, match="it was answered already, or timed out") as error:
             core.reply(two, msg_id, OK)
         assert error.value.code == FaultCode.UNKNOWN_MESSAGE
         assert taken(core) == []
@@ -542,14 +542,14 @@ class TestReply:
     @pytest.mark.parametrize("msg_id", ["", "m99", "x" * 500])
     def test_an_unknown_id_is_a_plain_fault(self, msg_id: str) -> None:  # HUB-33, TOL-10
         core = make_core()
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             core.reply(join(core), msg_id, OK)
         assert error.value.code == FaultCode.UNKNOWN_MESSAGE
         assert len(error.value.text) < 300
 
     def test_of_one_who_is_not_registered(self) -> None:  # HUB-40
         core = make_core()
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             core.reply("c9", "m1", OK)
         assert error.value.code == FaultCode.NOT_REGISTERED
 
@@ -560,7 +560,7 @@ class TestReply:
         core.abandon(msg_id)
         core.abandon(msg_id)  # harmless
         taken(core)
-        with pytest.raises(HubFaultError, match="timed out"):
+        with pytest.raises(FaultError, match="timed out"):
             core.reply(two, msg_id, OK)
         assert taken(core) == []
         assert not core.owes_reply(two)
@@ -571,7 +571,7 @@ class TestReply:
         msg_id = core.call(one, two, "t", LOAD)
         core.unregister(one)
         taken(core)
-        with pytest.raises(HubFaultError, match="its sender has left"):
+        with pytest.raises(FaultError, match="its sender has left"):
             core.reply(two, msg_id, OK)
         assert taken(core) == []
         assert not core.owes_reply(two)
@@ -668,7 +668,7 @@ class TestShutdown:
         open_call = core.call(one, two, "t", LOAD)
         core.shut_down()
         taken(core)
-        with pytest.raises(RegistrationError, match="the hub is shutting down") as refused:
+        with pytest.raises(FaultError, match="the hub is shutting down") as refused:
             core.register()
         assert refused.value.code == FaultCode.SHUTTING_DOWN
         for call in (
@@ -676,7 +676,7 @@ class TestShutdown:
             lambda: core.call_all(one, "t", LOAD),
             lambda: core.call_and_wait(one, two, LOAD),
         ):
-            with pytest.raises(HubFaultError, match="the hub is shutting down") as error:
+            with pytest.raises(FaultError, match="the hub is shutting down") as error:
                 call()
             assert error.value.code == FaultCode.SHUTTING_DOWN
         core.reply(two, open_call, OK)
@@ -758,7 +758,7 @@ def test_every_operation_of_a_client_that_is_not_registered_is_a_fault(
         if core.is_registered(caller):
             core.unregister(caller)
             taken(core)
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             getattr(core, operation)(caller, *arguments)
         assert error.value.code == FaultCode.NOT_REGISTERED
         assert taken(core) == []
@@ -767,7 +767,9 @@ def test_every_operation_of_a_client_that_is_not_registered_is_a_fault(
 @pytest.mark.parametrize("operation", ["get_metadata", "get_subscriptions"])
 def test_asking_about_an_unknown_client_is_a_fault(operation: str) -> None:  # HUB-23, HUB-25
     core = make_core()
-    with pytest.raises(UnknownClientError, match="no client 'c9' is registered"):
+    with pytest.raises(FaultError, match="no client 'c9' is registered") as error:
         getattr(core, operation)(core.register(), "c9")
-    with pytest.raises(UnknownClientError, match=r"no client 'x{77}\.\.\.' is registered"):
+    assert error.value.code == FaultCode.UNKNOWN_CLIENT
+    with pytest.raises(FaultError, match=r"no client 'x{77}\.\.\.' is registered") as error:
         getattr(core, operation)(core.register(), "x" * 1_000_000)
+    assert error.value.code == FaultCode.UNKNOWN_CLIENT

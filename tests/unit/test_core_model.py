@@ -18,7 +18,7 @@ from asyncsamp.delivery import (
     FinishWait,
     Forget,
 )
-from asyncsamp.errors import HubFaultError
+from asyncsamp.errors import FaultError
 from asyncsamp.hub.core import HubCore
 from asyncsamp.mtypes import matches
 from asyncsamp.values import Value, ValueMap
@@ -149,7 +149,7 @@ class CoreMachine(RuleBasedStateMachine):
         full = len(self.clients) > 6
         try:
             client = self.core.register()
-        except HubFaultError:
+        except FaultError:
             assert full or self.closing
             return
         assert not full
@@ -161,7 +161,7 @@ class CoreMachine(RuleBasedStateMachine):
     @rule(who=WHO, callable_=st.sampled_from([True, True, False]))
     def set_callable(self, who: int, callable_: bool) -> None:
         client = self.client(who)
-        with contextlib.suppress(HubFaultError):
+        with contextlib.suppress(FaultError):
             self.core.set_callable(client, callable_)
             self.clients[client].callable = callable_
 
@@ -171,7 +171,7 @@ class CoreMachine(RuleBasedStateMachine):
         declared: ValueMap = {key: {} for key in sorted(keys)}
         try:
             self.core.declare_subscriptions(client, declared)
-        except HubFaultError:
+        except FaultError:
             assert client not in self.clients
             return
         self.clients[client].subscriptions = keys
@@ -180,7 +180,7 @@ class CoreMachine(RuleBasedStateMachine):
     @rule(who=WHO)
     def declare_metadata(self, who: int) -> None:
         client = self.client(who)
-        with contextlib.suppress(HubFaultError):
+        with contextlib.suppress(FaultError):
             self.core.declare_metadata(client, {"samp.name": client})
             self.expect_event(self.taken(), "metadata", id=client, metadata={"samp.name": client})
 
@@ -191,7 +191,7 @@ class CoreMachine(RuleBasedStateMachine):
         allowed = self.may_send(sender, recipient, mtype)
         try:
             self.core.notify(sender, recipient, message)
-        except HubFaultError:
+        except FaultError:
             assert not allowed
             return
         assert allowed
@@ -203,7 +203,7 @@ class CoreMachine(RuleBasedStateMachine):
         message = self.message(mtype)
         try:
             told = self.core.notify_all(sender, message)
-        except HubFaultError:
+        except FaultError:
             assert sender not in self.clients
             return
         assert set(map(str, told)) == self.hearers(sender, mtype)
@@ -221,7 +221,7 @@ class CoreMachine(RuleBasedStateMachine):
                 msg_id = self.core.call_and_wait(sender, recipient, message)
             else:
                 msg_id = self.core.call(sender, recipient, tag, message)
-        except HubFaultError:
+        except FaultError:
             assert not allowed
             return
         assert allowed
@@ -234,7 +234,7 @@ class CoreMachine(RuleBasedStateMachine):
         tag = f"t{next(self.numbers)}"
         try:
             msg_ids = self.core.call_all(sender, tag, message)
-        except HubFaultError:
+        except FaultError:
             assert not self.may_call(sender)
             return
         assert set(msg_ids) == self.hearers(sender, mtype)
@@ -253,7 +253,7 @@ class CoreMachine(RuleBasedStateMachine):
         allowed = awaited is not None and awaited[1] == client and client in self.clients
         try:
             self.core.reply(client, msg_id, {"samp.status": "samp.ok", "samp.result": {}})
-        except HubFaultError:
+        except FaultError:
             assert not allowed
             return
         assert allowed
@@ -281,7 +281,7 @@ class CoreMachine(RuleBasedStateMachine):
                 self.core.unregister(client)
             else:
                 getattr(self.core, how)(client, "why")
-        except HubFaultError:
+        except FaultError:
             assert client not in self.clients
             return
         effects = self.taken()

@@ -6,12 +6,14 @@ import builtins
 
 import pytest
 
+import asyncsamp
 from asyncsamp import errors
 from asyncsamp.data.results import Answer, SendError, Sent
 from asyncsamp.errors import (
     CallTimeoutError,
     DataError,
     FaultCode,
+    FaultError,
     HubFaultError,
     HubLostError,
     HubNotFoundError,
@@ -35,6 +37,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     HubNotFoundError: (SampError,),
     HubRunningError: (SampError,),
     HubLostError: (SampError, builtins.ConnectionError),
+    FaultError: (SampError,),
     HubFaultError: (SampError,),
     UnknownClientError: (HubFaultError,),
     NotSubscribedError: (HubFaultError,),
@@ -58,7 +61,12 @@ def test_the_tree_is_as_drawn() -> None:
     for kind, parents in TREE.items():
         assert kind.__bases__ == parents
     beside = {"ReplyError", "SendError"}  # stand with `Response` and `Sent`, which they hold
-    assert set(errors.__all__) | beside == {kind.__name__ for kind in TREE} | {"SampError", "FaultCode"}
+    others = {"SampError", "FaultCode", "NobodyError"}
+    assert set(errors.__all__) | beside == {kind.__name__ for kind in TREE} | others
+
+
+def test_the_old_name_of_an_error_still_means_it() -> None:
+    assert asyncsamp.NobodyError is NoRecipientsError
 
 
 def test_the_module_draws_the_tree_that_there_is() -> None:
@@ -94,6 +102,7 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             HubLostError("http://127.0.0.1:1/xmlrpc", "notify", "it shut down"),
             "the SAMP hub at http://127.0.0.1:1/xmlrpc was lost during notify: it shut down",
         ),
+        (FaultError("no"), "no"),
         (HubFaultError("no"), "no"),
         (HubFaultError("no", operation="notify"), "the hub refused notify: no"),
         (

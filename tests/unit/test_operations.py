@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from asyncsamp.errors import FaultCode, HubFaultError
+from asyncsamp.errors import FaultCode, FaultError
 from asyncsamp.hub.core import HubCore
 from asyncsamp.hub.operations import OPERATIONS, find_operation
 from asyncsamp.hub.validation import check_message, check_mtype, shown
@@ -50,7 +50,7 @@ def test_each_parameter_has_one_type(name: str) -> None:
                 continue
             params = list(PARAMETERS[name])
             params[place] = wrong
-            with pytest.raises(HubFaultError) as error:
+            with pytest.raises(FaultError) as error:
                 operation.bind(params)
             assert error.value.code == FaultCode.BAD_PARAMETERS
             assert (
@@ -59,7 +59,7 @@ def test_each_parameter_has_one_type(name: str) -> None:
 
 
 def test_a_type_that_is_none_of_samp_is_not_named() -> None:
-    with pytest.raises(HubFaultError, match="metadata must be a map, not a type that SAMP does not have"):
+    with pytest.raises(FaultError, match="metadata must be a map, not a type that SAMP does not have"):
         find_operation("declareMetadata").bind([5])  # type: ignore[list-item]
 
 
@@ -69,7 +69,7 @@ def test_too_many_or_too_few_parameters_are_a_fault(name: str) -> None:  # STD-3
     right = PARAMETERS[name]
     wrong = [[*right, "more"]] + ([right[:-1]] if right else [])
     for params in wrong:
-        with pytest.raises(HubFaultError) as error:
+        with pytest.raises(FaultError) as error:
             operation.bind(params)
         assert error.value.code == FaultCode.BAD_PARAMETERS
         assert error.value.text.startswith(f"{name} takes {len(right)} parameters (")
@@ -77,15 +77,15 @@ def test_too_many_or_too_few_parameters_are_a_fault(name: str) -> None:  # STD-3
 
 
 def test_the_fault_names_the_parameters() -> None:
-    with pytest.raises(HubFaultError, match=r"takes 3 parameters \(recipient-id, msg-tag, message\), not 0"):
+    with pytest.raises(FaultError, match=r"takes 3 parameters \(recipient-id, msg-tag, message\), not 0"):
         find_operation("call").bind([])
-    with pytest.raises(HubFaultError, match=r"unregister takes 0 parameters \(none\), not 1"):
+    with pytest.raises(FaultError, match=r"unregister takes 0 parameters \(none\), not 1"):
         find_operation("unregister").bind(["x"])
 
 
 @pytest.mark.parametrize("name", ["", "Notify", "notify ", "register", "ping", "__class__", "x" * 100_000])
 def test_an_unknown_operation_is_a_fault(name: str) -> None:
-    with pytest.raises(HubFaultError, match="the hub has no operation '") as error:
+    with pytest.raises(FaultError, match="the hub has no operation '") as error:
         find_operation(name)
     assert error.value.code == FaultCode.UNKNOWN_METHOD
     assert len(error.value.text) < 150
@@ -126,13 +126,13 @@ class TestChecks:
         ],
     )
     def test_what_is_no_message_is_refused(self, message: dict[str, Value], says: str) -> None:  # MSG-1
-        with pytest.raises(HubFaultError, match=says) as error:
+        with pytest.raises(FaultError, match=says) as error:
             check_message(message)
         assert error.value.code == FaultCode.BAD_PARAMETERS
 
     def test_the_length_of_an_mtype_is_bounded(self) -> None:
         check_mtype("a" * 1000)
-        with pytest.raises(HubFaultError, match="too long for an mtype: more than 1000 characters"):
+        with pytest.raises(FaultError, match="too long for an mtype: more than 1000 characters"):
             check_mtype("a" * 1001)
 
     def test_texts_are_shown_whole_or_cut(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncsamp import FaultCode, HubFaultError
+from asyncsamp import FaultCode, FaultError
 from asyncsamp.hub.profiles.web.urls import (
     NamedUrls,
     WebUrls,
@@ -233,10 +233,10 @@ def test_what_can_be_named_is_bounded() -> None:
     urls = urls_of_page(max_named=2)
     name(urls, "file:///1", "file:///2", "file:///1")
     name(urls, "plain text")
-    with pytest.raises(HubFaultError, match="too many URLs") as caught:
+    with pytest.raises(FaultError, match="too many URLs") as caught:
         name(urls, "file:///3")
     assert caught.value.code == FaultCode.LIMIT_REACHED
     named = NamedUrls(limit=1)
     assert named.add(["file:///1", "file:/1"]) == 1
-    with pytest.raises(HubFaultError, match="too many URLs"):
+    with pytest.raises(FaultError, match="too many URLs"):
         named.add(["file:///2"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..errors import FaultCode, HubFaultError
+from ..errors import FaultCode, FaultError
 from ..interfaces import Receiver
 from ..rpc import OriginGuard, RpcServer, answer, respond
 from ..values import Value
@@ -54,10 +54,10 @@ class CallbackEndpoint:
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.client":
-            raise HubFaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)
+            raise FaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)
         key = params[0] if params else ""
         if not isinstance(key, str) or not secrets.compare_digest(key.encode(), self._key):
-            raise HubFaultError(
+            raise FaultError(
                 "this is not the private key of this client", code=FaultCode.NOT_REGISTERED
             )  # CLIENT-6
         receive(self._receiver, operation, params[1:])
@@ -67,7 +67,7 @@ class CallbackEndpoint:
 def receive(receiver: Receiver, operation: str, params: Sequence[Value]) -> None:
     """Hand one callback to `receiver`, by the standard name of its operation (CLIENT-4).
 
-    Raises `HubFaultError` if there is no such operation, or its parameters are wrong.
+    Raises `FaultError` if there is no such operation, or its parameters are wrong.
     """
     takers: dict[str, tuple[Callable[..., None], tuple[type, ...]]] = {
         "receiveNotification": (receiver.receive_notification, (str, dict)),
@@ -75,8 +75,8 @@ def receive(receiver: Receiver, operation: str, params: Sequence[Value]) -> None
         "receiveResponse": (receiver.receive_response, (str, str, dict)),
     }
     if operation not in takers:
-        raise HubFaultError(f"there is no method {operation!r}", code=FaultCode.UNKNOWN_METHOD)
+        raise FaultError(f"there is no method {operation!r}", code=FaultCode.UNKNOWN_METHOD)
     take, kinds = takers[operation]
     if tuple(map(type, params)) != kinds:
-        raise HubFaultError(f"{operation}: wrong parameters", code=FaultCode.BAD_PARAMETERS)
+        raise FaultError(f"{operation}: wrong parameters", code=FaultCode.BAD_PARAMETERS)
     take(*params)

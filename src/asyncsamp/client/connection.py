@@ -9,7 +9,7 @@ from typing import Protocol
 from .._util import at_exit
 from ..delivery import Delivery, DeliveryError
 from ..discovery import find_hub, is_alive, locate, stale_lockfile
-from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError
+from ..errors import FaultError, HubFaultError, HubLostError, HubNotFoundError, RegistrationError, RemoteProtocolError
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
 from ..values import Value, copy_value
@@ -147,7 +147,10 @@ class DirectConnection:
             engine = self._hub.engine
         except RuntimeError as error:
             raise HubNotFoundError("this process, where the hub is not running") from error
-        self._self_id = engine.register(self)
+        try:
+            self._self_id = engine.register(self)
+        except FaultError as error:
+            raise RegistrationError(error.text, code=error.code, operation="register") from None
         self._engine, self._receiver = engine, receiver
         return Registration(self._self_id, engine.hub_id)
 
@@ -170,7 +173,7 @@ class DirectConnection:
             answered = await self._engine.operate(
                 self._self_id, operation, [copy_value(value) for value in params]
             )
-        except HubFaultError as error:
+        except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
         return copy_value(answered)
 
@@ -179,7 +182,7 @@ class DirectConnection:
         engine, self._engine = self._engine, None
         self._receiver = None
         if engine is not None:
-            with contextlib.suppress(HubFaultError):  # it has let us go before
+            with contextlib.suppress(FaultError):  # it has let us go before
                 await engine.operate(self._self_id, "unregister", [])
 
     # ---- as the hub's courier
@@ -192,7 +195,7 @@ class DirectConnection:
         try:
             operation, params = delivery.callback()
             receive(receiver, operation, [copy_value(param) for param in params])
-        except HubFaultError as error:
+        except FaultError as error:
             raise DeliveryError(f"it answered with a fault: {error.text}") from error
 
     async def is_alive(self, client: str) -> bool:

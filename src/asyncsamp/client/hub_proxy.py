@@ -6,7 +6,14 @@ import asyncio
 import contextlib
 import logging
 
-from ..errors import HubFaultError, HubLostError, RegistrationError, RemoteProtocolError, SampError
+from ..errors import (
+    FaultError,
+    HubFaultError,
+    HubLostError,
+    RegistrationError,
+    RemoteProtocolError,
+    SampError,
+)
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..rpc import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
@@ -96,7 +103,7 @@ class HubProxy:
         seconds = self._limits.request_timeout if timeout is None else timeout
         try:
             return await sender.call(self.url, f"{self._prefix}.{operation}", list(params), timeout=seconds)
-        except HubFaultError as error:
+        except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
         except PeerRefusedError as error:
             # It is dead, though it said nothing (CLIENT-15).
@@ -147,7 +154,7 @@ class HubProxy:
                 await sender.call(self.url, *question, timeout=self._limits.request_timeout)
                 unanswered = 0
                 continue
-            except HubFaultError as error:
+            except FaultError as error:
                 log.info("the hub at %s does not know this client: %s", self.url, error)
                 reason = "it does not know this client any more"
             except PeerRefusedError:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Protocol, TypeAlias
 
-from ..errors import FaultCode, HubFaultError, LocalProtocolError, RemoteProtocolError, SampError
+from ..errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolError, SampError
 from ..interfaces import Registration
 from ..limits import Limits
 from ..values import Message, Response, ValueMap, encode_map
@@ -74,7 +74,7 @@ class Inbox:
         self._take(_read(message, sender, None))
 
     def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
-        """Take a call. Raises `HubFaultError` if it cannot be taken now."""
+        """Take a call. Raises `FaultError` if it cannot be taken now."""
         self._take(_read(message, sender, msg_id))
 
     def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
@@ -169,7 +169,7 @@ class Inbox:
             self.answer(message, self._own_answer(message))
 
     def _has_room(self, message: Message, handled: bool) -> bool:
-        """Whether the message can be taken; a call that cannot is refused with `HubFaultError`."""
+        """Whether the message can be taken; a call that cannot is refused with `FaultError`."""
         if self._closing:
             text = "this client is about to leave and takes no more messages"
         elif handled and len(self._tasks) >= self._limits.max_handlers:
@@ -178,7 +178,7 @@ class Inbox:
         else:
             return True
         if message.msg_id is not None:
-            raise HubFaultError(text, code=FaultCode.LIMIT_REACHED)
+            raise FaultError(text, code=FaultCode.LIMIT_REACHED)
         return False
 
     def _owe(self, msg_id: str) -> None:
@@ -256,7 +256,7 @@ def _read(message: ValueMap, sender: str, msg_id: str | None) -> Message:
     try:
         return Message.from_map(message, sender, msg_id)
     except RemoteProtocolError as error:
-        raise HubFaultError(str(error), code=FaultCode.BAD_PARAMETERS) from error
+        raise FaultError(str(error), code=FaultCode.BAD_PARAMETERS) from error
 
 
 def _describe(error: Exception) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from ..errors import HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError, SampError
+from ..errors import FaultError, HubFaultError, HubLostError, HubNotFoundError, RemoteProtocolError, SampError
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
 from ..values import Value
@@ -135,7 +135,7 @@ class WebConnection(RpcConnection):
             method = method.removeprefix(prefix)  # DS9's hub has them (WEB-23)
         try:
             receive(receiver, method, params)
-        except HubFaultError as error:
+        except FaultError as error:
             log.info("a callback was refused: %s", error)
             if method == "receiveCall" and len(params) == 3 and isinstance(params[1], str):
                 await self._refuse(params[1], error.text)

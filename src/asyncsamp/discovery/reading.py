@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from ..errors import (
-    HubFaultError,
+    FaultError,
     HubNotFoundError,
     LocalProtocolError,
     LockfileError,
@@ -120,6 +120,6 @@ async def is_alive(url: str, sender: RpcClient, timeout: float = PING_TIMEOUT) -
     try:
         async with asyncio.timeout(timeout):
             await sender.call(url, "samp.hub.ping", [], timeout=timeout)
-    except (HubFaultError, PeerError, RemoteProtocolError, LocalProtocolError, TimeoutError):
+    except (FaultError, PeerError, RemoteProtocolError, LocalProtocolError, TimeoutError):
         return False
     return True

@@ -1,7 +1,7 @@
 """The hub without any I/O: clients, subscriptions, and who owes whom an answer (SAMP 1.3 §2.4, §3.11).
 
 Every method takes public ids, does one hub operation wholly or not at all, and answers by
-its return value or a `HubFaultError`. What must go out is left in `effects`, for the engine.
+its return value or a `FaultError`. What must go out is left in `effects`, for the engine.
 
 No I/O.
 """
@@ -15,10 +15,7 @@ from typing import Any, NamedTuple
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
 from ..errors import (
     FaultCode,
-    HubFaultError,
-    NotSubscribedError,
-    RegistrationError,
-    UnknownClientError,
+    FaultError,
 )
 from ..interfaces import MaySend
 from ..mtypes import is_subscription, keys_for
@@ -78,12 +75,13 @@ class HubCore:
     def register(self, may_send: MaySend | None = None) -> str:
         """Admit a client and return its public id (HUB-3, HUB-20).
 
-        Raises `RegistrationError` while the hub closes or when it is full.
+        Raises `FaultError` while the hub closes or when it is full.
         """
         if self._closing:
-            raise RegistrationError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
+            raise FaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
         if len(self._clients) > self._max_clients:
-            raise RegistrationError(f"the hub takes no more than {self._max_clients} clients")
+            text = f"the hub takes no more than {self._max_clients} clients"
+            raise FaultError(text, code=FaultCode.REGISTRATION_REFUSED)
         client = next(self._client_ids)
         self._clients[client] = _Client(may_send)
         self._announce("register", client)
@@ -204,7 +202,7 @@ class HubCore:
         self._record(caller)
         pending = self._pending.get(msg_id)
         if pending is None or pending.recipient != caller:
-            raise HubFaultError(
+            raise FaultError(
                 f"no open call {shown(msg_id)} awaits an answer from this client: "
                 "it was answered already, or timed out, or its sender has left, or it never was",
                 code=FaultCode.UNKNOWN_MESSAGE,
@@ -275,23 +273,24 @@ class HubCore:
             return self._clients[caller]
         except KeyError:
             text = "the caller is not registered, or not any more; register again"
-            raise HubFaultError(text, code=FaultCode.NOT_REGISTERED) from None
+            raise FaultError(text, code=FaultCode.NOT_REGISTERED) from None
 
     def _other(self, client: str) -> _Client:
         try:
             return self._clients[client]
         except KeyError:
-            raise UnknownClientError(f"no client {shown(client)} is registered") from None
+            text = f"no client {shown(client)} is registered"
+            raise FaultError(text, code=FaultCode.UNKNOWN_CLIENT) from None
 
     def _check_open(self) -> None:
         if self._closing:
-            raise HubFaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
+            raise FaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
 
     def _check_may_call(self, caller: str) -> None:
         """A client that takes nothing any more may ask for nothing more, else its outbox had no bound."""
         self._check_open()
         if caller in self.congested:
-            raise HubFaultError(
+            raise FaultError(
                 "this client does not take its messages, so it cannot be sent a response; take them first",
                 code=FaultCode.LIMIT_REACHED,
             )
@@ -303,15 +302,17 @@ class HubCore:
         subscriptions = other.subscriptions
         key = next((key for key in keys_for(mtype) if key in subscriptions), None)
         if key is None:
-            raise NotSubscribedError(f"client {recipient!r} does not subscribe to {mtype!r}")
+            text = f"client {recipient!r} does not subscribe to {mtype!r}"
+            raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         if not other.callable:
-            raise NotSubscribedError(f"client {recipient!r} cannot be called: it has set no callback")
+            text = f"client {recipient!r} cannot be called: it has set no callback"
+            raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         if record.may_send is not None and not record.may_send(mtype, subscriptions[key]):
-            raise HubFaultError(
+            raise FaultError(
                 f"this client may not send {mtype!r} to {recipient!r}", code=FaultCode.NOT_ALLOWED
             )
         if recipient in self.congested:
-            raise HubFaultError(
+            raise FaultError(
                 f"client {recipient!r} does not take its messages, and no more can be kept for it",
                 code=FaultCode.LIMIT_REACHED,
             )
@@ -365,7 +366,7 @@ class HubCore:
             self._answer(msg_id, pending, Response.failure(text).to_map())
 
     def _fault(self, msg_id: str, text: str, code: FaultCode) -> None:
-        self.effects.append(FinishWait(msg_id, HubFaultError(text, code=code)))
+        self.effects.append(FinishWait(msg_id, FaultError(text, code=code)))
 
     def _remove(self, client: str, reason: str, *, last_words: bool) -> None:
         record = self._clients[client]

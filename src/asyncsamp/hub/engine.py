@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..delivery import DeliverCall, Delivery, DeliveryError, FinishWait, Forget
-from ..errors import FaultCode, HubFaultError, RegistrationError
+from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
 from ..limits import Limits
 from ..values import Value, ValueMap
@@ -59,7 +59,7 @@ class HubEngine:
         self._loop = asyncio.get_running_loop()
         self._couriers: dict[str, Courier] = {}
         self._outboxes: dict[str, Outbox] = {}
-        self._waits: dict[str, asyncio.Future[ValueMap | HubFaultError]] = {}
+        self._waits: dict[str, asyncio.Future[ValueMap | FaultError]] = {}
         self._farewells: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._liveness = LivenessMonitor(limits, self._owing, self._is_alive, self._remove_dead)
@@ -90,11 +90,11 @@ class HubEngine:
     def register(self, courier: Courier, may_send: MaySend | None = None) -> str:
         """Admit a client that `courier` reaches, and return its public id.
 
-        Raises `RegistrationError` if the hub is full or closing, or too many come at once.
+        Raises `FaultError` if the hub is full or closing, or too many come at once.
         """
         if not self._registrations.take(self._loop.time()):
             log.warning("too many clients register at once; some are refused")
-            raise RegistrationError(
+            raise FaultError(
                 "too many clients have registered in a short time; try again in a second",
                 code=FaultCode.LIMIT_REACHED,
             )
@@ -145,7 +145,7 @@ class HubEngine:
     async def operate(self, caller: str, operation: str, params: Sequence[Value]) -> Value:
         """Do a hub operation, by its standard name, for the registered client `caller`.
 
-        Returns "" where the standard has no result. Raises `HubFaultError`. If it is
+        Returns "" where the standard has no result. Raises `FaultError`. If it is
         cancelled, a callAndWait is abandoned; every other operation is done at once.
         """
         found = find_operation(operation)
@@ -320,10 +320,10 @@ class HubEngine:
         seconds = self._seconds(timeout)
         assert isinstance(message, dict)
         msg_id = self._core.call_and_wait(caller, recipient, message)
-        future: asyncio.Future[ValueMap | HubFaultError] = self._loop.create_future()
+        future: asyncio.Future[ValueMap | FaultError] = self._loop.create_future()
         self._waits[msg_id] = future
         text = f"client {recipient!r} did not answer within {seconds:g} s"
-        fault = HubFaultError(text, code=FaultCode.TIMEOUT)
+        fault = FaultError(text, code=FaultCode.TIMEOUT)
         # Not asyncio.timeout(), which costs three times as much, and needs a task.
         timer = self._loop.call_later(seconds, self._finish_wait, FinishWait(msg_id, fault))
         try:
@@ -336,7 +336,7 @@ class HubEngine:
             timer.cancel()
             del self._waits[msg_id]
             self._core.abandon(msg_id)
-        if isinstance(outcome, HubFaultError):
+        if isinstance(outcome, FaultError):
             raise outcome
         return outcome
 
@@ -347,7 +347,7 @@ class HubEngine:
         except ValueError:
             asked = float("nan")
         if asked != asked:
-            raise HubFaultError(
+            raise FaultError(
                 f"callAndWait: the timeout {timeout[:40]!r} is no number of seconds",
                 code=FaultCode.BAD_PARAMETERS,
             )

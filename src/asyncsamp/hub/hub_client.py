@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..delivery import DeliverCall, Delivery
-from ..errors import HubFaultError
+from ..errors import FaultError
 from ..values import Response, Value, ValueMap
 from .core import HubCore
 
@@ -38,7 +38,7 @@ class HubClient:
         response = self._respond(delivery.message)
         try:
             self._core.reply(self._core.hub_id, delivery.msg_id, response.to_map())
-        except HubFaultError:
+        except FaultError:
             return  # the caller left meanwhile
         self._apply()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import FaultCode, HubFaultError
+from ..errors import FaultCode, FaultError
 from ..values import Value
 from .core import HubCore
 from .validation import bad_parameters, shown
@@ -30,7 +30,7 @@ class Operation(NamedTuple):
     def bind(self, params: Sequence[Value]) -> Sequence[Value]:
         """Return `params` if they are as many and of the types that the operation takes.
 
-        Raises `HubFaultError` with BAD_PARAMETERS, naming the parameter (STD-3, STD-34).
+        Raises `FaultError` with BAD_PARAMETERS, naming the parameter (STD-3, STD-34).
         """
         if len(params) != len(self.params):
             wanted = ", ".join(name for name, _ in self.params) or "none"
@@ -66,11 +66,9 @@ OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _
 def find_operation(name: str) -> Operation:
     """Return the operation of that standard name.
 
-    Raises `HubFaultError` (UNKNOWN_METHOD) if there is none.
+    Raises `FaultError` (UNKNOWN_METHOD) if there is none.
     """
     try:
         return OPERATIONS[name]
     except KeyError:
-        raise HubFaultError(
-            f"the hub has no operation {shown(name)}", code=FaultCode.UNKNOWN_METHOD
-        ) from None
+        raise FaultError(f"the hub has no operation {shown(name)}", code=FaultCode.UNKNOWN_METHOD) from None

@@ -5,7 +5,7 @@ No I/O.
 
 from __future__ import annotations
 
-from ..errors import FaultCode, HubFaultError
+from ..errors import FaultCode, FaultError
 from ..mtypes import is_mtype
 from ..values import ValueMap
 
@@ -21,7 +21,7 @@ _SHOWN = 80
 def check_message(message: ValueMap) -> tuple[str, ValueMap]:
     """Return the mtype and the message to relay: whole, with samp.params if it lacked them (MSG-1..3).
 
-    Raises `HubFaultError` if the mtype or the samp.params are none.
+    Raises `FaultError` if the mtype or the samp.params are none.
     """
     mtype = message.get("samp.mtype")
     if not isinstance(mtype, str):
@@ -35,16 +35,16 @@ def check_message(message: ValueMap) -> tuple[str, ValueMap]:
 
 
 def check_mtype(mtype: str) -> None:
-    """Raise `HubFaultError` if `mtype` is none, or has a wildcard, which only subscriptions may have."""
+    """Raise `FaultError` if `mtype` is none, or has a wildcard, which only subscriptions may have."""
     if len(mtype) > MAX_MTYPE:
         raise bad_parameters(f"{shown(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
     if not is_mtype(mtype):
         raise bad_parameters(f"{shown(mtype)} is no mtype (wildcards are for subscriptions only)")
 
 
-def bad_parameters(text: str) -> HubFaultError:
+def bad_parameters(text: str) -> FaultError:
     """Return the fault that says what is wrong with the parameters of an operation."""
-    return HubFaultError(text, code=FaultCode.BAD_PARAMETERS)
+    return FaultError(text, code=FaultCode.BAD_PARAMETERS)
 
 
 def shown(text: str) -> str:

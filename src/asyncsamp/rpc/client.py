@@ -14,7 +14,7 @@ import re
 import socket
 from collections.abc import Sequence
 
-from ..errors import HubFaultError, RemoteProtocolError
+from ..errors import FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded, Fault
 from .connection import ConnectionEnded, PeerConnection
@@ -73,12 +73,12 @@ class RpcClient:
     ) -> Value:
         """Call `method` at `url` and return its result. `timeout` in seconds bounds the whole.
 
-        Raises `HubFaultError` (or what it stands for) for a fault, and all that `post` raises.
+        Raises `FaultError` for a fault, and all that `post` raises.
         """
         body = await dump_call(method, params)
         answer = await load_response(await self.post(url, body, timeout=timeout))
         if isinstance(answer, Fault):
-            raise HubFaultError.from_fault(answer.code, answer.text, method)
+            raise FaultError(answer.text, code=answer.code)
         return answer
 
     async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from .. import xmlrpc
-from ..errors import FaultCode, HubFaultError, RemoteProtocolError
+from ..errors import FaultCode, FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded
 from .offload import dump_response, load_call
@@ -63,7 +63,7 @@ async def answer(
 ) -> web.Response:
     """Answer one XML-RPC request with what `dispatch` returns for its method and params.
 
-    What `dispatch` raises becomes a fault, which is HTTP 200 like a result (STD-7): `HubFaultError` with
+    What `dispatch` raises becomes a fault, which is HTTP 200 like a result (STD-7): `FaultError` with
     its own code and text, `RemoteProtocolError` as malformed, anything else as an internal error that
     says nothing about itself but in the log. `paths` are those served, None serves any. `headers` are
     added to every answer. Without `admit`'s consent no body above `STRANGERS_BODY` is read.
@@ -89,7 +89,7 @@ async def respond(body: bytes, dispatch: Dispatch) -> bytes:
     try:
         method, params = await load_call(body)
         return await dump_response(await dispatch(method, params))
-    except HubFaultError as error:
+    except FaultError as error:
         return xmlrpc.dump_fault(error.code, error.text)
     except RemoteProtocolError as error:
         return xmlrpc.dump_fault(FaultCode.MALFORMED, str(error))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from asyncsamp.client.callback import CallbackEndpoint, receive
-from asyncsamp.errors import FaultCode, HubFaultError
+from asyncsamp.errors import FaultCode, FaultError
 from asyncsamp.rpc import RpcClient
 from asyncsamp.values import Value, ValueMap
 
@@ -112,7 +112,7 @@ async def test_what_is_refused(
     code: FaultCode,
     text: str,
 ) -> None:
-    with pytest.raises(HubFaultError) as caught:
+    with pytest.raises(FaultError) as caught:
         await sender.call(endpoint.url, method, params, timeout=5)
     assert caught.value.code == code
     assert caught.value.text.startswith(text)
@@ -123,8 +123,8 @@ async def test_what_is_refused(
 async def test_what_the_receiver_refuses_is_a_fault(
     endpoint: CallbackEndpoint, sender: RpcClient, receiver: Taken
 ) -> None:
-    receiver.refusal = HubFaultError("not now", code=FaultCode.LIMIT_REACHED)
-    with pytest.raises(HubFaultError, match="not now"):
+    receiver.refusal = FaultError("not now", code=FaultCode.LIMIT_REACHED)
+    with pytest.raises(FaultError, match="not now"):
         await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=5)
 
 

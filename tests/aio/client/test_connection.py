@@ -13,6 +13,7 @@ import pytest
 from asyncsamp import (
     DirectConnection,
     FaultCode,
+    FaultError,
     Hub,
     HubFaultError,
     HubLostError,
@@ -153,7 +154,7 @@ async def test_what_is_refused_by_the_receiver_is_told_to_the_caller(
     own = (await connection.register("test", listener)).self_id
     await connection.operate("declareSubscriptions", {"a.b": {}})
     await connection.listen()
-    listener.refusal = HubFaultError("not now", code=FaultCode.LIMIT_REACHED)
+    listener.refusal = FaultError("not now", code=FaultCode.LIMIT_REACHED)
     if house.way == "web":  # there is no way to refuse but to answer
         response = await connection.operate("callAndWait", own, MESSAGE, "10")
         assert isinstance(response, dict)

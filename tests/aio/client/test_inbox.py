@@ -13,6 +13,7 @@ from asyncsamp.client.inbox import Handler, Inbox, as_response
 from asyncsamp.client.stream import MessageStream
 from asyncsamp.errors import (
     FaultCode,
+    FaultError,
     HubFaultError,
     HubLostError,
     LocalProtocolError,
@@ -317,7 +318,7 @@ async def test_messages_without_params(inbox: Inbox, owner: Owner) -> None:
 
 @pytest.mark.parametrize("odd", [{}, {"samp.mtype": ["a"]}])
 async def test_messages_without_an_mtype_are_refused(inbox: Inbox, odd: ValueMap) -> None:
-    with pytest.raises(HubFaultError, match=r"a message without samp\.mtype") as caught:
+    with pytest.raises(FaultError, match=r"a message without samp\.mtype") as caught:
         inbox.receive_notification("c2", odd)
     assert caught.value.code == FaultCode.BAD_PARAMETERS
 
@@ -362,7 +363,7 @@ async def test_too_many_handlers(inbox: Inbox, owner: Owner, caplog: pytest.LogC
     handle(inbox, handler, "*")
     for _ in range(3):
         inbox.receive_notification("c2", message())
-    with pytest.raises(HubFaultError, match="this client has 3 handlers running") as caught:
+    with pytest.raises(FaultError, match="this client has 3 handlers running") as caught:
         inbox.receive_call("c2", "m1", message())
     assert caught.value.code == FaultCode.LIMIT_REACHED
     inbox.receive_notification("c2", message())
@@ -386,7 +387,7 @@ async def test_closing_waits_for_handlers_and_refuses_more(inbox: Inbox, owner: 
     await begun.wait()
     closing = asyncio.ensure_future(inbox.close(10))
     await asyncio.sleep(0)
-    with pytest.raises(HubFaultError, match="about to leave"):
+    with pytest.raises(FaultError, match="about to leave"):
         inbox.receive_call("c2", "m2", message())
     inbox.receive_notification("c2", message())
     done.set()

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from asyncsamp import (
     Client,
-    HubFaultError,
+    FaultError,
     HubNotFoundError,
     Limits,
     Message,
@@ -84,7 +84,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Any] = asyncio.Queue()
-        self.refusal: HubFaultError | None = None
+        self.refusal: FaultError | None = None
 
     def receive_notification(self, sender: str, message: ValueMap) -> None:
         self.heard.put_nowait((sender, message))
@@ -190,7 +190,7 @@ async def test_a_call_that_is_refused_is_answered() -> None:
 
     async with odd_hub(pull) as hub:
         receiver, connection = Receiver(), WebConnection(port=hub.port)
-        receiver.refusal = HubFaultError("not now")
+        receiver.refusal = FaultError("not now")
         await connection.register("x", receiver)
         await connection.listen()
         _, msg_id, response = await hub.until("reply")
@@ -211,7 +211,7 @@ async def test_pulling_goes_on_when_a_refusal_is_answered_with_nonsense(
 
     async with odd_hub(pull) as hub:
         receiver, connection = Receiver(), WebConnection(port=hub.port)
-        receiver.refusal = HubFaultError("not now")
+        receiver.refusal = FaultError("not now")
         operate = connection.operate
 
         async def nonsense(operation: str, *params: Value, **options: Any) -> Value:
@@ -229,7 +229,7 @@ async def test_pulling_goes_on_when_a_refusal_is_answered_with_nonsense(
 
 async def test_a_hub_that_refuses_pulls_is_lost() -> None:
     async def pull(number: int) -> Value:
-        raise HubFaultError("no more")
+        raise FaultError("no more")
 
     async with odd_hub(pull) as hub:
         receiver, connection = Receiver(), WebConnection(port=hub.port)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from asyncsamp.errors import HubFaultError
+from asyncsamp.errors import FaultError
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.hub_client import HubClient
 from asyncsamp.limits import Limits
@@ -111,14 +111,14 @@ async def test_a_caller_that_has_left_is_no_trouble(
     calling = asyncio.ensure_future(asked(engine, client, "samp.app.ping", {}))
     await asyncio.sleep(0)  # the call is in the hub's outbox, and not yet answered
     await engine.operate(client, "unregister", [])
-    with pytest.raises(HubFaultError):
+    with pytest.raises(FaultError):
         await calling
     await engine._outboxes["hub"].drained()
     assert "delivery" not in caplog.text
 
 
 async def test_it_does_not_take_what_it_does_not_know(engine: HubEngine, client: str) -> None:
-    with pytest.raises(HubFaultError, match="does not subscribe"):
+    with pytest.raises(FaultError, match="does not subscribe"):
         await asked(engine, client, "samp.hub.ping", {})
 
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import xmlrpc
-from asyncsamp.errors import FaultCode, HubFaultError, LocalProtocolError, RemoteProtocolError
+from asyncsamp.errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolError
 from asyncsamp.rpc import RpcServer, answer, endpoint, fault_response, result_response
 from asyncsamp.values import Value
 from asyncsamp.xmlrpc import Encoded, Fault, encode_value, load_response
@@ -24,7 +24,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def dispatch(method: str, params: list[Value]) -> Value | Encoded:
     if method == "refuse":
-        raise HubFaultError("no such client", code=FaultCode.UNKNOWN_CLIENT)
+        raise FaultError("no such client", code=FaultCode.UNKNOWN_CLIENT)
     if method == "garbled":
         raise RemoteProtocolError("an mtype with a blank")
     if method == "broken":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from asyncsamp.errors import HubFaultError
+from asyncsamp.errors import FaultError
 from asyncsamp.rpc import RpcServer, answer, respond
 from asyncsamp.rpc.fast_path import HeadMemory
 from asyncsamp.values import Value
@@ -119,7 +119,7 @@ class Endpoint:
 
     async def dispatch(self, method: str, params: list[Value]) -> Value:
         if method == "refuse":
-            raise HubFaultError("no")
+            raise FaultError("no")
         if method == "wait":
             self.waiting.set()
             try:

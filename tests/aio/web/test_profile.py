@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asyncsamp import Client, FaultCode, HubFaultError, Limits, Message, xmlrpc
+from asyncsamp import Client, FaultCode, FaultError, Limits, Message, xmlrpc
 from asyncsamp.rpc import RpcClient
 from asyncsamp.values import Value
 
@@ -113,7 +113,7 @@ async def test_a_key_is_good_for_its_own_profile_only(hub: WebHub) -> None:
     page = await hub.page()
     sender = RpcClient()
     try:
-        with pytest.raises(HubFaultError, match="not known"):
+        with pytest.raises(FaultError, match="not known"):
             await sender.call(hub.hub.url, "samp.hub.getRegisteredClients", [page.key], timeout=5)
         lines = hub.lockfile.read_text().splitlines()
         secret = next(line for line in lines if line.startswith("samp.secret=")).partition("=")[2]

@@ -15,9 +15,8 @@ from aiohttp import web
 from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...errors import (
     FaultCode,
-    HubFaultError,
+    FaultError,
     LocalProtocolError,
-    RegistrationError,
     RemoteProtocolError,
 )
 from ...interfaces import Engine
@@ -169,7 +168,7 @@ class StandardProfile:
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.hub":
-            raise HubFaultError(f"there is no method {shown(method)}", code=FaultCode.UNKNOWN_METHOD)
+            raise FaultError(f"there is no method {shown(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
             return ""  # with a key or without, registered or not (STD-10, TOL-5)
         assert self._engine is not None
@@ -190,7 +189,9 @@ class StandardProfile:
         if len(params) != 1 or not isinstance(params[0], str):
             raise bad_parameters("register takes one parameter, the secret, a string")
         if not secrets.compare_digest(params[0].encode(), self.secret.encode()):
-            raise RegistrationError("wrong secret; read the lockfile again")  # STD-66
+            raise FaultError(  # STD-66
+                "wrong secret; read the lockfile again", code=FaultCode.REGISTRATION_REFUSED
+            )
         client = engine.register(self)
         key = new_key(STANDARD)
         self._clients[key] = client
@@ -203,7 +204,7 @@ class StandardProfile:
         key = params[0]
         client = self._clients.get(key) if isinstance(key, str) else None
         if client is None:
-            raise HubFaultError(
+            raise FaultError(
                 "the private key is not known, or not any more; register again",
                 code=FaultCode.NOT_REGISTERED,
             )

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from ....errors import FaultCode, HubFaultError, LocalProtocolError, RegistrationError
+from ....errors import FaultCode, FaultError, LocalProtocolError
 from .origin_store import OriginStore, rememberable
 
 __all__ = [
@@ -156,7 +156,7 @@ class Gate:
         self._waiting = 0
 
     async def admit(self, question: ConsentQuestion, check: Callable[[], Awaitable[None]]) -> None:
-        """Return if the page may register. Raises `RegistrationError` if not. May be cancelled.
+        """Return if the page may register. Raises `FaultError` if not. May be cancelled.
 
         `check` raises what refuses it whatever its Origin and the user's answer; it may be costly.
         """
@@ -165,7 +165,7 @@ class Gate:
             return
         site = self._site(question.origin)
         if site.waiting >= MAX_WAITING or self._waiting >= MAX_WAITING_ALL:
-            raise HubFaultError(
+            raise FaultError(
                 "too many pages ask to register; wait until the user has answered",
                 code=FaultCode.REGISTRATION_REFUSED,
             )
@@ -220,5 +220,7 @@ class Gate:
         return site
 
 
-def _refused(question: ConsentQuestion) -> RegistrationError:
-    return RegistrationError(f"the user did not let {question.name!r} register with the hub")
+def _refused(question: ConsentQuestion) -> FaultError:
+    return FaultError(
+        f"the user did not let {question.name!r} register with the hub", code=FaultCode.REGISTRATION_REFUSED
+    )

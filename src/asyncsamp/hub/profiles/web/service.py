@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 
 from ....delivery import DeliverNotification, Delivery, DeliveryError
-from ....errors import FaultCode, HubFaultError, RegistrationError, RemoteProtocolError
+from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....interfaces import Engine
 from ....rpc import encode_value, is_large
 from ....values import Response, Value, ValueMap, as_bool
@@ -73,11 +73,11 @@ class WebService:
         return any(key in self._keys for key in shown_keys(begun))
 
     async def dispatch(self, exchange: WebRequest, method: str, params: list[Value]) -> Value | Encoded:
-        """Do what one request asks for. Raises `HubFaultError`."""
+        """Do what one request asks for. Raises `FaultError`."""
         prefix, _, operation = method.rpartition(".")
         if prefix != _PREFIX:
             text = f"there is no method {method[:80]!r}; the Web Profile's begin with {_PREFIX}."
-            raise HubFaultError(text, code=FaultCode.UNKNOWN_METHOD)
+            raise FaultError(text, code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
             return ""  # with a key or without, registered or not (WEB-10)
         if operation == "register":
@@ -127,7 +127,7 @@ class WebService:
     def _check_room(self) -> None:
         most = self._engine.limits.max_web_clients
         if len(self._pages) >= most:
-            raise RegistrationError(f"the hub takes no more than {most} web clients")
+            raise _refused(f"the hub takes no more than {most} web clients")
 
     def _caller(self, operation: str, params: Sequence[Value]) -> Page:
         key = params[0] if params else None
@@ -136,7 +136,7 @@ class WebService:
             return page
         if key is None:
             raise _bad(f"{operation[:80]} takes the private key as its first parameter")
-        raise HubFaultError(
+        raise FaultError(
             "the private key is not known, or not any more; register again", code=FaultCode.NOT_REGISTERED
         )
 
@@ -160,7 +160,7 @@ class WebService:
         if not allowed:
             for msg_id in page.pulls.clear():
                 refused = Response.failure("the page has stopped taking calls").to_map()
-                with contextlib.suppress(HubFaultError):  # its caller may have given up
+                with contextlib.suppress(FaultError):  # its caller may have given up
                     await self._engine.operate(page.client, "reply", [msg_id, refused])
         return ""
 
@@ -273,7 +273,7 @@ async def _refuse_another_user(exchange: WebRequest, question: ConsentQuestion) 
         log.warning(
             "web page %r of %s was refused: it is of user %d of this machine", question.name, origin, uid
         )
-        raise RegistrationError("this hub belongs to another user of this machine, and serves that one only")
+        raise _refused("this hub belongs to another user of this machine, and serves that one only")
 
 
 async def _put(page: Page, method: str, *params: Value) -> None:
@@ -307,9 +307,13 @@ def _array(items: Sequence[Encoded]) -> Encoded:
     return Encoded(f"<value><array><data>{''.join(item.xml for item in items)}</data></array></value>")
 
 
-def _bad(text: str) -> HubFaultError:
-    return HubFaultError(text, code=FaultCode.BAD_PARAMETERS)
+def _bad(text: str) -> FaultError:
+    return FaultError(text, code=FaultCode.BAD_PARAMETERS)
 
 
-def _stopping() -> HubFaultError:
-    return HubFaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
+def _refused(text: str) -> FaultError:
+    return FaultError(text, code=FaultCode.REGISTRATION_REFUSED)
+
+
+def _stopping() -> FaultError:
+    return FaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)

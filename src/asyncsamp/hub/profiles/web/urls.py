@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote, unquote, urlsplit
 
-from ....errors import FaultCode, HubFaultError
+from ....errors import FaultCode, FaultError
 from ....values import Value
 
 __all__ = [
@@ -156,7 +156,7 @@ class NamedUrls:
         return hash(canonical(url)) in self._named
 
     def add(self, urls: Iterable[str]) -> int:
-        """Take `urls` in and return how many were new. Raises `HubFaultError` when it is full."""
+        """Take `urls` in and return how many were new. Raises `FaultError` when it is full."""
         new = {hash(canonical(url)) for url in urls} - self._named
         if len(self._named) + len(new) > self._limit:
             raise _too_many()
@@ -214,7 +214,7 @@ class WebUrls:
     def from_page(self, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """Return what to replace in the texts of `names`, which come from the page; see `find_names`.
 
-        What the page names first is closed. Raises `HubFaultError` when that is too much.
+        What the page names first is closed. Raises `FaultError` when that is too much.
         """
         table: dict[str, str] = {}
         first: set[str] = set()
@@ -273,8 +273,8 @@ class WebUrls:
             self._spellings[spelling] = url
 
 
-def _too_many() -> HubFaultError:
-    return HubFaultError(
+def _too_many() -> FaultError:
+    return FaultError(
         "web clients have named too many URLs; send fewer, or restart the hub",
         code=FaultCode.LIMIT_REACHED,
     )
