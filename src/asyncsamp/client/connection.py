@@ -9,7 +9,14 @@ from typing import Protocol
 from .._util import at_exit
 from ..delivery import Delivery, DeliveryError
 from ..discovery import find_hub, is_alive, locate, stale_lockfile
-from ..errors import FaultError, HubFaultError, HubLostError, HubNotFoundError, RegistrationError, RemoteProtocolError
+from ..errors import (
+    FaultError,
+    HubFaultError,
+    HubLostError,
+    HubNotFoundError,
+    RegistrationError,
+    RemoteProtocolError,
+)
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
 from ..values import Value, copy_value

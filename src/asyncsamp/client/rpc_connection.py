@@ -66,7 +66,7 @@ class RpcConnection(ABC):
         return await self._proxy.call(operation, self._proxy.key, *params, timeout=timeout)
 
     async def close(self) -> None:
-        """End the listening, the connections and the watch over the hub; also if it is cancelled meanwhile."""
+        """End the listening, the connections and the watch over the hub, also if it is cancelled."""
         # In this order from the last to the first.
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._proxy.close)
