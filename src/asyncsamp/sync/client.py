@@ -1,0 +1,505 @@
+"""The synchronous Client, written by scripts/make_sync.py from the asynchronous one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from ..client.tracker import OtherClients, RemoteClient
+from ..client.validation import MType
+from ..data.client import POINT_TIMEOUT, SEND_TIMEOUT, ProgressWanted
+from ..data.recipients import Recipients
+from ..data.results import Sent
+from ..data.share.content import Source
+from ..interfaces import Connection
+from ..limits import Limits
+from ..mtypes import TypedMessage
+from ..values import Message, Response, ValueMap
+from .base import AsyncClient, BaseClient
+from .handlers import Dispatcher
+from .stream import MessageStream, Stream
+
+__all__ = ["Client"]
+
+
+class Client(BaseClient):
+    """A SAMP client for plain, synchronous Python.
+
+        with Client("my tool") as client:
+            client.send_table(table, "topcat")
+
+    or `client = Client("my tool").register()` and later `client.unregister()`. It has the methods of
+    `asyncsamp.Client` without `await`. They may be called from any number of threads, and inside a running
+    event loop, which they block. Ctrl-C ends every wait at once. The work is done by one event loop
+    in a daemon thread, which all clients and hubs of the process share; it starts with the first.
+
+    Handlers are plain functions. Each message runs its handler in a thread of its own, which may use the
+    client again; what a handler returns is the answer. Functions that tell of progress are called in
+    the loop's thread: they must be quick, and not call the client. What receives is an iterator:
+
+        for table in client.tables(timeout=60): ...
+
+    A client that nobody closes unregisters when the program ends, or when it is collected. A fork of
+    the process cannot use it (`ForkedError`): make a new one there.
+
+    Args:
+        name: What others call the client (samp.name).
+        dispatcher: Where handlers run instead of a thread of their own: it is called with a function
+            of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
+            `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
+        metadata, lockfile, connection, callback_host, reconnect, start_hub, limits: As those of
+            `asyncsamp.Client`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        metadata: Mapping[str, object] | None = None,
+        lockfile: str | os.PathLike[str] | None = None,
+        connection: Connection | None = None,
+        callback_host: str = "127.0.0.1",
+        reconnect: bool = True,
+        start_hub: bool = False,
+        limits: Limits | None = None,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        super().__init__(
+            AsyncClient(
+                name,
+                metadata=metadata,
+                lockfile=lockfile,
+                connection=connection,
+                callback_host=callback_host,
+                reconnect=reconnect,
+                start_hub=start_hub,
+                limits=limits,
+            ),
+            dispatcher,
+        )
+
+    def send_table(
+        self,
+        table: Any,
+        to: Recipients = None,
+        *,
+        name: str = "",
+        table_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+        progress: ProgressWanted = False,
+    ) -> Sent:
+        """Send a table: an astropy Table, VOTable or table HDU, a pyvo result, a DataFrame, a path or a URL.
+
+        It goes as VOTable to all who take that (nothing of it is lost), else as FITS, served
+        from memory by this client; with `local`, as a file:// URL. `name` is for people;
+        `table_id` is by what later messages refer to it, else one is made, or the one that it
+        had before is kept. `timeout` in seconds is for each recipient. `progress` is a function
+        that is called with the rows written and all rows, or True for a progress bar by tqdm.
+        """
+        return self._run(
+            self._inner.send_table(
+                table, to, name=name, table_id=table_id, timeout=timeout, local=local, progress=progress
+            )
+        )
+
+    def send_image(
+        self,
+        image: Any,
+        to: Recipients = None,
+        *,
+        wcs: Any = None,
+        name: str = "",
+        image_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send an image: an HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL."""
+        return self._run(
+            self._inner.send_image(
+                image, to, wcs=wcs, name=name, image_id=image_id, timeout=timeout, local=local
+            )
+        )
+
+    def send_spectrum(
+        self,
+        spectrum: Any,
+        to: Recipients = None,
+        *,
+        meta: Mapping[str, str] | None = None,
+        name: str = "",
+        spectrum_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send a spectrum: a table, an HDU or HDUList, a path or a URL.
+
+        `meta` describes it by SSA utypes; Access.Format is added for what is written here.
+        """
+        return self._run(
+            self._inner.send_spectrum(
+                spectrum, to, meta=meta, name=name, spectrum_id=spectrum_id, timeout=timeout, local=local
+            )
+        )
+
+    def send_moc(
+        self,
+        moc: Any,
+        to: Recipients = None,
+        *,
+        name: str = "",
+        coverage_id: str | None = None,
+        timeout: float = SEND_TIMEOUT,
+        local: bool = False,
+    ) -> Sent:
+        """Send a coverage map: a mocpy MOC, an HDU or HDUList, a FITS path or a URL."""
+        return self._run(
+            self._inner.send_moc(moc, to, name=name, coverage_id=coverage_id, timeout=timeout, local=local)
+        )
+
+    def point_at(
+        self, position: Any, dec: Any = None, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Point at a place of the sky: `point_at(SkyCoord(...))`, or `point_at(ra, dec)` in degrees, ICRS.
+
+        A SkyCoord of any frame is taken; ra and dec may be Quantities or Angles. `to` comes
+        after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+        """
+        return self._run(self._inner.point_at(position, dec, to, timeout=timeout))
+
+    def highlight_row(
+        self, table: Any, row: int, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Highlight one row, counted from 0, of a table that was sent or received.
+
+        `table` is the table itself, or the table-id or URL by which the others know it.
+        """
+        return self._run(self._inner.highlight_row(table, row, to, timeout=timeout))
+
+    def select_rows(
+        self, table: Any, rows: Any, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
+    ) -> Sent:
+        """Select rows of a table that was sent or received.
+
+        `rows` is a list or integer array of numbers from 0, a mask, or a slice.
+        """
+        return self._run(self._inner.select_rows(table, rows, to, timeout=timeout))
+
+    def ds9(
+        self, command: str, to: Recipients = "ds9", *, url: str | None = None, timeout: float = SEND_TIMEOUT
+    ) -> Sent:
+        """Have DS9 run a command, as on its command line: `ds9("scale log")`; `url` is its data, if any."""
+        return self._run(self._inner.ds9(command, to, url=url, timeout=timeout))
+
+    def ds9_get(self, command: str, to: str = "ds9", *, timeout: float = SEND_TIMEOUT) -> str:
+        """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
+        return self._run(self._inner.ds9_get(command, to, timeout=timeout))
+
+    def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
+        """Have Aladin run a script: commands, one a line."""
+        return self._run(self._inner.aladin(script, to, timeout=timeout))
+
+    def share(
+        self,
+        source: Source,
+        *,
+        name: str = "",
+        content_type: str | None = None,
+        lifetime: float | None = None,
+        local: bool = False,
+    ) -> str:
+        """Serve something over HTTP to this machine, and return its URL.
+
+        `source` is bytes, a path, or a function that gives bytes, a path or an iterable of
+        bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
+        served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
+        `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
+        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
+        is the path's own, and does not end.
+
+        Raises `DataError` if there is no such file, or it cannot be shared.
+        """
+        return self._run(
+            self._inner.share(source, name=name, content_type=content_type, lifetime=lifetime, local=local)
+        )
+
+    def unshare(self, url: str) -> bool:
+        """Stop serving `url`; False if it was not served."""
+        return self._call(self._inner.unshare, url)
+
+    def tables(self, *, timeout: float | None = None) -> Stream[Any]:
+        """Return a stream of the tables that others send from now on, as astropy Tables.
+
+            for table in client.tables(): ...
+
+        The sender is answered samp.ok once the table is loaded, samp.error with the reason if
+        it cannot be. `table.meta["samp"]` has its table-id, url, name and sender.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.tables(), timeout)
+
+    def receive_table(self, timeout: float | None = None) -> Any:
+        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+
+        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
+        if the hub is lost when it begins.
+        """
+        return self._run(self._inner.receive_table(timeout))
+
+    def images(self, *, timeout: float | None = None) -> Stream[Any]:
+        """Return a stream of the images that others send from now on, as HDULists; as `tables`.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.images(), timeout)
+
+    def receive_image(self, timeout: float | None = None) -> Any:
+        """Wait for one image; as `receive_table`."""
+        return self._run(self._inner.receive_image(timeout))
+
+    def selections(self, table: Any, *, timeout: float | None = None) -> Stream[Any]:
+        """Return a stream of the rows that others select in `table`, as numpy integer arrays.
+
+            selected = table[next(client.selections(table))]
+
+        `table` was sent or received, or is a table-id or URL. What only echoes our own
+        `select_rows` is left out; rows out of range are answered with samp.error.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.selections(table), timeout)
+
+    def highlights(self, table: Any, *, timeout: float | None = None) -> Stream[Any]:
+        """Return a stream of the rows that others highlight in `table`, as numpy integers.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.highlights(table), timeout)
+
+    @property
+    def registered(self) -> bool:
+        """Whether the client is registered with a hub now."""
+        return self._inner.registered
+
+    @property
+    def public_id(self) -> str:
+        """Our public id, by which others know us. Raises `NotRegisteredError` or `HubLostError`."""
+        return self._inner.public_id
+
+    @property
+    def hub_id(self) -> str:
+        """The public id of the hub itself. Raises `NotRegisteredError` or `HubLostError`."""
+        return self._inner.hub_id
+
+    def translate_url(self, url: str) -> str:
+        """Return the URL by which to read one that we were sent (WEB-30, WEB-73).
+
+        It is `url` itself unless we are connected by the Web Profile, whose hub reads it for us.
+        Raises `NotRegisteredError` or `HubLostError`.
+        """
+        return self._call(self._inner.translate_url, url)
+
+    def register(self) -> Self:
+        """Find a hub and register; returns the client. Registered already, it does nothing.
+
+        Raises `HubNotFoundError`, `RegistrationError`, `LockfileError`, `HubLostError`,
+        `HubFaultError` if the hub refuses our metadata or subscriptions, or OSError if we cannot
+        listen at `callback_host`. If it fails or is cancelled, nothing is left behind; handlers
+        and streams wait for the next attempt.
+        """
+        self._run(self._inner.register())
+        return self
+
+    def unregister(self) -> None:
+        """Leave: end the streams, give the handlers `Limits.close_timeout`, unregister, close.
+
+        Calls that are unanswered then, be it in a handler, by the reader of a stream or since
+        their data is being loaded, are answered with samp.error, for which the hub has
+        `Limits.close_timeout` once more (CLIENT-5, MSG-23); our own calls that wait
+        raise `NotRegisteredError`. Not registered, it does nothing. Cancelling it cuts the
+        wait for the handlers short; everything is closed all the same. A handler may call it,
+        and is not waited for.
+        """
+        return self._run(self._inner.unregister())
+
+    def wait_registered(self, timeout: float | None = None) -> None:
+        """Return once the client is registered (again), subscriptions and all. Ctrl-C is safe.
+
+        Raises TimeoutError after `timeout` seconds; `NotRegisteredError`, or `HubLostError`, if
+        it is not even looking for a hub.
+        """
+        return self._run(self._inner.wait_registered(timeout))
+
+    @property
+    def metadata(self) -> ValueMap:
+        """What we declare of ourselves; change it with `declare_metadata`."""
+        return self._inner.metadata
+
+    def declare_metadata(self, metadata: Mapping[str, object]) -> None:
+        """Replace our metadata, here and at the hub (META-2); samp.name stays unless given.
+
+        Not registered, it says it to the next hub. Raises `LocalProtocolError` for what SAMP
+        cannot say, `HubFaultError`, `HubLostError`.
+        """
+        return self._run(self._inner.declare_metadata(metadata))
+
+    def off(self, *mtypes: str | type[TypedMessage]) -> None:
+        """Take the handlers of `mtypes` away. Raises KeyError, and takes none, if one has no handler."""
+        return self._call(self._inner.off, *mtypes)
+
+    def messages(
+        self,
+        *mtypes: str | type[TypedMessage],
+        limit: int | None = None,
+        answer: bool = True,
+        timeout: float | None = None,
+    ) -> MessageStream:
+        """Return a stream of the messages of `mtypes`, wildcards included; it listens from now on.
+
+        Use it with `with`, which also sees to it that the hub knows the subscription.
+        It holds `limit` messages (`Limits.stream`). A call that has no handler is answered
+        samp.ok when it is read, or, with `answer=False`, by you with `reply`.
+
+        Raises `LocalProtocolError` for a bad mtype.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._messages(lambda client: client.messages(*mtypes, limit=limit, answer=answer), timeout)
+
+    def settled(self) -> None:
+        """Return once the hub knows every handler and stream. Ctrl-C is safe.
+
+        Not registered, it returns at once. Raises what the hub said if it refused them.
+        """
+        return self._run(self._inner.settled())
+
+    @property
+    def clients(self) -> OtherClients:
+        """The other clients by public id, live; known from the first `get_clients` or `find` on."""
+        return self._inner.clients
+
+    def get_clients(self) -> list[RemoteClient]:
+        """Return the other clients, the hub's own among them, each a live view (CLIENT-12)."""
+        return self._run(self._inner.get_clients())
+
+    def find(self, name: str, *, timeout: float = 0.0) -> RemoteClient:
+        """Return a live view of the client with that samp.name (in any case) or public id.
+
+        Waits up to `timeout` seconds for it to appear, the time included that the hub takes to
+        say who is there; without a timeout it has `Limits.request_timeout` for that. Raises
+        `UnknownClientError`, which says who is there, if there is none or more than one.
+        Ctrl-C is safe.
+        """
+        return self._run(self._inner.find(name, timeout=timeout))
+
+    def get_registered_clients(self) -> list[str]:
+        """Return the public ids of all other clients and of the hub (HUB-26)."""
+        return self._run(self._inner.get_registered_clients())
+
+    def get_metadata(self, client: str | RemoteClient) -> ValueMap:
+        """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
+        return self._run(self._inner.get_metadata(client))
+
+    def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
+        """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
+        return self._run(self._inner.get_subscriptions(client))
+
+    def get_subscribed_clients(self, mtype: str) -> ValueMap:
+        """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
+
+        Raises `LocalProtocolError` for a bad mtype or one with a wildcard.
+        """
+        return self._run(self._inner.get_subscribed_clients(mtype))
+
+    def notify(
+        self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
+    ) -> None:
+        """Send a message to one client, without an answer (HUB-28).
+
+        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
+        hub may have taken it or not.
+
+        Numbers and booleans in `params` are encoded by the standard's rules (DATA-7..10).
+        Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
+        `UnknownClientError` or another `HubFaultError`, `HubLostError`.
+        """
+        return self._run(self._inner.notify(recipient, mtype, params))
+
+    def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
+        """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
+
+        Nobody subscribing is no error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
+        """
+        return self._run(self._inner.notify_all(mtype, params))
+
+    def call(
+        self,
+        recipient: str | RemoteClient,
+        mtype: MType,
+        params: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+        on_progress: Callable[[Message], object] | None = None,
+    ) -> Response:
+        """Send a message to one client and its response (HUB-30).
+
+        `timeout` is in seconds, `Limits.call_timeout` if None. `on_progress` is called with
+        each samp.msg.progress message about this call. No request is held open meanwhile.
+        A samp.warning is returned, not raised.
+
+        Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
+        what `notify` raises. Ctrl-C is safe: a response that comes later is dropped.
+        """
+        return self._run(self._inner.call(recipient, mtype, params, timeout=timeout, on_progress=on_progress))
+
+    def call_all(
+        self, mtype: MType, params: Mapping[str, object] | None = None, *, timeout: float | None = None
+    ) -> Stream[tuple[str, Response]]:
+        """Send a message to all who subscribe and yield (public id, response) as they come in (HUB-31).
+
+        Every recipient is yielded once; one that has not answered after `timeout` seconds
+        (`Limits.call_timeout` if None), with a samp.error response that says so. Nothing
+        is raised for a samp.error. Sent when the iteration begins; leaving it early is safe.
+
+        Raises `LocalProtocolError` at once; when iterated, `HubFaultError`, `HubLostError`, and
+        `CallTimeoutError` if the hub does not say in that time whom it was sent to.
+        """
+        return self._generated(lambda client: client.call_all(mtype, params, timeout=timeout))
+
+    def call_and_wait(
+        self,
+        recipient: str | RemoteClient,
+        mtype: MType,
+        params: Mapping[str, object] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Response:
+        """Like `call`, by the synchronous operation: one open request, and no port (HUB-32).
+
+        `timeout` is in whole seconds at the hub, exact here; 0 asks the hub for no limit. Raises as
+        `call` does. If it is cancelled, our hub forgets the call, others answer nobody.
+        """
+        return self._run(self._inner.call_and_wait(recipient, mtype, params, timeout=timeout))
+
+    def reply(self, message: Message | str, result: Mapping[str, object] | Response | None = None) -> None:
+        """Answer a call that a stream with `answer=False` gave (HUB-33); handlers need only return.
+
+        `message` is the call or its msg-id. A call is answered once (MSG-23): what a handler
+        that has replied returns is not sent.
+
+        Raises `LocalProtocolError` for a notification, for a call that was answered already or
+        whose hub is gone, and for what SAMP cannot say; `HubFaultError` if the hub does not
+        take it, as when the sender has left.
+        """
+        return self._run(self._inner.reply(message, result))
+
+    def progress(
+        self, message: Message, text: str, *, percent: float | None = None, time_left: float | None = None
+    ) -> None:
+        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33); time_left in seconds.
+
+        Does nothing if the message is a notification or its sender does not want to know.
+        """
+        return self._run(self._inner.progress(message, text, percent=percent, time_left=time_left))

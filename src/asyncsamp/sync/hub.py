@@ -1,0 +1,100 @@
+"""The synchronous Hub, written by scripts/make_sync.py from the asynchronous one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from ..hub.engine import HubEngine
+from ..interfaces import Profile
+from ..limits import Limits
+from .base import AsyncHub, BaseHub
+
+__all__ = ["Hub"]
+
+
+class Hub(BaseHub):
+    """A SAMP hub for plain, synchronous Python.
+
+        with Hub() as hub:
+            hub.serve_forever()
+
+    It has the methods of `asyncsamp.Hub` without `await`, and runs in the event loop that all
+    synchronous clients and hubs of this process share. It takes the options of `asyncsamp.Hub`. A hub
+    that nobody shuts down ends with the program.
+    """
+
+    def __init__(
+        self,
+        *,
+        lockfile: str | os.PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        label: str = "",
+        profiles: Sequence[Profile] = (),
+        metadata: Mapping[str, object] | None = None,
+        timeout: float = 0.0,
+        client_timeout: float = 0.0,
+        state: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(
+            AsyncHub(
+                lockfile=lockfile,
+                host=host,
+                port=port,
+                label=label,
+                profiles=profiles,
+                metadata=metadata,
+                timeout=timeout,
+                client_timeout=client_timeout,
+                state=state,
+                limits=limits,
+            )
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the hub has started and not begun to stop."""
+        return self._inner.running
+
+    @property
+    def engine(self) -> HubEngine:
+        """The engine, for profiles and `DirectConnection`. Raises RuntimeError unless the hub runs."""
+        return self._inner.engine
+
+    @property
+    def url(self) -> str:
+        """The XML-RPC endpoint of the Standard Profile. Raises RuntimeError before the first start."""
+        return self._inner.url
+
+    @property
+    def lockfile(self) -> Path | None:
+        """Where the hub is published; None if `SAMP_HUB` names no file, and then it cannot start."""
+        return self._inner.lockfile
+
+    def start(self) -> Self:
+        """Bind, publish, and serve until `shutdown`. Returns the hub.
+
+        Raises `HubRunningError` if another hub is alive, `LockfileError` if the lockfile
+        cannot be written, OSError if the port is taken, `StateError` if the state cannot be used
+        or the port that it names is taken; nothing is left behind then, nor
+        when it is cancelled. A hub that has been shut down can be started again.
+        """
+        self._run(self._inner.start())
+        return self
+
+    def shutdown(self) -> None:
+        """Stop: tell the clients, end what waits, remove the lockfile, close (HUB-9, HUB-10, HUB-62).
+
+        Takes at most about `2 * Limits.shutdown_patience`, whatever the clients do. It goes
+        on to its end when the caller is cancelled; further calls wait for the same end. A hub
+        that is starting is stopped as soon as it has started.
+        """
+        return self._run(self._inner.shutdown())
+
+    def serve_forever(self) -> None:
+        """Return when the hub has been shut down. Ctrl-C is safe, and does not stop the hub."""
+        return self._run(self._inner.serve_forever())

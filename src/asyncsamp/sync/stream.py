@@ -1,0 +1,138 @@
+"""What others send, as plain iterators."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from ..client.stream import MessageStream as AsyncMessageStream
+from ..values import Message
+from .portal import Portal
+
+__all__ = ["MessageStream", "Stream"]
+
+T = TypeVar("T")
+
+_END: Any = object()
+
+
+class Stream(Generic[T]):
+    """Items as an iterator, from the moment it is made; made by `Client.tables` and its like.
+
+        for table in client.tables(timeout=60): ...
+
+    It ends when it is closed, when the client unregisters, or once `timeout` seconds have passed
+    without an item; without a timeout it waits for ever. Ctrl-C ends a wait at once, and no item is
+    lost. Several threads may read one stream of tables, images or rows, and each item goes to one of
+    them; a stream of messages has one reader at a time. `with` closes it.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        inner: AsyncIterator[T],
+        close: Callable[[], Awaitable[object]],
+        timeout: float | None,
+    ) -> None:
+        self._portal = portal
+        self._inner = inner
+        self._timeout = timeout
+        self._close = weakref.finalize(self, _close_later, portal, close)
+        self._close.atexit = False
+        self._closing = close
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._inner!r}>"
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            item = self._portal.run(_next(self._inner, self._timeout))
+        except TimeoutError:
+            raise StopIteration from None
+        if item is _END:
+            raise StopIteration
+        return item
+
+    def next(self, timeout: float | None = None) -> T:
+        """Wait for one item and return it.
+
+        Args:
+            timeout: Seconds to wait; that of the stream if None.
+
+        Raises:
+            TimeoutError: Nothing came in time.
+            EOFError: The stream has ended.
+        """
+        seconds = self._timeout if timeout is None else timeout
+        try:
+            item = self._portal.run(_next(self._inner, seconds))
+        except TimeoutError:
+            raise TimeoutError(f"nothing came within {seconds:g} s") from None
+        if item is _END:
+            raise EOFError("the stream has ended: it was closed, or the client has unregistered")
+        return item
+
+    def close(self) -> None:
+        """End the stream. What waits in it can still be read."""
+        if self._close.detach() is not None:
+            self._portal.run(_closed(self._closing))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MessageStream(Stream[Message]):
+    """Messages as an iterator; made by `Client.messages`.
+
+    It holds `Limits.stream` messages, or as many as `limit` said; `dropped` counts the notifications
+    that found no room.
+    """
+
+    def __init__(self, portal: Portal, inner: AsyncMessageStream, timeout: float | None) -> None:
+        super().__init__(portal, inner, _plain(inner.close), timeout)
+        self._messages = inner
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more messages come in."""
+        return self._messages.closed
+
+    @property
+    def dropped(self) -> int:
+        """How many notifications were dropped, since the reader was too slow."""
+        return self._messages.dropped
+
+
+def _plain(close: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    async def closing() -> None:
+        close()
+
+    return closing
+
+
+async def _next(inner: AsyncIterator[T], timeout: float | None) -> T:
+    # `StopAsyncIteration` does not pass a future, hence the mark.
+    async with asyncio.timeout(timeout):
+        return await anext(inner, _END)
+
+
+async def _closed(close: Callable[[], Awaitable[object]]) -> None:
+    await close()
+
+
+def _close_later(portal: Portal, close: Callable[[], Awaitable[object]]) -> None:
+    portal.spawn(_closed(close))

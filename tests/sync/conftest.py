@@ -1,0 +1,51 @@
+"""A hub of this process for each test, at a lockfile of its own; nothing of it is left in the loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from asyncsamp.sync import Client, Hub
+from asyncsamp.sync.portal import portal
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / 'hub.samp').as_uri()}")
+
+
+@pytest.fixture(autouse=True)
+def _no_task_left(_home: None) -> Iterator[None]:
+    """Fail if clients and hubs that were closed leave a task in the shared loop."""
+    yield
+
+    async def left() -> list[str]:
+        await asyncio.sleep(0)
+        this = asyncio.current_task()
+        return [task.get_name() for task in asyncio.all_tasks() if task is not this]
+
+    assert portal().run(left()) == []
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as running:
+        yield running
+
+
+@pytest.fixture
+def new_client(hub: Hub) -> Iterator[Callable[[str], Client]]:
+    """Return a function that registers clients, which leave at the end."""
+    clients: list[Client] = []
+
+    def make(name: str) -> Client:
+        clients.append(Client(name).register())
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.unregister()

@@ -1,0 +1,140 @@
+"""Whole synchronous programs: their end, Ctrl-C, forks, and what importing them starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asyncsamp.sync import Client, Hub
+
+
+def start(script: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=15)
+    assert process.returncode == 0, output
+    return output
+
+
+def test_importing_asyncsamp_starts_nothing() -> None:
+    assert finish(
+        start(
+            "import asyncsamp, sys, threading\n"
+            "print([name for name in sys.modules if name.startswith(('asyncsamp.sync', 'asyncsamp.compat'))],"
+            " threading.active_count())\n"
+            "import asyncsamp.sync\n"
+            "print(threading.active_count())\n"
+        )
+    ).split("\n")[:2] == ["[] 1", "1"]
+
+
+def test_a_program_that_closes_nothing_unregisters_and_ends(hub: Hub) -> None:
+    with Client("watcher") as watcher:
+        leaving = watcher.messages("samp.hub.event.unregister", timeout=10)
+        output = finish(
+            start(
+                "from asyncsamp.sync import Client\n"
+                "client = Client('careless').register()\n"
+                "client.on('test.x')(lambda message: None)\n"
+                "stream = client.messages('test.y')\n"
+                "print(client.public_id)\n"
+            )
+        )
+        assert next(leaving).params["id"] == output.strip()
+        leaving.close()
+
+
+def test_a_hub_that_nobody_stops_takes_its_lockfile_away(tmp_path: Path) -> None:
+    finish(
+        start(
+            "from asyncsamp.sync import Client, Hub\nhub = Hub().start()\nclient = Client('me').register()\n"
+        )
+    )
+    assert not (tmp_path / "hub.samp").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "for message in client.messages('test.never'): pass",
+        "client.call(client.public_id, 'test.never', timeout=1000)",
+        "client.receive_table()",
+        "hub.serve_forever()",
+    ],
+)
+def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
+    process = start(
+        "import threading\n"
+        "from asyncsamp.sync import Client, Hub\n"
+        "with Hub() as hub, Client('me') as client:\n"
+        "    client.on('test.never')(lambda message: threading.Event().wait())\n"
+        "    print('ready', flush=True)\n"
+        "    try:\n"
+        f"        {wait}\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted', client.registered)\n"
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert "interrupted True" in finish(process)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_says_what_was_lost_and_has_a_loop_of_its_own(hub: Hub) -> None:
+    output = finish(
+        start(
+            "import os\n"
+            "from asyncsamp.sync import Client, ForkedError\n"
+            "client = Client('parent').register()\n"
+            "stream = client.messages('test.x')\n"
+            "child = os.fork()\n"
+            "if child == 0:\n"
+            "    for work in (client.get_registered_clients, client.unregister):\n"
+            "        try:\n"
+            "            work()\n"
+            "        except ForkedError as error:\n"
+            "            print(error, error.pid == os.getppid())\n"
+            "    with Client('child') as own:\n"
+            "        print(sorted(c.name for c in own.get_clients()), flush=True)\n"
+            "else:\n"
+            "    print(os.waitpid(child, 0)[1], client.registered, len(client.get_registered_clients()))\n"
+            "    client.unregister()\n"
+        )
+    )
+    assert output.count("belongs to process") == 2
+    assert output.count("True") == 3
+    assert "['Hub', 'parent']" in output
+    assert "0 True 1" in output
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_workers_of_multiprocessing_have_clients_of_their_own(hub: Hub) -> None:
+    output = finish(
+        start(
+            "import multiprocessing\n"
+            "from asyncsamp.sync import Client\n"
+            "def work(number):\n"
+            "    with Client(f'worker {number}') as client:\n"
+            "        return client.get_metadata(client.public_id)['samp.name']\n"
+            "if __name__ == '__main__':\n"
+            "    with Client('parent') as client:\n"
+            "        context = multiprocessing.get_context('fork')\n"
+            "        with context.Pool(2) as pool:\n"
+            "            print(pool.map(work, range(3)))\n"
+        )
+    )
+    assert output.strip() == "['worker 0', 'worker 1', 'worker 2']"
