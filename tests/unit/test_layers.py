@@ -20,7 +20,7 @@ NO_IO = {"aiohttp", "asyncio", "logging", "os", "pathlib", "random", "secrets", 
 DEPENDENCIES = {"aiohttp", "defusedxml", "yarl"}
 """yarl is the type of aiohttp's URLs, and comes with it."""
 
-OPTIONAL = {"hub.__main__": {"uvloop"}}
+OPTIONAL = {"hub.__main__": {"uvloop"}, "tools.registry": {"platformdirs"}}
 """What a module may import if it is installed, and do without."""
 
 

@@ -10,11 +10,13 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..client.messaging import MessagingClient
-from ..errors import HubRunningError
+from ..client.tracker import RemoteClient
+from ..discovery import Location, locate
+from ..errors import HubRunningError, LocalProtocolError
 from ..hub.hub import Hub
 from ..interfaces import Connection
 from ..limits import Limits
-from . import receiving, sending
+from . import opening, receiving, sending
 from .context import DataContext
 from .recipients import Recipients
 from .results import Sent
@@ -31,6 +33,9 @@ SEND_TIMEOUT = 60.0
 
 POINT_TIMEOUT = 10.0
 """Seconds for what takes no time but on a busy machine."""
+
+START_TIMEOUT = 60.0
+"""Seconds for a tool to start: a cold TOPCAT takes 10 on a busy machine."""
 
 ProgressWanted: TypeAlias = "bool | Callable[[int, int], object]"
 
@@ -89,7 +94,62 @@ class Client(MessagingClient):
             hub=partial(_hub_of_our_own, name, lockfile, limits) if start_hub else None,
             limits=limits,
         )
+        self._hub_place = None if connection is not None else (lockfile,)
         self._context_in_use: DataContext | None = None
+
+    # ---- tools
+
+    async def find(self, name: str, *, timeout: float = 0.0, start: bool = False) -> RemoteClient:
+        """Return a live view of the client with that samp.name (in any case) or public id.
+
+        With `start`, a tool that is not there is started: TOPCAT, DS9, Aladin, or one of the user's
+        tools.toml. It is detached and outlives this process. Nothing is ever started without `start`.
+
+        Args:
+            name: What the client is called: "topcat", "ds9", or a public id.
+            timeout: Seconds to wait for it to appear; with `start` and 0, `START_TIMEOUT`.
+            start: Whether to start it if it is not there.
+
+        Raises:
+            UnknownClientError: It is not there, or several have the name; it says who is there.
+            ToolError: It cannot be started, dies while starting, or is not ready in time.
+
+        Cancelling is safe; a tool that was started goes on.
+        """
+        if not start:
+            return await super().find(name, timeout=timeout)
+        location = self._location()
+        return await opening.find_or_start(self._context(), name, location, timeout=timeout or START_TIMEOUT)
+
+    async def wait_for(self, name: str, *, timeout: float = START_TIMEOUT) -> RemoteClient:
+        """Wait until a client of that name is registered and return it; it starts nothing.
+
+        `timeout` is in seconds. Raises `UnknownClientError`, which says who is there. Cancelling is safe.
+        """
+        return await self.find(name, timeout=timeout)
+
+    async def open(
+        self, data: Any, to: Recipients = None, *, start: bool = False, timeout: float = SEND_TIMEOUT
+    ) -> Sent:
+        """Send a file, a URL or an object to those who take it, by what it is.
+
+        A VOTable, FITS table, FITS image, spectrum, MOC or CDF is recognised by its content. A file goes
+        as its file:// URL, so that it can be read for as long as it is there.
+
+        Args:
+            data: A path, a URL, or what `send_table`, `send_image` and `send_moc` take.
+            to: Who gets it; by default all who take such data.
+            start: Whether to start a tool if none that takes it is registered, or `to`, if it is not there.
+            timeout: Seconds for a tool to start, and for each recipient to load.
+
+        Raises:
+            DataError: It is not a file of a known kind.
+            ToolError: No tool can be started.
+
+        Raises otherwise what `send_table` does. Cancelling is safe.
+        """
+        location = self._location() if start else None
+        return await opening.open_data(self._context(), data, to, location, timeout=timeout)
 
     # ---- sending
 
@@ -305,6 +365,15 @@ class Client(MessagingClient):
         return receiving.highlights(self._context(), table)
 
     # ---- inside
+
+    def _location(self) -> Location:
+        """Return where a tool that we start finds our hub. Raises `LocalProtocolError`."""
+        if self._hub_place is None:
+            raise LocalProtocolError(
+                "a client that was given a connection does not know its hub's lockfile, so it cannot start "
+                "tools; give it a lockfile instead"
+            )
+        return locate(lockfile=self._hub_place[0])
 
     def _context(self) -> DataContext:
         if self._context_in_use is None:

@@ -30,6 +30,7 @@ __all__ = [
     "highlight_row",
     "point_at",
     "select_rows",
+    "send_cdf",
     "send_image",
     "send_moc",
     "send_spectrum",
@@ -164,6 +165,15 @@ async def send_moc(
     item_id = coverage_id or _new_id()
     message = mtypes.CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
     return await _send(context, recipients, message, "the coverage", timeout, url, item_id)
+
+
+async def send_cdf(context: DataContext, place: Any, to: Recipients, *, timeout: float, local: bool) -> Sent:
+    """Send a CDF file or URL, as it is."""
+    recipients = await _recipients(context, to, (mtypes.TableLoadCdf.mtype,), timeout)
+    name, item_id = _own_name(place), _new_id()
+    url = await file_source(context, place, name, "table", local=local)
+    message = mtypes.TableLoadCdf(url=url, table_id=item_id, name=_ascii(name) or None)
+    return await _send(context, recipients, message, "the CDF table", timeout, url, item_id)
 
 
 async def point_at(context: DataContext, position: Any, dec: Any, to: Recipients, *, timeout: float) -> Sent:

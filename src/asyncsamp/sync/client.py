@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ..client.tracker import OtherClients, RemoteClient
 from ..client.validation import MType
-from ..data.client import POINT_TIMEOUT, SEND_TIMEOUT, ProgressWanted
+from ..data.client import POINT_TIMEOUT, SEND_TIMEOUT, START_TIMEOUT, ProgressWanted
 from ..data.recipients import Recipients
 from ..data.results import Sent
 from ..data.share.content import Source
@@ -78,6 +78,54 @@ class Client(BaseClient):
             ),
             dispatcher,
         )
+
+    def find(self, name: str, *, timeout: float = 0.0, start: bool = False) -> RemoteClient:
+        """Return a live view of the client with that samp.name (in any case) or public id.
+
+        With `start`, a tool that is not there is started: TOPCAT, DS9, Aladin, or one of the user's
+        tools.toml. It is detached and outlives this process. Nothing is ever started without `start`.
+
+        Args:
+            name: What the client is called: "topcat", "ds9", or a public id.
+            timeout: Seconds to wait for it to appear; with `start` and 0, `START_TIMEOUT`.
+            start: Whether to start it if it is not there.
+
+        Raises:
+            UnknownClientError: It is not there, or several have the name; it says who is there.
+            ToolError: It cannot be started, dies while starting, or is not ready in time.
+
+        Ctrl-C is safe; a tool that was started goes on.
+        """
+        return self._run(self._inner.find(name, timeout=timeout, start=start))
+
+    def wait_for(self, name: str, *, timeout: float = START_TIMEOUT) -> RemoteClient:
+        """Wait until a client of that name is registered and return it; it starts nothing.
+
+        `timeout` is in seconds. Raises `UnknownClientError`, which says who is there. Ctrl-C is safe.
+        """
+        return self._run(self._inner.wait_for(name, timeout=timeout))
+
+    def open(
+        self, data: Any, to: Recipients = None, *, start: bool = False, timeout: float = SEND_TIMEOUT
+    ) -> Sent:
+        """Send a file, a URL or an object to those who take it, by what it is.
+
+        A VOTable, FITS table, FITS image, spectrum, MOC or CDF is recognised by its content. A file goes
+        as its file:// URL, so that it can be read for as long as it is there.
+
+        Args:
+            data: A path, a URL, or what `send_table`, `send_image` and `send_moc` take.
+            to: Who gets it; by default all who take such data.
+            start: Whether to start a tool if none that takes it is registered, or `to`, if it is not there.
+            timeout: Seconds for a tool to start, and for each recipient to load.
+
+        Raises:
+            DataError: It is not a file of a known kind.
+            ToolError: No tool can be started.
+
+        Raises otherwise what `send_table` does. Ctrl-C is safe.
+        """
+        return self._run(self._inner.open(data, to, start=start, timeout=timeout))
 
     def send_table(
         self,
@@ -383,16 +431,6 @@ class Client(BaseClient):
     def get_clients(self) -> list[RemoteClient]:
         """Return the other clients, the hub's own among them, each a live view (CLIENT-12)."""
         return self._run(self._inner.get_clients())
-
-    def find(self, name: str, *, timeout: float = 0.0) -> RemoteClient:
-        """Return a live view of the client with that samp.name (in any case) or public id.
-
-        Waits up to `timeout` seconds for it to appear, the time included that the hub takes to
-        say who is there; without a timeout it has `Limits.request_timeout` for that. Raises
-        `UnknownClientError`, which says who is there, if there is none or more than one.
-        Ctrl-C is safe.
-        """
-        return self._run(self._inner.find(name, timeout=timeout))
 
     def get_registered_clients(self) -> list[str]:
         """Return the public ids of all other clients and of the hub (HUB-26)."""

@@ -1,0 +1,1 @@
+catch {package require xml}

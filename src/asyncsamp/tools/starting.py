@@ -1,0 +1,172 @@
+"""Starting a tool, detached from this process, and waiting until it is registered and answers a ping."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import IO
+
+from ..client.messaging import MessagingClient
+from ..client.tracker import RemoteClient
+from ..discovery import Location
+from ..errors import HubFaultError
+from ..values import ReplyError
+from .registry import ALADIN_JARS, Tool, ToolError
+
+__all__ = ["StartedTool", "start"]
+
+_LAST_LINES = 10
+"""Lines of a tool's output that are shown when it dies while it starts."""
+
+_LINE_LENGTH = 200
+
+_PING_TIMEOUT = 5.0
+"""Seconds for a tool to answer a ping; it may be busy drawing its windows, and is asked again."""
+
+_LOOK_INTERVAL = 0.1
+"""Seconds between two looks whether the tool has died. Its registration is not waited for in this way."""
+
+
+class StartedTool:
+    """A tool that was started and has not registered yet."""
+
+    def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+        self.tool = tool
+        self.pid = process.pid
+        self._process = process
+        self._output = output
+
+    @property
+    def died(self) -> bool:
+        """Whether it has failed. A launcher that ends with 0 has handed over to another process."""
+        return self._process.poll() not in (None, 0)
+
+    def last_words(self) -> str:
+        """Return the last lines of its output, as they may be shown on a terminal. Blocking."""
+        self._output.seek(0)
+        lines = deque(self._output, maxlen=_LAST_LINES)
+        return "\n".join(_plain(line.decode("utf-8", "replace").rstrip()) for line in lines)
+
+    def give_up(self, reason: str) -> ToolError:
+        """Return the error that says why it did not start. Blocking."""
+        said = self.last_words()
+        return ToolError(f"{self.tool.name} {reason}" + (f"; it said:\n{said}" if said else ""))
+
+    def close(self) -> None:
+        """Let go of it; it goes on running, as the user's own."""
+        self._output.close()
+        if self._process.poll() is None:
+            # A Popen that is dropped while its child runs warns; this one is meant to outlive us.
+            self._process.returncode = 0
+
+
+async def start(client: MessagingClient, tool: Tool, location: Location, *, timeout: float) -> RemoteClient:
+    """Start `tool` for the hub at `location` and return it once it has registered and answers a ping.
+
+    The tool is detached: it has its own session and outlives this process. It is run without a shell,
+    and its command is only what this package or the user's tools.toml says.
+
+    Args:
+        client: A client that is registered with the same hub.
+        tool: What to start.
+        location: Where the lockfile of the hub is, which becomes SAMP_HUB of the tool.
+        timeout: Seconds for the tool to be ready.
+
+    Raises:
+        ToolError: It is not installed, dies while starting (with its last lines), or is not ready in time.
+
+    If it is cancelled the tool may have been started, and goes on.
+    """
+    before = {other.public_id for other in await client.get_clients()}
+    started = await asyncio.to_thread(_launch, tool, location)
+    try:
+        async with asyncio.timeout(timeout):
+            return await _ready(client, started, before)
+    except TimeoutError:
+        raise await asyncio.to_thread(
+            started.give_up, f"was started (pid {started.pid}) but did not register within {timeout:g} s"
+        ) from None
+    finally:
+        await asyncio.to_thread(started.close)
+
+
+async def _ready(client: MessagingClient, started: StartedTool, before: set[str]) -> RemoteClient:
+    while True:
+        for other in await client.get_clients():
+            new = other.public_id not in before and started.tool.answers_to(other.name)
+            if new and await _answers(client, other):
+                return other
+        if await asyncio.to_thread(lambda: started.died):
+            raise await asyncio.to_thread(started.give_up, "died while it started")
+        await asyncio.sleep(_LOOK_INTERVAL)
+
+
+async def _answers(client: MessagingClient, other: RemoteClient) -> bool:
+    try:
+        await client.call(other, "samp.app.ping", timeout=_PING_TIMEOUT)
+    except ReplyError:
+        return True  # it answers, if with an error
+    except (HubFaultError, TimeoutError):
+        return False  # not callable yet, or busy
+    return True
+
+
+def _launch(tool: Tool, location: Location) -> StartedTool:
+    """Start it. Blocking. Raises `ToolError`."""
+    program = tool.program()
+    if program is None:
+        raise ToolError(
+            f"{tool.name} is not installed (looked for {', '.join(tool.programs)}); "
+            "install it, or say in tools.toml how it is started"
+        )
+    command = [program, *_arguments(tool, location)]
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - StartedTool closes it
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's own tool, without a shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **dict(tool.environment), "SAMP_HUB": _variable(location)},
+        )
+    except OSError as error:
+        output.close()
+        raise ToolError(f"cannot start {program}: {error.strerror or error}") from None
+    return StartedTool(tool, process, output)
+
+
+def _arguments(tool: Tool, location: Location) -> list[str]:
+    values = {"files": str(Path(__file__).parent)}
+    if not tool.reads_variable:
+        if location.path is None or location.path.name != ".samp":
+            raise ToolError(
+                f"{tool.name} does not read SAMP_HUB; it finds only a hub whose lockfile is called .samp, "
+                f"not {location.description}"
+            )
+        values["home"] = str(location.path.parent)
+    if "{jar}" in tool.arguments:
+        jar = next((path for path in ALADIN_JARS if Path(path).is_file()), None)
+        if jar is None:
+            raise ToolError(f"{tool.name} is not installed (looked for {', '.join(ALADIN_JARS)})")
+        values["jar"] = jar
+    return [_filled(argument, values) for argument in tool.arguments]
+
+
+def _filled(argument: str, values: dict[str, str]) -> str:
+    for key, value in values.items():
+        argument = argument.replace(f"{{{key}}}", value)
+    return argument
+
+
+def _variable(location: Location) -> str:
+    return "std-lockurl:" + (location.url if location.path is None else location.path.absolute().as_uri())
+
+
+def _plain(line: str) -> str:
+    """Return a line without anything that a terminal acts on."""
+    return "".join(char if char.isprintable() else "?" for char in line[:_LINE_LENGTH])
