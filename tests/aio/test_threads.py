@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterable
 
 import pytest
 
 from asyncsamp._util.threads import to_its_end
 from asyncsamp.data.share.content import FileContent
+from asyncsamp.reading import files
+from asyncsamp.reading.files import FileReader, open_first
 
 
 async def test_it_returns_what_the_work_gave_and_undoes_nothing() -> None:
@@ -61,21 +64,19 @@ async def test_work_that_fails_after_the_cancelling_is_not_undone() -> None:
 
 
 async def test_a_file_that_is_being_opened_for_a_reader_who_leaves_is_closed(
-    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path_factory.mktemp("shared") / "x.bin"
     path.write_bytes(b"x")
-    begun, go_on, opened = threading.Event(), threading.Event(), list[object]()
+    begun, go_on, opened = threading.Event(), threading.Event(), list[FileReader]()
 
-    class Slow(FileContent):
-        def _open(self):  # type: ignore[no-untyped-def]
-            opened.append(super()._open())
-            begun.set()
-            go_on.wait(10)
-            return opened[0]
+    def slow(paths: Iterable[str]) -> FileReader:
+        opened.append(open_first(paths))
+        begun.set()
+        go_on.wait(10)
+        return opened[0]
 
-    async def read() -> object:
-        return [piece async for piece in Slow(path).chunks(0, None)]
-
-    await cancelled_within(asyncio.create_task(read()), begun, go_on)
-    assert opened[0].closed  # type: ignore[attr-defined]
+    monkeypatch.setattr(files, "open_first", slow)
+    await cancelled_within(asyncio.create_task(FileContent(path).open()), begun, go_on)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        opened[0].read_at(0, 1)

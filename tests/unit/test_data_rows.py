@@ -1,4 +1,4 @@
-"""Row numbers, positions, ids and file URLs, which need no loop."""
+"""Row numbers, positions and ids, which need no loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from asyncsamp.data.fetching import local_path
 from asyncsamp.data.positions import sky_position
 from asyncsamp.data.rows import row_list, row_number, within
 from asyncsamp.data.table_registry import Item, TableRegistry
@@ -183,40 +182,3 @@ def test_an_id_is_kept_for_those_who_have_not_got_it() -> None:
     assert known.is_meant("t1", None)
     assert known.is_meant(None, "u2")
     assert not known.is_meant("t3", None)
-
-
-# ---- file URLs in all spellings (MTYPE-72)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "file:///tmp/a%20b.vot",
-        "file://localhost/tmp/a%20b.vot",
-        "file://localhost//tmp/a%20b.vot",
-        "file://LOCALHOST/tmp/a b.vot",
-        "file://127.0.0.1/tmp/a b.vot",
-        "file:///tmp/a b.vot",
-        "file:/tmp/a b.vot",
-        "FILE:///tmp/a b.vot",
-        "file://tmp/a b.vot",
-        "file:////tmp/a b.vot",
-    ],
-)
-def test_every_spelling_of_a_file_url(url: str) -> None:
-    assert local_path(url) == Path("/tmp/a b.vot")
-
-
-def test_characters_that_mean_something_in_other_urls() -> None:
-    assert local_path("file:///tmp/a?b#c") == Path("/tmp/a?b#c")
-
-
-def test_a_name_with_a_percent_sign_that_was_not_encoded(tmp_path: Path) -> None:
-    (tmp_path / "a%20b").touch()
-    assert local_path(f"file://{tmp_path}/a%20b") == tmp_path / "a%20b"
-
-
-@pytest.mark.parametrize("url", ["ftp://h/x", "relative", "", "data:,x"])
-def test_other_schemes(url: str) -> None:
-    with pytest.raises(DataError, match="expected a file, http or https URL"):
-        local_path(url)

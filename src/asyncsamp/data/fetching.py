@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import stat
 import zlib
-from pathlib import Path
-from urllib.parse import unquote
 
 import aiohttp
 from yarl import URL
 
+from .._util import file_urls
 from ..errors import DataError
+from ..reading.files import open_first
 
-__all__ = ["MAX_SIZE", "TIMEOUT", "fetch", "local_path"]
+__all__ = ["MAX_SIZE", "TIMEOUT", "fetch"]
 
 MAX_SIZE = 1024 * 1024 * 1024
 """Bytes that are read from one URL, unpacked: a wrong one must not eat the machine."""
@@ -39,7 +38,7 @@ async def fetch(url: str, *, max_size: int = MAX_SIZE, timeout: float = TIMEOUT,
             elif url.partition(":")[0].lower() in ("http", "https"):
                 data = await _http(url, max_size, shown=url)
             else:
-                data = await asyncio.to_thread(_read, local_path(url), max_size)
+                data = await asyncio.to_thread(_read, url, max_size)
     except TimeoutError:
         raise DataError(f"{url} gave no (complete) answer within {timeout:g} s") from None
     if data.startswith(_GZIP):
@@ -47,40 +46,22 @@ async def fetch(url: str, *, max_size: int = MAX_SIZE, timeout: float = TIMEOUT,
     return data
 
 
-def local_path(url: str) -> Path:
-    """Return the path that a file URL names, in any of its spellings.
-
-    file:///p, file:/p, file://localhost/p, file://localhost//p, and file://p, which is wrong but
-    seen; `%xx` is decoded. Raises `DataError` for another scheme or host.
-    """
-    scheme, _, rest = url.partition(":")
-    if scheme.lower() != "file":
+def _read(url: str, max_size: int) -> bytes:
+    """Return what a file URL names. Runs in a thread."""
+    if not file_urls.is_file_url(url):
         raise DataError(f"cannot read {url}: expected a file, http or https URL")
-    if rest.startswith("//"):
-        host, slash, path = rest[2:].partition("/")
-        # Any other host is a folder: file://tmp/x for file:///tmp/x.
-        rest = slash + path if host.lower() in ("", "localhost", "127.0.0.1") else "/" + rest[2:]
-    # Not urlsplit: names with "?" and "#" come unencoded.
-    path = "/" + rest.lstrip("/")
-    plain = Path(path)
-    decoded = Path(unquote(path))
-    return plain if decoded != plain and plain.exists() and not decoded.exists() else decoded
-
-
-def _read(path: Path, max_size: int) -> bytes:
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DataError(f"{path} is no file")
-        if status.st_size > max_size:
-            raise DataError(f"{path} has {status.st_size} bytes; no more than {max_size} are read")
-        with path.open("rb") as file:
-            data = file.read(max_size + 1)
+        file = open_first(file_urls.parse(url).paths)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    if len(data) > max_size:
-        raise DataError(f"{path} has more than {max_size} bytes")
-    return data
+        raise DataError(f"cannot read {error.filename or url}: {error.strerror or error}") from None
+    try:
+        if file.size > max_size:
+            raise DataError(f"{file.path} has {file.size} bytes; no more than {max_size} are read")
+        return file.read_all()
+    except OSError as error:
+        raise DataError(f"cannot read {file.path}: {error.strerror or error}") from None
+    finally:
+        file.close_now()
 
 
 async def _http(url: str | URL, max_size: int, *, shown: str) -> bytes:

@@ -19,7 +19,6 @@ from .formats.table_write import write_fits, write_votable
 from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
-from .share.files import file_url
 
 __all__ = ["TableSource", "file_source", "is_place", "share_bytes"]
 
@@ -112,9 +111,9 @@ async def share_bytes(context: DataContext, data: bytes, name: str, *, local: bo
 async def share_file(context: DataContext, path: Path, *, local: bool) -> str:
     """Share a file. Raises `DataError` if there is none."""
     content = FileContent(path)
-    await content.size()
+    await content.check()
     if local:
-        return file_url(path)
+        return content.url()
     name = file_name(path.stem, path.suffix)
     return await context.shares.share(content, name=name, content_type=None, lifetime=None)
 

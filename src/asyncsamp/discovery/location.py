@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import urlsplit
 
+from .._util import file_urls
 from ..errors import LockfileError
 
 __all__ = ["Location", "locate", "locate_multiple", "web_appname"]
@@ -19,8 +20,6 @@ _WEB = "web-appname:"
 
 # Two letters at least: a single one is a Windows drive.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_DRIVE = re.compile(r"/*([A-Za-z])[:|]")
-_THIS_MACHINE = ("", "localhost", "127.0.0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +134,15 @@ class _Place:
 
     def file_url(self, url: str, shown: str) -> str:
         """The path in a file URL: file:///p, file://localhost/p, file:/p, with a Windows drive or share."""
-        path = url[len("file:") :]
-        if path.startswith("//"):
-            host, slash, rest = path[2:].partition("/")
-            if host.lower() in _THIS_MACHINE:
-                path = slash + rest
-            elif not self.windows:
-                raise LockfileError(
-                    shown, f"it is on another machine, {host!r}; give a file of this one or an http URL"
-                )
-            elif _DRIVE.match(host):
-                path = path[2:]
-        try:
-            path = os.fsdecode(unquote_to_bytes(os.fsencode(path)))
-        except UnicodeError:
-            raise LockfileError(shown, "its file name cannot be decoded") from None
-        if self.windows:
-            return _DRIVE.sub(r"\1:", path, count=1) if _DRIVE.match(path) else path
-        return re.sub(r"^/+", "/", path)
+        found = file_urls.parse(url, windows=self.windows)
+        if found.host and not self.windows:
+            raise LockfileError(
+                shown, f"it is on another machine, {found.host!r}; give a file of this one or an http URL"
+            )
+        if not found.paths:
+            raise LockfileError(repr(shown), "it names no file")
+        # `parse` takes every path for an absolute one; file:x is in the current folder here.
+        return found.paths[0] if self.windows or url[len("file:") :].startswith("/") else found.paths[0][1:]
 
     def at_path(self, text: str, shown: str) -> Location:
         if not text or "\0" in text:

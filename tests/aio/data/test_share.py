@@ -17,14 +17,18 @@ import pytest
 from astropy.table import Table
 
 from asyncsamp import Client, DataError, Message
+from asyncsamp._util import file_urls
 from asyncsamp.data import sending
-from asyncsamp.data.fetching import fetch, local_path
+from asyncsamp.data.fetching import fetch
 from asyncsamp.data.share.files import LocalFiles
-from asyncsamp.data.share.http import guess_type
 
 from ..desktops import pair
 
 DATA = bytes(range(256)) * 10
+
+
+def path_of(url: str) -> Path:
+    return Path(file_urls.parse(url).paths[0])
 
 
 @pytest.fixture
@@ -229,7 +233,7 @@ async def test_a_file_url_ends_with_its_time(client: Client) -> None:
     async with asyncio.timeout(5):
         while len(client._context().files) > 1:
             await asyncio.sleep(0)
-    assert not local_path(url).exists()
+    assert not path_of(url).exists()
     assert not client.unshare(url)
     assert client.unshare(await client.share(DATA, local=True, lifetime=1000))
     assert await fetch(stays) == DATA
@@ -309,7 +313,7 @@ async def test_no_file_is_left_after_kill_9(tmp_path: Path) -> None:
     for url in (local, served):
         with pytest.raises(DataError):
             await fetch(url)
-    assert not local_path(local).exists()
+    assert not path_of(local).exists()
     assert list(temporary.iterdir()) == []
 
 
@@ -334,19 +338,12 @@ async def test_where_there_are_no_files_in_memory(tmp_path: Path, monkeypatch: p
     assert short.endswith("x.fits")
     files.expire(short, 0.01)
     async with asyncio.timeout(5):
-        while local_path(short).exists():
+        while path_of(short).exists():
             await asyncio.sleep(0)
     assert len(files) == 1
     await files.close()
     with pytest.raises(DataError):
         await fetch(url)
-
-
-def test_types() -> None:
-    assert guess_type("a.VOT") == "application/x-votable+xml"
-    assert guess_type("a.fits.gz") == "application/gzip"
-    assert guess_type("a.png") == "image/png"
-    assert guess_type("a") == "application/octet-stream"
 
 
 async def test_a_web_client_reads_through_the_hubs_translator(client: Client) -> None:

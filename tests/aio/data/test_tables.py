@@ -668,7 +668,7 @@ async def test_a_file_that_is_no_votable(tmp_path: Path) -> None:
 
 async def test_urls_that_cannot_be_read(tmp_path: Path) -> None:
     assert "No such file" in await refused(tmp_path, f"file://{tmp_path}/none")
-    assert "is no file" in await refused(tmp_path, "file:///dev/zero")
+    assert "cannot read /dev/zero: not a plain file" in await refused(tmp_path, "file:///dev/zero")
     assert "expected a file, http or https URL" in await refused(tmp_path, "ftp://localhost/x")
     assert "cannot read http://127.0.0.1:1/x" in await refused(tmp_path, "http://127.0.0.1:1/x")
     assert "cannot read http://" in await refused(tmp_path, "http://[::1/x")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from .content import BytesContent, CallContent, FileContent, Source, as_content
-from .files import LocalFiles, file_url
+from .files import LocalFiles
 from .http import ShareServer
 
 __all__ = ["share"]
@@ -28,12 +28,12 @@ async def share(
         name = name or Path(source).name
     content = as_content(source)
     if isinstance(content, FileContent):
-        await content.size()
+        await content.check()
     name = (name or "data").replace("/", "-")
     if not local:
         return await shares.share(content, name=name, content_type=content_type, lifetime=lifetime)
     if isinstance(content, FileContent):
-        return file_url(content.path)
+        return content.url()
     if isinstance(content, CallContent):
         content = await content.now()
     if not isinstance(content, BytesContent):

@@ -6,32 +6,34 @@ import asyncio
 import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from ..._util.threads import to_its_end
+from ..._util import file_urls
 from ...errors import DataError
+from ...reading.files import PIECE, open_file
+from ...reading.serving import Reader
 
 __all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
-
-CHUNK = 1024 * 1024
-"""Bytes read and sent at a time: large enough to be quick, small enough to keep many readers in memory."""
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Callable[[], Any]"
 """Bytes, a path, or a function (plain ones run off the loop) that gives bytes, a path, or an
 iterable of bytes."""
 
 
-class Content(Protocol):
-    """Something that can be read in part."""
+class OpenContent(Reader, Protocol):
+    """Content that somebody reads; he closes it."""
 
-    async def size(self) -> int | None:
-        """How many bytes; None if that is known only at the end. Raises `DataError` if it is gone."""
+    async def close(self) -> None:
+        """Let go of what it holds."""
         ...
 
-    def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` to `stop`."""
+
+class Content(Protocol):
+    """Something that can be opened, by several readers at once."""
+
+    async def open(self) -> OpenContent:
+        """Return a reader for it. Raises `DataError` if it is gone."""
         ...
 
 
@@ -40,27 +42,33 @@ def as_content(source: Source) -> Content:
     if isinstance(source, bytes | bytearray | memoryview):
         return BytesContent(bytes(source))
     if isinstance(source, str | os.PathLike):
-        return FileContent(Path(source))
+        return FileContent(Path(source).expanduser())
     if callable(source):
         return CallContent(source)
     raise DataError(f"cannot share {type(source).__name__}: expected bytes, a path or a function")
 
 
 class BytesContent:
-    """Bytes in memory."""
+    """Bytes in memory; its own reader."""
+
+    modified: float | None = None
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.size: int | None = len(data)
 
-    async def size(self) -> int | None:
-        """Return how many."""
-        return len(self.data)
+    async def open(self) -> OpenContent:
+        """Return itself."""
+        return self
 
-    async def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
         """Yield them."""
-        view = memoryview(self.data)[start:stop]
-        for begin in range(0, len(view), CHUNK):
-            yield bytes(view[begin : begin + CHUNK])
+        view = memoryview(self.data)[start : None if length is None else start + length]
+        for begin in range(0, len(view), PIECE):
+            yield bytes(view[begin : begin + PIECE])
+
+    async def close(self) -> None:
+        """Keep them: others may read."""
 
 
 class FileContent:
@@ -69,32 +77,22 @@ class FileContent:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    async def size(self) -> int | None:
-        """Return how long it is now."""
-        return await asyncio.to_thread(self._size)
-
-    def _size(self) -> int:
-        if not self.path.is_file():
-            raise DataError(f"there is no file {self.path}")
-        return self.path.stat().st_size
-
-    def _open(self) -> BinaryIO:
-        return self.path.open("rb")
-
-    async def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield its bytes."""
-        file = await to_its_end(self._open, lambda opened: opened.close())
+    async def open(self) -> OpenContent:
+        """Open the file."""
         try:
-            await to_its_end(partial(file.seek, start))
-            left = stop - start if stop is not None else None
-            while left is None or left > 0:
-                chunk = await to_its_end(partial(file.read, CHUNK if left is None else min(CHUNK, left)))
-                if not chunk:
-                    return
-                left = None if left is None else left - len(chunk)
-                yield chunk
-        finally:
-            file.close()
+            return await open_file([str(self.path)])
+        except FileNotFoundError:
+            raise DataError(f"there is no file {self.path}") from None
+        except OSError as error:
+            raise DataError(f"cannot read {self.path}: {error.strerror or error}") from None
+
+    def url(self) -> str:
+        """Return its file:// URL."""
+        return file_urls.make(str(self.path.absolute()))
+
+    async def check(self) -> None:
+        """Raise `DataError` if the file cannot be read."""
+        await (await self.open()).close()
 
 
 class CallContent:
@@ -117,26 +115,24 @@ class CallContent:
             f"the function to share gave {type(given).__name__}, not bytes, a path or an iterable"
         )
 
-    async def size(self) -> int | None:
-        """Unknown before the function is called."""
-        return None
-
-    async def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield what it gives."""
-        async for chunk in (await self.now()).chunks(start, stop):
-            yield chunk
+    async def open(self) -> OpenContent:
+        """Call the function, and open what it gave."""
+        return await (await self.now()).open()
 
 
 class _Stream:
-    """An iterable of bytes, read once."""
+    """An iterable of bytes, read once; its own reader."""
+
+    size: int | None = None
+    modified: float | None = None
 
     def __init__(self, chunks: Any) -> None:
         self._chunks = chunks
 
-    async def size(self) -> int | None:
-        return None
+    async def open(self) -> OpenContent:
+        return self
 
-    async def chunks(self, start: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+    async def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
         if hasattr(self._chunks, "__aiter__"):
             async for chunk in self._chunks:
                 yield bytes(chunk)
@@ -144,3 +140,6 @@ class _Stream:
         iterator = iter(self._chunks)
         while (chunk := await asyncio.to_thread(next, iterator, None)) is not None:
             yield bytes(chunk)
+
+    async def close(self) -> None:
+        """Leave it: it is read to its end, or no more."""

@@ -10,21 +10,16 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
+from ..._util import file_urls
 from ..._util.threads import to_its_end
 
-__all__ = ["LocalFiles", "file_url"]
+__all__ = ["LocalFiles"]
 
 _LONGEST_STEM, _LONGEST_ENDING = 180, 10
 """Bytes of a file's name, and of what stands behind its last dot."""
 
 _FOLDER = re.compile(r"asyncsamp-(\d+)-\w+")
-
-
-def file_url(path: str | os.PathLike[str]) -> str:
-    """Return the URL of a file, with an empty host, as all tools read it (MTYPE-72)."""
-    return "file://" + quote(str(Path(path).absolute()))
 
 
 class LocalFiles:
@@ -89,8 +84,8 @@ class LocalFiles:
             self._folder = Path(tempfile.mkdtemp(prefix=f"asyncsamp-{os.getpid()}-"))
         path = Path(tempfile.mkdtemp(dir=self._folder)) / Path(name).name
         path.write_bytes(data)
-        self._paths[file_url(path)] = path
-        return file_url(path)
+        self._paths[file_urls.make(str(path))] = path
+        return file_urls.make(str(path))
 
     def _put_in_memory(self, data: bytes, name: str) -> str:
         descriptor = os.memfd_create(name)
@@ -100,7 +95,7 @@ class LocalFiles:
         except BaseException:
             os.close(descriptor)
             raise
-        url = file_url(f"/proc/{os.getpid()}/fd/{descriptor}")
+        url = file_urls.make(f"/proc/{os.getpid()}/fd/{descriptor}")
         self._descriptors[url] = descriptor
         return url
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import mimetypes
 import secrets
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
@@ -13,21 +11,16 @@ from urllib.parse import quote, unquote, urlsplit
 from aiohttp import web
 
 from ...errors import DataError
+from ...reading.content_types import content_type as content_type_of
+from ...reading.serving import serve
 from ...rpc import RpcServer
-from .content import CallContent, Content
+from .content import Content
 
 __all__ = ["ShareServer"]
 
 log = logging.getLogger("asyncsamp.client")
 
 _MAX_REQUEST = 64 * 1024  # a request has no body to speak of
-
-_TYPES = {
-    ".vot": "application/x-votable+xml",
-    ".votable": "application/x-votable+xml",
-    ".fits": "application/fits",
-    ".fit": "application/fits",
-}
 
 # Whoever knows the URL may read it, from web pages too: it cannot be guessed.
 _OPEN_TO_PAGES = {
@@ -69,7 +62,7 @@ class ShareServer:
                 await self._server.start()
                 self._running = True
         token = secrets.token_urlsafe(16)
-        share = self._shares[token] = _Share(content, content_type or guess_type(name), name)
+        share = self._shares[token] = _Share(content, content_type or content_type_of(name), name)
         if lifetime is not None:
             share.timer = asyncio.get_running_loop().call_later(lifetime, self._drop, token)
         return f"http://{self._server.url_host}:{self._server.port}/{token}/{quote(name)}"
@@ -112,58 +105,12 @@ class ShareServer:
         if share is None or unquote(name) != share.name:
             return web.Response(status=404, headers=_OPEN_TO_PAGES, text="not shared here (any more)\n")
         try:
-            content = await share.content.now() if isinstance(share.content, CallContent) else share.content
-            return await _send(request, content, share.content_type)
+            reader = await share.content.open()
         except (DataError, OSError) as error:
             log.warning("what is shared as %s cannot be read: %s", share.name, error)
             return web.Response(status=404, headers=_OPEN_TO_PAGES, text="it cannot be read\n")
-
-
-def guess_type(name: str) -> str:
-    """Return the MIME type that a file of that name has."""
-    lowered = name.lower()
-    if lowered.endswith(".gz"):
-        return "application/gzip"
-    for ending, kind in _TYPES.items():
-        if lowered.endswith(ending):
-            return kind
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
-
-
-async def _send(request: web.BaseRequest, content: Content, content_type: str) -> web.StreamResponse:
-    size = await content.size()
-    headers = {**_OPEN_TO_PAGES, "Content-Type": content_type, "X-Content-Type-Options": "nosniff"}
-    part = slice(0, size)
-    status = 200
-    if size is not None:
-        headers["Accept-Ranges"] = "bytes"
-        asked = _asked(request, size)
-        if asked is not None:
-            if asked.start >= asked.stop:
-                return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-            status, part = 206, asked
-            headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
-        headers["Content-Length"] = str(part.stop - part.start)
-    response = web.StreamResponse(status=status, headers=headers)
-    await response.prepare(request)
-    if request.method == "GET":
-        chunks = content.chunks(part.start, part.stop)
-        async with contextlib.aclosing(chunks):
-            async for chunk in chunks:
-                await response.write(chunk)
-    await response.write_eof()
-    return response
-
-
-def _asked(request: web.BaseRequest, size: int) -> slice | None:
-    """Return the one range that is asked for, within the size; None for all of it."""
-    if "If-Range" in request.headers:
-        return None  # we give no validators, so it cannot be the same
-    try:
-        asked = request.http_range
-    except ValueError:
-        return None  # several ranges, or nonsense: the whole is a right answer to both
-    if asked.start is None and asked.stop is None:
-        return None
-    start, stop, _ = asked.indices(size)
-    return slice(start, stop) if asked.start is None or asked.start < size else slice(size, size)
+        headers = {**_OPEN_TO_PAGES, "Content-Type": share.content_type, "X-Content-Type-Options": "nosniff"}
+        try:
+            return await serve(request, reader, headers, what=f"the shared {share.name}")
+        finally:
+            await reader.close()

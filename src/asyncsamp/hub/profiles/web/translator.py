@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Set
+from collections.abc import AsyncIterator, Mapping, Set
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
@@ -14,7 +13,10 @@ from aiohttp import web
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from .file_reader import byte_range, open_file
+from ...._util import file_urls
+from ....reading.content_types import content_type
+from ....reading.files import open_file
+from ....reading.serving import send, serve
 from .urls import is_local, is_local_address
 
 __all__ = ["Translator"]
@@ -65,7 +67,7 @@ class Translator:
 
         Raises `web.HTTPException` with a reason: 403, 404, 416, 502, 504.
         """
-        if url.strip()[:5].lower() == "file:":
+        if file_urls.is_file_url(url):
             return await self._serve_file(request, url, headers)
         try:
             return await self._serve_http(request, url, headers)
@@ -87,20 +89,17 @@ class Translator:
     async def _serve_file(
         self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        file = await open_file(url)
         try:
-            told = {**file.headers, **_GUARD, **headers}
-            wanted = None
-            if "If-Range" not in request.headers or request.headers["If-Range"] == told["Last-Modified"]:
-                wanted = byte_range(request.headers.get("Range", ""), file.size)
-            start, length = wanted or (0, file.size)
-            response = web.StreamResponse(status=200 if wanted is None else 206, headers=told)
-            if wanted is not None:
-                response.headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{file.size}"
-            response.content_length = length
-            return await _send(request, response, file.pieces(start, length))
+            file = await open_file(file_urls.parse(url).paths)
+        except FileNotFoundError:
+            raise web.HTTPNotFound(text="there is no such file (any more)\n") from None
+        except OSError:
+            raise web.HTTPForbidden(text="the file cannot be read, or is not a plain file\n") from None
+        told = {"Content-Type": content_type(file.path), **_GUARD, **headers}
+        try:
+            return await serve(request, file, told, what="a file to a web page")
         finally:
-            await asyncio.shield(file.close())
+            await file.close()
 
     # ---- servers
 
@@ -125,7 +124,7 @@ class Translator:
                         response.headers[name] = found.headers[name]
                 response.headers.setdefault("Content-Type", "application/octet-stream")
                 response.headers.update({**_GUARD, **headers})
-                return await _send(request, response, pieces)
+                return await send(request, response, pieces, what="a URL to a web page")
         raise AssertionError("the second try returns or raises")
 
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
@@ -196,23 +195,6 @@ class _Pieces:
         while piece:
             yield piece
             piece = await self._content.readany()
-
-
-async def _send(
-    request: web.BaseRequest, response: web.StreamResponse, pieces: AsyncIterable[bytes]
-) -> web.StreamResponse:
-    await response.prepare(request)
-    try:
-        if request.method != "HEAD":
-            async for piece in pieces:
-                await response.write(piece)
-        await response.write_eof()
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        # Half of it is out: only a broken connection tells the page that it is not whole.
-        log.info("reading a URL for a web page broke off: %s", type(error).__name__)
-        if request.transport is not None:
-            request.transport.abort()
-    return response
 
 
 def _leads_here(url: URL) -> bool:

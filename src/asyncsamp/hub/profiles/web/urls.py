@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote, unquote, urlsplit
 
+from ...._util import file_urls
 from ....errors import FaultCode, FaultError
 from ....values import Value
 
@@ -47,7 +48,6 @@ _ANYWHERE = re.compile(r"(?:file|https?):/[^\s\"'<>]*", re.IGNORECASE)
 _QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
 _DROPPED = str.maketrans("", "", "\t\r\n")
 _PORTS = {"http": 80, "https": 443}
-_THIS_MACHINE = ("", "localhost", "127.0.0.1")
 
 
 def find_urls(value: Value) -> list[str]:
@@ -127,21 +127,14 @@ def canonical(url: str) -> str:
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
     if not colon or scheme == "file":
-        return "file:" + _plain_path(unquote(rest if colon else text))
+        paths = file_urls.parse("file:" + (rest if colon else text), windows=False).paths
+        return "file:" + (posixpath.normpath(paths[0]) if paths else "")
     try:
         parts = urlsplit(text)
         port = parts.port or _PORTS.get(scheme, 0)
     except ValueError:
         return unquote(text)
     return f"{scheme}://{parts.hostname or ''}:{port}{unquote(parts.path) or '/'}?{unquote(parts.query)}"
-
-
-def _plain_path(path: str) -> str:
-    if path.startswith("//"):
-        host, slash, rest = path[2:].partition("/")
-        if host.lower() in _THIS_MACHINE:
-            path = slash + rest
-    return posixpath.normpath("/" + path.lstrip("/"))
 
 
 class NamedUrls:

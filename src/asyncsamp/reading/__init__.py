@@ -1,0 +1,1 @@
+"""Files as streams with ranges, and how they go out over HTTP."""

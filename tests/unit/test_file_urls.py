@@ -1,0 +1,103 @@
+"""What a file URL means, in every spelling (MTYPE-72)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncsamp._util import file_urls
+
+
+def likeliest(url: str) -> str:
+    return file_urls.parse(url, windows=False).paths[0]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///tmp/a%20b.vot",
+        "file://localhost/tmp/a%20b.vot",
+        "file://localhost//tmp/a%20b.vot",
+        "file://LOCALHOST/tmp/a b.vot",
+        "file://127.0.0.1/tmp/a b.vot",
+        "file:///tmp/a b.vot",
+        "file:/tmp/a b.vot",
+        "FILE:///tmp/a b.vot",
+        " file:///tmp/a b.vot\n",
+        "file://tmp/a b.vot",
+        "file:////tmp/a b.vot",
+    ],
+)
+def test_every_spelling_of_a_file_url(url: str) -> None:
+    assert file_urls.is_file_url(url)
+    assert likeliest(url) == "/tmp/a b.vot"
+
+
+def test_characters_that_mean_something_in_other_urls() -> None:
+    assert likeliest("file:///tmp/a?b#c") == "/tmp/a?b#c"
+
+
+def test_what_stands_before_a_fragment_is_a_candidate() -> None:
+    """The hub left the fragment out, the client kept it: each failed for files that the other read."""
+    assert file_urls.parse("file:///t/a%20b.fits#1").paths == (
+        "/t/a b.fits#1",
+        "/t/a%20b.fits#1",
+        "/t/a b.fits",
+        "/t/a%20b.fits",
+    )
+
+
+def test_a_percent_sign_that_was_not_encoded_is_a_candidate() -> None:
+    assert file_urls.parse("file:///t/50%20").paths == ("/t/50 ", "/t/50%20")
+
+
+def test_another_host_is_told_and_taken_for_a_folder() -> None:
+    """The hub read nothing from `file://tmp/x`, the client `/tmp/x`, and a lockfile must not be guessed."""
+    assert file_urls.parse("file://tmp/x", windows=False) == file_urls.FileUrl("tmp", ("/tmp/x",))
+    assert file_urls.parse("file://localhost/x").host == ""
+    assert file_urls.parse("file:////tmp/x").host == ""
+
+
+@pytest.mark.parametrize(
+    "url", ["file:", "file://", "file://localhost", "file:///%00", "file:///a\0b", "file:///\ud800"]
+)
+def test_urls_that_name_no_file(url: str) -> None:
+    assert file_urls.parse(url).paths == ()
+
+
+def test_bytes_that_are_not_utf_8_go_there_and_back() -> None:
+    assert likeliest("file:///%FF") == "/\udcff"
+    assert file_urls.make("/\udcff a") == "file:///%FF%20a"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:///C:/x y", "C:/x y"),
+        ("file:///c|/x", "c:/x"),
+        ("file://C:/x", "C:/x"),
+        ("file:C:/x", "C:/x"),
+        ("file://server/share/x", "//server/share/x"),
+    ],
+)
+def test_windows(url: str, path: str) -> None:
+    assert file_urls.parse(url, windows=True).paths[0] == path
+
+
+@given(st.text())
+def test_any_text_is_read(text: str) -> None:
+    for path in file_urls.parse("file:" + text, windows=False).paths:
+        assert path.startswith("/")
+        assert "\0" not in path
+
+
+@given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1))
+def test_a_path_comes_back(name: str) -> None:
+    path = "/" + name.lstrip("/")
+    assert likeliest(file_urls.make(path)) == path
+
+
+@pytest.mark.parametrize("url", ["ftp://h/x", "relative", "", "data:,x", "/file:/x"])
+def test_other_schemes(url: str) -> None:
+    assert not file_urls.is_file_url(url)
