@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiohttp
 
+from .._util import file_urls
 from ..errors import DataError
-from .fetching import local_path
+from ..reading.files import open_first
 from .sources import is_url
 
 __all__ = ["Kind", "recognise", "recognise_bytes"]
@@ -45,8 +46,8 @@ async def recognise(place: str | Path) -> Kind:
     if is_url(place) and not str(place).lower().startswith("file:"):
         head = await _head_of_url(str(place))
     else:
-        path = local_path(str(place)) if is_url(place) else Path(place)
-        head = await asyncio.to_thread(_head_of_file, path)
+        paths = file_urls.parse(str(place)).paths if is_url(place) else (str(place),)
+        head = await asyncio.to_thread(_head_of_file, str(place), paths)
     kind = recognise_bytes(_unpacked(head))
     if kind is None:
         raise DataError(
@@ -123,12 +124,15 @@ def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-def _head_of_file(path: Path) -> bytes:
+def _head_of_file(place: str, paths: tuple[str, ...]) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(_HEAD)
+        file = open_first(paths)
+        try:
+            return file.read_at(0, min(file.size, _HEAD))
+        finally:
+            file.close_now()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+        raise DataError(f"cannot read {error.filename or place}: {error.strerror or error}") from None
 
 
 async def _head_of_url(url: str) -> bytes:
