@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
-__all__ = ["to_its_end"]
+__all__ = ["in_daemon_thread", "to_its_end"]
 
 _T = TypeVar("_T")
 
@@ -23,3 +25,29 @@ async def to_its_end(work: Callable[[], _T], undo: Callable[[_T], object] = lamb
             with suppress(OSError):
                 await asyncio.to_thread(undo, running.result())
         raise
+
+
+async def in_daemon_thread(work: Callable[[], _T]) -> _T:
+    """Run `work` in a thread of its own that does not keep the process alive.
+
+    When it is cancelled, the thread is left behind and what it returns or raises is dropped.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_T] = loop.create_future()
+
+    def settle(result: Callable[[], object]) -> None:
+        if not done.done():
+            result()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:
+            settled: Callable[[], object] = partial(done.set_exception, error)
+        else:
+            settled = partial(done.set_result, result)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, settled)
+
+    threading.Thread(target=run, name="asyncsamp-loading", daemon=True).start()
+    return await done

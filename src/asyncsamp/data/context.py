@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from .. import mtypes
+from .._util.threads import in_daemon_thread
 from ..client.messaging import MessagingClient
 from ..errors import DataError
 from ..values import Message
@@ -119,14 +122,22 @@ class DataContext:
 
     async def _load_table(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "table-id")
-        table = await asyncio.to_thread(read_table, data)
+        table = await self._loaded(read_table, data, item)
         _describe(table.meta, message, item)
         self.items.remember(table, item, len(table), [message.sender])
         return Loaded(table, item)
 
     async def _load_image(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "image-id")
-        return Loaded(await asyncio.to_thread(read_image, data), item)
+        return Loaded(await self._loaded(read_image, data, item), item)
+
+    async def _loaded(self, read: Callable[[bytes, int], Any], data: bytes, item: Item) -> Any:
+        """Parse what was fetched. No thread can be stopped: one that takes too long is left behind."""
+        try:
+            async with asyncio.timeout(self.fetch_timeout):
+                return await in_daemon_thread(partial(read, data, self.max_size))
+        except TimeoutError:
+            raise DataError(f"{item.url} could not be read within {self.fetch_timeout:g} s") from None
 
     async def _fetch(self, message: Message, id_key: str) -> tuple[bytes, Item]:
         url, item_id = message.params.get("url"), message.params.get(id_key)

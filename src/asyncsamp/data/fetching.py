@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import zlib
 
 import aiohttp
@@ -22,6 +23,9 @@ TIMEOUT = 120.0
 
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1024 * 1024
+
+_PACKED_CHUNK = 16 * 1024
+"""Bytes unpacked at once. What follows a member of a gzip file is copied for each member, so it is small."""
 
 
 async def fetch(url: str, *, max_size: int = MAX_SIZE, timeout: float = TIMEOUT, via: str = "") -> bytes:
@@ -96,25 +100,33 @@ async def _get(url: str | URL, max_size: int, shown: str) -> bytes:
 
 
 async def _body(response: aiohttp.ClientResponse, max_size: int, shown: str) -> bytes:
-    data = bytearray()
+    data = io.BytesIO()
     async for chunk in response.content.iter_chunked(_CHUNK):
-        data += chunk
-        if len(data) > max_size:
+        data.write(chunk)
+        if data.tell() > max_size:
             raise DataError(f"{shown} has more than {max_size} bytes")
-    return bytes(data)
+    return data.getvalue()  # which copies nothing
 
 
 def _unpack(data: bytes, max_size: int, url: str) -> bytes:
-    unpacked = bytearray()
+    """Unpack gzip of one or more members, in time and memory that grow with the size alone."""
+    unpacked = io.BytesIO()
+    packed = io.BytesIO(data)
+    unpacker = zlib.decompressobj(wbits=31)
+    rest = b""
     try:
-        while data:
-            unpacker = zlib.decompressobj(wbits=31)
-            unpacked += unpacker.decompress(data, max_size + 1 - len(unpacked))
-            if len(unpacked) > max_size:
+        while rest or (rest := packed.read(_PACKED_CHUNK)):
+            if unpacker.eof:
+                rest = rest.lstrip(b"\0")
+                unpacker = zlib.decompressobj(wbits=31) if rest else unpacker
+                if not rest:
+                    continue
+            unpacked.write(unpacker.decompress(rest, max_size + 1 - unpacked.tell()))
+            if unpacked.tell() > max_size:
                 raise DataError(f"{url} has more than {max_size} bytes when unpacked")
-            if not unpacker.eof:
-                raise DataError(f"{url} is gzip that ends too soon")
-            data = unpacker.unused_data.lstrip(b"\0")
+            rest = unpacker.unused_data
     except zlib.error as error:
         raise DataError(f"{url} is broken gzip: {error}") from None
-    return bytes(unpacked)
+    if not unpacker.eof:
+        raise DataError(f"{url} is gzip that ends too soon")
+    return unpacked.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import io
 import os
 import stat
 from collections.abc import AsyncGenerator, Iterable
@@ -61,10 +62,10 @@ class FileReader:
 
     def read_all(self) -> bytes:
         """Return the whole of what it had when it was opened. Blocks; raises as `pieces` does."""
-        data = bytearray()
-        while len(data) < self.size:
-            data += self.read_at(len(data), min(PIECE, self.size - len(data)))
-        return bytes(data)
+        data = io.BytesIO()
+        while data.tell() < self.size:
+            data.write(self.read_at(data.tell(), min(PIECE, self.size - data.tell())))
+        return data.getvalue()  # which copies nothing
 
     async def close(self) -> None:
         """Close it. When it is cancelled the file is closed all the same."""

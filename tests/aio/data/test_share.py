@@ -233,7 +233,8 @@ async def test_a_file_url_ends_with_its_time(client: Client) -> None:
     async with asyncio.timeout(5):
         while len(client._context().files) > 1:
             await asyncio.sleep(0)
-    assert not path_of(url).exists()
+    with pytest.raises(OSError, match="No such"):
+        path_of(url).open("rb")
     assert not client.unshare(url)
     assert client.unshare(await client.share(DATA, local=True, lifetime=1000))
     assert await fetch(stays) == DATA
@@ -378,3 +379,16 @@ async def test_a_reader_that_is_cancelled_leaves_nothing(client: Client) -> None
     with contextlib.suppress(asyncio.CancelledError):
         await reading
     assert reading.cancelled()
+
+
+async def test_a_file_url_never_means_another_file(client: Client, tmp_path: Path) -> None:
+    """`/proc/PID/fd/N` became whatever the program opened next, which a web page could then read."""
+    url = await client.share(b"mine", local=True)
+    assert path_of(url).read_bytes() == b"mine"
+    assert client.unshare(url)
+    (tmp_path / "private").write_bytes(b"secret")
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context((tmp_path / "private").open("rb"))
+        with pytest.raises(OSError, match="No such"):
+            path_of(url).open("rb")

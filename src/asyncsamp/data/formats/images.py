@@ -8,6 +8,7 @@ from typing import Any
 
 from ...errors import DataError
 from ..optional import need, quiet
+from .claims import MAX_SIZE, check_fits_claims
 
 __all__ = ["read_image", "write_image", "write_moc", "write_spectrum"]
 
@@ -61,14 +62,21 @@ def _with_primary(unit: Any) -> Any:
     return fits.HDUList([fits.PrimaryHDU(), unit])
 
 
-def read_image(data: bytes) -> Any:
-    """Return a FITS file as an HDUList that is wholly in memory. Raises `DataError`."""
+def read_image(data: bytes, max_size: int = MAX_SIZE) -> Any:
+    """Return a FITS file as an HDUList that is wholly in memory.
+
+    Raises:
+        DataError: It is not FITS, holds no image, or claims more than `max_size` bytes of pixels.
+    """
     fits = need("astropy.io.fits")
     try:
         with quiet():
             units = fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=False)
+            check_fits_claims(units, len(data), max_size)
             for unit in units:
                 _ = unit.data
+    except DataError:
+        raise
     except Exception as error:  # astropy raises what it likes
         text = str(error).strip().splitlines() or [type(error).__name__]
         raise DataError(f"this is no FITS image: {text[0][:200]}") from error

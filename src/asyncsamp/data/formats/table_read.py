@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import DataError, SampError
 from ..optional import need, quiet
+from .claims import MAX_SIZE, check_fits_claims, check_votable_claims
 from .votable_metadata import KEY, from_votable, to_votable
 
 __all__ = ["as_table", "is_table", "read_table"]
@@ -56,12 +57,20 @@ def _as_table(data: Any) -> Any:
     )
 
 
-def read_table(data: bytes) -> Any:
-    """Return the first table of a VOTable or FITS file as an astropy Table. Raises `DataError`."""
+def read_table(data: bytes, max_size: int = MAX_SIZE) -> Any:
+    """Return the first table of a VOTable or FITS file as an astropy Table.
+
+    Args:
+        data: The file, unpacked.
+        max_size: How many bytes the data of a FITS file may have in memory.
+
+    Raises:
+        DataError: It is not such a file, or claims what `claims` does not let it.
+    """
     if not data.strip():
         raise DataError("the file is empty")
     if data.startswith(b"SIMPLE  ="):
-        return _read_fits(data)
+        return _read_fits(data, max_size)
     return _read_votable(data)
 
 
@@ -87,6 +96,7 @@ def _column_name(name: Any) -> str:
 
 def _read_votable(data: bytes) -> Any:
     votable = need("astropy.io.votable")
+    check_votable_claims(data)
     with quiet():
         try:
             file = votable.parse(io.BytesIO(data), verify="ignore")
@@ -110,11 +120,12 @@ def _tables_in(resources: Any) -> Any:
         yield from _tables_in(resource.resources)
 
 
-def _read_fits(data: bytes) -> Any:
+def _read_fits(data: bytes, max_size: int) -> Any:
     fits = need("astropy.io.fits")
     table = need("astropy.table")
     try:
         with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
+            check_fits_claims(units, len(data), max_size)
             unit = next((unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
             if unit is None:
                 raise DataError("the FITS file holds no table")

@@ -73,11 +73,11 @@ class LocalFiles:
         if path is not None:
             shutil.rmtree(path.parent, ignore_errors=True)
         if descriptor is not None:
-            os.close(descriptor)
+            _retire(descriptor)
         return path is not None or descriptor is not None
 
     def _put(self, data: bytes, name: str) -> str:
-        if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
+        if hasattr(os, "memfd_create") and hasattr(os, "eventfd") and Path("/proc/self/fd").is_dir():
             return self._put_in_memory(data, name)
         if self._folder is None:
             _sweep()
@@ -98,6 +98,18 @@ class LocalFiles:
         url = file_urls.make(f"/proc/{os.getpid()}/fd/{descriptor}")
         self._descriptors[url] = descriptor
         return url
+
+
+def _retire(descriptor: int) -> None:
+    """Let the file go, and keep its number: else the URL would come to mean the next file that is opened.
+
+    What takes its place cannot be opened by anybody.
+    """
+    nothing = os.eventfd(0)
+    try:
+        os.dup2(nothing, descriptor, inheritable=False)
+    finally:
+        os.close(nothing)
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,119 @@
+"""Tables and images that claim much, or point elsewhere: refused before they cost anything."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import http.server
+import threading
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from asyncsamp import Client, DataError, ReplyError
+from asyncsamp.data import context
+from asyncsamp.data.fetching import fetch
+from asyncsamp.data.formats.images import read_image
+from asyncsamp.data.formats.table_read import read_table
+from asyncsamp.mtypes import TableLoadVotable
+
+from ..desktops import pair
+
+VOTABLE = """<VOTABLE version="1.4" xmlns="http://www.ivoa.net/xml/VOTable/v1.3"><RESOURCE><TABLE%s>
+<FIELD name="a" datatype="int"/><DATA>%s</DATA></TABLE></RESOURCE></VOTABLE>"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_data_in_another_file_are_not_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "private").write_bytes(b"\0\0\0\7")
+    stream = f'<BINARY><STREAM href="{(tmp_path / "private").as_uri()}"/></BINARY>'
+    with pytest.raises(DataError, match="in another file"):
+        read_table((VOTABLE % ("", stream)).encode(encoding))
+
+
+def test_no_server_is_asked() -> None:
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stream = f"<BINARY><STREAM href='http://127.0.0.1:{server.server_port}/'/></BINARY>"
+        with pytest.raises(DataError, match="in another file"):
+            read_table((VOTABLE % ("", stream)).encode())
+        server.shutdown()
+    assert asked == []
+
+
+def test_an_entity_that_hides_it_is_refused() -> None:
+    entity = "<!DOCTYPE VOTABLE [<!ENTITY s \"&#60;STREAM &#104;ref='file:///etc/passwd'/>\">]>"
+    with pytest.raises(DataError, match="XML entities"):
+        read_table((entity + VOTABLE % ("", "<BINARY>&s;</BINARY>")).encode())
+
+
+def test_links_are_no_matter() -> None:
+    data = VOTABLE % ("", "<TABLEDATA><TR><TD>7</TD></TR></TABLEDATA>")
+    data = data.replace("<DATA>", '<LINK href="http://127.0.0.1:1/"/><DATA>')
+    assert list(read_table(data.encode())["a"]) == [7]
+
+
+def test_rows_that_are_not_there() -> None:
+    with pytest.raises(DataError, match="more rows than it has bytes"):
+        read_table((VOTABLE % (' nrows="100000000000"', "<TABLEDATA/>")).encode())
+    unit = fits.BinTableHDU.from_columns([fits.Column("a", "0A", array=np.array([""]))])
+    unit.header["NAXIS1"] = 0
+    header = unit.header.copy()
+    header["NAXIS2"] = 10**11
+    data = fits.PrimaryHDU().header.tostring().encode() + header.tostring().encode()
+    with pytest.raises(DataError, match="claims 100000000000 rows"):
+        read_table(data)
+
+
+def test_pixels_that_a_small_file_unpacks_to() -> None:
+    file = BytesIO()
+    unit = fits.CompImageHDU(np.zeros((1000, 1000), "i4"))
+    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(file)
+    assert len(read_image(file.getvalue())) == 2
+    with pytest.raises(DataError, match=r"claims .* bytes of data; no more than 1000000 are read"):
+        read_image(file.getvalue(), 1_000_000)
+
+
+async def test_gzip_of_many_empty_members(tmp_path: Path) -> None:
+    """It took time that grew with the square of their number."""
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(b"") * 100_000 + gzip.compress(b"end"))
+    began = time.process_time()
+    assert await fetch(path.as_uri()) == b"end"
+    assert time.process_time() - began < 20
+
+
+async def test_a_loading_that_does_not_end_holds_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def endless(data: bytes, max_size: int) -> Any:
+        assert threading.current_thread().daemon
+        go_on.wait(30)
+
+    monkeypatch.setattr(context, "read_table", endless)
+    monkeypatch.setattr(context, "TIMEOUT", 0.3)
+    path = tmp_path / "t.vot"
+    path.write_bytes(b"<VOTABLE/>")
+
+    async def refused(sender: Client, receiver: Client) -> str:
+        with pytest.raises(ReplyError) as caught:
+            await sender.call(receiver.public_id, TableLoadVotable(url=path.as_uri()), timeout=10)
+        return str(caught.value)
+
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        texts = await asyncio.gather(*(refused(sender, receiver) for _ in range(8)))
+    assert all("could not be read within 0.3 s" in text for text in texts)
+    go_on.set()
