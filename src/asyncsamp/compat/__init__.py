@@ -1,0 +1,29 @@
+"""The names of astropy.samp on asyncsamp's own hub and client machinery.
+
+from asyncsamp import compat as samp
+
+client = samp.SAMPIntegratedClient("me")
+client.connect()
+"""
+
+from .client import SAMPClient
+from .constants import SAFE_MTYPES, SAMP_STATUS_ERROR, SAMP_STATUS_OK, SAMP_STATUS_WARNING
+from .errors import SAMPClientError, SAMPHubError, SAMPProxyError, SAMPWarning
+from .hub import SAMPHubServer
+from .hub_proxy import SAMPHubProxy
+from .integrated_client import SAMPIntegratedClient
+
+__all__ = [
+    "SAFE_MTYPES",
+    "SAMP_STATUS_ERROR",
+    "SAMP_STATUS_OK",
+    "SAMP_STATUS_WARNING",
+    "SAMPClient",
+    "SAMPClientError",
+    "SAMPHubError",
+    "SAMPHubProxy",
+    "SAMPHubServer",
+    "SAMPIntegratedClient",
+    "SAMPProxyError",
+    "SAMPWarning",
+]

@@ -1,0 +1,333 @@
+"""SAMPClient: what comes from the hub, handed to the functions that are bound to it."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._util import at_exit
+from ..client.callback import CallbackEndpoint
+from ..limits import Limits
+from ..mtypes import keys_for
+from ..sync.portal import portal
+from ..values import ValueMap
+from .constants import SAMP_STATUS_OK, SAMP_STATUS_WARNING
+from .errors import SAMPClientError
+from .hub_proxy import SAMPHubProxy
+from .scalars import restored
+
+__all__ = ["SAMPClient"]
+
+log = logging.getLogger("asyncsamp.client")
+
+_DEFAULT_HOST = "127.0.0.1"
+
+
+class SAMPClient:
+    """A callable client on a `SAMPHubProxy`. Functions that are bound run in a thread for each message.
+
+    Args:
+        hub: The proxy of the hub.
+        name: What others call the client (samp.name).
+        description: A sentence about it (samp.description.text).
+        metadata: What else is declared.
+        addr: Where it listens; 127.0.0.1 if None.
+        port: Not used: the port is free and opened when the client registers.
+        callable: Whether it can receive anything.
+    """
+
+    def __init__(
+        self,
+        hub: SAMPHubProxy,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        addr: str | None = None,
+        port: int = 0,
+        callable: bool = True,
+    ) -> None:
+        self.hub = hub
+        self._metadata = {} if metadata is None else metadata
+        if name is not None:
+            self._metadata["samp.name"] = name
+        if description is not None:
+            self._metadata["samp.description.text"] = description
+        self._addr = addr or _DEFAULT_HOST
+        self._callable = callable
+        self._is_running = False
+        self._key: str | None = None
+        self._id: str | None = None
+        self._endpoint: CallbackEndpoint | None = None
+        self._notifications: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {}
+        self._calls: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {
+            "samp.app.ping": (self._ping, {}),
+            "client.env.get": (self._client_env_get, {}),
+        }
+        self._responses: dict[str, Callable[..., Any]] = {}
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the client was started, and not stopped."""
+        return self._is_running
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether the client is registered."""
+        return self._key is not None
+
+    def start(self) -> None:
+        """Begin to take messages; the port is opened by `register`."""
+        self._is_running = True
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Take no more messages, and close the port."""
+        self._is_running = False
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            portal().run(endpoint.close())
+
+    def register(self) -> None:
+        """Register with the hub, and declare what was bound.
+
+        Raises:
+            SAMPClientError: The proxy is not connected, or the client is registered already.
+            SAMPProxyError: The hub refuses.
+        """
+        self._require_hub("register to the SAMP Hub", registered=False)
+        if self._key is not None:
+            raise SAMPClientError("Client already registered")
+        answer = self.hub.register(self.hub.lockfile["samp.secret"])
+        key, self._id = answer["samp.private-key"], answer["samp.self-id"]
+        if not key or not self._id:
+            raise SAMPClientError("Registration failed: the hub gave no private key or no id")
+        self._key = key
+        at_exit.unregister_at_exit(self, self.hub.lockfile["samp.hub.xmlrpc.url"].replace("\\", ""), key)
+        if self._callable:
+            self._endpoint = portal().run(_listen(_Receiver(self, key), key, self._addr))
+            self.hub.set_xmlrpc_callback(key, self._endpoint.url)
+            self._declare_subscriptions()
+        if self._metadata:
+            self.declare_metadata()
+
+    def unregister(self) -> None:
+        """Unregister from the hub. Raises `SAMPClientError` if the proxy is not connected."""
+        self._require_hub("unregister from the SAMP Hub", registered=False)
+        key, self._key, self._id = self._key, None, None
+        at_exit.forget(self)
+        if key is not None:
+            self.hub.unregister(key)
+
+    # ---- what comes in; subclasses may have their own
+
+    def receive_notification(self, private_key: str, sender_id: str, message: dict[str, Any]) -> str:
+        """Hand a notification to the functions that are bound to its mtype."""
+        if private_key == self._key and "samp.mtype" in message:
+            mtype, params, extra = _parts(message)
+            for function in _bound(self._notifications, mtype):
+                given = (private_key, sender_id, mtype, params, extra)
+                function(*given) if _takes_five(function) else function(*given[:2], None, *given[2:])
+        return ""
+
+    def receive_call(self, private_key: str, sender_id: str, msg_id: str, message: dict[str, Any]) -> str:
+        """Hand a call to the functions that are bound to its mtype; they reply themselves."""
+        if private_key == self._key and "samp.mtype" in message:
+            mtype, params, extra = _parts(message)
+            for function in _bound(self._calls, mtype):
+                function(private_key, sender_id, msg_id, mtype, params, extra)
+        return ""
+
+    def receive_response(
+        self, private_key: str, responder_id: str, msg_tag: str, response: dict[str, Any]
+    ) -> str:
+        """Hand a response to the function that is bound to its tag."""
+        if private_key == self._key and msg_tag in self._responses:
+            self._responses[msg_tag](private_key, responder_id, msg_tag, response)
+        return ""
+
+    # ---- binding
+
+    def bind_receive_message(
+        self,
+        mtype: str,
+        function: Callable[..., Any],
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Bind a function to the calls and the notifications of `mtype`; see `bind_receive_call`."""
+        self.bind_receive_call(mtype, function, declare=declare, metadata=metadata)
+        self.bind_receive_notification(mtype, function, declare=declare, metadata=metadata)
+
+    def bind_receive_notification(
+        self,
+        mtype: str,
+        function: Callable[..., Any],
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Bind a function to the notifications of `mtype`.
+
+        It is called as `function(private_key, sender_id, mtype, params, extra)`, or, if it takes six
+        arguments, with None as message id after the sender.
+        """
+        self._bind(self._notifications, mtype, function, declare, metadata)
+
+    def bind_receive_call(
+        self,
+        mtype: str,
+        function: Callable[..., Any],
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Bind a function to the calls of `mtype`.
+
+        It is called as `function(private_key, sender_id, msg_id, mtype, params, extra)`, and replies.
+        """
+        self._bind(self._calls, mtype, function, declare, metadata)
+
+    def bind_receive_response(self, msg_tag: str, function: Callable[..., Any]) -> None:
+        """Bind a function to the responses to calls with `msg_tag`."""
+        self._require_callable()
+        self._responses[msg_tag] = function
+
+    def unbind_receive_notification(self, mtype: str, declare: bool = True) -> None:
+        """Take back `bind_receive_notification`. Raises KeyError if nothing is bound."""
+        self._unbind(self._notifications, mtype, declare)
+
+    def unbind_receive_call(self, mtype: str, declare: bool = True) -> None:
+        """Take back `bind_receive_call`. Raises KeyError if nothing is bound."""
+        self._unbind(self._calls, mtype, declare)
+
+    def unbind_receive_response(self, msg_tag: str) -> None:
+        """Take back `bind_receive_response`. Raises KeyError if nothing is bound."""
+        self._require_callable()
+        del self._responses[msg_tag]
+
+    def declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
+        """Declare what is bound, and `subscriptions` beside it."""
+        self._require_callable()
+        self._declare_subscriptions(subscriptions)
+
+    def declare_metadata(self, metadata: Mapping[str, Any] | None = None) -> None:
+        """Declare the client's metadata, with `metadata` added to them."""
+        key = self._require_hub("declare metadata")
+        self._metadata.update(metadata or {})
+        self.hub.declare_metadata(key, self._metadata)
+
+    def get_private_key(self) -> str | None:
+        """Return the private key, None without a registration."""
+        return self._key
+
+    def get_public_id(self) -> str | None:
+        """Return the id by which others know the client, None without a registration."""
+        return self._id
+
+    # ---- inside
+
+    def _bind(
+        self,
+        bindings: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]],
+        mtype: str,
+        function: Callable[..., Any],
+        declare: bool,
+        metadata: Mapping[str, Any] | None,
+    ) -> None:
+        self._require_callable()
+        bindings[mtype] = (function, metadata or {})
+        if declare:
+            self._declare_subscriptions()
+
+    def _unbind(
+        self, bindings: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]], mtype: str, declare: bool
+    ) -> None:
+        self._require_callable()
+        del bindings[mtype]
+        if declare:
+            self._declare_subscriptions()
+
+    def _declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
+        key = self._require_hub("declare subscriptions")
+        bound = {mtype: copy.deepcopy(note) for mtype, (_, note) in self._notifications.items()}
+        bound |= {mtype: copy.deepcopy(note) for mtype, (_, note) in self._calls.items()}
+        self.hub.declare_subscriptions(key, {**bound, **(subscriptions or {})})
+
+    def _require_callable(self) -> None:
+        if not self._callable:
+            raise SAMPClientError("Client not callable.")
+
+    def _require_hub(self, what: str, *, registered: bool = True) -> str:
+        if not self.hub.is_connected or (registered and self._key is None):
+            lack = "Hub unreachable or not connected or client not registered."
+            raise SAMPClientError(f"Unable to {what}. {lack}")
+        return self._key or ""
+
+    def _ping(self, private_key: str, sender_id: str, msg_id: str, *message: Any) -> None:
+        self.hub.reply(private_key, msg_id, {"samp.status": SAMP_STATUS_OK, "samp.result": {}})
+
+    def _client_env_get(
+        self, private_key: str, sender_id: str, msg_id: str, mtype: str, params: dict[str, Any], extra: Any
+    ) -> None:
+        value = os.environ.get(params["name"])
+        reply: dict[str, Any] = {"samp.status": SAMP_STATUS_OK, "samp.result": {"value": value or ""}}
+        if value is None:
+            reply["samp.status"] = SAMP_STATUS_WARNING
+            reply["samp.error"] = {"samp.errortxt": "Environment variable not defined."}
+        self.hub.reply(private_key, msg_id, reply)
+
+
+class _Receiver:
+    """Takes what the hub says in the loop's thread, and has the client handle it in another."""
+
+    def __init__(self, client: SAMPClient, key: str) -> None:
+        self._client = client
+        self._key = key
+
+    def receive_notification(self, sender: str, message: ValueMap) -> None:
+        self._begin(self._client.receive_notification, sender, restored(message))
+
+    def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
+        self._begin(self._client.receive_call, sender, msg_id, restored(message))
+
+    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
+        self._begin(self._client.receive_response, responder, msg_tag, response)
+
+    def connection_lost(self, reason: str) -> None:
+        log.warning("the hub of a client is lost: %s", reason)
+
+    def _begin(self, take: Callable[..., Any], *given: Any) -> None:
+        def work() -> None:
+            try:
+                take(self._key, *given)
+            except Exception:
+                log.exception("a function that was bound to messages failed")
+
+        threading.Thread(target=work, name="asyncsamp-compat-handler", daemon=True).start()
+
+
+async def _listen(receiver: _Receiver, key: str, host: str) -> CallbackEndpoint:
+    endpoint = CallbackEndpoint(receiver, key, host=host, max_body=Limits().max_body)
+    await endpoint.start()
+    return endpoint
+
+
+def _parts(message: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+    extra = dict(message)
+    return extra.pop("samp.mtype"), extra.pop("samp.params", {}), extra
+
+
+def _bound(
+    bindings: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]], mtype: str
+) -> list[Callable[..., Any]]:
+    return [bindings[key][0] for key in keys_for(mtype) if key in bindings]
+
+
+def _takes_five(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(*range(6))
+    except TypeError:
+        return True
+    return False

@@ -1,0 +1,176 @@
+"""SAMPHubProxy: the hub's operations, each with a private key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..discovery import find_hub
+from ..errors import HubNotFoundError, LockfileError
+from ..lockfile import Lockfile
+from ..rpc import RpcClient
+from ..sync.portal import portal
+from ..values import encode_map
+from .errors import SAMPHubError, SAMPProxyError
+from .line import Line
+from .scalars import outgoing
+
+__all__ = ["SAMPHubProxy"]
+
+_PATIENCE = 30.0
+"""Seconds for the hub to answer an operation that waits for nobody."""
+
+
+class SAMPHubProxy:
+    """The hub's operations by the Standard Profile, for programs that keep private keys themselves."""
+
+    def __init__(self) -> None:
+        self.lockfile: dict[str, str] = {}
+        self._line: Line | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a hub that was there when it was last asked."""
+        return self._line is not None
+
+    def connect(
+        self, hub: Any = None, hub_params: Mapping[str, str] | None = None, pool_size: int = 20
+    ) -> None:
+        """Find the hub and ask whether it is there.
+
+        Args:
+            hub: A `SAMPHubServer` that runs.
+            hub_params: What a lockfile says, instead of the lockfile that is looked for.
+            pool_size: Not used: connections are made as they are needed.
+
+        Raises:
+            SAMPHubError: There is no hub.
+        """
+        self.disconnect()
+        if hub is not None and hub_params is not None:
+            raise ValueError("give hub or hub_params, not both")
+        if hub is not None and not hub.is_running:
+            raise SAMPHubError("Hub is not running")
+        found = dict(hub.params if hub is not None else hub_params or _main_hub())
+        self._line = Line(found["samp.hub.xmlrpc.url"].replace("\\", ""))
+        try:
+            self.ping()
+        except OSError as error:
+            self.disconnect()
+            raise SAMPHubError(f"Unable to find a running SAMP Hub: {error}") from error
+        self.lockfile = found
+
+    def disconnect(self) -> None:
+        """Close the connections. The hub is told nothing: see `unregister`."""
+        line, self._line = self._line, None
+        self.lockfile = {}
+        if line is not None:
+            line.close()
+
+    def ping(self) -> Any:
+        """Ask whether the hub is there."""
+        return self._operate("ping")
+
+    def set_xmlrpc_callback(self, private_key: str, xmlrpc_addr: str) -> Any:
+        """Name the URL at which the client listens."""
+        return self._operate("setXmlrpcCallback", private_key, xmlrpc_addr)
+
+    def register(self, secret: str) -> Any:
+        """Register; the answer has samp.self-id, samp.private-key and samp.hub-id."""
+        return self._operate("register", secret)
+
+    def unregister(self, private_key: str) -> Any:
+        """Unregister."""
+        return self._operate("unregister", private_key)
+
+    def declare_metadata(self, private_key: str, metadata: Mapping[str, Any]) -> Any:
+        """Declare the client's metadata."""
+        return self._operate("declareMetadata", private_key, encode_map(metadata, "metadata"))
+
+    def get_metadata(self, private_key: str, client_id: str) -> Any:
+        """Return a client's metadata."""
+        return self._operate("getMetadata", private_key, client_id)
+
+    def declare_subscriptions(self, private_key: str, subscriptions: Mapping[str, Any]) -> Any:
+        """Declare what the client takes."""
+        return self._operate("declareSubscriptions", private_key, encode_map(subscriptions, "subscriptions"))
+
+    def get_subscriptions(self, private_key: str, client_id: str) -> Any:
+        """Return what a client takes."""
+        return self._operate("getSubscriptions", private_key, client_id)
+
+    def get_registered_clients(self, private_key: str) -> Any:
+        """Return the ids of the other clients."""
+        return self._operate("getRegisteredClients", private_key)
+
+    def get_subscribed_clients(self, private_key: str, mtype: str) -> Any:
+        """Return who takes `mtype`."""
+        return self._operate("getSubscribedClients", private_key, mtype)
+
+    def notify(self, private_key: str, recipient_id: str, message: Mapping[str, Any]) -> Any:
+        """Send a message to one client, without an answer."""
+        return self._operate("notify", private_key, recipient_id, outgoing(message))
+
+    def notify_all(self, private_key: str, message: Mapping[str, Any]) -> Any:
+        """Send a message to all who take it, without answers."""
+        return self._operate("notifyAll", private_key, outgoing(message))
+
+    def call(self, private_key: str, recipient_id: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
+        """Send a message to one client; its response comes to the function bound to `msg_tag`."""
+        return self._operate("call", private_key, recipient_id, msg_tag, outgoing(message))
+
+    def call_all(self, private_key: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
+        """Send a message to all who take it; their responses come to the function bound to `msg_tag`."""
+        return self._operate("callAll", private_key, msg_tag, outgoing(message))
+
+    def call_and_wait(
+        self, private_key: str, recipient_id: str, message: Mapping[str, Any], timeout: str | float
+    ) -> Any:
+        """Send a message to one client and return its response.
+
+        Args:
+            timeout: Seconds, as a number or a text; 0 waits for ever.
+
+        Raises:
+            SAMPProxyError: The hub refused, or nobody answered in time.
+        """
+        seconds = int(timeout)
+        patience = seconds + _PATIENCE if seconds > 0 else None
+        params = (private_key, recipient_id, outgoing(message), str(seconds))
+        return self._operate("callAndWait", *params, patience=patience)
+
+    def reply(self, private_key: str, msg_id: str, response: Mapping[str, Any]) -> Any:
+        """Answer a call."""
+        return self._operate("reply", private_key, msg_id, encode_map(response, "response"))
+
+    def _operate(self, operation: str, *params: Any, patience: float | None = _PATIENCE) -> Any:
+        if self._line is None:
+            raise SAMPHubError(f"not connected to a hub: connect() before {operation}")
+        try:
+            return self._line.call(f"samp.hub.{operation}", params, patience)
+        except ConnectionRefusedError:
+            self.disconnect()  # it is dead
+            raise
+        except SAMPProxyError as error:
+            raise SAMPProxyError(error.faultCode, error.faultString) from None
+
+
+def _main_hub() -> dict[str, str]:
+    try:
+        _, lockfile = portal().run(_find())
+    except (HubNotFoundError, LockfileError) as error:
+        raise SAMPHubError(f"Unable to find a running SAMP Hub. {error}") from error
+    return {
+        **lockfile.extra,
+        "samp.secret": lockfile.secret,
+        "samp.hub.xmlrpc.url": lockfile.url,
+        "samp.profile.version": lockfile.version,
+    }
+
+
+async def _find() -> tuple[object, Lockfile]:
+    sender = RpcClient()
+    try:
+        return await find_hub(sender, ping=True)
+    finally:
+        await sender.close()

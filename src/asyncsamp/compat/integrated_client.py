@@ -1,0 +1,246 @@
+"""SAMPIntegratedClient: the proxy of the hub and the client in one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .client import SAMPClient
+from .errors import SAMPClientError, SAMPProxyError
+from .hub_proxy import SAMPHubProxy
+
+__all__ = ["SAMPIntegratedClient"]
+
+log = logging.getLogger("asyncsamp.client")
+
+Function = Callable[..., Any]
+
+
+class SAMPIntegratedClient:
+    """A client with the names of `astropy.samp.SAMPIntegratedClient`; arguments as of `SAMPClient`."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        addr: str | None = None,
+        port: int = 0,
+        callable: bool = True,
+    ) -> None:
+        self.hub = SAMPHubProxy()
+        self.client_arguments = {
+            "name": name,
+            "description": description,
+            "metadata": metadata,
+            "addr": addr,
+            "port": port,
+            "callable": callable,
+        }
+        self.client: Any = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client is registered with a hub that was there when it was last asked."""
+        return self.client is not None and self.hub.is_connected and bool(self.client.is_running)
+
+    def connect(
+        self, hub: Any = None, hub_params: Mapping[str, str] | None = None, pool_size: int = 20
+    ) -> None:
+        """Find the hub and register; connected already, it leaves first; see `SAMPHubProxy.connect`."""
+        self.disconnect()
+        self.hub.connect(hub, hub_params, pool_size)
+        arguments: dict[str, Any] = self.client_arguments
+        self.client = SAMPClient(self.hub, **arguments)
+        self.client.start()
+        try:
+            self.client.register()
+        except BaseException:
+            self.client.stop()
+            self.hub.disconnect()
+            raise
+
+    def disconnect(self) -> None:
+        """Unregister and close everything; not connected, it does nothing."""
+        if self.client is None:
+            return
+        try:
+            if self.is_connected and self.client.is_registered:
+                self.client.unregister()
+        except (OSError, SAMPProxyError) as error:  # it knows us no more, or is gone
+            log.info("a hub that a client leaves does not answer: %s", error)
+        finally:
+            self.client.stop()
+            self.hub.disconnect()
+
+    # ---- the hub
+
+    def ping(self) -> Any:
+        """Ask whether the hub is there."""
+        return self.hub.ping()
+
+    def declare_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Declare the client's metadata, added to those it has."""
+        self._client().declare_metadata(metadata)
+
+    def get_metadata(self, client_id: str) -> Any:
+        """Return a client's metadata."""
+        return self.hub.get_metadata(self._key(), client_id)
+
+    def get_subscriptions(self, client_id: str) -> Any:
+        """Return what a client takes."""
+        return self.hub.get_subscriptions(self._key(), client_id)
+
+    def get_registered_clients(self) -> Any:
+        """Return the ids of the other clients."""
+        return self.hub.get_registered_clients(self._key())
+
+    def get_subscribed_clients(self, mtype: str) -> Any:
+        """Return who takes `mtype`."""
+        return self.hub.get_subscribed_clients(self._key(), mtype)
+
+    def notify(self, recipient_id: str, message: Mapping[str, Any]) -> Any:
+        """Send a message to one client, without an answer."""
+        return self.hub.notify(self._key(), recipient_id, message)
+
+    def enotify(self, recipient_id: str, mtype: str, **params: Any) -> Any:
+        """As `notify`, with the parameters as keywords; `extra_kws` go beside them."""
+        return self.notify(recipient_id, _message(mtype, params))
+
+    def notify_all(self, message: Mapping[str, Any]) -> Any:
+        """Send a message to all who take it, without answers; returns their ids."""
+        return self.hub.notify_all(self._key(), message)
+
+    def enotify_all(self, mtype: str, **params: Any) -> Any:
+        """As `notify_all`, with the parameters as keywords."""
+        return self.notify_all(_message(mtype, params))
+
+    def call(self, recipient_id: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
+        """Send a call; its response comes to the function bound to `msg_tag`. Returns the message id."""
+        return self.hub.call(self._key(), recipient_id, msg_tag, message)
+
+    def ecall(self, recipient_id: str, msg_tag: str, mtype: str, **params: Any) -> Any:
+        """As `call`, with the parameters as keywords."""
+        return self.call(recipient_id, msg_tag, _message(mtype, params))
+
+    def call_all(self, msg_tag: str, message: Mapping[str, Any]) -> Any:
+        """Send a call to all who take it; returns their ids with the message ids."""
+        return self.hub.call_all(self._key(), msg_tag, message)
+
+    def ecall_all(self, msg_tag: str, mtype: str, **params: Any) -> Any:
+        """As `call_all`, with the parameters as keywords."""
+        return self.call_all(msg_tag, _message(mtype, params))
+
+    def call_and_wait(self, recipient_id: str, message: Mapping[str, Any], timeout: str | float) -> Any:
+        """Send a call and return its response; see `SAMPHubProxy.call_and_wait`."""
+        return self.hub.call_and_wait(self._key(), recipient_id, message, timeout)
+
+    def ecall_and_wait(self, recipient_id: str, mtype: str, timeout: str | float, **params: Any) -> Any:
+        """As `call_and_wait`, with the parameters as keywords."""
+        return self.call_and_wait(recipient_id, _message(mtype, params), timeout)
+
+    def reply(self, msg_id: str, response: Mapping[str, Any]) -> Any:
+        """Answer a call."""
+        return self.hub.reply(self._key(), msg_id, response)
+
+    def ereply(
+        self,
+        msg_id: str,
+        status: str,
+        result: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Answer a call by its parts."""
+        parts = {"samp.status": status, "samp.result": result, "samp.error": error}
+        return self.reply(msg_id, {name: part for name, part in parts.items() if part is not None})
+
+    # ---- the client
+
+    def receive_notification(self, private_key: str, sender_id: str, message: dict[str, Any]) -> Any:
+        """See `SAMPClient.receive_notification`."""
+        return self._client().receive_notification(private_key, sender_id, message)
+
+    def receive_call(self, private_key: str, sender_id: str, msg_id: str, message: dict[str, Any]) -> Any:
+        """See `SAMPClient.receive_call`."""
+        return self._client().receive_call(private_key, sender_id, msg_id, message)
+
+    def receive_response(
+        self, private_key: str, responder_id: str, msg_tag: str, response: dict[str, Any]
+    ) -> Any:
+        """See `SAMPClient.receive_response`."""
+        return self._client().receive_response(private_key, responder_id, msg_tag, response)
+
+    def bind_receive_message(
+        self,
+        mtype: str,
+        function: Function,
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See `SAMPClient.bind_receive_message`."""
+        self._client().bind_receive_message(mtype, function, declare, metadata)
+
+    def bind_receive_notification(
+        self,
+        mtype: str,
+        function: Function,
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See `SAMPClient.bind_receive_notification`."""
+        self._client().bind_receive_notification(mtype, function, declare, metadata)
+
+    def bind_receive_call(
+        self,
+        mtype: str,
+        function: Function,
+        declare: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """See `SAMPClient.bind_receive_call`."""
+        self._client().bind_receive_call(mtype, function, declare, metadata)
+
+    def bind_receive_response(self, msg_tag: str, function: Function) -> None:
+        """See `SAMPClient.bind_receive_response`."""
+        self._client().bind_receive_response(msg_tag, function)
+
+    def unbind_receive_notification(self, mtype: str, declare: bool = True) -> None:
+        """See `SAMPClient.unbind_receive_notification`."""
+        self._client().unbind_receive_notification(mtype, declare)
+
+    def unbind_receive_call(self, mtype: str, declare: bool = True) -> None:
+        """See `SAMPClient.unbind_receive_call`."""
+        self._client().unbind_receive_call(mtype, declare)
+
+    def unbind_receive_response(self, msg_tag: str) -> None:
+        """See `SAMPClient.unbind_receive_response`."""
+        self._client().unbind_receive_response(msg_tag)
+
+    def declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
+        """See `SAMPClient.declare_subscriptions`."""
+        self._client().declare_subscriptions(subscriptions)
+
+    def get_private_key(self) -> Any:
+        """Return the private key, None without a registration."""
+        return self._client().get_private_key()
+
+    def get_public_id(self) -> Any:
+        """Return the id by which others know the client, None without a registration."""
+        return self._client().get_public_id()
+
+    def _client(self) -> Any:
+        if self.client is None:
+            raise SAMPClientError("the client is not connected to a hub: call connect() before")
+        return self.client
+
+    def _key(self) -> str:
+        key = self._client().get_private_key()
+        if key is None:
+            raise SAMPClientError("the client is not registered with a hub: call connect() before")
+        return str(key)
+
+
+def _message(mtype: str, params: dict[str, Any]) -> dict[str, Any]:
+    extra = params.pop("extra_kws", {})
+    return {"samp.mtype": mtype, "samp.params": params, **extra}
