@@ -182,3 +182,8 @@ def test_an_id_is_kept_for_those_who_have_not_got_it() -> None:
     assert known.is_meant("t1", None)
     assert known.is_meant(None, "u2")
     assert not known.is_meant("t3", None)
+
+
+def test_what_numpy_where_gives_is_told_of() -> None:
+    with pytest.raises(DataError, match=r"take its first item, \[0\]"):
+        row_list(np.where(np.array([True, False])), 2)

@@ -13,7 +13,7 @@ from typing import Any
 from .. import mtypes
 from .._util.threads import in_daemon_thread
 from ..client.messaging import MessagingClient
-from ..errors import DataError
+from ..errors import DataError, SampError
 from ..values import Message
 from .fetching import MAX_SIZE, TIMEOUT, fetch
 from .formats.images import read_image
@@ -120,10 +120,21 @@ class DataContext:
 
     # ---- loading
 
+    async def _name_of(self, public_id: str) -> str | None:
+        """Return the samp.name of a sender; None if it has none, or has left."""
+        found = self.client.clients.get(public_id)
+        if found is not None and found.name:
+            return found.name
+        try:
+            name = (await self.client.get_metadata(public_id)).get("samp.name")
+        except SampError:
+            return None
+        return name if isinstance(name, str) and name else None
+
     async def _load_table(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "table-id")
         table = await self._loaded(read_table, data, item)
-        _describe(table.meta, message, item)
+        _describe(table.meta, message, item, await self._name_of(message.sender))
         self.items.remember(table, item, len(table), [message.sender])
         return Loaded(table, item)
 
@@ -157,11 +168,16 @@ class DataContext:
         return self._rows(message, read.table_id, read.url, [read.row])
 
 
-def _describe(meta: Any, message: Message, item: Item) -> None:
+def _describe(meta: Any, message: Message, item: Item, sender_name: str | None) -> None:
     """Say in `table.meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
-    told = {"sender": message.sender, "url": item.url, "table-id": item.item_id}
-    name = message.params.get("name")
-    if isinstance(name, str) and name:
-        told["name"] = name
+    given = message.params.get("name")
+    name = given if isinstance(given, str) and given else None
+    if name is not None:
         meta.setdefault("name", name)
-    meta["samp"] = told
+    meta["samp"] = {
+        "sender": message.sender,
+        "sender-name": sender_name,
+        "url": item.url,
+        "table-id": item.item_id,
+        "name": name,
+    }

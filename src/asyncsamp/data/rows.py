@@ -34,6 +34,8 @@ def row_list(rows_wanted: Any, rows: int | None) -> list[int]:
         if rows is None:
             raise DataError("a slice needs a table whose length is known here")
         return list(range(*rows_wanted.indices(rows)))
+    if isinstance(rows_wanted, tuple) and len(rows_wanted) == 1 and hasattr(rows_wanted[0], "dtype"):
+        raise DataError("this is a tuple with one array, as numpy.where gives: take its first item, [0]")
     kind = getattr(getattr(rows_wanted, "dtype", None), "kind", "")
     given = rows_wanted.tolist() if hasattr(rows_wanted, "tolist") else rows_wanted
     if isinstance(given, Integral) or not isinstance(given, Iterable) or isinstance(given, str):

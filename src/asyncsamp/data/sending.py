@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +14,7 @@ from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError
 from .broadcast import deliver
-from .context import TABLE_MTYPES, DataContext
+from .context import DataContext
 from .fetching import fetch
 from .formats.table_read import is_table
 from .positions import sky_position
@@ -20,7 +22,7 @@ from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
 from .results import Sent
 from .rows import row_list, row_number
-from .sources import TableSource, file_source, is_place
+from .sources import TableSource, file_source, is_place, table_mtypes
 from .table_registry import Item
 
 __all__ = [
@@ -36,6 +38,29 @@ __all__ = [
     "send_spectrum",
     "send_table",
 ]
+
+log = logging.getLogger("asyncsamp.client")
+
+_SPELLED = str.maketrans(
+    {
+        "\u00e4": "ae",
+        "\u00f6": "oe",
+        "\u00fc": "ue",
+        "\u00c4": "Ae",
+        "\u00d6": "Oe",
+        "\u00dc": "Ue",
+        "\u00df": "ss",
+        "\u00e6": "ae",
+        "\u00f8": "o",
+        "\u0142": "l",
+        **{
+            chr(code): unicodedata.name(chr(code)).split()[-1].lower()
+            for code in range(0x3B1, 0x3CA)
+            if code != 0x3C2
+        },
+    }
+)
+"""Letters that lose more than an accent in ASCII; Greek ones by their names ("alpha Cen")."""
 
 _KEPT_AFTER = 3600.0
 """Seconds that data stays shared after its recipients have answered: some read it again, when asked to."""
@@ -53,7 +78,7 @@ async def send_table(
     progress: ProgressWanted,
 ) -> Sent:
     """See `Client.send_table`."""
-    recipients = await _recipients(context, to, TABLE_MTYPES, timeout)
+    recipients = await _recipients(context, to, await table_mtypes(table), timeout)
     name = name or _own_name(table)
     source = TableSource(context, table, name, local=local, progress=progress)
     ids = [other.public_id for other, _ in recipients]
@@ -289,8 +314,12 @@ def _own_name(data: Any) -> str:
 
 
 def _ascii(name: str) -> str:
-    """Return a name as SAMP can say it (DATA-2)."""
-    return "".join(char if " " <= char <= "~" else "?" for char in name)
+    """Return a name as SAMP can say it (DATA-2): letters without their accents, else "?" and a warning."""
+    plain = unicodedata.normalize("NFKD", name.translate(_SPELLED))
+    said = "".join(char if " " <= char <= "~" else "?" for char in plain if not unicodedata.combining(char))
+    if said.count("?") > name.count("?"):
+        log.warning("the name %r goes out as %r: SAMP has only ASCII; give another with name=", name, said)
+    return said
 
 
 def _is_hdu(data: Any) -> bool:

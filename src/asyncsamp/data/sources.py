@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .._util import file_urls
 from ..errors import DataError
-from .context import DataContext
+from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
 from .formats.table_read import as_table, read_table
 from .formats.table_write import write_fits, write_votable
@@ -20,10 +21,11 @@ from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
 
-__all__ = ["TableSource", "file_source", "is_place", "share_bytes"]
+__all__ = ["TableSource", "file_source", "is_place", "share_bytes", "table_mtypes"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_FITS_URL = re.compile(r"\.(?:fits?|fts)(?:\.gz)?$", re.IGNORECASE)
 FITS = "table.load.fits"
 
 
@@ -35,6 +37,11 @@ def is_place(data: object) -> bool:
 def is_url(data: object) -> bool:
     """Whether it is a URL, and not a path."""
     return isinstance(data, str) and _URL.match(data) is not None
+
+
+def path_of(place: str | os.PathLike[str]) -> Path:
+    """Return the path that a user wrote; "~" is the home folder."""
+    return Path(place).expanduser()
 
 
 def file_name(name: str, ending: str) -> str:
@@ -66,7 +73,7 @@ class TableSource:
         if is_url(self._data):
             return str(self._data)
         if is_place(self._data):
-            path = Path(self._data)
+            path = path_of(self._data)
             if await asyncio.to_thread(_format_of, path) == mtype:
                 return await share_file(self._context, path, local=self._local)
             self._data = await asyncio.to_thread(_read_path, path)
@@ -88,6 +95,22 @@ class TableSource:
         )
 
 
+async def table_mtypes(data: object) -> tuple[str, ...]:
+    """Return the mtypes as which a table can be sent, the preferred first.
+
+    A URL goes as it is, so its format decides: by content for a file of this machine, else by its name.
+    """
+    if not is_url(data):
+        return TABLE_MTYPES
+    url = str(data)
+    if file_urls.is_file_url(url):
+        paths = file_urls.parse(url).paths
+        found = await asyncio.to_thread(_format_of, Path(paths[0])) if paths else ""
+    else:
+        found = FITS if _FITS_URL.search(url.partition("#")[0].partition("?")[0]) else ""
+    return (found,) if found else TABLE_MTYPES
+
+
 async def file_source(
     context: DataContext, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None
 ) -> str:
@@ -95,7 +118,7 @@ async def file_source(
     if is_url(data):
         return str(data)
     if is_place(data):
-        return await share_file(context, Path(data), local=local)
+        return await share_file(context, path_of(data), local=local)
     write = {"coverage": write_moc, "spectrum": write_spectrum}.get(kind, partial(write_image, wcs=wcs))
     written = await asyncio.to_thread(write, data)
     return await share_bytes(context, written, file_name(name or kind, ".fits"), local=local)

@@ -295,3 +295,10 @@ async def test_scripts_for_ds9_and_aladin(tmp_path: Path) -> None:
         assert await sender.ds9_get("x") == ""
         await sender.aladin("grid on", "SAOImageDS9")
     assert said == ["scale log", "grid on"]
+
+
+async def test_a_table_is_not_an_image(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.images():
+        await receiver.settled()
+        with pytest.raises(DataError, match="is a table, not an image: use send_table"):
+            await sender.send_image(Table({"a": [1, 2]}))

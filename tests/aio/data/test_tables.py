@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.io import votable
+from astropy.io import fits, votable
 from astropy.table import Column, MaskedColumn, QTable, Table, hstack
 from astropy.time import Time
 from astropy.utils.masked import Masked
@@ -95,6 +95,7 @@ async def test_a_table_is_sent_and_received_in_one_call_each(tmp_path: Path) -> 
     assert sent.item_id
     assert table.meta["samp"] == {
         "sender": sender_of(table),
+        "sender-name": "Sender",
         "url": sent.url,
         "table-id": sent.item_id,
         "name": "stars",
@@ -908,3 +909,40 @@ async def test_a_stream_that_nobody_reads_refuses_more(tmp_path: Path) -> None:
             await sender.send_table(stars(), timeout=10)
         assert await anext(tables) == "a table"
         await sender.send_table(stars(), timeout=10)
+
+
+async def test_what_is_missing_in_a_column_of_objects_is_an_empty_text(tmp_path: Path) -> None:
+    """It arrived as the text 'None'."""
+    table = await sent_and_received(tmp_path, Table({"t": np.array(["a", None], dtype=object)}))
+    assert [str(text) for text in table["t"]] == ["a", ""]
+
+
+async def test_a_name_beyond_ascii(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, said in (("Andr\u00e9", "Andre"), ("\u03b1 Cen", "alpha Cen"), ("M\u00fcller", "Mueller")):
+        assert (await sent_and_received(tmp_path, stars(), name=name)).meta["samp"]["name"] == said
+    assert "goes out as" not in caplog.text
+    assert (await sent_and_received(tmp_path, stars(), name="\u661f")).meta["samp"]["name"] == "?"
+    assert "goes out as '?'" in caplog.text
+
+
+async def test_hdulists_and_dicts_are_tables(tmp_path: Path) -> None:
+    units = fits.HDUList([fits.PrimaryHDU(), fits.table_to_hdu(Table({"n": [1, 2]}))])
+    for data in (units, {"n": [1, 2]}):
+        assert list((await sent_and_received(tmp_path, data))["n"]) == [1, 2]
+    with pytest.raises(DataError, match="send_image"):
+        await sent_and_received(tmp_path, fits.HDUList([fits.PrimaryHDU(np.zeros((2, 2)))]))
+
+
+async def test_a_home_folder_in_a_path(tmp_path: Path) -> None:
+    await asyncio.to_thread(stars().write, tmp_path / "t.vot", format="votable")
+    assert list((await sent_and_received(tmp_path, "~/t.vot"))["n"]) == [1, 2, 3]
+
+
+async def test_the_url_of_a_fits_table_goes_as_fits(tmp_path: Path) -> None:
+    """It went as table.load.votable, which TOPCAT cannot open."""
+    path = tmp_path / "x.data"
+    await asyncio.to_thread(Table({"n": [1, 2]}).write, path, format="fits")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        sent = await sender.send_table(path.as_uri(), "receiver", timeout=10)
+        assert [answer.mtype for answer in sent.values()] == ["table.load.fits"]
+        assert list((await asyncio.wait_for(anext(tables), 5))["n"]) == [1, 2]

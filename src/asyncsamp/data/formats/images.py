@@ -101,6 +101,8 @@ def _hdulist(data: Any, wcs: Any) -> Any:
     if isinstance(data, nddata.NDData):
         wcs = data.wcs if wcs is None else wcs
         return fits.HDUList([_from_array(data.data, wcs, data.unit, dict(data.meta), data.mask)])
+    if hasattr(data, "colnames") or _holds_columns(data):
+        raise DataError(f"this {type(data).__name__} is a table, not an image: use send_table")
     if hasattr(data, "__array__") or isinstance(data, list | tuple):
         return fits.HDUList([_from_array(data, wcs, getattr(data, "unit", None), {})])
     raise DataError(

@@ -42,6 +42,12 @@ def _as_table(data: Any) -> Any:
     if isinstance(data, votable.tree.TableElement):
         return _file_of(data)
     fits = need("astropy.io.fits")
+    if isinstance(data, dict) and data and all(hasattr(column, "__len__") for column in data.values()):
+        return table.Table(data)
+    if isinstance(data, fits.HDUList):
+        data = next((unit for unit in data if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
+        if data is None:
+            raise DataError("the HDUList holds no table; send_image sends its images")
     if isinstance(data, fits.BinTableHDU | fits.TableHDU):
         with quiet():
             return table.Table.read(data)
@@ -53,7 +59,7 @@ def _as_table(data: Any) -> Any:
         return data.to_table()
     raise DataError(
         f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
-        "a pyvo result, a pandas DataFrame, a table HDU, a path or a URL"
+        "a pyvo result, a pandas DataFrame, a table HDU or HDUList, a dict of columns, a path or a URL"
     )
 
 

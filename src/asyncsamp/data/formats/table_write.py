@@ -69,6 +69,7 @@ def write_fits(data: Any, *, name: str = "") -> bytes:
 def _to_votable(data: Any, name: str) -> Any:
     tree = need("astropy.io.votable.tree")
     table = _plain_columns(data)
+    _fix_texts(table)
     _refuse(table, _no_votable)
     with quiet():
         try:
