@@ -11,7 +11,17 @@ from .constants import SAFE_MTYPES, SAMP_STATUS_ERROR, SAMP_STATUS_OK, SAMP_STAT
 from .errors import SAMPClientError, SAMPHubError, SAMPProxyError, SAMPWarning
 from .hub import SAMPHubServer
 from .hub_proxy import SAMPHubProxy
+from .installing import install
 from .integrated_client import SAMPIntegratedClient
+from .vo_helpers import (
+    accessible_table,
+    connection,
+    find_client_id,
+    send_image_to,
+    send_product_to,
+    send_spectrum_to,
+    send_table_to,
+)
 
 __all__ = [
     "SAFE_MTYPES",
@@ -26,4 +36,12 @@ __all__ = [
     "SAMPIntegratedClient",
     "SAMPProxyError",
     "SAMPWarning",
+    "accessible_table",
+    "connection",
+    "find_client_id",
+    "install",
+    "send_image_to",
+    "send_product_to",
+    "send_spectrum_to",
+    "send_table_to",
 ]
