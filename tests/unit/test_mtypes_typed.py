@@ -61,6 +61,9 @@ EXAMPLES: list[tuple[TypedMessage, dict[str, Any]]] = [
     ),
     (CoordPointAtSky(ra=10.68, dec=-1e-7), {"ra": "10.68", "dec": "-1e-07"}),
     (mtypes.CoordGetSky(), {}),
+    (mtypes.CoverageLoadMocAscii(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),
+    (mtypes.TableLoadStil(url="u", format="csv"), {"url": "u", "format": "csv"}),
+    (mtypes.TableGetStil(), {}),
     (mtypes.CoverageLoadMocFits(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),
     (
         SpectrumLoadSsaGeneric(url="u", meta={"Access.Format": "application/fits"}, spectrum_id="s"),

@@ -16,6 +16,7 @@ __all__ = [
     "ClientEnvGet",
     "CoordGetSky",
     "CoordPointAtSky",
+    "CoverageLoadMocAscii",
     "CoverageLoadMocFits",
     "Ds9Get",
     "Ds9RestrictedGet",
@@ -31,10 +32,12 @@ __all__ = [
     "MsgProgress",
     "ScriptAladinSend",
     "SpectrumLoadSsaGeneric",
+    "TableGetStil",
     "TableHighlightRow",
     "TableLoadCdf",
     "TableLoadFits",
     "TableLoadPds4",
+    "TableLoadStil",
     "TableLoadVotable",
     "TableSelectRowList",
     "VoresourceLoadlist",
@@ -178,6 +181,24 @@ class TableLoadPds4(_TableLoad):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableLoadStil(_TableLoad):
+    """Load the table at `url` in any format that TOPCAT reads (MTYPE-70); else as `TableLoadVotable`.
+
+    `format` is STIL's name of the format ("csv", "fits", "votable", ...).
+    """
+
+    mtype = "table.load.stil"
+    format: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableGetStil(TypedMessage):
+    """Ask TOPCAT for its current table (MTYPE-70); the answer has a `url` that holds it."""
+
+    mtype = "table.get.stil"
+
+
+@dataclass(frozen=True, kw_only=True)
 class _OfTable(TypedMessage):
     table_id: str | None = None
     url: str | None = None
@@ -253,6 +274,16 @@ class CoverageLoadMocFits(TypedMessage):
     url: str
     coverage_id: str | None = None
     name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageLoadMocAscii(CoverageLoadMocFits):
+    """Load the coverage map (MOC) in the ASCII file at `url` (MTYPE-58); else as `CoverageLoadMocFits`.
+
+    `coverage_id` is an opaque name to refer to it later, `name` a name for people.
+    """
+
+    mtype = "coverage.load.moc.ascii"
 
 
 @dataclass(frozen=True, kw_only=True)
