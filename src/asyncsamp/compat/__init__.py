@@ -13,6 +13,7 @@ from .hub import SAMPHubServer
 from .hub_proxy import SAMPHubProxy
 from .installing import install
 from .integrated_client import SAMPIntegratedClient
+from .settings import Conf, conf
 from .vo_helpers import (
     accessible_table,
     connection,
@@ -28,6 +29,7 @@ __all__ = [
     "SAMP_STATUS_ERROR",
     "SAMP_STATUS_OK",
     "SAMP_STATUS_WARNING",
+    "Conf",
     "SAMPClient",
     "SAMPClientError",
     "SAMPHubError",
@@ -37,6 +39,7 @@ __all__ = [
     "SAMPProxyError",
     "SAMPWarning",
     "accessible_table",
+    "conf",
     "connection",
     "find_client_id",
     "install",
