@@ -280,6 +280,22 @@ class Client(MessagingClient):
         """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
         return await sending.ds9_get(self._context(), command, to, timeout=timeout)
 
+    async def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
+        """Ask a client, such as TOPCAT, for its current table. Cancelling is safe.
+
+        Args:
+            to: Its name, public id, or the live client.
+            timeout: Seconds for its answer, and for reading what it names.
+
+        Returns:
+            The table, as an astropy Table.
+
+        Raises:
+            NotSubscribedError: It does not take `table.get.stil`.
+            DataError: It gave no URL, or what the URL names cannot be read.
+        """
+        return await sending.get_table(self._context(), to, timeout=timeout)
+
     async def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
         """Have Aladin run a script: commands, one a line."""
         return await sending.aladin(self._context(), script, to, timeout=timeout)

@@ -16,7 +16,7 @@ from ..errors import DataError
 from .broadcast import deliver
 from .context import DataContext
 from .fetching import fetch
-from .formats.table_read import is_table
+from .formats.table_read import is_table, read_table
 from .positions import sky_position
 from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
@@ -29,6 +29,7 @@ __all__ = [
     "aladin",
     "ds9",
     "ds9_get",
+    "get_table",
     "highlight_row",
     "point_at",
     "select_rows",
@@ -255,6 +256,17 @@ async def ds9_get(context: DataContext, command: str, to: str, *, timeout: float
         data = await fetch(url, max_size=context.max_size, timeout=timeout)
         return await asyncio.to_thread(data.decode, "utf-8", "replace")
     return value if isinstance(value, str) else ""
+
+
+async def get_table(context: DataContext, to: str, *, timeout: float) -> Any:
+    """See `Client.get_table`."""
+    ((other, _),) = await _recipients(context, to, (mtypes.TableGetStil.mtype,), timeout)
+    answered = await context.client.call(other, mtypes.TableGetStil(), timeout=timeout)
+    url = answered.result.get("url")
+    if not isinstance(url, str) or not url:
+        raise DataError(f"{other.name} ({other.public_id}) gave no URL of a table")
+    data = await fetch(url, max_size=context.max_size, timeout=timeout)
+    return await asyncio.to_thread(read_table, data, context.max_size)
 
 
 async def aladin(context: DataContext, script: str, to: Recipients, *, timeout: float) -> Sent:

@@ -244,6 +244,22 @@ class Client(BaseClient):
         """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
         return self._run(self._inner.ds9_get(command, to, timeout=timeout))
 
+    def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
+        """Ask a client, such as TOPCAT, for its current table. Ctrl-C is safe.
+
+        Args:
+            to: Its name, public id, or the live client.
+            timeout: Seconds for its answer, and for reading what it names.
+
+        Returns:
+            The table, as an astropy Table.
+
+        Raises:
+            NotSubscribedError: It does not take `table.get.stil`.
+            DataError: It gave no URL, or what the URL names cannot be read.
+        """
+        return self._run(self._inner.get_table(to, timeout=timeout))
+
     def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
         """Have Aladin run a script: commands, one a line."""
         return self._run(self._inner.aladin(script, to, timeout=timeout))

@@ -26,6 +26,7 @@ from asyncsamp import (
     HubFaultError,
     Limits,
     LocalProtocolError,
+    Message,
     MissingExtraError,
     NoRecipientsError,
     NotRegisteredError,
@@ -946,3 +947,19 @@ async def test_the_url_of_a_fits_table_goes_as_fits(tmp_path: Path) -> None:
         sent = await sender.send_table(path.as_uri(), "receiver", timeout=10)
         assert [answer.mtype for answer in sent.values()] == ["table.load.fits"]
         assert list((await asyncio.wait_for(anext(tables), 5))["n"]) == [1, 2]
+
+
+async def test_the_current_table_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "t.vot"
+    await asyncio.to_thread(stars().write, path, format="votable")
+    async with pair(tmp_path) as (asker, topcat):
+        answers = [{"url": path.as_uri()}, {}]
+
+        @topcat.on("table.get.stil")
+        async def current(message: Message) -> dict[str, str]:
+            return answers.pop(0)
+
+        await topcat.settled()
+        assert list((await asker.get_table("receiver", timeout=10))["n"]) == [1, 2, 3]
+        with pytest.raises(DataError, match="gave no URL of a table"):
+            await asker.get_table("receiver", timeout=10)
