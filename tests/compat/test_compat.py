@@ -154,3 +154,19 @@ def test_a_client_that_is_not_callable_calls(pair: Pair) -> None:
         client.bind_receive_call("test.x", print)
     assert client.ecall_and_wait(pair[1].get_public_id(), "samp.app.ping", "5")["samp.status"] == "samp.ok"
     client.disconnect()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_wrapped_function_replies_with_what_it_returns_or_raises(pair: Pair, fails: bool) -> None:
+    one, two = pair
+
+    @samp.SAMPMsgReplierWrapper(two)
+    def handle(key: str, sender: str, msg_id: str, mtype: str, params: Any, extra: Any) -> dict[str, str]:
+        if fails:
+            raise ValueError("it is wrong")
+        return {"txt": "done"}
+
+    two.bind_receive_call("test.wrapped", handle)
+    response = one.ecall_and_wait(two.get_public_id(), "test.wrapped", "10")
+    assert response["samp.status"] == "samp.error"
+    assert ("it is wrong" if fails else "done") in response["samp.result"]["txt"]

@@ -14,6 +14,7 @@ from .hub_proxy import SAMPHubProxy
 from .installing import install
 from .integrated_client import SAMPIntegratedClient
 from .settings import Conf, conf
+from .utils import SAMPMsgReplierWrapper
 from .vo_helpers import (
     accessible_table,
     connection,
@@ -36,6 +37,7 @@ __all__ = [
     "SAMPHubProxy",
     "SAMPHubServer",
     "SAMPIntegratedClient",
+    "SAMPMsgReplierWrapper",
     "SAMPProxyError",
     "SAMPWarning",
     "accessible_table",

@@ -13,7 +13,16 @@ from .errors import SAMPWarning
 __all__ = ["install"]
 
 _PACKAGES = ("astropy", "pyvo")
-_SUBMODULES = ("client", "constants", "errors", "hub", "hub_proxy", "integrated_client", "vo_helpers")
+_SUBMODULES = tuple("client constants errors hub hub_proxy integrated_client utils vo_helpers".split())
+    "client",
+    "constants",
+    "errors",
+    "hub",
+    "hub_proxy",
+    "integrated_client",
+    "utils",
+    "vo_helpers",
+)
 
 
 def install() -> None:
