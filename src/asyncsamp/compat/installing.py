@@ -13,7 +13,7 @@ from .errors import SAMPWarning
 __all__ = ["install"]
 
 _PACKAGES = ("astropy", "pyvo")
-_SUBMODULES = tuple("client constants errors hub hub_proxy integrated_client utils vo_helpers".split())
+_SUBMODULES = (
     "client",
     "constants",
     "errors",
