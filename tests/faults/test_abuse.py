@@ -1,6 +1,6 @@
 """Two hundred clients, one in five misbehaving, and JSAMP's CalcStorm beside them.
 
-Half a minute here; with --long ten minutes, as written down in docs/security.md.
+A quarter of a minute here; with --long ten minutes, as written down in docs/security.md.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def measure(well: Process, number: int, seconds: float) -> dict[str, Any]:
 
 @pytest.mark.timeout(1800)
 async def test_the_well_behaved_notice_nothing(tmp_path: Path, long: bool) -> None:
-    alone, beside = (120.0, 600.0) if long else (5.0, 15.0)
+    alone, beside = (120.0, 600.0) if long else (3.0, 8.0)
     lockfile = tmp_path / "hub.samp"
     stop = asyncio.Event()
     async with (
