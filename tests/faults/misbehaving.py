@@ -147,7 +147,7 @@ async def drip(peer: Recipient, reader: asyncio.StreamReader, writer: asyncio.St
     for byte in HEAD % len(ANSWER) + ANSWER:
         writer.write(bytes([byte]))
         await writer.drain()
-        await asyncio.sleep(0.004)
+        await asyncio.sleep(0.001)
 
 
 async def well(peer: Recipient, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -23,13 +23,17 @@ from .sources import is_place, is_url
 
 __all__ = ["find_or_start", "open_data"]
 
-_MTYPES = {
-    Kind.TABLE: TABLE_MTYPES,
-    Kind.IMAGE: (mtypes.ImageLoadFits.mtype,),
-    Kind.SPECTRUM: (mtypes.SpectrumLoadSsaGeneric.mtype,),
-    Kind.MOC: (mtypes.CoverageLoadMocFits.mtype,),
-    Kind.CDF: (mtypes.TableLoadCdf.mtype,),
-}
+def _mtypes_of(kind: Kind) -> tuple[str, ...]:
+    """Return the mtypes that load such data. The classes of mtypes are made when one is first needed."""
+    if kind is Kind.TABLE:
+        return TABLE_MTYPES
+    loads = {
+        Kind.IMAGE: mtypes.ImageLoadFits,
+        Kind.SPECTRUM: mtypes.SpectrumLoadSsaGeneric,
+        Kind.MOC: mtypes.CoverageLoadMocFits,
+        Kind.CDF: mtypes.TableLoadCdf,
+    }
+    return (loads[kind].mtype,)
 
 
 async def open_data(
@@ -110,7 +114,7 @@ async def _those_who_take(
     if to is not None:
         return to
     try:
-        await find_recipients(context.client, None, _MTYPES[kind])
+        await find_recipients(context.client, None, _mtypes_of(kind))
     except NoRecipientsError:
         tool = await asyncio.to_thread(_tool_for, kind)
         return await start_tool(context.client, tool, location, timeout=timeout)
@@ -123,7 +127,7 @@ def _tool_or_none(name: str) -> Tool | None:
 
 def _tool_for(kind: Kind) -> Tool:
     """Return the first installed tool that takes such data. Blocking."""
-    wanted = set(_MTYPES[kind])
+    wanted = set(_mtypes_of(kind))
     able = [tool for tool in known_tools() if wanted & set(tool.takes)]
     installed = next((tool for tool in able if tool.program() is not None), None)
     if installed is None:
