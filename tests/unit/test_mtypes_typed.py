@@ -63,7 +63,7 @@ EXAMPLES: list[tuple[TypedMessage, dict[str, Any]]] = [
     (mtypes.CoordGetSky(), {}),
     (mtypes.CoverageLoadMocAscii(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),
     (mtypes.TableLoadStil(url="u", format="csv"), {"url": "u", "format": "csv"}),
-    (mtypes.TableGetStil(), {}),
+    (mtypes.TableGetStil(format="votable"), {"format": "votable"}),
     (mtypes.CoverageLoadMocFits(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),
     (
         SpectrumLoadSsaGeneric(url="u", meta={"Access.Format": "application/fits"}, spectrum_id="s"),

@@ -261,7 +261,7 @@ async def ds9_get(context: DataContext, command: str, to: str, *, timeout: float
 async def get_table(context: DataContext, to: str, *, timeout: float) -> Any:
     """See `Client.get_table`."""
     ((other, _),) = await _recipients(context, to, (mtypes.TableGetStil.mtype,), timeout)
-    answered = await context.client.call(other, mtypes.TableGetStil(), timeout=timeout)
+    answered = await context.client.call(other, mtypes.TableGetStil(format="votable"), timeout=timeout)
     url = answered.result.get("url")
     if not isinstance(url, str) or not url:
         raise DataError(f"{other.name} ({other.public_id}) gave no URL of a table")

@@ -193,9 +193,13 @@ class TableLoadStil(_TableLoad):
 
 @dataclass(frozen=True, kw_only=True)
 class TableGetStil(TypedMessage):
-    """Ask TOPCAT for its current table (MTYPE-70); the answer has a `url` that holds it."""
+    """Ask TOPCAT for its current table (MTYPE-70); the answer has a `url` that holds it.
+
+    `format` is STIL's name of the format in which it is wanted, such as "votable"; TOPCAT insists on it.
+    """
 
     mtype = "table.get.stil"
+    format: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -957,6 +957,7 @@ async def test_the_current_table_of_another(tmp_path: Path) -> None:
 
         @topcat.on("table.get.stil")
         async def current(message: Message) -> dict[str, str]:
+            assert message.params == {"format": "votable"}
             return answers.pop(0)
 
         await topcat.settled()

@@ -166,3 +166,25 @@ async def all_back(client: Client) -> list[str]:
             if back:
                 return back
             await anext(events)
+
+
+async def test_its_current_table_is_asked_for(tmp_path: Path) -> None:
+    lockfile = tmp_path / "hub.samp"
+    table = stars()
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+    ):
+        await found(client, "TOPCAT", "table.get.stil")
+        await client.send_table(table, "topcat")
+        async with asyncio.timeout(30):
+            while True:  # it has answered before it has made the table the current one
+                try:
+                    got = await client.get_table("topcat")
+                    break
+                except ReplyError as error:
+                    if "No current table" not in str(error):
+                        raise
+        assert list(got["name"]) == list(table["name"])
