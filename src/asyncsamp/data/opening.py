@@ -23,11 +23,12 @@ from .sources import is_place, is_url
 
 __all__ = ["find_or_start", "open_data"]
 
+
 def _mtypes_of(kind: Kind) -> tuple[str, ...]:
     """Return the mtypes that load such data. The classes of mtypes are made when one is first needed."""
     if kind is Kind.TABLE:
         return TABLE_MTYPES
-    loads = {
+    loads: dict[Kind, type[mtypes.TypedMessage]] = {
         Kind.IMAGE: mtypes.ImageLoadFits,
         Kind.SPECTRUM: mtypes.SpectrumLoadSsaGeneric,
         Kind.MOC: mtypes.CoverageLoadMocFits,
