@@ -31,6 +31,7 @@ class Line:
     def __init__(self, url: str) -> None:
         self._peer = Peer(url)
         self._idle: list[socket.socket] = []
+        self._closings = 0
         self._pid = os.getpid()
 
     def call(self, method: str, params: Sequence[Value], timeout: float | None) -> Value:
@@ -52,13 +53,18 @@ class Line:
         return answer
 
     def close(self) -> None:
-        """Close the connections; a later call opens a new one."""
+        """Close the connections, those in use once their answer has come; a later call opens a new one."""
+        self._closings += 1
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
     def _exchange(self, request: bytes, timeout: float | None) -> bytes:
         if self._pid != os.getpid():  # the connections are the parent's
             self._idle, self._pid = [], os.getpid()
+        closings = self._closings
         while True:
             kept = self._kept()
             connection = kept or socket.create_connection((self._peer.host, self._peer.port), timeout=30.0)
@@ -78,6 +84,8 @@ class Line:
             finally:
                 if whole and reader.keep is not False:
                     self._idle.append(connection)
+                    if closings != self._closings:  # another thread has closed meanwhile
+                        self._close_idle()
                 else:
                     connection.close()
             return reader.body
