@@ -77,8 +77,9 @@ def test_a_hub_that_nobody_stops_takes_its_lockfile_away(tmp_path: Path) -> None
 )
 def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
     process = start(
-        "import threading\n"
+        "import signal, threading\n"
         "from asyncsamp.sync import Client, Hub\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         "with Hub() as hub, Client('me') as client:\n"
         "    client.on('test.never')(lambda message: threading.Event().wait())\n"
         "    print('ready', flush=True)\n"
