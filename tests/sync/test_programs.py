@@ -82,8 +82,8 @@ def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         "with Hub() as hub, Client('me') as client:\n"
         "    client.on('test.never')(lambda message: threading.Event().wait())\n"
-        "    print('ready', flush=True)\n"
         "    try:\n"
+        "        print('ready', flush=True)\n"  # the signal may come before the wait begins
         f"        {wait}\n"
         "    except KeyboardInterrupt:\n"
         "        print('interrupted', client.registered)\n"
