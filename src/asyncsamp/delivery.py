@@ -68,7 +68,7 @@ class FinishWait(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """`client` is registered no more. With `last_words`, what waits for it is still delivered."""
+    """`client` is no longer registered. With `last_words`, what waits for it is still delivered."""
 
     client: str
     last_words: bool

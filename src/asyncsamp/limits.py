@@ -25,7 +25,7 @@ class Limits:
     endless loop must not drown the others in events."""
 
     registration_burst: int = 2_000
-    """Registrations at once: as many as there may be clients. A load test that fills the hub is no attack."""
+    """Registrations at once: as many as there may be clients. A load test is not an attack."""
 
     max_pending_calls: int = 10_000
     """Calls that one caller may have unanswered; the oldest is ended when one more comes."""

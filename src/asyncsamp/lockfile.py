@@ -115,7 +115,7 @@ def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, or a port that is no number
+    except ValueError:  # brackets that do not match, or a port that is not a number
         return False
 
 

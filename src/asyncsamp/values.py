@@ -167,21 +167,21 @@ def as_int(value: Value) -> int:
     """Read a SAMP int (DATA-8). Raises `RemoteProtocolError` if `value` is none."""
     if isinstance(value, str) and _INT.fullmatch(value) and len(value) <= MAX_DIGITS:
         return int(value)
-    raise RemoteProtocolError(f"{_shown(value)} is no SAMP int")
+    raise RemoteProtocolError(f"{_shown(value)} is not a SAMP int")
 
 
 def as_float(value: Value) -> float:
     """Read a SAMP float (DATA-9). Raises `RemoteProtocolError` if `value` is none."""
     if isinstance(value, str) and _FLOAT.fullmatch(value):
         return float(value)
-    raise RemoteProtocolError(f"{_shown(value)} is no SAMP float")
+    raise RemoteProtocolError(f"{_shown(value)} is not a SAMP float")
 
 
 def as_bool(value: Value) -> bool:
     """Read a SAMP boolean: any integer but 0 is true (DATA-10). Raises `RemoteProtocolError` otherwise."""
     if isinstance(value, str) and _INT.fullmatch(value):
         return value.strip("+-0") != ""
-    raise RemoteProtocolError(f"{_shown(value)} is no SAMP boolean")
+    raise RemoteProtocolError(f"{_shown(value)} is not a SAMP boolean")
 
 
 def _shown(value: Value) -> str:

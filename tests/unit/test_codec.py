@@ -164,7 +164,7 @@ def test_only_samp_values_are_written() -> None:
     wrong: Any = [1]
     with pytest.raises(LocalProtocolError) as caught:
         dump_call("m", [wrong])
-    assert str(caught.value) == "int is no SAMP type; encode it with asyncsamp.values.encode"
+    assert str(caught.value) == "int is not a SAMP type; encode it with asyncsamp.values.encode"
 
 
 def test_a_cycle_is_refused_when_written() -> None:
@@ -447,13 +447,13 @@ def test_no_second_document_may_follow() -> None:
             "<struct><member><name>k</name><value/><value/></member></struct>",
             "<value> where no element was expected",
         ),
-        ("<int>five</int>", "<int> with a text that is no int"),
-        ("<int></int>", "<int> with a text that is no int"),
-        ("<int>1 2</int>", "<int> with a text that is no int"),
-        ("<i4>\u0665</i4>", "<i4> with a text that is no i4"),
-        ("<boolean>2</boolean>", "<boolean> with a text that is no boolean"),
-        ("<double>1,5</double>", "<double> with a text that is no double"),
-        ("<nil>x</nil>", "<nil> with a text that is no nil"),
+        ("<int>five</int>", "<int> with a text that is not a valid int"),
+        ("<int></int>", "<int> with a text that is not a valid int"),
+        ("<int>1 2</int>", "<int> with a text that is not a valid int"),
+        ("<i4>\u0665</i4>", "<i4> with a text that is not a valid i4"),
+        ("<boolean>2</boolean>", "<boolean> with a text that is not a valid boolean"),
+        ("<double>1,5</double>", "<double> with a text that is not a valid double"),
+        ("<nil>x</nil>", "<nil> with a text that is not a valid nil"),
     ],
 )
 def test_a_value_is_refused_for(xml: str, reason: str) -> None:

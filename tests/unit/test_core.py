@@ -204,7 +204,7 @@ class TestSubscriptions:
     def test_an_illegal_key_is_a_fault_and_changes_nothing(self, key: str) -> None:  # MTYPE-2, MTYPE-10
         core = make_core()
         client = join(core, "a.b")
-        with pytest.raises(FaultError, match="is no mtype and no wildcard subscription") as error:
+        with pytest.raises(FaultError, match="is neither a valid mtype nor a wildcard subscription") as error:
             core.declare_subscriptions(client, {"c.d": {}, key: {}})
         assert error.value.code == FaultCode.BAD_PARAMETERS
         assert core.get_subscriptions(client, client) == {"a.b": {}}
@@ -296,10 +296,13 @@ class TestNotify:
         [
             ({}, "the message has no samp.mtype"),
             ({"samp.mtype": ["a"]}, "the message has no samp.mtype"),
-            ({"samp.mtype": "a.*", "samp.params": {}}, "'a.*' is no mtype (wildcards are for subscriptions"),
-            ({"samp.mtype": "", "samp.params": {}}, "'' is no mtype"),
+            (
+                {"samp.mtype": "a.*", "samp.params": {}},
+                "'a.*' is not a valid mtype (wildcards are for subscriptions",
+            ),
+            ({"samp.mtype": "", "samp.params": {}}, "'' is not a valid mtype"),
             ({"samp.mtype": "a." * 500 + "b"}, "is too long for an mtype: more than 1000 characters"),
-            ({"samp.mtype": "a.b", "samp.params": "x"}, "samp.params is no map"),
+            ({"samp.mtype": "a.b", "samp.params": "x"}, "samp.params is not a map"),
         ],
     )
     @pytest.mark.parametrize("operation", ["notify", "notify_all", "call", "call_all", "call_and_wait"])

@@ -50,7 +50,7 @@ def test_row_lists(rows: Any, expected: list[int]) -> None:
         ([5], "row 5 is out of range: the table has 5 rows, 0 to 4"),
         ([-6], "row -6 is out of range"),
         (np.array([1.5]), "row numbers are integers, not of type float64"),
-        ([1.5], "1.5 is no row number"),
+        ([1.5], "1.5 is not a row number"),
         (3, "expected several row numbers"),
         ("12", "expected several row numbers"),
         ([True], "the mask has 1 values, the table 5 rows"),
@@ -75,7 +75,7 @@ def test_one_row() -> None:
     assert row_number(np.int64(2), 5) == 2
     assert row_number(-1, 5) == 4
     for wrong in (True, 1.0, "1", None):
-        with pytest.raises(DataError, match="is no row number"):
+        with pytest.raises(DataError, match="is not a row number"):
             row_number(wrong, 5)
 
 

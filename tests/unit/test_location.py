@@ -160,7 +160,7 @@ def test_passwords_of_a_url_are_shown_nowhere() -> None:
 
 @pytest.mark.parametrize("value", ["std-lockurl:http:///x", "std-lockurl:http://[::1/x", "http:"])
 def test_an_http_url_without_a_host_is_refused(value: str) -> None:
-    with pytest.raises(LockfileError, match="it is no http URL with a host"):
+    with pytest.raises(LockfileError, match="it is not an http URL with a host"):
         locate({"SAMP_HUB": value})
 
 

@@ -52,7 +52,7 @@ def test_a_wildcard_is_a_subscription_and_no_mtype(text: str) -> None:
     with pytest.raises(LocalProtocolError) as caught:
         check_mtype(text)
     assert str(caught.value) == (
-        f"{text!r} is no mtype: expected names of letters, digits, '-' and '_' joined by dots"
+        f"{text!r} is not a valid mtype: expected names of letters, digits, '-' and '_' joined by dots"
         "; wildcards are for subscriptions only"
     )
 
@@ -61,20 +61,20 @@ def test_a_wildcard_is_a_subscription_and_no_mtype(text: str) -> None:
 def test_neither_mtype_nor_subscription(text: str) -> None:
     assert not is_mtype(text)
     assert not is_subscription(text)
-    with pytest.raises(LocalProtocolError, match="is no mtype: expected names of letters"):
+    with pytest.raises(LocalProtocolError, match="is not a valid mtype: expected names of letters"):
         check_mtype(text)
     with pytest.raises(LocalProtocolError) as caught:
         check_subscription(text)
     assert str(caught.value) == (
-        f"{text!r} is no subscription: expected an mtype, or an mtype and '.*' at its end, or '*'"
+        f"{text!r} is not a valid subscription: expected an mtype, or an mtype and '.*' at its end, or '*'"
     )
 
 
 @pytest.mark.parametrize("thing", [None, 5, b"a.b", ["a"]])
 def test_what_is_no_text_is_no_mtype(thing: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="is no mtype"):
+    with pytest.raises(LocalProtocolError, match="is not a valid mtype"):
         check_mtype(thing)
-    with pytest.raises(LocalProtocolError, match="is no subscription"):
+    with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         check_subscription(thing)
 
 

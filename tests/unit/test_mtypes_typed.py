@@ -150,12 +150,12 @@ def test_the_message_it_came_in_is_kept_and_not_compared() -> None:
         (
             CoordPointAtSky,
             {"ra": "x", "dec": "2"},
-            "coord.pointAt.sky: the parameter 'ra': 'x' is no SAMP float",
+            "coord.pointAt.sky: the parameter 'ra': 'x' is not a SAMP float",
         ),
         (
             TableHighlightRow,
             {"url": "u", "row": "1.5"},
-            "table.highlight.row: the parameter 'row': '1.5' is no SAMP int",
+            "table.highlight.row: the parameter 'row': '1.5' is not a SAMP int",
         ),
         (TableSelectRowList, {"url": "u", "row-list": "1"}, "the parameter 'row-list': expected a list"),
         (TableSelectRowList, {"row-list": []}, "needs a table_id, a url, or both"),
@@ -209,7 +209,7 @@ def test_every_type_of_a_field_there_and_back() -> None:
     assert params["off"] == "0"
     assert Everything.from_params(params) == sent
     assert Everything.from_params({**params, "on": "2"}).on is True
-    with pytest.raises(RemoteProtocolError, match="'on': 'yes' is no SAMP boolean"):
+    with pytest.raises(RemoteProtocolError, match="'on': 'yes' is not a SAMP boolean"):
         Everything.from_params({**params, "on": "yes"})
 
 
@@ -230,7 +230,7 @@ def test_mtype_of() -> None:
     assert mtype_of("a.*") == "a.*"
     assert mtype_of(CoordPointAtSky) == "coord.pointAt.sky"
     assert mtype_of(mtypes.AppPing()) == "samp.app.ping"
-    with pytest.raises(LocalProtocolError, match="is no mtype"):
+    with pytest.raises(LocalProtocolError, match="is not a valid mtype"):
         mtype_of(3)  # type: ignore[arg-type]
     with pytest.raises(LocalProtocolError):
         mtype_of(TypedMessage)

@@ -122,7 +122,7 @@ class TestChecks:
             ({}, "no samp.mtype"),
             ({"samp.mtype": {}}, "no samp.mtype"),
             ({"samp.mtype": "a.*"}, "wildcards are for subscriptions only"),
-            ({"samp.mtype": "a.b", "samp.params": ["x"]}, "samp.params is no map"),
+            ({"samp.mtype": "a.b", "samp.params": ["x"]}, "samp.params is not a map"),
         ],
     )
     def test_what_is_no_message_is_refused(self, message: dict[str, Value], says: str) -> None:  # MSG-1

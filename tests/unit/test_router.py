@@ -54,9 +54,9 @@ def test_a_second_handler_replaces_the_first(router: Router[str, str]) -> None:
 
 @pytest.mark.parametrize("pattern", ["", "a.*.b", "a*", ".a", "a b", "a..b", "*.a", "ä"])
 def test_what_is_no_subscription_is_refused(router: Router[str, str], pattern: str) -> None:
-    with pytest.raises(LocalProtocolError, match="is no subscription"):
+    with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         router.set_handler(pattern, "x", {})
-    with pytest.raises(LocalProtocolError, match="is no subscription"):
+    with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         router.add_stream("s", ["a.b", pattern])
     assert not router
 

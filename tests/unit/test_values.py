@@ -332,7 +332,7 @@ def test_what_is_no_number(text: str) -> None:
     for read, kind in ((as_int, "int"), (as_float, "float"), (as_bool, "boolean")):
         with pytest.raises(RemoteProtocolError) as caught:
             read(text)
-        assert str(caught.value) == f"{text!r} is no SAMP {kind}"
+        assert str(caught.value) == f"{text!r} is not a SAMP {kind}"
 
 
 @pytest.mark.parametrize(
@@ -348,18 +348,18 @@ def test_what_is_no_number_is_shown_shortly(value: Value, shown: str) -> None:
     for read, kind in ((as_int, "int"), (as_float, "float"), (as_bool, "boolean")):
         with pytest.raises(RemoteProtocolError) as caught:
             read(value)
-        assert str(caught.value) == f"{shown} is no SAMP {kind}"
+        assert str(caught.value) == f"{shown} is not a SAMP {kind}"
 
 
 def test_more_digits_than_python_reads_are_refused() -> None:
-    with pytest.raises(RemoteProtocolError, match="is no SAMP int"):
+    with pytest.raises(RemoteProtocolError, match="is not a SAMP int"):
         as_int("9" * (MAX_DIGITS + 1))
 
 
 def test_a_fraction_is_no_int() -> None:
-    with pytest.raises(RemoteProtocolError, match=re.escape("'1.0' is no SAMP int")):
+    with pytest.raises(RemoteProtocolError, match=re.escape("'1.0' is not a SAMP int")):
         as_int("1.0")
-    with pytest.raises(RemoteProtocolError, match=re.escape("'1.0' is no SAMP boolean")):
+    with pytest.raises(RemoteProtocolError, match=re.escape("'1.0' is not a SAMP boolean")):
         as_bool("1.0")
 
 

@@ -91,5 +91,5 @@ def test_a_list_of_everything() -> None:
 
 
 def test_a_list_of_nonsense_is_refused() -> None:
-    with pytest.raises(LocalProtocolError, match="no subscription"):
+    with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         MTypeLimits(["table.*.load"])

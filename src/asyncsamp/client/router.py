@@ -29,7 +29,7 @@ class Router(Generic[H, S]):
     def set_handler(self, pattern: str, handler: H, annotation: ValueMap) -> None:
         """Let `handler` have what matches `pattern`, in place of an earlier one for the same pattern.
 
-        Raises `LocalProtocolError` if `pattern` is no subscription (MTYPE-2).
+        Raises `LocalProtocolError` if `pattern` is not a valid subscription (MTYPE-2).
         """
         self._handlers[check_subscription(pattern)] = handler
         self._annotations[pattern] = annotation

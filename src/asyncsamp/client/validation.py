@@ -61,7 +61,7 @@ def check_timeout(timeout: float) -> float:
     except TypeError:
         good = False
     if not good:
-        raise LocalProtocolError(f"the timeout {timeout!r} is no number of seconds")
+        raise LocalProtocolError(f"the timeout {timeout!r} is not a number of seconds")
     return timeout
 
 

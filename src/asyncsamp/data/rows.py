@@ -14,7 +14,7 @@ __all__ = ["row_list", "row_number", "within"]
 def row_number(row: Any, rows: int | None) -> int:
     """Return `row` as a number from 0. Negative ones count from the end. Raises `DataError`."""
     if isinstance(row, bool) or not isinstance(row, Integral):
-        raise DataError(f"{row!r} is no row number")
+        raise DataError(f"{row!r} is not a row number")
     number = int(row)
     if rows is None:
         if number < 0:

@@ -114,7 +114,7 @@ async def table_mtypes(data: object) -> tuple[str, ...]:
 async def file_source(
     context: DataContext, data: Any, name: str, kind: str, *, local: bool, wcs: Any = None
 ) -> str:
-    """Return the URL of what is no table: a URL as it is, a file shared, anything else written as FITS."""
+    """Return the URL of what is not a table: a URL as it is, a file shared, anything else written as FITS."""
     if is_url(data):
         return str(data)
     if is_place(data):
@@ -166,4 +166,4 @@ def _read_path(path: Path) -> Any:
         return table.Table.read(path)
     except Exception as error:  # astropy's readers raise what they like
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{path} is no table that astropy can read: {lines[0][:200]}") from error
+        raise DataError(f"{path} is not a table that astropy can read: {lines[0][:200]}") from error

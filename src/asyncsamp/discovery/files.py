@@ -62,7 +62,7 @@ def read_file(path: Path) -> bytes:
     try:
         with os.fdopen(os.open(path, _READ_FLAGS), "rb", buffering=0) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise LockfileError(str(path), "it is no regular file")
+                raise LockfileError(str(path), "it is not a regular file")
             return file.read(MAX_LOCKFILE + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise
@@ -82,7 +82,7 @@ def parse(data: bytes, place: str) -> Lockfile:
 def look(path: Path) -> tuple[Identity | None, Lockfile | LockfileError | None]:
     """Return which file is there, None if none, and what it says; of a link, where it leads.
 
-    A file that is no lockfile or cannot be read says why; a link to nothing says None. Raises
+    A file that is not a lockfile or cannot be read says why; a link to nothing says None. Raises
     `LockfileError` for a folder, a pipe and the like, which are somebody's and not to be replaced.
     """
     try:
@@ -92,7 +92,7 @@ def look(path: Path) -> tuple[Identity | None, Lockfile | LockfileError | None]:
     except OSError as error:
         raise _cannot_write(path, error) from error
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
-        raise LockfileError(str(path), f"it is no regular file; remove it, or {ELSEWHERE}")
+        raise LockfileError(str(path), f"it is not a regular file; remove it, or {ELSEWHERE}")
     try:
         return _identity(status), parse(read_file(path), str(path))
     except (FileNotFoundError, NotADirectoryError):  # it may also have gone meanwhile, which is seen later

@@ -161,7 +161,7 @@ class _Place:
         except ValueError:
             host = None
         if not host:
-            raise LockfileError(_without_secrets(shown), "it is no http URL with a host")
+            raise LockfileError(_without_secrets(shown), "it is not an http URL with a host")
         return Location(url, None, _without_secrets(url))
 
 

@@ -25,7 +25,7 @@ ATTEMPTS = 10
 """How often to look again when the lockfile changed meanwhile. Each is another hub's start or end."""
 
 GRACE = 0.5
-"""Seconds given to what is no lockfile to become one: JSAMP and astropy write theirs in steps."""
+"""Seconds given to what is not a lockfile to become one: JSAMP and astropy write theirs in steps."""
 
 
 async def publish(location: Location, lockfile: Lockfile, sender: RpcClient) -> None:
@@ -86,7 +86,7 @@ async def _stale(path: Path, ours: Lockfile, sender: RpcClient) -> Identity | No
         await asyncio.sleep(GRACE)
         identity, present = await asyncio.to_thread(look, path)
     if isinstance(present, LockfileError):
-        log.warning("replacing what is no lockfile: %s", present)
+        log.warning("replacing what is not a lockfile: %s", present)
     elif present is not None:
         # At our own address only we can answer: the other hub had it before us and is gone.
         if not _same_address(present.url, ours.url) and await is_alive(present.url, sender):

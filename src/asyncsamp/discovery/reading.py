@@ -61,7 +61,7 @@ async def read_lockfile(location: Location) -> Lockfile:
     """Return what the lockfile says now.
 
     Raises `HubNotFoundError` if there is none, and `LockfileError` if it cannot be read or
-    understood, is no regular file, or is longer than `MAX_LOCKFILE` bytes. May be cancelled.
+    understood, is not a regular file, or is longer than `MAX_LOCKFILE` bytes. May be cancelled.
     """
     if location.path is None:
         data = await _fetch(location)
@@ -112,7 +112,7 @@ async def _get(url: str) -> tuple[int, bytes]:
 async def is_alive(url: str, sender: RpcClient, timeout: float = PING_TIMEOUT) -> bool:
     """Return whether a hub is at work at `url`: it answers samp.hub.ping, and not by a fault (STD-61).
 
-    Something that answers, but not in XML-RPC, is no hub: after a crash some other web server may
+    Something that answers, but not in XML-RPC, is not a hub: after a crash some other web server may
     have got the port that the lockfile names, and must not keep hubs from starting for ever.
 
     Raises nothing but cancellation.

@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 def _port(text: str) -> int:
     port = int(text) if text.isascii() and text.isdigit() else -1
     if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port number (0 to 65535)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port number (0 to 65535)")
     return port
 
 
@@ -74,7 +74,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds (0 for never)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds (0 for never)")
     return seconds
 
 

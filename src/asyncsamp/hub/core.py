@@ -136,13 +136,13 @@ class HubCore:
     def declare_subscriptions(self, client: str, subscriptions: ValueMap) -> None:
         """Replace the subscriptions of `client` (HUB-5, HUB-24).
 
-        An annotation that is no map is read as `{}`; an illegal key is a fault (MTYPE-10).
+        An annotation that is not a map is read as `{}`; an illegal key is a fault (MTYPE-10).
         """
         record = self._record(client)
         declared: dict[str, ValueMap] = {}
         for key, annotation in subscriptions.items():
             if not is_subscription(key):
-                raise bad_parameters(f"{shown(key)} is no mtype and no wildcard subscription")
+                raise bad_parameters(f"{shown(key)} is neither a valid mtype nor a wildcard subscription")
             declared[key] = annotation if isinstance(annotation, dict) else {}
         self._withdraw_subscriptions(client, record)
         record.subscriptions = declared
@@ -241,7 +241,7 @@ class HubCore:
         }
 
     def announce_unregistered(self, client: str) -> None:
-        """Tell everybody that `client`, known before the crash, is registered no more."""
+        """Tell everybody that `client`, known before the crash, is no longer registered."""
         self._announce("unregister", client)
 
     def answer_lost(self, caller: str, recipient: str, msg_tag: str, reason: str) -> None:

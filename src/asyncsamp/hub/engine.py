@@ -348,7 +348,7 @@ class HubEngine:
             asked = float("nan")
         if asked != asked:
             raise FaultError(
-                f"callAndWait: the timeout {timeout[:40]!r} is no number of seconds",
+                f"callAndWait: the timeout {timeout[:40]!r} is not a number of seconds",
                 code=FaultCode.BAD_PARAMETERS,
             )
         return min(asked, self.limits.max_wait) if asked > 0 else self.limits.max_wait
@@ -429,7 +429,7 @@ class HubEngine:
         else:
             self._close_box(box)
             self._couriers.pop(effect.client).forget(effect.client)
-        log.info("client %s is registered no more", effect.client)
+        log.info("client %s unregistered", effect.client)
 
     async def _say_farewell(self, client: str, box: Outbox) -> None:
         try:

@@ -42,7 +42,7 @@ class StateFile:
     async def read(self) -> State | None:
         """Return what was saved, None if there is no file.
 
-        Raises `StateError` if it cannot be read, is not the user's own, or is no state of a hub.
+        Raises `StateError` if it cannot be read, is not the user's own, or is not a state of a hub.
         """
         data = await asyncio.to_thread(self._read)
         if data is None:
@@ -71,7 +71,7 @@ class StateFile:
             with os.fdopen(os.open(self.path, _READ_FLAGS), "rb", buffering=0) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode):
-                    raise StateError(str(self.path), "it is no regular file")
+                    raise StateError(str(self.path), "it is not a regular file")
                 if hasattr(os, "getuid") and status.st_uid != os.getuid():
                     # Another user's file could let that user's clients in.
                     raise StateError(str(self.path), "it belongs to another user")

@@ -30,7 +30,7 @@ def check_message(message: ValueMap) -> tuple[str, ValueMap]:
     if "samp.params" not in message:
         return mtype, {**message, "samp.params": {}}
     if not isinstance(message["samp.params"], dict):
-        raise bad_parameters("samp.params is no map")
+        raise bad_parameters("samp.params is not a map")
     return mtype, message
 
 
@@ -39,7 +39,7 @@ def check_mtype(mtype: str) -> None:
     if len(mtype) > MAX_MTYPE:
         raise bad_parameters(f"{shown(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
     if not is_mtype(mtype):
-        raise bad_parameters(f"{shown(mtype)} is no mtype (wildcards are for subscriptions only)")
+        raise bad_parameters(f"{shown(mtype)} is not a valid mtype (wildcards are for subscriptions only)")
 
 
 def bad_parameters(text: str) -> FaultError:

@@ -88,7 +88,8 @@ def check_mtype(text: str) -> str:
         return text
     wildcard = "; wildcards are for subscriptions only" if "*" in str(text) else ""
     raise LocalProtocolError(
-        f"{text!r} is no mtype: expected names of letters, digits, '-' and '_' joined by dots{wildcard}"
+        f"{text!r} is not a valid mtype: "
+        f"expected names of letters, digits, '-' and '_' joined by dots{wildcard}"
     )
 
 
@@ -97,7 +98,7 @@ def check_subscription(text: str) -> str:
     if isinstance(text, str) and is_subscription(text):
         return text
     raise LocalProtocolError(
-        f"{text!r} is no subscription: expected an mtype, or an mtype and '.*' at its end, or '*'"
+        f"{text!r} is not a valid subscription: expected an mtype, or an mtype and '.*' at its end, or '*'"
     )
 
 

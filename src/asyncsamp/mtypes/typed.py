@@ -79,7 +79,9 @@ def mtype_of(kind: str | type[TypedMessage] | TypedMessage) -> str:
     if isinstance(kind, TypedMessage) or (isinstance(kind, type) and issubclass(kind, TypedMessage)):
         _parameters(kind if isinstance(kind, type) else type(kind))
         return check_mtype(kind.mtype)
-    raise LocalProtocolError(f"{kind!r} is no mtype: expected a string or a class of asyncsamp.mtypes")
+    raise LocalProtocolError(
+        f"{kind!r} is not a valid mtype: expected a string or a class of asyncsamp.mtypes"
+    )
 
 
 _Decoder = Callable[[Value], Any]

@@ -69,7 +69,7 @@ async def answer(
     added to every answer. Without `admit`'s consent no body above `STRANGERS_BODY` is read.
     Cancelling it cancels `dispatch`.
 
-    Raises `web.HTTPException`, which aiohttp answers with, for what is no such request: 400, 403, 404,
+    Raises `web.HTTPException`, which aiohttp answers with, for what is not such a request: 400, 403, 404,
     405, 408, 413, 415.
     """
     try:
@@ -161,7 +161,7 @@ def _check_admitted(body: bytes | bytearray, admit: Admit | None) -> None:
 async def result_response(
     request: web.BaseRequest, value: Value | Encoded, headers: Mapping[str, str] = _NO_HEADERS
 ) -> web.Response:
-    """Return the answer that holds a result. Raises `LocalProtocolError` for what is no SAMP value."""
+    """Return the answer that holds a result. Raises `LocalProtocolError` for what is not a SAMP value."""
     return _response(request, await dump_response(value), headers)
 
 

@@ -180,9 +180,9 @@ class LineFeedHandler(web.RequestHandler):
             self._crowd.end(self)
 
     def log_exception(self, *args: Any, exc_info: BaseException | None = None, **kwargs: Any) -> None:
-        """Log what aiohttp could not handle. What a stranger sends is no error of ours, and stays unsaid."""
+        """Log what aiohttp could not handle. What a stranger sends is not our error, and stays unsaid."""
         if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
-            self.logger.info("refused a request that is no proper HTTP (%s)", type(exc_info).__name__)
+            self.logger.info("refused a request that is not valid HTTP (%s)", type(exc_info).__name__)
         else:
             self.logger.error(*args, exc_info=exc_info or True, **kwargs)
 

@@ -148,7 +148,7 @@ def _parse(url: str) -> tuple[str, int, bytes]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise LocalProtocolError(f"{origin(url)!r} is no URL: {error}") from None
+        raise LocalProtocolError(f"{origin(url)!r} is not a URL: {error}") from None
     if parts.scheme != "http":
         raise LocalProtocolError(f"{origin(url)!r} cannot be reached: only http:// URLs are (STD-41)")
     if not host or not _NETLOC.fullmatch(parts.netloc) or port == 0:

@@ -484,7 +484,7 @@ class Client(BaseClient):
     def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
         """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
 
-        Nobody subscribing is no error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
+        Nobody subscribing is not an error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
         """
         return self._run(self._inner.notify_all(mtype, params))
 

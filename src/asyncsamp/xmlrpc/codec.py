@@ -49,7 +49,7 @@ MAX_PARAMS = 16
 
 MAX_TOKEN = 1 << 20
 """How many bytes one tag, comment or attribute may have. Expat before 2.6 reads an unfinished
-token anew with each chunk, so this bounds the work; text is no single token and may be longer."""
+token anew with each chunk, so this bounds the work; text is not a single token and may be longer."""
 
 _CHUNK = 1 << 16
 """How many bytes are parsed, or characters escaped, at once: other threads run every few milliseconds."""
@@ -83,7 +83,7 @@ _BLANK_LINE = re.compile(r"\n(?=[ \t]*(\n|\Z))")  # a text may go on with the ne
 def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
     """Return the document that calls `method`.
 
-    Raises `LocalProtocolError` for what is no SAMP value, or nests too deep.
+    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
     """
     parts = ['<?xml version="1.0"?>\n<methodCall><methodName>', _escape(method), "</methodName><params>"]
     for param in params:
@@ -97,7 +97,7 @@ def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
 def dump_response(value: Value | Encoded) -> bytes:
     """Return the document that answers a call with `value`; a void operation answers "" (STD-6).
 
-    Raises `LocalProtocolError` for what is no SAMP value, or nests too deep.
+    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
     """
     parts = ['<?xml version="1.0"?>\n<methodResponse><params><param>']
     _write(value, parts.append, MAX_DEPTH + _ENVELOPE)
@@ -121,7 +121,7 @@ def dump_fault(code: int, text: str) -> bytes:
 def encode_value(value: Value) -> Encoded:
     """Return `value` encoded once, to stand in any number of documents.
 
-    Raises `LocalProtocolError` for what is no SAMP value, or nests too deep.
+    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
     """
     parts: list[str] = []
     _write(value, parts.append, MAX_DEPTH + _ENVELOPE)
@@ -157,7 +157,7 @@ def _write(value: Value | Encoded, put: Callable[[str], None], depth: int) -> No
         put("</data></array></value>")
     else:
         raise LocalProtocolError(
-            f"{type(value).__name__} is no SAMP type; encode it with asyncsamp.values.encode"
+            f"{type(value).__name__} is not a SAMP type; encode it with asyncsamp.values.encode"
         )
 
 
@@ -240,7 +240,7 @@ class _RefusalError(Exception):
 def load_call(data: bytes) -> tuple[str, list[Value]]:
     """Return the name of the method that `data` calls, and the parameters.
 
-    Raises `RemoteProtocolError`, and nothing else, for whatever is no such call.
+    Raises `RemoteProtocolError`, and nothing else, for whatever is not such a call.
     """
     if (plain := read_call(data)) is not None and len(plain[1]) <= MAX_PARAMS:
         return plain
@@ -255,7 +255,7 @@ def load_call(data: bytes) -> tuple[str, list[Value]]:
 def load_response(data: bytes) -> Value | Fault:
     """Return the value, or the fault, that `data` answers with; "" if it holds no value at all.
 
-    Raises `RemoteProtocolError`, and nothing else, for whatever is no such response.
+    Raises `RemoteProtocolError`, and nothing else, for whatever is not such a response.
     """
     values = _parse(data, {"methodResponse": (_RESPONSE, _END)}, MAX_DEPTH + _ENVELOPE)
     if len(values) > 1:
@@ -274,7 +274,7 @@ def _fault(value: Value) -> Fault:
 
 def _scalar(tag: str, text: str) -> str:
     if not _SCALARS[tag].fullmatch(text):
-        raise _RefusalError(f"<{tag}> with a text that is no {tag}")
+        raise _RefusalError(f"<{tag}> with a text that is not a valid {tag}")
     if tag == "boolean":
         return "1" if text.lower() in ("1", "true") else "0"
     return text

@@ -210,7 +210,7 @@ async def test_what_cannot_be_said(client: Client, adder: Client, operation: str
     """The error is the caller's own, with the path to the fault, and nothing is sent."""
     send = getattr(client, operation)
     for mtype, params, text in [
-        ("a.*", None, r"'a\.\*' is no mtype"),
+        ("a.*", None, r"'a\.\*' is not a valid mtype"),
         ("a.b", {"rows": [1, None]}, r"params\['rows'\]\[1\] is of type NoneType"),
         ("a.b", {"x": b"1"}, r"params\['x'\] is of type bytes"),
         ("a.b", {"x": float("nan")}, r"params\['x'\] is nan"),
@@ -225,9 +225,9 @@ async def test_what_cannot_be_said(client: Client, adder: Client, operation: str
 @pytest.mark.parametrize("operation", ["call", "call_and_wait"])
 @pytest.mark.parametrize("timeout", [float("nan"), -1])
 async def test_timeouts_that_are_none(client: Client, operation: str, timeout: float) -> None:
-    with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+    with pytest.raises(LocalProtocolError, match="is not a number of seconds"):
         await getattr(client, operation)("c1", "a.b", timeout=timeout)
-    with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+    with pytest.raises(LocalProtocolError, match="is not a number of seconds"):
         client.call_all("a.b", timeout=timeout)
 
 
@@ -378,7 +378,7 @@ async def test_a_plain_function_is_no_handler(client: Client) -> None:
 
 
 async def test_the_decorator_without_its_call(client: Client) -> None:
-    with pytest.raises(LocalProtocolError, match="is no mtype: expected a string"):
+    with pytest.raises(LocalProtocolError, match="is not a valid mtype: expected a string"):
 
         @client.on  # type: ignore[call-overload]
         async def load(message: Message) -> None: ...

@@ -88,6 +88,6 @@ async def test_parameters_beside_those_of_the_class_are_refused(tmp_path: Path) 
     client = Client("sender", lockfile=tmp_path / "samp")
     with pytest.raises(TypeError, match="holds its parameters"):
         await client.notify_all(AppStatus(txt="hello"), {"txt": "x"})
-    with pytest.raises(LocalProtocolError, match="is no mtype"):
+    with pytest.raises(LocalProtocolError, match="is not a valid mtype"):
         client.on(3)  # type: ignore[call-overload]
     assert TableHighlightRow(url="u", row=1).row == 1

@@ -85,13 +85,14 @@ def test_on_progress_is_called_and_not_awaited() -> None:
         (
             "a.*",
             {},
-            "'a.*' is no mtype: expected names of letters, digits, '-' and '_' joined by dots; wildcards",
+            "'a.*' is not a valid mtype: "
+            "expected names of letters, digits, '-' and '_' joined by dots; wildcards",
         ),
-        ("*", {}, "'*' is no mtype"),
-        ("", {}, "'' is no mtype"),
-        ("a..b", {}, "'a..b' is no mtype"),
-        (None, {}, "None is no mtype"),
-        (b"a.b", {}, "b'a.b' is no mtype"),
+        ("*", {}, "'*' is not a valid mtype"),
+        ("", {}, "'' is not a valid mtype"),
+        ("a..b", {}, "'a..b' is not a valid mtype"),
+        (None, {}, "None is not a valid mtype"),
+        (b"a.b", {}, "b'a.b' is not a valid mtype"),
     ],
 )
 def test_messages_that_samp_cannot_say(mtype: Any, params: Any, text: str) -> None:
@@ -122,7 +123,7 @@ def test_recipients() -> None:
 
 @pytest.mark.parametrize("timeout", [float("nan"), -1])
 def test_timeouts_that_are_none(timeout: float) -> None:
-    with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+    with pytest.raises(LocalProtocolError, match="is not a number of seconds"):
         check_timeout(timeout)
 
 
@@ -130,9 +131,9 @@ def test_patterns() -> None:
     assert check_patterns(("a.*", CoordPointAtSky)) == {"a.*": "a.*", "coord.pointAt.sky": CoordPointAtSky}
     with pytest.raises(LocalProtocolError, match=r"^no mtype is given; name those wanted, or '\*' for all$"):
         check_patterns(())
-    with pytest.raises(LocalProtocolError, match="is no subscription"):
+    with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         check_patterns(("a.b", "a*"))
-    with pytest.raises(LocalProtocolError, match=r"<function handler at .* is no mtype"):
+    with pytest.raises(LocalProtocolError, match=r"<function handler at .* is not a valid mtype"):
         check_patterns((handler,))  # type: ignore[arg-type]
 
 

@@ -156,7 +156,7 @@ async def test_a_file_that_holds_no_image(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
     (tmp_path / "y").write_bytes(await asyncio.to_thread(_table_only))
     async with pair(tmp_path) as (sender, receiver), receiver.images():
-        for name, text in (("x", "this is no FITS image"), ("y", "holds no image")):
+        for name, text in (("x", "this is not a FITS image"), ("y", "holds no image")):
             with pytest.raises(ReplyError, match=text):
                 await sender.send_image(f"file://{tmp_path}/{name}", timeout=10)
 

@@ -158,7 +158,7 @@ async def test_rows_and_tables_that_are_not_there(tmp_path: Path) -> None:
             ):
                 with pytest.raises(ReplyError, match=text):
                     await receiver.call(to, wrong, timeout=5)
-            with pytest.raises(ReplyError, match="'row': 'x' is no SAMP int"):
+            with pytest.raises(ReplyError, match="'row': 'x' is not a SAMP int"):
                 await receiver.call(to, "table.highlight.row", {"table-id": "t", "row": "x"}, timeout=5)
             await receiver.call(to, TableSelectRowList(table_id=sent.item_id, row_list=[9]), timeout=5)
             assert (await soon(selections)).tolist() == [9]

@@ -228,7 +228,7 @@ async def test_frames_and_tables_that_cannot_be_written_say_why(tmp_path: Path) 
             def to_table(self) -> None:
                 raise ZeroDivisionError("odd")
 
-        with pytest.raises(DataError, match="this Broken is no table: odd"):
+        with pytest.raises(DataError, match="this Broken is not a table: odd"):
             await sender.send_table(Broken())
 
 
@@ -470,9 +470,9 @@ async def test_an_empty_list_of_recipients(tmp_path: Path) -> None:
 @pytest.mark.parametrize("timeout", ["5", -1, float("nan")])
 async def test_timeouts_that_are_none(tmp_path: Path, timeout: Any) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables():
-        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+        with pytest.raises(LocalProtocolError, match="is not a number of seconds"):
             await sender.send_table(stars(), timeout=timeout)
-        with pytest.raises(LocalProtocolError, match="is no number of seconds"):
+        with pytest.raises(LocalProtocolError, match="is not a number of seconds"):
             await sender.call(receiver.public_id, "samp.app.ping", timeout="5")  # type: ignore[arg-type]
         assert len(sender._context().shares) == 0
 
@@ -621,7 +621,7 @@ async def test_paths_that_are_no_tables(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables():
         with pytest.raises(DataError, match=r"cannot read .*missing\.vot: No such file"):
             await sender.send_table(tmp_path / "missing.vot")
-        with pytest.raises(DataError, match=r"x\.bin is no table that astropy can read"):
+        with pytest.raises(DataError, match=r"x\.bin is not a table that astropy can read"):
             await sender.send_table(tmp_path / "x.bin")
 
 
@@ -655,13 +655,13 @@ async def refused(tmp_path: Path, url: str, **settings: Any) -> str:
 
 async def test_a_file_that_is_no_votable(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("hello")
-    assert "this is no VOTable" in await refused(tmp_path, f"file://{tmp_path}/x")
+    assert "this is not a VOTable" in await refused(tmp_path, f"file://{tmp_path}/x")
     (tmp_path / "x").write_text("<VOTABLE/>")
     assert "the VOTable holds no table" in await refused(tmp_path, f"file://{tmp_path}/x")
     (tmp_path / "x").write_bytes(b"")
     assert "the file is empty" in await refused(tmp_path, f"file://{tmp_path}/x")
     (tmp_path / "x").write_bytes(b"SIMPLE  = nonsense")
-    assert "this is no FITS table" in await refused(tmp_path, f"file://{tmp_path}/x")
+    assert "this is not a FITS table" in await refused(tmp_path, f"file://{tmp_path}/x")
     (tmp_path / "x").write_bytes(gzip.compress(b"hello")[:-4])
     assert "gzip that ends too soon" in await refused(tmp_path, f"file://{tmp_path}/x")
     (tmp_path / "x").write_bytes(b"\x1f\x8bhello")

@@ -279,7 +279,7 @@ async def test_garbage_is_replaced(
     path.write_bytes(content)
     await publish(location, Lockfile("ours", server.url), sender)
     assert_only(path, Lockfile("ours", server.url))
-    assert "replacing what is no lockfile" in caplog.text
+    assert "replacing what is not a lockfile" in caplog.text
 
 
 @pytest.mark.parametrize("start", ["", "samp.secret=x", "samp.secret=x\nsamp.hub.xmlrpc.url="])
@@ -336,7 +336,7 @@ async def test_what_is_no_file_stays(tmp_path: Path, server: Pinged, sender: Rpc
     os.mkfifo(fifo)
     for path in (tmp_path, fifo):
         with pytest.raises(
-            LockfileError, match="it is no regular file; remove it, or give another file with SAMP_HUB"
+            LockfileError, match="it is not a regular file; remove it, or give another file with SAMP_HUB"
         ):
             await publish(locate({}, path), Lockfile("ours", server.url), sender)
     assert stat.S_ISFIFO(fifo.lstat().st_mode)

@@ -121,7 +121,7 @@ async def test_a_long_file(location: Location) -> None:
 
 
 async def test_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(LockfileError, match=r"it is no regular file|it cannot be read"):
+    with pytest.raises(LockfileError, match=r"it is not a regular file|it cannot be read"):
         await read_lockfile(locate({}, tmp_path))
 
 
@@ -129,7 +129,7 @@ async def test_a_folder(tmp_path: Path) -> None:
 async def test_a_named_pipe_does_not_hold_us_up(location: Location) -> None:
     assert location.path is not None
     os.mkfifo(location.path)
-    with pytest.raises(LockfileError, match="it is no regular file"):
+    with pytest.raises(LockfileError, match="it is not a regular file"):
         await read_lockfile(location)
 
 

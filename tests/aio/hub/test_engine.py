@@ -282,7 +282,7 @@ class TestCalls:
         one, two = await join(engine), await join(engine, "*")
         error = await fault(one.waits(two, timeout))
         assert error.code == FaultCode.BAD_PARAMETERS
-        assert "is no number of seconds" in error.text
+        assert "is not a number of seconds" in error.text
         assert len(error.text) < 120
         assert nothing_is_kept(engine)
         assert two.courier.calls == []

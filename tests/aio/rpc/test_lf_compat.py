@@ -251,7 +251,7 @@ async def test_what_is_no_http_is_refused_with_a_log_line_that_does_not_quote_it
     async with RpcServer(echo_body, name="test") as server, connect(server.port) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nk-secret\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.0 400")
-    assert "refused a request that is no proper HTTP" in caplog.text
+    assert "refused a request that is not valid HTTP" in caplog.text
     assert "k-secret" not in caplog.text
 
 

@@ -214,7 +214,7 @@ async def test_three_denials_stand_for_a_minute(tmp_path: Path) -> None:
         ((50, 30, 1), False),
         ((115, 90, 58), False),
         ((120, 90, 65), True),  # the minute is over
-        ((600, 300, 1), True),  # a no now and then is no flood
+        ((600, 300, 1), True),  # a no now and then is not a flood
     ],
 )
 async def test_only_three_denials_within_a_minute_shut_a_site_out(

@@ -79,7 +79,7 @@ def read_image(data: bytes, max_size: int = MAX_SIZE) -> Any:
         raise
     except Exception as error:  # astropy raises what it likes
         text = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"this is no FITS image: {text[0][:200]}") from error
+        raise DataError(f"this is not a FITS image: {text[0][:200]}") from error
     if not any(_pixels(unit) for unit in units):
         raise DataError("the FITS file holds no image")
     return units

@@ -22,14 +22,14 @@ def as_table(data: Any) -> Any:
     """Return `data` as an astropy Table, or as the VOTableFile that it is (or belongs to).
 
     The index of a DataFrame becomes columns, unless it only counts the rows. Raises `DataError`
-    that says what is taken, or why it is no table.
+    that says what is taken, or why it is not a table.
     """
     try:
         return _as_table(data)
     except SampError:
         raise
     except Exception as error:  # what astropy, pandas and pyvo raise for odd data
-        raise DataError(f"this {type(data).__name__} is no table: {_first_line(error)}") from error
+        raise DataError(f"this {type(data).__name__} is not a table: {_first_line(error)}") from error
 
 
 def _as_table(data: Any) -> Any:
@@ -110,7 +110,7 @@ def _read_votable(data: bytes) -> Any:
         except StopIteration:
             raise DataError("the VOTable holds no table") from None
         except Exception as error:  # the parser raises what it likes
-            raise DataError(f"this is no VOTable: {_first_line(error)}") from error
+            raise DataError(f"this is not a VOTable: {_first_line(error)}") from error
         table = element.to_table(use_names_over_ids=True)
     kept = from_votable(file, resource, element, table.colnames)
     for name, value in kept.params.items():
@@ -139,7 +139,7 @@ def _read_fits(data: bytes, max_size: int) -> Any:
     except DataError:
         raise
     except Exception as error:  # so does this one
-        raise DataError(f"this is no FITS table: {_first_line(error)}") from error
+        raise DataError(f"this is not a FITS table: {_first_line(error)}") from error
 
 
 def _file_of(element: Any) -> Any:

@@ -59,7 +59,7 @@ class ConsentQuestion:
     """A page, or a program, asks to register.
 
     All texts are the page's own claims, cut to a harmless length, and without control characters and
-    markup. `origin` is what the browser says of the page: "" for a program that is no browser, "null"
+    markup. `origin` is what the browser says of the page: "" for a program that is not a browser, "null"
     for a page from a file or a sandbox. `disagree` says that `referer` names another site than
     `origin`. `address` is where the request came from.
     """
@@ -109,7 +109,7 @@ async def deny_all(question: ConsentQuestion) -> ConsentAnswer:
 def allow_origins(origins: Iterable[str]) -> Consent:
     """Return a consent that lets pages of `origins` in, such as "https://archive.example.org".
 
-    Raises `LocalProtocolError` for what is no Origin.
+    Raises `LocalProtocolError` for what is not an Origin.
     """
     allowed = frozenset(_checked(origin) for origin in origins)
 
@@ -126,7 +126,7 @@ def _checked(origin: str) -> str:
     text = origin.strip().rstrip("/").lower()
     if text != "null" and not rememberable(text):
         raise LocalProtocolError(
-            f"{origin!r} is no origin of web pages; write it as https://archive.example.org"
+            f"{origin!r} is not a valid web origin; write it as https://archive.example.org"
         )
     return text
 

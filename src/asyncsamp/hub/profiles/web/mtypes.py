@@ -31,7 +31,7 @@ class MTypeLimits:
     A recipient may say otherwise by the annotation `x-samp.mostly-harmless` of its subscription: "1"
     takes from web clients what is not on the list, "0" does not take what is (WEB-62).
 
-    Raises `LocalProtocolError` for what is no mtype and no wildcard.
+    Raises `LocalProtocolError` for what is neither a valid mtype nor a wildcard.
     """
 
     def __init__(self, allowed: Iterable[str] = WEB_MTYPES) -> None:

@@ -192,7 +192,7 @@ class WebService:
         except ValueError:
             seconds = float("nan")
         if seconds != seconds:
-            raise _bad("pullCallbacks: the timeout is no number of seconds")
+            raise _bad("pullCallbacks: the timeout is not a number of seconds")
         most = self._engine.limits.web_poll
         return most if seconds < 0 else min(seconds, most)
 

@@ -68,7 +68,7 @@ class Page:
         return self._requests > 0
 
     def close(self) -> None:
-        """It is registered no more. A pull that waits is answered with what there is."""
+        """It is no longer registered. A pull that waits is answered with what there is."""
         self._closed = True
         self.allows_callbacks = False
         self.pulls.release()
