@@ -21,7 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "src" / "asyncsamp"
 SYNC = ROOT / "sync"
 
-STREAMS = {"MessageStream", "Received", "AsyncGenerator"}
+STREAMS = {"MessageStream", "Received", "AsyncGenerator", "HubChangeStream"}
+PLAIN_STREAMS = {"HubChangeStream": "HubChange"}
+"""Streams that are not generic, and what they give."""
+
 BY_HAND = {"on", "on_leaving"}
 """What the base class in sync/base.py has, since it takes functions of the user's."""
 
@@ -52,8 +55,8 @@ class Client(BaseClient):
         dispatcher: Where handlers run instead of a thread of their own: it is called with a function
             of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
             `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
-        metadata, lockfile, connection, callback_host, reconnect, start_hub, limits: As those of
-            `asyncsamp.Client`.
+        metadata, description, icon, documentation, lockfile, connection, callback_host, reconnect, start_hub,
+        wait_for_hub, limits: As those of `asyncsamp.Client`.
     """
 ''',
     "Hub": '''
@@ -166,7 +169,8 @@ def stream(method: ast.FunctionDef, kind: ast.Subscript | ast.Name) -> str:
         body = f"return {make}(lambda client: client.{method.name}({given}))"
     else:
         with_timeout(method.args)
-        returns = f"Stream[{ast.unparse(kind.slice)}]" if isinstance(kind, ast.Subscript) else outer
+        item = ast.unparse(kind.slice) if isinstance(kind, ast.Subscript) else PLAIN_STREAMS.get(outer)
+        returns = f"Stream[{item}]" if item else outer
         make = "self._messages" if outer == "MessageStream" else "self._received"
         body = f"return {make}(lambda client: client.{method.name}({given}), timeout)"
     said = docstring(method)
@@ -216,7 +220,11 @@ def write_class(name: str, sources: list[Source], inner: str) -> str:
     lines = {line for key, line in imports.items() if key in used and key not in STREAMS}
     lines.add(f"from .base import Async{name}, Base{name}")
     if name == "Client":
-        lines |= {"from .handlers import Dispatcher", "from .stream import MessageStream, Stream"}
+        lines |= {
+            "from ..client.hub_changes import HubChange",
+            "from .handlers import Dispatcher",
+            "from .stream import MessageStream, Stream",
+        }
     head = (
         f'"""The synchronous {name}, written by scripts/make_sync.py from the asynchronous one."""\n\n'
         "from __future__ import annotations\n\n" + "\n".join(sorted(lines)) + f'\n\n__all__ = ["{name}"]\n'

@@ -7,6 +7,7 @@ A hub runs with `python -m asyncsamp.hub`, or `async with Hub() as hub:` in a pr
 """
 
 from .client.connection import DirectConnection, StandardConnection
+from .client.hub_changes import HubChange, HubChangeStream
 from .client.stream import MessageStream
 from .client.tracker import OtherClients, RemoteClient
 from .client.web import WebConnection
@@ -64,6 +65,8 @@ __all__ = [
     "FaultCode",
     "FaultError",
     "Hub",
+    "HubChange",
+    "HubChangeStream",
     "HubFaultError",
     "HubLostError",
     "HubNotFoundError",

@@ -89,15 +89,28 @@ class SampError(Exception):
 class HubNotFoundError(SampError):
     """No running hub was found.
 
-    `looked_at` names the places that were tried, in order.
+    Attributes:
+        looked_at: The places that were tried, in order.
+        looking: For how many seconds the client has been looking, and goes on; None if it does not.
+        waited: For how many seconds a hub was waited for, in vain.
     """
 
-    def __init__(self, *looked_at: str) -> None:
+    def __init__(self, *looked_at: str, looking: float | None = None, waited: float = 0.0) -> None:
         self.looked_at = looked_at
+        self.looking = looking
+        self.waited = waited
         places = ", ".join(looked_at) or "nowhere"
+        within = f" within {waited:g} s" if waited else ""
         super().__init__(
-            f"no running SAMP hub found (looked at {places}); start one with: python -m asyncsamp.hub"
+            f"no running SAMP hub found{within} (looked at {places}); start one with: python -m asyncsamp.hub"
+            + _search(looking)
         )
+
+
+def _search(looking: float | None) -> str:
+    if looking is None:
+        return ""
+    return f"; the client has been looking for a hub for {looking:.1f} s, and wait_registered() waits for one"
 
 
 class HubRunningError(SampError):
@@ -113,13 +126,28 @@ class HubRunningError(SampError):
 
 
 class HubLostError(SampError, ConnectionError):
-    """The hub went away, or does not answer, while `operation` needed it."""
+    """The hub went away, or does not answer, while `operation` needed it.
 
-    def __init__(self, url: str, operation: str, reason: str = "it does not answer") -> None:
+    Attributes:
+        url: Where the hub was.
+        operation: What needed it.
+        reason: Why it counts as lost.
+        looking: For how many seconds the client has been looking for a hub; None if it is not.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        operation: str,
+        reason: str = "it does not answer",
+        *,
+        looking: float | None = None,
+    ) -> None:
         self.url = url
         self.operation = operation
         self.reason = reason
-        super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}")
+        self.looking = looking
+        super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}{_search(looking)}")
 
 
 class FaultError(SampError):

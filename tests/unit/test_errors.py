@@ -102,6 +102,21 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             HubLostError("http://127.0.0.1:1/xmlrpc", "notify", "it shut down"),
             "the SAMP hub at http://127.0.0.1:1/xmlrpc was lost during notify: it shut down",
         ),
+        (
+            HubNotFoundError("~/.samp", waited=0.5),
+            "no running SAMP hub found within 0.5 s (looked at ~/.samp); "
+            "start one with: python -m asyncsamp.hub",
+        ),
+        (
+            HubLostError("u", "call", "it shut down", looking=2.04),
+            "the SAMP hub at u was lost during call: it shut down; "
+            "the client has been looking for a hub for 2.0 s, and wait_registered() waits for one",
+        ),
+        (
+            HubNotFoundError("~/.samp", looking=0.5),
+            "no running SAMP hub found (looked at ~/.samp); start one with: python -m asyncsamp.hub; "
+            "the client has been looking for a hub for 0.5 s, and wait_registered() waits for one",
+        ),
         (FaultError("no"), "no"),
         (HubFaultError("no"), "no"),
         (HubFaultError("no", operation="notify"), "the hub refused notify: no"),

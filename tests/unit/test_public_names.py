@@ -24,6 +24,8 @@ NAMES = [
     "FaultCode",
     "FaultError",
     "Hub",
+    "HubChange",
+    "HubChangeStream",
     "HubFaultError",
     "HubLostError",
     "HubNotFoundError",

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import quote
@@ -17,7 +17,6 @@ from ..errors import (
     CallTimeoutError,
     FaultCode,
     HubFaultError,
-    HubNotFoundError,
     LocalProtocolError,
     NotRegisteredError,
     RemoteProtocolError,
@@ -28,9 +27,10 @@ from ..limits import Limits
 from ..mtypes import TypedMessage, check_mtype, mtype_of
 from ..values import ERROR, Message, ReplyError, Response, Value, ValueMap, encode_map
 from .connection import StandardConnection
+from .hub_changes import HubChanges, HubChangeStream
 from .inbox import Handler, Inbox, as_response
 from .notebook_html import one_client
-from .session import Session, State
+from .session import HubMaker, Session, State
 from .stream import MessageStream
 from .tracker import ClientList, OtherClients, RemoteClient
 from .validation import (
@@ -40,9 +40,11 @@ from .validation import (
     check_patterns,
     check_progress,
     check_timeout,
+    describe,
     message_map,
     public_id,
     taking,
+    warn_of_metadata,
 )
 from .web import WebConnection
 
@@ -86,39 +88,45 @@ class MessagingClient:
         name: str,
         *,
         metadata: Mapping[str, object] | None = None,
+        description: str = "",
+        icon: str = "",
+        documentation: str = "",
         lockfile: str | os.PathLike[str] | None = None,
         connection: Connection | None = None,
         callback_host: str = "127.0.0.1",
         reconnect: bool = True,
-        hub: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+        wait_for_hub: bool | float = False,
+        hub: HubMaker | None = None,
         limits: Limits | None = None,
     ) -> None:
         if connection is not None and lockfile is not None:
             raise ValueError("a connection knows its hub: give it without lockfile and start_hub")
         self.name = name
         self.limits = limits or Limits()
+        self._described = describe(description=description, icon=icon, documentation=documentation)
         self._metadata = self._complete(metadata or {})
         self._lockfile = lockfile
         self._connection = connection or _way_to_hub(lockfile, callback_host, self.limits)
         self._reconnect = reconnect
+        self._wait_for_hub = wait_for_hub if isinstance(wait_for_hub, bool) else check_timeout(wait_for_hub)
         self._hub = hub
         self._leaving = AsyncExitStack()
         self._inbox = Inbox(self.limits)
+        self._changes = HubChanges()
         self._session: Session | None = None
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     def __repr__(self) -> str:
         session = self._session
         if session is None:
-            return f"<Client {self.name!r} {State.OUT.value}>"
-        registered = session.state is State.IN
-        where = f" as {session.registration.self_id} at {self._connection.url}" if registered else ""
-        return f"<Client {self.name!r} {session.state.value}{where}>"
+            return f"<Client {self.name!r} not registered>"
+        where = f" as {session.registration.self_id} at {self._connection.url}" if session.at_hub else ""
+        return f"<Client {self.name!r} {session.describe()}{where}>"
 
     def _repr_html_(self) -> str:
         session = self._session
-        if session is None or session.state is not State.IN:
-            return one_client(self.name, (session.state if session else State.OUT).value, None)
+        if session is None or not session.at_hub:
+            return one_client(self.name, session.describe() if session else "not registered", None)
         row = (session.registration.self_id, self._metadata, self._inbox.router.subscriptions())
         return one_client(self.name, f"registered at {self._connection.url}", row)
 
@@ -127,7 +135,7 @@ class MessagingClient:
     @property
     def registered(self) -> bool:
         """Whether the client is registered with a hub now."""
-        return self._session is not None and self._session.state is State.IN
+        return self._session is not None and self._session.at_hub
 
     @property
     def public_id(self) -> str:
@@ -159,15 +167,16 @@ class MessagingClient:
         """
         async with self._turn():
             if self._session is not None:
-                if self._session.state is not State.OUT:
+                if self._session.state is not State.CLOSED:
                     return self
                 await self._end_session()  # its hub was lost, for good
             self._session = self._new_session()
             try:
-                await self._begin_session(self._session)
+                await self._session.begin(wait=self._wait_for_hub is not False)
+                if self._wait_for_hub is not True and self._wait_for_hub is not False:
+                    await self._session.wait_for_first_hub(self._wait_for_hub)
             except BaseException:
-                session, self._session = self._session, None
-                await session.belongings.aclose()
+                self._session = None
                 raise
             self._session.work.push_async_callback(self._run_leaving)
         return self
@@ -206,6 +215,16 @@ class MessagingClient:
         async with asyncio.timeout(timeout):
             await self._session.wait_registered()
 
+    def hub_changes(self) -> HubChangeStream:
+        """Return a stream that says when the hub is lost, and when there is one again.
+
+            async for change in client.hub_changes():
+                print("registered" if change.connected else f"no hub: {change.reason}")
+
+        It begins with what happens after this call and ends when the client unregisters.
+        """
+        return self._changes.open()
+
     def on_leaving(self, callback: Callable[[], Awaitable[object]]) -> None:
         """Have `callback` awaited once, when the client leaves, while it can still answer calls."""
         self._leaving.push_async_callback(callback)
@@ -225,7 +244,7 @@ class MessagingClient:
         """
         self._metadata = self._complete(metadata)
         if self.registered:
-            await self._operate("declareMetadata", self._metadata)
+            await self._ask("declareMetadata", self._metadata)
 
     @overload
     def on(self, *mtypes: str, annotation: Mapping[str, object] | None = None) -> Callable[[H], H]: ...
@@ -298,7 +317,7 @@ class MessagingClient:
         Not registered, it returns at once. Raises what the hub said if it refused them.
         """
         if self._session is not None:
-            await self._session.settled()
+            await self._session.declarations.settled()
 
     # ---- the others
 
@@ -332,22 +351,22 @@ class MessagingClient:
 
     async def get_registered_clients(self) -> list[str]:
         """Return the public ids of all other clients and of the hub (HUB-26)."""
-        return _strings(await self._operate("getRegisteredClients"))
+        return _strings(await self._ask("getRegisteredClients"))
 
     async def get_metadata(self, client: str | RemoteClient) -> ValueMap:
         """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
-        return _map(await self._operate("getMetadata", public_id(client)), "getMetadata")
+        return _map(await self._ask("getMetadata", public_id(client)), "getMetadata")
 
     async def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
         """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
-        return _map(await self._operate("getSubscriptions", public_id(client)), "getSubscriptions")
+        return _map(await self._ask("getSubscriptions", public_id(client)), "getSubscriptions")
 
     async def get_subscribed_clients(self, mtype: str) -> ValueMap:
         """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
 
         Raises `LocalProtocolError` for a bad mtype or one with a wildcard.
         """
-        return _map(await self._operate("getSubscribedClients", check_mtype(mtype)), "getSubscribedClients")
+        return _map(await self._ask("getSubscribedClients", check_mtype(mtype)), "getSubscribedClients")
 
     # ---- messages
 
@@ -363,14 +382,14 @@ class MessagingClient:
         Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
         `UnknownClientError` or another `HubFaultError`, `HubLostError`.
         """
-        await self._operate("notify", public_id(recipient), message_map(mtype, params))
+        await self._ask("notify", public_id(recipient), message_map(mtype, params))
 
     async def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
         """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
 
         Nobody subscribing is not an error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
         """
-        return _strings(await self._operate("notifyAll", message_map(mtype, params)))
+        return _strings(await self._ask("notifyAll", message_map(mtype, params)))
 
     async def call(
         self,
@@ -398,8 +417,8 @@ class MessagingClient:
         call = self._inbox.calls.open(on_progress)
         try:
             async with asyncio.timeout(seconds):
-                await session.become_callable()
-                msg_id = await session.operate("call", to, call.msg_tag, message)
+                await session.declarations.become_callable()
+                msg_id = await session.request("call", to, call.msg_tag, message)
                 self._inbox.calls.sent(call, str(msg_id))
                 responder, response = await call.next()
         except TimeoutError:
@@ -435,8 +454,8 @@ class MessagingClient:
         try:
             try:
                 async with asyncio.timeout_at(deadline):
-                    await session.become_callable()
-                    sent = _map(await session.operate("callAll", call.msg_tag, message), "callAll")
+                    await session.declarations.become_callable()
+                    sent = _map(await session.request("callAll", call.msg_tag, message), "callAll")
             except TimeoutError:
                 hub_id = session.registration.hub_id
                 raise CallTimeoutError(hub_id, str(message["samp.mtype"]), seconds) from None
@@ -476,7 +495,7 @@ class MessagingClient:
         begun = clock()
         try:
             async with asyncio.timeout(None if unlimited else asked):
-                answered = await self._operate("callAndWait", to, message, whole, timeout=bound)
+                answered = await self._ask("callAndWait", to, message, whole, timeout=bound)
         except TimeoutError:
             raise CallTimeoutError(to, mtype_of(mtype), asked) from None
         except HubFaultError as error:
@@ -539,22 +558,12 @@ class MessagingClient:
             self.name,
             self._connection,
             self._inbox,
+            self._changes,
             self.limits,
             metadata=lambda: self._metadata,
             reconnect=self._reconnect,
+            hub=self._hub,
         )
-
-    async def _begin_session(self, session: Session) -> None:
-        """Register; if there is no hub, with the one that `hub` runs."""
-        try:
-            await session.begin()
-        except HubNotFoundError:
-            if self._hub is None:
-                raise
-        else:
-            return
-        await session.belongings.enter_async_context(self._hub())
-        await session.begin()
 
     async def _end_session(self) -> None:
         try:
@@ -564,6 +573,7 @@ class MessagingClient:
                 await self._run_leaving()
         finally:
             self._session = None
+            self._changes.close()
 
     async def _run_leaving(self) -> None:
         leaving, self._leaving = self._leaving, AsyncExitStack()
@@ -576,12 +586,12 @@ class MessagingClient:
         self._session.require(operation)
         return self._session
 
-    async def _operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        return await self._at_hub(operation).operate(operation, *params, timeout=timeout)
+    async def _ask(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        return await self._at_hub(operation).request(operation, *params, timeout=timeout)
 
     def _subscriptions_changed(self) -> None:
         if self._session is not None and not self._session.leaving:
-            self._session.subscriptions_changed()
+            self._session.declarations.changed()
 
     def _stream_closed(self, stream: MessageStream) -> None:
         self._inbox.router.remove_stream(stream)
@@ -591,7 +601,8 @@ class MessagingClient:
         return self.limits.call_timeout if timeout is None else check_timeout(timeout)
 
     def _complete(self, metadata: Mapping[str, object]) -> ValueMap:
-        return encode_map({"samp.name": self.name, **metadata}, "metadata")
+        warn_of_metadata(metadata)
+        return encode_map({"samp.name": self.name, **self._described, **metadata}, "metadata")
 
 
 def _way_to_hub(lockfile: str | os.PathLike[str] | None, callback_host: str, limits: Limits) -> Connection:

@@ -12,14 +12,14 @@ from ..mtypes import annotation_key
 from ..values import Value, ValueMap
 from .notebook_html import clients_table, one_client
 
-__all__ = ["Operate", "OtherClients", "RemoteClient", "as_map"]
+__all__ = ["OtherClients", "RemoteClient", "Request", "as_map"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
 _ASKED_AT_ONCE = 8  # questions that are open at the hub while stock is taken
 
 
-class Operate(Protocol):
-    """A way to do hub operations, by their standard names."""
+class Request(Protocol):
+    """A way to ask the hub for operations, by their standard names."""
 
     async def __call__(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
 
@@ -184,12 +184,12 @@ class OtherClients(Mapping[str, RemoteClient]):
                 f"no client named {name!r} is registered; there are: {there or 'none'}"
             ) from None
 
-    async def take_stock(self, operate: Operate) -> None:
+    async def take_stock(self, request: Request) -> None:
         """Ask the hub who is there, and about each; events that come meanwhile know better (CLIENT-12).
 
-        Raises what `operate` does. Cancelling is safe.
+        Raises what `request` does. Cancelling is safe.
         """
-        answered = await operate("getRegisteredClients")
+        answered = await request("getRegisteredClients")
         ids = [client for client in answered if isinstance(client, str)] if isinstance(answered, list) else []
         for client in ids:
             self.seen(client)
@@ -198,8 +198,8 @@ class OtherClients(Mapping[str, RemoteClient]):
         async def ask(client: str) -> None:
             async with places:
                 try:
-                    metadata = await operate("getMetadata", client)
-                    subscriptions = await operate("getSubscriptions", client)
+                    metadata = await request("getMetadata", client)
+                    subscriptions = await request("getSubscriptions", client)
                 except HubFaultError:
                     return  # it left meanwhile
             self.first_seen(client, as_map(metadata), as_map(subscriptions))

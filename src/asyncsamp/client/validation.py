@@ -20,14 +20,34 @@ __all__ = [
     "check_patterns",
     "check_progress",
     "check_timeout",
+    "describe",
     "message_map",
     "public_id",
     "taking",
+    "warn_of_metadata",
 ]
 
 log = logging.getLogger("asyncsamp.client")
 
 M = TypeVar("M", bound=TypedMessage)
+
+_STANDARD = (
+    "samp.name",
+    "samp.description.text",
+    "samp.description.html",
+    "samp.icon.url",
+    "samp.documentation.url",
+)
+_SHORTENED = {
+    "description": "samp.description.text",
+    "samp.description": "samp.description.text",
+    "icon": "samp.icon.url",
+    "samp.icon": "samp.icon.url",
+    "documentation": "samp.documentation.url",
+    "samp.documentation": "samp.documentation.url",
+}
+_MEANT = {key.removeprefix("samp."): key for key in _STANDARD} | _SHORTENED
+"""Keys that nobody reads, and what was meant (META-3..7)."""
 
 MType: TypeAlias = str | TypedMessage
 """An mtype, or a message of `asyncsamp.mtypes` with its parameters."""
@@ -52,6 +72,24 @@ def public_id(client: str | RemoteClient) -> str:
     if isinstance(client, str):
         return client
     raise LocalProtocolError(f"{client!r} is neither a public id nor a client that find() gave")
+
+
+def describe(*, description: str, icon: str, documentation: str) -> dict[str, str]:
+    """Return the standard metadata that are given, by their keys (META-4, META-6, META-7)."""
+    given = {
+        "samp.description.text": description,
+        "samp.icon.url": icon,
+        "samp.documentation.url": documentation,
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def warn_of_metadata(metadata: Mapping[str, object]) -> None:
+    """Log a warning for each key that looks like a standard one, but is not spelled like it."""
+    for key in metadata:
+        meant = _MEANT.get(key)
+        if meant is not None and meant not in metadata:
+            log.warning("metadata: nobody reads %r; the standard key is %r", key, meant)
 
 
 def check_timeout(timeout: float) -> float:

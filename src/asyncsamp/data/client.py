@@ -60,13 +60,19 @@ class Client(MessagingClient):
     Args:
         name: What others call the client (samp.name).
         metadata: What is declared beside samp.name (META-3..9).
+        description: What the program does, in plain text (samp.description.text).
+        icon: The URL of an icon, which other programs show (samp.icon.url).
+        documentation: The URL of a page about the program (samp.documentation.url).
         lockfile: Where the hub is found; by default as SAMP_HUB says, else `~/.samp`.
         connection: A way to the hub, instead of `lockfile`.
         callback_host: Where the client listens for the hub.
         reconnect: Whether a client whose hub goes away looks for a new one, registers again and declares
             the same; handlers and streams go on.
-        start_hub: Whether a hub is started in this process if none runs when the client registers; it
-            lives until the client unregisters.
+        start_hub: Whether a hub is started in this process if none runs, when the client registers or one
+            second after its hub has gone; it lives until the client unregisters.
+        wait_for_hub: What `register` does if no hub runs: False raises `HubNotFoundError`; a number of
+            seconds waits that long for one; True returns at once, and the client registers as soon as
+            there is a hub.
         limits: Timeouts and sizes.
     """
 
@@ -75,11 +81,15 @@ class Client(MessagingClient):
         name: str,
         *,
         metadata: Mapping[str, object] | None = None,
+        description: str = "",
+        icon: str = "",
+        documentation: str = "",
         lockfile: str | os.PathLike[str] | None = None,
         connection: Connection | None = None,
         callback_host: str = "127.0.0.1",
         reconnect: bool = True,
         start_hub: bool = False,
+        wait_for_hub: bool | float = False,
         limits: Limits | None = None,
     ) -> None:
         if connection is not None and start_hub:
@@ -87,10 +97,14 @@ class Client(MessagingClient):
         super().__init__(
             name,
             metadata=metadata,
+            description=description,
+            icon=icon,
+            documentation=documentation,
             lockfile=lockfile,
             connection=connection,
             callback_host=callback_host,
             reconnect=reconnect,
+            wait_for_hub=wait_for_hub,
             hub=partial(_hub_of_our_own, name, lockfile, limits) if start_hub else None,
             limits=limits,
         )

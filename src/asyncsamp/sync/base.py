@@ -7,11 +7,10 @@ import os
 import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from ..client.stream import MessageStream as AsyncMessageStream
 from ..data.client import Client as AsyncClient
-from ..data.streams import Received
 from ..errors import NotRegisteredError
 from ..hub.hub import Hub as AsyncHub
 from ..limits import Limits
@@ -26,6 +25,17 @@ __all__ = ["AsyncClient", "AsyncHub", "BaseClient", "BaseHub", "ForkedError"]
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[[Message], Answer])
 M = TypeVar("M", bound=TypedMessage)
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Closable(Protocol[T_co]):
+    """A stream of the asynchronous client that is closed by a plain call."""
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> T_co: ...
+
+    def close(self) -> None: ...
 
 
 class ForkedError(NotRegisteredError):
@@ -163,7 +173,7 @@ class BaseClient(_Base):
     ) -> MessageStream:
         return MessageStream(self._portal, self._run(self._begin(make)), timeout)
 
-    def _received(self, make: Callable[[AsyncClient], Received[T]], timeout: float | None) -> Stream[T]:
+    def _received(self, make: Callable[[AsyncClient], Closable[T]], timeout: float | None) -> Stream[T]:
         inner = self._run(self._begin(make))
 
         async def close() -> None:

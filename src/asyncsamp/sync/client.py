@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from ..client.hub_changes import HubChange
 from ..client.tracker import OtherClients, RemoteClient
 from ..client.validation import MType
 from ..data.client import POINT_TIMEOUT, SEND_TIMEOUT, START_TIMEOUT, ProgressWanted
@@ -48,8 +49,8 @@ class Client(BaseClient):
         dispatcher: Where handlers run instead of a thread of their own: it is called with a function
             of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
             `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
-        metadata, lockfile, connection, callback_host, reconnect, start_hub, limits: As those of
-            `asyncsamp.Client`.
+        metadata, description, icon, documentation, lockfile, connection, callback_host, reconnect, start_hub,
+        wait_for_hub, limits: As those of `asyncsamp.Client`.
     """
 
     def __init__(
@@ -57,11 +58,15 @@ class Client(BaseClient):
         name: str,
         *,
         metadata: Mapping[str, object] | None = None,
+        description: str = "",
+        icon: str = "",
+        documentation: str = "",
         lockfile: str | os.PathLike[str] | None = None,
         connection: Connection | None = None,
         callback_host: str = "127.0.0.1",
         reconnect: bool = True,
         start_hub: bool = False,
+        wait_for_hub: bool | float = False,
         limits: Limits | None = None,
         dispatcher: Dispatcher | None = None,
     ) -> None:
@@ -69,11 +74,15 @@ class Client(BaseClient):
             AsyncClient(
                 name,
                 metadata=metadata,
+                description=description,
+                icon=icon,
+                documentation=documentation,
                 lockfile=lockfile,
                 connection=connection,
                 callback_host=callback_host,
                 reconnect=reconnect,
                 start_hub=start_hub,
+                wait_for_hub=wait_for_hub,
                 limits=limits,
             ),
             dispatcher,
@@ -395,6 +404,18 @@ class Client(BaseClient):
         it is not even looking for a hub.
         """
         return self._run(self._inner.wait_registered(timeout))
+
+    def hub_changes(self, *, timeout: float | None = None) -> Stream[HubChange]:
+        """Return a stream that says when the hub is lost, and when there is one again.
+
+            for change in client.hub_changes():
+                print("registered" if change.connected else f"no hub: {change.reason}")
+
+        It begins with what happens after this call and ends when the client unregisters.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.hub_changes(), timeout)
 
     @property
     def metadata(self) -> ValueMap:

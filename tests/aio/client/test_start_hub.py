@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,50 @@ async def test_a_connection_knows_its_hub(lockfile: Path) -> None:
             Client("client", connection=connection, start_hub=True)
         with pytest.raises(ValueError, match="give it without lockfile and start_hub"):
             Client("client", connection=connection, lockfile=lockfile)
+
+
+async def test_when_the_first_leaves_the_second_starts_the_next_hub(lockfile: Path) -> None:
+    async with starter(lockfile, "first") as first, starter(lockfile, "second") as second:
+        second.on("a.b")(_nothing)
+        await second.settled()
+        changes = second.hub_changes()
+        await first.unregister()
+        async with asyncio.timeout(20):
+            assert [(await anext(changes)).connected for _ in range(2)] == [False, True]
+        async with Client("third", lockfile=lockfile, limits=LIMITS) as third:
+            assert await third.notify_all("a.b") == [second.public_id]
+    assert not lockfile.exists()
+
+
+_PROGRAM = """
+import asyncio, sys
+from asyncsamp import Client
+
+async def main():
+    async with Client("program", lockfile=sys.argv[1], start_hub=True):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_when_the_program_with_the_hub_is_killed_another_starts_the_next(lockfile: Path) -> None:
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _PROGRAM, str(lockfile), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert program.stdout is not None
+        assert await program.stdout.readline() == b"ready\n"
+        async with starter(lockfile, "second") as second:
+            changes = second.hub_changes()
+            program.kill()
+            await program.wait()
+            async with asyncio.timeout(20):
+                assert [(await anext(changes)).connected for _ in range(2)] == [False, True]
+            assert {found.name for found in await second.get_clients()} == {"Hub"}
+    finally:
+        if program.returncode is None:
+            program.kill()
+        await program.wait()
+    assert not lockfile.exists()

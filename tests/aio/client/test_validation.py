@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from asyncsamp import Client
 from asyncsamp.client.tracker import RemoteClient
 from asyncsamp.client.validation import (
     check_handler,
@@ -150,3 +151,41 @@ async def test_what_a_typed_handler_takes() -> None:
     assert isinstance(refused, Response)
     assert refused.status == "samp.error"
     assert [where.ra for where in seen] == [1.5]
+
+
+# ---- metadata
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("name", "samp.name"),
+        ("description", "samp.description.text"),
+        ("icon.url", "samp.icon.url"),
+        ("samp.documentation", "samp.documentation.url"),
+    ],
+)
+def test_a_key_that_looks_like_a_standard_one(key: str, meant: str, caplog: pytest.LogCaptureFixture) -> None:
+    client = Client("x", metadata={key: "text"})
+    assert client.metadata[key] == "text"
+    assert f"metadata: nobody reads '{key}'; the standard key is '{meant}'" in caplog.text
+
+
+def test_keys_that_are_as_they_should_be(caplog: pytest.LogCaptureFixture) -> None:
+    Client(
+        "x", metadata={"samp.icon.url": "u", "author.name": "me", "name": "n", "samp.name": "N", "x.y": "1"}
+    )
+    assert caplog.text == ""
+
+
+async def test_a_client_describes_itself() -> None:
+    client = Client("x", description="what it does", icon="http://x/i.png", documentation="http://x/")
+    described = {
+        "samp.name": "x",
+        "samp.description.text": "what it does",
+        "samp.icon.url": "http://x/i.png",
+        "samp.documentation.url": "http://x/",
+    }
+    assert client.metadata == described
+    await client.declare_metadata({"author.name": "me"})
+    assert client.metadata == described | {"author.name": "me"}
