@@ -26,8 +26,11 @@ _ANY_STRING = re.compile(r"[\x20-\x7f]*")
 class Lockfile:
     """What a lockfile says: how to reach a hub, and what lets a client in.
 
-    `version` is "" where the file has none, as those of SAMP 1.0 hubs (STD-58).
-    `extra` holds the tokens beyond the required three (STD-54).
+    Attributes:
+        secret: What a client shows when it registers; never shown by `repr`.
+        url: Where the hub serves XML-RPC.
+        version: "" where the file has none, as those of SAMP 1.0 hubs (STD-58).
+        extra: The tokens beyond the required three (STD-54).
     """
 
     secret: str = field(repr=False)
@@ -37,15 +40,20 @@ class Lockfile:
 
 
 def parse_lockfile(text: str, path: str = "lockfile") -> Lockfile:
-    """Return what `text` says; `path` only names the place in errors.
+    """Return what the text of a lockfile says.
 
     Tolerant as real files need it (STD-55, TOL-14): any line end, blanks around names and
     values, and lines that are neither comment nor assignment, which are ignored. Of a name
     that comes twice the last value counts. Backslashes are taken out of the URL, as some
     hubs escape its colons.
 
-    Raises `LockfileError` if the secret or a usable http URL is missing. Its text never
-    holds a value of the file.
+    Args:
+        text: The whole file.
+        path: What an error calls it.
+
+    Raises:
+        LockfileError: If the secret or a usable http URL is missing. Its text never holds a
+            value of the file.
     """
     found = {name: (number, value) for number, name, value in _assignments(text, path)}
     for name in (_SECRET, _URL):
@@ -68,7 +76,8 @@ def render_lockfile(lockfile: Lockfile) -> str:
     So there are no blank lines and no "=" in a value, on which astropy's reader breaks, and
     no required name anywhere but at the head of its own line, since DS9 looks for substrings.
 
-    Raises `LocalProtocolError` for what the grammar or those readers cannot hold.
+    Raises:
+        LocalProtocolError: For what the grammar or those readers cannot hold.
     """
     _check_value(_SECRET, lockfile.secret)
     _check_value(_URL, lockfile.url)

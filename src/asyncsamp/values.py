@@ -59,12 +59,15 @@ _NOT_SAMP = re.compile(r"[^\x09\x0a\x0d\x20-\x7f]")
 def encode(value: object, where: str = "value") -> Value:
     """Return `value` as a SAMP value that shares nothing with it.
 
-    Strings stay; int, float and bool become the standard's scalar forms (DATA-8..10), so
-    do numpy's; lists, tuples and mappings with string keys are encoded inside.
+    Args:
+        value: Strings stay; int, float and bool become the standard's scalar forms (DATA-8..10), so
+            do numpy's; lists, tuples and mappings with string keys are encoded inside.
+        where: What an error calls the value.
 
-    Raises `LocalProtocolError`, with the path to the offender, for anything else: None,
-    bytes, NaN, infinity, a character that SAMP does not allow (DATA-2), or a nesting
-    deeper than `MAX_DEPTH`.
+    Raises:
+        LocalProtocolError: With the path to the offender, for anything else: None, bytes, NaN,
+            infinity, a character that SAMP does not allow (DATA-2), or a nesting deeper than
+            `MAX_DEPTH`.
     """
     return _encode(value, where, MAX_DEPTH)
 
@@ -73,6 +76,13 @@ def encode_map(value: Mapping[str, object], where: str = "params") -> ValueMap:
     """Like `encode`, for a value that must be a map, and at most `MAX_DEPTH` - 1 levels deep.
 
     The map of the message or response around it is the last level.
+
+    Args:
+        value: What becomes a map; its keys must be strings.
+        where: What an error calls the value.
+
+    Raises:
+        LocalProtocolError: As `encode`, and for what is not a mapping.
     """
     if not isinstance(value, Mapping):
         raise LocalProtocolError(f"{where} must be a mapping of names to values, not {type(value).__name__}")
@@ -164,21 +174,33 @@ def copy_map(value: ValueMap) -> ValueMap:
 
 
 def as_int(value: Value) -> int:
-    """Read a SAMP int (DATA-8). Raises `RemoteProtocolError` if `value` is none."""
+    """Read a SAMP int (DATA-8).
+
+    Raises:
+        RemoteProtocolError: If `value` does not have that form.
+    """
     if isinstance(value, str) and _INT.fullmatch(value) and len(value) <= MAX_DIGITS:
         return int(value)
     raise RemoteProtocolError(f"{_shown(value)} is not a SAMP int")
 
 
 def as_float(value: Value) -> float:
-    """Read a SAMP float (DATA-9). Raises `RemoteProtocolError` if `value` is none."""
+    """Read a SAMP float (DATA-9).
+
+    Raises:
+        RemoteProtocolError: If `value` does not have that form.
+    """
     if isinstance(value, str) and _FLOAT.fullmatch(value):
         return float(value)
     raise RemoteProtocolError(f"{_shown(value)} is not a SAMP float")
 
 
 def as_bool(value: Value) -> bool:
-    """Read a SAMP boolean: any integer but 0 is true (DATA-10). Raises `RemoteProtocolError` otherwise."""
+    """Read a SAMP boolean: any integer but 0 is true (DATA-10).
+
+    Raises:
+        RemoteProtocolError: If `value` does not have that form.
+    """
     if isinstance(value, str) and _INT.fullmatch(value):
         return value.strip("+-0") != ""
     raise RemoteProtocolError(f"{_shown(value)} is not a SAMP boolean")
@@ -202,9 +224,12 @@ def _as_text(value: Value | None) -> str:
 class Message:
     """A message as a handler or a stream gets it (SAMP 1.3 §3.8).
 
-    `params` are SAMP values: read numbers with `as_int`, `as_float`, `as_bool`.
-    `sender` is the public id of the sender. `msg_id` is None for a notification, which
-    cannot be answered (MSG-22). `extra` holds the keys beside the standard ones (MSG-3).
+    Attributes:
+        mtype: What the message asks or tells, such as "coord.pointAt.sky".
+        params: SAMP values by name: read numbers with `as_int`, `as_float`, `as_bool`.
+        sender: The public id of the sender.
+        msg_id: None for a notification, which cannot be answered (MSG-22).
+        extra: The keys beside the standard ones (MSG-3).
     """
 
     mtype: str
@@ -217,7 +242,8 @@ class Message:
     def from_map(cls, message: ValueMap, sender: str = "", msg_id: str | None = None) -> Message:
         """Read a message map; without samp.params the parameters are empty (MSG-2).
 
-        Raises `RemoteProtocolError` if there is no samp.mtype.
+        Raises:
+            RemoteProtocolError: If there is no samp.mtype.
         """
         mtype = message.get("samp.mtype")
         if not isinstance(mtype, str):
@@ -234,7 +260,11 @@ class Message:
 class Response:
     """The answer to a call (SAMP 1.3 §3.9).
 
-    `status` is samp.ok, samp.warning, samp.error, or a word of the sender's own (MSG-5).
+    Attributes:
+        status: "samp.ok", "samp.warning", "samp.error", or a word of the sender's own (MSG-5).
+        result: What was asked for, by name.
+        error: samp.errortxt and what else tells of an error or a warning (MSG-10).
+        extra: The keys beside the standard ones (MSG-3).
     """
 
     status: str = OK
@@ -244,7 +274,11 @@ class Response:
 
     @classmethod
     def warning(cls, result: Mapping[str, object], errortxt: str) -> Response:
-        """Return a response that says: done, but with a reservation (MSG-7)."""
+        """Return a response that says: done, but with a reservation (MSG-7).
+
+        Raises:
+            LocalProtocolError: If `result` or `errortxt` holds what SAMP does not allow.
+        """
         text = _check_string(errortxt, "errortxt")
         return cls(WARNING, encode_map(result, "result"), {"samp.errortxt": text})
 
@@ -252,8 +286,11 @@ class Response:
     def failure(cls, errortxt: str, **more: str) -> Response:
         """Return a response that says: failed (MSG-8).
 
-        `more` may hold usertxt, debugtxt and code (MSG-10). Characters that SAMP does not
-        allow are replaced, since an error must get through.
+        Characters that SAMP does not allow are replaced, since an error must get through.
+
+        Args:
+            errortxt: What went wrong, in one line.
+            more: usertxt, debugtxt and code (MSG-10).
         """
         error: ValueMap = {f"samp.{key}": _NOT_SAMP.sub("?", text) for key, text in more.items()}
         return cls(ERROR, {}, {"samp.errortxt": _NOT_SAMP.sub("?", errortxt), **error})

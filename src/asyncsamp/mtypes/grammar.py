@@ -83,7 +83,11 @@ def is_subscription(text: str) -> bool:
 
 
 def check_mtype(text: str) -> str:
-    """Return `text` if it is an MType, else raise `LocalProtocolError`."""
+    """Return `text` if it is an MType (MTYPE-1).
+
+    Raises:
+        LocalProtocolError: If it is not.
+    """
     if isinstance(text, str) and is_mtype(text):
         return text
     wildcard = "; wildcards are for subscriptions only" if "*" in str(text) else ""
@@ -94,7 +98,11 @@ def check_mtype(text: str) -> str:
 
 
 def check_subscription(text: str) -> str:
-    """Return `text` if it may be a subscription key, else raise `LocalProtocolError`."""
+    """Return `text` if it may be a subscription key (MTYPE-2).
+
+    Raises:
+        LocalProtocolError: If it may not.
+    """
     if isinstance(text, str) and is_subscription(text):
         return text
     raise LocalProtocolError(

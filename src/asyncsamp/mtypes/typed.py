@@ -42,7 +42,11 @@ class TypedMessage:
     message: Message | None = field(default=None, repr=False, compare=False)
 
     def to_params(self) -> ValueMap:
-        """Return the parameters as they go over the wire. Raises as `encode_map` does."""
+        """Return the parameters as they go over the wire.
+
+        Raises:
+            LocalProtocolError: If a value is not one that SAMP allows.
+        """
         given = {name: getattr(self, item.name) for item, name, _ in _parameters(type(self))}
         return encode_map({name: value for name, value in given.items() if value is not None})
 
@@ -50,7 +54,8 @@ class TypedMessage:
     def from_params(cls, params: Mapping[str, Value], message: Message | None = None) -> Self:
         """Read parameters; those that are not known are left aside (MTYPE-13).
 
-        Raises `RemoteProtocolError` that names the parameter which is missing or no number.
+        Raises:
+            RemoteProtocolError: With the name of the parameter that is missing or of another type.
         """
         read: dict[str, Any] = {"message": message}
         for item, name, decode in _parameters(cls):
@@ -72,7 +77,9 @@ class TypedMessage:
 def mtype_of(kind: str | type[TypedMessage] | TypedMessage) -> str:
     """Return the mtype that a string, a class or a message stands for.
 
-    Raises `LocalProtocolError`, and TypeError for a class with a field that no parameter can be.
+    Raises:
+        LocalProtocolError: For anything else.
+        TypeError: For a class with a field that no parameter can be.
     """
     if isinstance(kind, str):
         return kind

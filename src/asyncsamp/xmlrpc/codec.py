@@ -83,7 +83,8 @@ _BLANK_LINE = re.compile(r"\n(?=[ \t]*(\n|\Z))")  # a text may go on with the ne
 def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
     """Return the document that calls `method`.
 
-    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
+    Raises:
+        LocalProtocolError: For what is not a SAMP value, or nests too deep.
     """
     parts = ['<?xml version="1.0"?>\n<methodCall><methodName>', _escape(method), "</methodName><params>"]
     for param in params:
@@ -97,7 +98,8 @@ def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
 def dump_response(value: Value | Encoded) -> bytes:
     """Return the document that answers a call with `value`; a void operation answers "" (STD-6).
 
-    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
+    Raises:
+        LocalProtocolError: For what is not a SAMP value, or nests too deep.
     """
     parts = ['<?xml version="1.0"?>\n<methodResponse><params><param>']
     _write(value, parts.append, MAX_DEPTH + _ENVELOPE)
@@ -121,7 +123,8 @@ def dump_fault(code: int, text: str) -> bytes:
 def encode_value(value: Value) -> Encoded:
     """Return `value` encoded once, to stand in any number of documents.
 
-    Raises `LocalProtocolError` for what is not a SAMP value, or nests too deep.
+    Raises:
+        LocalProtocolError: For what is not a SAMP value, or nests too deep.
     """
     parts: list[str] = []
     _write(value, parts.append, MAX_DEPTH + _ENVELOPE)
@@ -240,7 +243,8 @@ class _RefusalError(Exception):
 def load_call(data: bytes) -> tuple[str, list[Value]]:
     """Return the name of the method that `data` calls, and the parameters.
 
-    Raises `RemoteProtocolError`, and nothing else, for whatever is not such a call.
+    Raises:
+        RemoteProtocolError: And nothing else, for whatever is not a call of XML-RPC.
     """
     if (plain := read_call(data)) is not None and len(plain[1]) <= MAX_PARAMS:
         return plain
@@ -255,7 +259,8 @@ def load_call(data: bytes) -> tuple[str, list[Value]]:
 def load_response(data: bytes) -> Value | Fault:
     """Return the value, or the fault, that `data` answers with; "" if it holds no value at all.
 
-    Raises `RemoteProtocolError`, and nothing else, for whatever is not such a response.
+    Raises:
+        RemoteProtocolError: And nothing else, for whatever is not a response of XML-RPC.
     """
     values = _parse(data, {"methodResponse": (_RESPONSE, _END)}, MAX_DEPTH + _ENVELOPE)
     if len(values) > 1:
