@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +90,24 @@ def test_notifications_go_to_functions_with_five_or_six_arguments(pair: Pair) ->
 
 def test_refusals_are_proxy_errors(pair: Pair) -> None:
     one, two = pair
-    with pytest.raises(samp.SAMPProxyError):
-        one.enotify(two.get_public_id(), "table.load.votable")
+    text = f"Client {two.get_public_id()} not subscribed to MType table.load.votable"
+    for send in (one.enotify, partial(one.ecall_and_wait, timeout="1"), partial(one.ecall, msg_tag="tag")):
+        with pytest.raises(samp.SAMPProxyError) as refused:
+            send(two.get_public_id(), mtype="table.load.votable")
+        assert (refused.value.faultCode, refused.value.faultString) == (2, text)
     two.bind_receive_call("test.silent", lambda *message: None)
-    with pytest.raises(samp.SAMPProxyError):
-        one.ecall_and_wait(two.get_public_id(), "test.silent", "1")
+    with pytest.raises(samp.SAMPProxyError) as refused:
+        one.ecall_and_wait(two.get_public_id(), "test.silent", "0.5")
+    assert (refused.value.faultCode, refused.value.faultString) == (1, "Timeout expired!")
+    assert type(refused.value) is samp.SAMPProxyError
+    with pytest.raises(samp.SAMPProxyError, match="Invalid client ID"):
+        one.get_metadata("c99")
+    with pytest.raises(samp.SAMPProxyError, match="Private-key expired or invalid"):
+        one.hub.get_registered_clients("key")
+    with pytest.raises(samp.SAMPProxyError, match="Bad secret code"):
+        one.hub.register("secret")
+    with pytest.warns(samp.SAMPWarning, match=r"none takes test\.nobody"):
+        assert one.enotify_all("test.nobody") == []
 
 
 def test_metadata_of_an_unnamed_client_are_empty(pair: Pair) -> None:
@@ -109,6 +125,7 @@ def test_connecting_again_and_disconnecting_leave_no_client(pair: Pair) -> None:
     one.disconnect()
     one.disconnect()
     assert not one.is_connected
+    assert not [each for each in threading.enumerate() if each.name == "asyncsamp-compat-watcher"][1:]
     assert len(two.get_registered_clients()) == 1
 
 
@@ -170,3 +187,115 @@ def test_a_wrapped_function_replies_with_what_it_returns_or_raises(pair: Pair, f
     response = one.ecall_and_wait(two.get_public_id(), "test.wrapped", "10")
     assert response["samp.status"] == "samp.error"
     assert ("it is wrong" if fails else "done") in response["samp.result"]["txt"]
+
+
+def test_what_is_sent_before_leaving_arrives(pair: Pair) -> None:
+    one, two = pair
+    came: queue.Queue[Any] = queue.Queue()
+    two.bind_receive_notification("test.last", lambda key, sender, mtype, params, extra: came.put(params))
+    for number in range(20):
+        one.enotify_all("test.last", n=number)
+    one.disconnect()
+    assert sorted(came.get(timeout=10)["n"] for _ in range(20)) == list(range(20))
+
+
+def test_the_hub_is_a_client_whose_id_says_so(pair: Pair) -> None:
+    one, two = pair
+    others = one.get_registered_clients()
+    (hub_id,) = set(others) - {two.get_public_id()}
+    assert "hub" in hub_id
+    assert two.get_public_id().startswith("c")
+    assert one.ecall_and_wait(hub_id, "samp.app.ping", "5")["samp.status"] == "samp.ok"
+
+
+DOOMED = """
+from asyncsamp import compat
+client = compat.SAMPIntegratedClient("doomed")
+client.connect()
+client.bind_receive_call("test.x", print)
+print(client.get_public_id(), flush=True)
+input()
+"""
+
+
+def test_a_notification_to_a_dead_client_is_refused(pair: Pair) -> None:
+    one, _ = pair
+    gone = threading.Event()
+    one.bind_receive_notification("samp.hub.event.unregister", lambda *message: gone.set())
+    with subprocess.Popen(
+        [sys.executable, "-c", DOOMED],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as doomed:
+        assert doomed.stdout is not None
+        its_id = doomed.stdout.readline().strip()
+        one.enotify(its_id, "samp.app.ping")
+        doomed.kill()
+    with pytest.raises((samp.SAMPProxyError, TimeoutError)):
+        one.ecall_and_wait(its_id, "samp.app.ping", "5")
+    assert gone.wait(10)
+    with pytest.raises(samp.SAMPProxyError, match="not subscribed"):
+        one.enotify(its_id, "samp.app.ping")
+
+
+def test_a_client_comes_back_to_the_next_hub(
+    hub: samp.SAMPHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.compat.integrated_client._CHECK_INTERVAL", 0.05)
+    client = samp.SAMPIntegratedClient("faithful", metadata={"x.y": "1"})
+    client.connect()
+    called = threading.Event()
+    client.bind_receive_notification("test.again", lambda *message: called.set())
+    client.declare_subscriptions({"test.beside": {}})
+    hub.stop()
+    assert not client.is_connected
+    assert not client.hub.is_connected
+    following = samp.SAMPHubServer(web_profile=False)
+    following.start()
+    other = samp.SAMPIntegratedClient("other")
+    other.connect()
+    there = threading.Event()
+    other.bind_receive_notification("samp.hub.event.metadata", lambda *message: there.set())
+    if not other.get_subscribed_clients("test.again"):
+        assert there.wait(10)
+    assert there.wait(10) or client.is_connected
+    assert other.get_metadata(client.get_public_id()) == {"samp.name": "faithful", "x.y": "1"}
+    assert {"test.again", "test.beside"} <= set(other.get_subscriptions(client.get_public_id()))
+    other.enotify_all("test.again")
+    assert called.wait(10)
+    for each in (client, other):
+        each.disconnect()
+    following.stop()
+
+
+def test_who_is_put_out_by_its_hub_stays_out(
+    hub: samp.SAMPHubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.compat.integrated_client._CHECK_INTERVAL", 0.01)
+    client, other = samp.SAMPIntegratedClient("out"), samp.SAMPIntegratedClient("other")
+    client.connect()
+    other.connect()
+    client.hub.unregister(client.get_private_key())
+    client._look_after()
+    client._look_after()
+    assert not client.is_connected
+    assert len(other.get_registered_clients()) == 1
+    client.disconnect()
+    other.disconnect()
+
+
+def test_a_hub_has_the_secret_and_the_port_that_are_given(tmp_path: Path) -> None:
+    first = samp.SAMPHubServer(lockfile=str(tmp_path / "one"), web_profile=False)
+    first.start()
+    url = first.params["samp.hub.xmlrpc.url"]
+    first.stop()
+    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    hub = samp.SAMPHubServer(secret="mine", port=port, lockfile=str(tmp_path / "two"), web_profile=False)
+    hub.start()
+    client = samp.SAMPIntegratedClient()
+    client.connect(hub_params={"samp.secret": "mine", "samp.hub.xmlrpc.url": url})
+    assert client.is_connected
+    client.disconnect()
+    hub.stop()

@@ -69,6 +69,7 @@ class SAMPClient:
             "client.env.get": (self._client_env_get, {}),
         }
         self._responses: dict[str, Callable[..., Any]] = {}
+        self._beside: dict[str, Any] = {}
 
     @property
     def is_running(self) -> bool:
@@ -87,6 +88,9 @@ class SAMPClient:
     def stop(self, timeout: float = 10.0) -> None:
         """Take no more messages, and close the port."""
         self._is_running = False
+        self._close()
+
+    def _close(self) -> None:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             portal().run(endpoint.close())
@@ -113,6 +117,16 @@ class SAMPClient:
             self._declare_subscriptions()
         if self._metadata:
             self.declare_metadata()
+
+    def come_back(self) -> None:
+        """Register with the hub that the proxy is connected to now, the last one being gone.
+
+        Raises as `register` does.
+        """
+        at_exit.forget(self)
+        self._key = self._id = None
+        self._close()
+        self.register()
 
     def unregister(self) -> None:
         """Unregister from the hub. Raises `SAMPClientError` if the proxy is not connected."""
@@ -210,7 +224,8 @@ class SAMPClient:
     def declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
         """Declare what is bound, and `subscriptions` beside it."""
         self._require_callable()
-        self._declare_subscriptions(subscriptions)
+        self._beside = dict(subscriptions or {})
+        self._declare_subscriptions()
 
     def declare_metadata(self, metadata: Mapping[str, Any] | None = None) -> None:
         """Declare the client's metadata, with `metadata` added to them."""
@@ -249,11 +264,11 @@ class SAMPClient:
         if declare:
             self._declare_subscriptions()
 
-    def _declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
+    def _declare_subscriptions(self) -> None:
         key = self._require_hub("declare subscriptions")
         bound = {mtype: copy.deepcopy(note) for mtype, (_, note) in self._notifications.items()}
         bound |= {mtype: copy.deepcopy(note) for mtype, (_, note) in self._calls.items()}
-        self.hub.declare_subscriptions(key, {**bound, **(subscriptions or {})})
+        self.hub.declare_subscriptions(key, {**bound, **self._beside})
 
     def _require_callable(self) -> None:
         if not self._callable:

@@ -12,9 +12,11 @@ from ..hub.profiles.web import WebProfile
 from ..lockfile import parse_lockfile
 from ..mtypes import keys_for
 from ..sync import Hub
+from .differences import tell_once
 from .errors import SAMPHubError
+from .web_profile import DialogConsent, WebProfileDialog
 
-__all__ = ["SAMPHubServer"]
+__all__ = ["SAMPHubServer", "WebProfileDialog"]
 
 log = logging.getLogger("asyncsamp.hub")
 
@@ -23,7 +25,7 @@ class SAMPHubServer:
     """A hub in a thread of this process.
 
     Args:
-        secret: Not used: the secret is random.
+        secret: What lets clients in; a random one if None, which is safer.
         addr: Where it listens; 127.0.0.1 if None.
         port: The port, any free one if 0.
         lockfile: Where it is published, instead of SAMP_HUB and `~/.samp`.
@@ -32,7 +34,7 @@ class SAMPHubServer:
         mode: "single", or "multiple" for a lockfile in `~/.samp-1` beside other hubs.
         label: A name for this hub.
         web_profile: Whether it serves web pages, whom the user allows on the terminal.
-        web_profile_dialog: Not served yet: give `web_profile=False`, or use `asyncsamp.Hub`.
+        web_profile_dialog: A `WebProfileDialog`, which asks the user in a window instead.
         web_port: The port for web pages.
         pool_size: Not used: connections are made as they are needed.
     """
@@ -52,21 +54,20 @@ class SAMPHubServer:
         web_port: int = 21012,
         pool_size: int = 20,
     ) -> None:
-        if web_profile_dialog is not None:
-            raise NotImplementedError(
-                "web_profile_dialog is not supported: give WebProfile(consent=...) to asyncsamp.Hub"
-            )
         self._id = str(uuid.uuid4())
         self._options: dict[str, Any] = {
             "host": addr or "127.0.0.1",
             "port": port or 0,
             "label": label,
+            "secret": secret,
             "timeout": float(timeout),
             "client_timeout": float(client_timeout),
         }
         self._lockfile = lockfile
         self._multiple = mode == "multiple"
         self._web_port = web_port if web_profile else None
+        self._dialog = web_profile_dialog
+        self._web: WebProfile | None = None
         self._hub: Hub | None = None
 
     @property
@@ -93,6 +94,11 @@ class SAMPHubServer:
             "hub.label": self._options["label"] or f"Hub {self._id}",
         }
 
+    @property
+    def web_port(self) -> int | None:
+        """The port for web pages; None without them. Not a name of astropy.samp."""
+        return self._web_port if self._web is None else self._web.port
+
     def start(self, wait: bool = False) -> None:
         """Start the hub.
 
@@ -107,7 +113,11 @@ class SAMPHubServer:
         where = self._lockfile
         if where is None and self._multiple:
             where = str(locate_multiple(self._id).path)
-        profiles = [] if self._web_port is None else [WebProfile(port=self._web_port)]
+        self._web = None
+        if self._web_port is not None:
+            consent = None if self._dialog is None else DialogConsent(self._dialog)
+            self._web = WebProfile(consent=consent, port=self._web_port)
+        profiles = [] if self._web is None else [self._web]
         hub = Hub(lockfile=where, profiles=profiles, **self._options)
         try:
             hub.start()
@@ -115,6 +125,7 @@ class SAMPHubServer:
             raise SAMPHubError(str(error)) from error
         self._hub = hub
         log.info("hub %s has started", self._id)
+        tell_once()
         if wait:
             hub.serve_forever()
 

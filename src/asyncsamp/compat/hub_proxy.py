@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from ..discovery import find_hub
-from ..errors import HubNotFoundError, LockfileError
+from ..errors import FaultCode, HubNotFoundError, LockfileError, RemoteProtocolError
 from ..lockfile import Lockfile
 from ..rpc import RpcClient
 from ..sync.portal import portal
 from ..values import encode_map
-from .errors import SAMPHubError, SAMPProxyError
+from .errors import SAMPHubError, SAMPProxyError, SAMPWarning
 from .line import Line
 from .scalars import outgoing
 
-__all__ = ["SAMPHubProxy"]
+__all__ = ["SAMPHubProxy", "main_hub"]
 
 _PATIENCE = 30.0
 """Seconds for the hub to answer an operation that waits for nobody."""
+
+_QUICK = 2.0
+"""Seconds for the hub to answer whether it is there: one that takes longer is of no use."""
 
 
 class SAMPHubProxy:
@@ -30,8 +35,8 @@ class SAMPHubProxy:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a hub that was there when it was last asked."""
-        return self._line is not None
+        """Whether the proxy is connected to a hub that is there now: it is asked."""
+        return self._answers("ping")
 
     def connect(
         self, hub: Any = None, hub_params: Mapping[str, str] | None = None, pool_size: int = 20
@@ -51,7 +56,7 @@ class SAMPHubProxy:
             raise ValueError("give hub or hub_params, not both")
         if hub is not None and not hub.is_running:
             raise SAMPHubError("Hub is not running")
-        found = dict(hub.params if hub is not None else hub_params or _main_hub())
+        found = dict(hub.params if hub is not None else hub_params or main_hub())
         self._line = Line(found["samp.hub.xmlrpc.url"].replace("\\", ""))
         try:
             self.ping()
@@ -70,6 +75,10 @@ class SAMPHubProxy:
     def ping(self) -> Any:
         """Ask whether the hub is there."""
         return self._operate("ping")
+
+    def knows(self, private_key: str, client_id: str) -> bool:
+        """Return whether the hub is there and has that registration now; not of astropy.samp."""
+        return self._answers("getSubscriptions", private_key, client_id)
 
     def set_xmlrpc_callback(self, private_key: str, xmlrpc_addr: str) -> Any:
         """Name the URL at which the client listens."""
@@ -113,7 +122,11 @@ class SAMPHubProxy:
 
     def notify_all(self, private_key: str, message: Mapping[str, Any]) -> Any:
         """Send a message to all who take it, without answers."""
-        return self._operate("notifyAll", private_key, outgoing(message))
+        recipients = self._operate("notifyAll", private_key, outgoing(message))
+        if not recipients:
+            text = f"No client was able to receive this message: none takes {message.get('samp.mtype')}"
+            warnings.warn(text, SAMPWarning, stacklevel=2)
+        return recipients
 
     def call(self, private_key: str, recipient_id: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
         """Send a message to one client; its response comes to the function bound to `msg_tag`."""
@@ -129,12 +142,12 @@ class SAMPHubProxy:
         """Send a message to one client and return its response.
 
         Args:
-            timeout: Seconds, as a number or a text; 0 waits for ever.
+            timeout: Seconds, as a number or a text, parts of one count as one; 0 waits for ever.
 
         Raises:
-            SAMPProxyError: The hub refused, or nobody answered in time.
+            SAMPProxyError: The hub refused, or nobody answered in time (code 1, "Timeout expired!").
         """
-        seconds = int(timeout)
+        seconds = math.ceil(float(timeout))
         patience = seconds + _PATIENCE if seconds > 0 else None
         params = (private_key, recipient_id, outgoing(message), str(seconds))
         return self._operate("callAndWait", *params, patience=patience)
@@ -152,12 +165,45 @@ class SAMPHubProxy:
             self.disconnect()  # it is dead
             raise
         except SAMPProxyError as error:
-            raise SAMPProxyError(error.faultCode, error.faultString) from None
+            raise _in_old_words(error, operation, params) from None
+
+    def _answers(self, operation: str, *params: Any) -> bool:
+        line = self._line
+        if line is None:
+            return False
+        try:
+            line.call(f"samp.hub.{operation}", params, _QUICK)
+        except (OSError, RemoteProtocolError, SAMPProxyError):
+            return False
+        return True
 
 
-def _main_hub() -> dict[str, str]:
+def _in_old_words(error: SAMPProxyError, operation: str, params: tuple[Any, ...]) -> SAMPProxyError:
+    """Return the fault as astropy's hub says it: programs compare codes and texts."""
+    code, text = error.faultCode, error.faultString
+    if code == FaultCode.TIMEOUT:
+        code, text = 1, "Timeout expired!"
+    elif code in (FaultCode.NOT_SUBSCRIBED, FaultCode.UNKNOWN_CLIENT):
+        message = next((one for one in params if isinstance(one, dict)), None)
+        if message is None:
+            code, text = 6, "Invalid client ID"
+        else:
+            code, text = 2, f"Client {params[1]} not subscribed to MType {message.get('samp.mtype')}"
+    elif code == FaultCode.NOT_REGISTERED:
+        code, text = 5, "Private-key expired or invalid."
+    elif code == FaultCode.REGISTRATION_REFUSED:
+        code, text = 7, "Bad secret code"
+    return SAMPProxyError(code, text)
+
+
+def main_hub(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what the lockfile says of the hub that clients connect to, by SAMP_HUB of `environ`.
+
+    Raises:
+        SAMPHubError: There is none.
+    """
     try:
-        _, lockfile = portal().run(_find())
+        _, lockfile = portal().run(_find(environ))
     except (HubNotFoundError, LockfileError) as error:
         raise SAMPHubError(f"Unable to find a running SAMP Hub. {error}") from error
     return {
@@ -168,9 +214,9 @@ def _main_hub() -> dict[str, str]:
     }
 
 
-async def _find() -> tuple[object, Lockfile]:
+async def _find(environ: Mapping[str, str] | None) -> tuple[object, Lockfile]:
     sender = RpcClient()
     try:
-        return await find_hub(sender, ping=True)
+        return await find_hub(sender, environ=environ, ping=True)
     finally:
         await sender.close()

@@ -19,9 +19,13 @@ _SUBMODULES = (
     "errors",
     "hub",
     "hub_proxy",
+    "hub_script",
     "integrated_client",
+    "lockfile_helpers",
+    "standard_profile",
     "utils",
     "vo_helpers",
+    "web_profile",
 )
 
 

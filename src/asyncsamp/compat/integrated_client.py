@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .client import SAMPClient
+from .differences import tell_once
 from .errors import SAMPClientError, SAMPProxyError
-from .hub_proxy import SAMPHubProxy
+from .hub_proxy import SAMPHubProxy, main_hub
+from .watcher import Watcher
 
 __all__ = ["SAMPIntegratedClient"]
 
@@ -16,9 +20,19 @@ log = logging.getLogger("asyncsamp.client")
 
 Function = Callable[..., Any]
 
+_PLACES = ("SAMP_HUB", "HOME", "USERPROFILE")
+"""What decides where the lockfile is; some programs change it after they have connected."""
+
+_CHECK_INTERVAL = 2.0
+"""Seconds between two looks whether the hub is still that with which the client has registered."""
+
 
 class SAMPIntegratedClient:
-    """A client with the names of `astropy.samp.SAMPIntegratedClient`; arguments as of `SAMPClient`."""
+    """A client with the names of `astropy.samp.SAMPIntegratedClient`; arguments as of `SAMPClient`.
+
+    When its hub has gone and another one has started, it registers there by itself within some seconds,
+    with its metadata and what is bound; its id and its private key are new then.
+    """
 
     def __init__(
         self,
@@ -39,40 +53,72 @@ class SAMPIntegratedClient:
             "callable": callable,
         }
         self.client: Any = None
+        self._turn = threading.RLock()
+        self._find: Callable[[], Mapping[str, str]] = main_hub
+        self._known: dict[str, str] = {}
+        self._watcher: Watcher | None = None
 
     @property
     def is_connected(self) -> bool:
-        """Whether the client is registered with a hub that was there when it was last asked."""
-        return self.client is not None and self.hub.is_connected and bool(self.client.is_running)
+        """Whether the client is registered with a hub that is there now: it is asked."""
+        if self.client is None or not self.client.is_running or not self.client.is_registered:
+            return False
+        return self.hub.knows(self.client.get_private_key(), self.client.get_public_id())
 
     def connect(
         self, hub: Any = None, hub_params: Mapping[str, str] | None = None, pool_size: int = 20
     ) -> None:
         """Find the hub and register; connected already, it leaves first; see `SAMPHubProxy.connect`."""
         self.disconnect()
-        self.hub.connect(hub, hub_params, pool_size)
-        arguments: dict[str, Any] = self.client_arguments
-        self.client = SAMPClient(self.hub, **arguments)
-        self.client.start()
-        try:
-            self.client.register()
-        except BaseException:
-            self.client.stop()
-            self.hub.disconnect()
-            raise
+        tell_once()
+        with self._turn:
+            self._find = _finder(hub, hub_params)
+            self.hub.connect(hub, hub_params, pool_size)
+            arguments: dict[str, Any] = self.client_arguments
+            self.client = SAMPClient(self.hub, **arguments)
+            self.client.start()
+            try:
+                self.client.register()
+            except BaseException:
+                self.client.stop()
+                self.hub.disconnect()
+                raise
+            self._known = dict(self.hub.lockfile)
+            self._watcher = Watcher(self._look_after, _CHECK_INTERVAL)
 
     def disconnect(self) -> None:
         """Unregister and close everything; not connected, it does nothing."""
-        if self.client is None:
-            return
-        try:
-            if self.is_connected and self.client.is_registered:
-                self.client.unregister()
-        except (OSError, SAMPProxyError) as error:  # it knows us no more, or is gone
-            log.info("a hub that a client leaves does not answer: %s", error)
-        finally:
-            self.client.stop()
-            self.hub.disconnect()
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+        with self._turn:
+            if self.client is None:
+                return
+            try:
+                if self.is_connected:
+                    self.client.unregister()
+            except (OSError, SAMPProxyError) as error:  # it knows us no more, or is gone
+                log.info("a hub that a client leaves does not answer: %s", error)
+            finally:
+                self.client.stop()
+                self.hub.disconnect()
+
+    def _look_after(self) -> None:
+        """Register with another hub if there is one and the one that is known has gone.
+
+        Raises `SAMPHubError` if there is no hub, and what `connect` raises.
+        """
+        found = dict(self._find())
+        url = found["samp.hub.xmlrpc.url"]
+        if found["samp.secret"] == self._known["samp.secret"] and url == self._known["samp.hub.xmlrpc.url"]:
+            return  # whoever is not registered there now has been put out
+        with self._turn:
+            if self._watcher is None or (url != self._known["samp.hub.xmlrpc.url"] and self.hub.is_connected):
+                return
+            self.hub.connect(hub_params=found)
+            self.client.come_back()
+            self._known = found
+            log.warning("the hub has gone; the client is registered with the one at %s now", url)
 
     # ---- the hub
 
@@ -239,6 +285,16 @@ class SAMPIntegratedClient:
         if key is None:
             raise SAMPClientError("the client is not registered with a hub: call connect() before")
         return str(key)
+
+
+def _finder(hub: Any, hub_params: Mapping[str, str] | None) -> Callable[[], Mapping[str, str]]:
+    """Return what finds the hub again: the same object or parameters, or the lockfile of this moment."""
+    if hub is not None:
+        return lambda: dict(hub.params)
+    if hub_params is not None:
+        return lambda: dict(hub_params)
+    environ = {name: value for name, value in os.environ.items() if name in _PLACES}
+    return lambda: main_hub(environ)
 
 
 def _message(mtype: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Hub:
     meaning any. `label` is a word of the user's for this hub, written into the lockfile.
     `profiles` are served beside the Standard Profile. `timeout` stops the hub, and
     `client_timeout` removes a client, after so many seconds without an operation; 0 means never.
+    `secret` is what lets clients in, for those that cannot read the lockfile; a random one if None, which
+    is safer.
 
     With `state`, a file, the hub comes back after a crash (kill -9, power cut of the process, not of
     the machine): port, keys, registrations, metadata, subscriptions and callbacks are there again, so
@@ -63,13 +65,14 @@ class Hub:
         metadata: Mapping[str, object] | None = None,
         timeout: float = 0.0,
         client_timeout: float = 0.0,
+        secret: str | None = None,
         state: str | os.PathLike[str] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.label = label
         self._location: Location = locate(lockfile=lockfile)
-        self._standard = StandardProfile(host=host, port=port)
+        self._standard = StandardProfile(host=host, port=port, secret=secret)
         self._profiles: tuple[Profile, ...] = (self._standard, *profiles)
         self._metadata = _hub_metadata(label, metadata or {})
         self._timeout = timeout

@@ -37,6 +37,7 @@ class Hub(BaseHub):
         metadata: Mapping[str, object] | None = None,
         timeout: float = 0.0,
         client_timeout: float = 0.0,
+        secret: str | None = None,
         state: str | os.PathLike[str] | None = None,
         limits: Limits | None = None,
     ) -> None:
@@ -50,6 +51,7 @@ class Hub(BaseHub):
                 metadata=metadata,
                 timeout=timeout,
                 client_timeout=client_timeout,
+                secret=secret,
                 state=state,
                 limits=limits,
             )

@@ -63,8 +63,9 @@ class StandardProfile:
     public ids only (STD-4, HUB-71).
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, secret: str | None = None) -> None:
         self.secret = ""
+        self._asked_secret = secret
         self._host = host
         self._asked_port = port
         self._port = port
@@ -92,9 +93,9 @@ class StandardProfile:
         return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
 
     async def start(self, engine: Engine) -> None:
-        """Bind the endpoint and serve, with a new secret. Raises OSError if the address is taken.
+        """Bind the endpoint and serve, with a new secret unless one was given.
 
-        If it fails or is cancelled, nothing is left open.
+        Raises OSError if the address is taken. If it fails or is cancelled, nothing is left open.
         """
         limits = engine.limits
         server = RpcServer(
@@ -106,7 +107,8 @@ class StandardProfile:
             name="standard",
         )
         # All is set before the first request can come.
-        self.secret = self.secret or secrets.token_hex(16)  # it has one if it comes back after a crash
+        # It has one if it comes back after a crash.
+        self.secret = self.secret or self._asked_secret or secrets.token_hex(16)
         self._encoding = asyncio.Lock()  # the last one may have been used in another loop
         self._engine, self._server = engine, server
         # As many as the server may keep open: a delivery to a kept connection takes half the time.
