@@ -77,8 +77,9 @@ class DialogConsent:
     async def __call__(self, question: ConsentQuestion) -> ConsentAnswer:
         async with self._turn:
             answer = self._answers.expect()
-            details = {"samp.name": question.name}
-            self._questions.put_nowait((details, (question.address, 0), question.origin or "unknown"))
+            host, _, port = question.address.partition(" port ")
+            client = (host, int(port) if port.isdecimal() else 0)
+            self._questions.put_nowait(({"samp.name": question.name}, client, question.origin or "unknown"))
             try:
                 allowed = await answer
             finally:
