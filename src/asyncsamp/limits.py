@@ -55,6 +55,10 @@ class Limits:
     vigil_interval: float = 0.75
     """How often a client that owes an answer is checked for being there still (HUB-60)."""
 
+    probe_interval: float = 10.0
+    """How often a client may be asked by a connection whether it is there, where nothing else tells: a
+    program that is at work may take a connection without a request for a broken one."""
+
     max_wait: float = 43_200.0
     """Ceiling of callAndWait, also when no timeout is asked for (MSG-29); as long as JSAMP's."""
 

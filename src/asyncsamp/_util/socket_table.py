@@ -1,26 +1,22 @@
 """What the system itself knows of TCP sockets: who listens, and whose the other end of a connection is.
 
-Linux tells it (/proc/net/tcp and tcp6), without a packet to anybody; other systems do not.
+Linux tells it, without a packet to anybody; other systems do not. The kernel is asked for one socket over
+netlink (sock_diag(7)), which takes some 10 us; to read /proc/net/tcp takes 10 ms on a machine with much
+memory, however few sockets there are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import struct
-from collections.abc import Iterator
-from ipaddress import IPv6Address, ip_address
+import sys
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = [
-    "Ends",
-    "another_user",
-    "another_user_listens",
-    "listening_users",
-    "nobody_listens",
-    "user_in_table",
-]
+__all__ = ["Ends", "another_user", "is_loopback", "listening_user", "user_in_table", "user_who_took"]
 
 _TABLES = Path("/proc/net")
 
@@ -32,11 +28,20 @@ _UID = 6
 """No line is longer, and where in it the uid stands, counted from the addresses."""
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - read in a table, not bound
 
-_LISTENING = "00000000:0000 0A "
-_LISTENING_6 = "00000000000000000000000000000000:0000 0A "
-"""What follows the address of a socket that listens: no peer, and the state."""
+_SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
+_BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
+_REQUEST = 1  # NLM_F_REQUEST
+_ERROR = 2  # NLMSG_ERROR
+_HEADER = struct.Struct("=IHHII")
+_ASKED = struct.Struct("=BBBBI")
+_PORTS = struct.Struct("!HH")
+_NO_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, and any cookie
+_UID_AT = 16 + 4 + 48 + 12
+"""Where in the answer the uid stands: after the header, four bytes, the socket's id, and three numbers."""
+
+_LISTEN = 10
+_NO_SUCH_SOCKET = 2  # ENOENT
 
 
 class Ends(NamedTuple):
@@ -44,6 +49,19 @@ class Ends(NamedTuple):
 
     peer: tuple[str, int]
     ours: tuple[str, int]
+
+    @property
+    def within_machine(self) -> bool:
+        """Whether both ends are certain to be on this machine."""
+        return self.peer[0] == self.ours[0] or is_loopback(self.peer[0])
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is a number of this machine's loopback."""
+    try:
+        return _number(host).is_loopback
+    except ValueError:
+        return False
 
 
 async def another_user(ends: Ends | None) -> int | None:
@@ -54,114 +72,122 @@ async def another_user(ends: Ends | None) -> int | None:
     """
     if ends is None:
         return None
-    return _foreign(await asyncio.to_thread(_connected_user, ends))
+    try:
+        uid = _connected_user(ends)
+    except OSError:  # it may not be asked, as in some sandboxes
+        uid = await asyncio.to_thread(_look_up, ends)
+    return None if uid is None or uid in (0, os.getuid()) else uid
 
 
-async def another_user_listens(ends: Ends) -> int | None:
-    """Return the uid of who listens where a new connection of ours went, if it is another user's.
+def listening_user(host: str, port: int) -> int | None:
+    """Return the uid of who would get a connection to an address of this machine; None if nobody listens.
 
-    That is certain for a connection within this machine. Who listens is asked first: the table shows
-    a connection as root's until its server accepts it. None also where it cannot be found out. Root
-    counts as ourselves. Cancelling is safe.
-
-    Args:
-        ends: The connection, already open: whoever takes the port afterwards does not get it.
-    """
-    return await asyncio.to_thread(_another_user_listens, ends)
-
-
-async def nobody_listens(host: str, port: int) -> bool | None:
-    """Return whether no socket of this machine listens at an address; None if the system does not tell.
+    Raises OSError if the system does not tell.
 
     Args:
         host: An address of this machine, as a number.
         port: The TCP port.
     """
-    users = await asyncio.to_thread(_listening_users, host, port)
-    return None if users is None else not users
+    found = _find_socket((host, port), None)
+    return None if found is None or found.state != _LISTEN else found.uid
+
+
+def user_who_took(ends: Ends) -> int | None:
+    """Return the uid of who has the other end of a connection of ours that is new.
+
+    Who listens is asked first: a connection counts as root's until its server accepts it. None where it
+    cannot be found out.
+
+    Args:
+        ends: The connection, already open: whoever takes the port afterwards does not get it.
+    """
+    try:
+        user = listening_user(*ends.peer)
+        return _connected_user(ends) if user is None else user
+    except OSError:
+        return None
 
 
 def user_in_table(table: str, ends: Ends) -> int | None:
     """Return the uid that `table`, the text of /proc/net/tcp or tcp6, gives for the peer's socket."""
     for mapped in (False, True):
         # Found as a text: to take every line apart would cost 2 ms with a thousand connections.
-        found = _users(table, f" {_address(ends.peer, mapped)} {_address(ends.ours, mapped)} ")
-        for uid in found:
-            return uid
+        place = table.find(f" {_address(ends.peer, mapped)} {_address(ends.ours, mapped)} ")
+        fields = table[place : place + _LINE].partition("\n")[0].split() if place >= 0 else []
+        if len(fields) > _UID and fields[_UID].isdigit():
+            return int(fields[_UID])
     return None
 
 
-def listening_users(table: str, host: str, port: int) -> set[int]:
-    """Return the uids of those who get a connection to an address, by `table`: /proc/net/tcp and tcp6.
-
-    A socket that is bound to the very address gets it before one that is bound to all addresses.
-    """
-    version = ip_address(host.partition("%")[0]).version
-    spelled = [(host, False), (_ANY[0], False), (host, True), (_ANY[1], False)]
-    if version != 4:
-        spelled = [(host, False), (_ANY[1], False)]
-    for address, mapped in spelled:
-        name = _address((address, port), mapped)
-        users = set(_users(table, f" {name} {_LISTENING if len(name) < len(_LISTENING) else _LISTENING_6}"))
-        if users:
-            return users
-    return set()
-
-
-def _users(table: str, beginning: str) -> Iterator[int]:
-    place = table.find(beginning)
-    while place >= 0:
-        fields = table[place : place + _LINE].partition("\n")[0].split()
-        if len(fields) > _UID and fields[_UID].isdigit():
-            yield int(fields[_UID])
-        place = table.find(beginning, place + 1)
-
-
-def _foreign(uid: int | None) -> int | None:
-    return None if uid is None or uid in (0, os.getuid()) else uid
+class _Found(NamedTuple):
+    state: int
+    uid: int
 
 
 def _connected_user(ends: Ends) -> int | None:
+    found = _find_socket(ends.peer, ends.ours)
+    return None if found is None or found.state == _LISTEN else found.uid
+
+
+def _find_socket(local: tuple[str, int], remote: tuple[str, int] | None) -> _Found | None:
+    """Return the socket at `local` that gets what comes from `remote`, or whatever listens there.
+
+    None if there is none. Raises OSError if the system does not tell.
+    """
+    if sys.platform != "linux":
+        raise OSError("only Linux tells whose a socket is")
+    here = _plain(local[0])
+    there = type(here)(0) if remote is None else _plain(remote[0])
+    ports = _PORTS.pack(local[1], 0 if remote is None else remote[1])
+    family = socket.AF_INET if here.version == 4 else socket.AF_INET6
+    asked = (
+        _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
+        + ports
+        + here.packed.ljust(16, b"\0")
+        + there.packed.ljust(16, b"\0")
+        + _NO_COOKIE
+    )
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
+        kernel.setblocking(False)  # the answer is there when the question has been sent
+        kernel.send(_HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
+        return _read_answer(kernel.recv(4096))
+
+
+def _read_answer(answer: bytes) -> _Found | None:
+    if _HEADER.unpack_from(answer)[1] == _ERROR:
+        number = -struct.unpack_from("=i", answer, _HEADER.size)[0]
+        if number == _NO_SUCH_SOCKET:
+            return None
+        raise OSError(number, os.strerror(number))
+    return _Found(answer[_HEADER.size + 1], struct.unpack_from("=I", answer, _UID_AT)[0])
+
+
+def _look_up(ends: Ends) -> int | None:
     for _ in range(_LOOKS):
-        for table in _tables():
-            uid = user_in_table(table, ends)
+        for name in ("tcp", "tcp6"):
+            try:
+                uid = user_in_table((_TABLES / name).read_text(encoding="ascii"), ends)
+            except (OSError, ValueError):
+                continue
             if uid is not None:
                 return uid
     return None
 
 
-def _another_user_listens(ends: Ends) -> int | None:
-    users = _listening_users(*ends.peer)
-    if users is None:
-        return None
-    if not users:  # it listens no more, but may have accepted ours
-        return _foreign(_connected_user(ends))
-    return next((uid for uid in users if _foreign(uid) is not None), None)
+def _number(host: str) -> IPv4Address | IPv6Address:
+    return ip_address(host.partition("%")[0])
 
 
-def _listening_users(host: str, port: int) -> set[int] | None:
-    for _ in range(_LOOKS):
-        tables = list(_tables())
-        if not tables:
-            return None
-        users = listening_users("".join(tables), host, port)
-        if users:
-            return users
-    return set()
-
-
-def _tables() -> Iterator[str]:
-    for name in ("tcp", "tcp6"):
-        try:
-            yield (_TABLES / name).read_text(encoding="ascii")
-        except (OSError, ValueError):
-            continue
+def _plain(host: str) -> IPv4Address | IPv6Address:
+    """Return the address without the form in which a socket for IPv6 has one of IPv4."""
+    address = _number(host)
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
 def _address(end: tuple[str, int], mapped: bool) -> str:
     """Return an end as the tables spell it. A socket for IPv6 may have an IPv4 address, mapped."""
     host, port = end
-    address = ip_address(host.partition("%")[0])
+    address = _number(host)
     packed = address.packed if isinstance(address, IPv6Address) or not mapped else _MAPPED + address.packed
     words = struct.unpack(f"={len(packed) // 4}I", packed)
     return "".join(f"{word:08X}" for word in words) + f":{port:04X}"

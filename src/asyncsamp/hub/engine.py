@@ -407,7 +407,11 @@ class HubEngine:
         return [client for client in self._couriers if self._core.owes_reply(client)]
 
     async def _is_alive(self, client: str) -> bool:
-        courier = self._couriers.get(client)
+        courier, box = self._couriers.get(client), self._outboxes.get(client)
+        # Whoever has a delivery under way is told by that one, and must not be disturbed: DS9 answers only
+        # when its image is loaded, and a second connection would make the load fail.
+        if box is not None and box.delivering:
+            return True
         return courier is None or await courier.is_alive(client)
 
     def _remove_dead(self, client: str, reason: str) -> None:

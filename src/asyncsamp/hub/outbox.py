@@ -45,6 +45,11 @@ class Outbox:
         return bool(self._queue or self._workers)
 
     @property
+    def delivering(self) -> bool:
+        """Whether a delivery is under way."""
+        return bool(self._workers)
+
+    @property
     def full(self) -> bool:
         """Whether no more should be put in."""
         return len(self._queue) >= self._limits.outbox or self._weight >= self._limits.outbox_weight

@@ -12,7 +12,7 @@ from .endpoint import (
     respond,
     result_response,
 )
-from .errors import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError
+from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError
 from .offload import MAX_BODY, dump_call, encode_value, is_large
 from .origin_guard import OriginGuard
 from .pool import check_url
@@ -21,6 +21,7 @@ from .server import Handler, RpcServer
 __all__ = [
     "MAX_BODY",
     "PATHS",
+    "ForeignPeerError",
     "Handler",
     "OriginGuard",
     "PeerClosedError",

@@ -12,13 +12,14 @@ import asyncio
 import errno
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from .._util.socket_table import listening_user, user_who_took
 from ..errors import FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded, Fault
 from .connection import ConnectionEnded, PeerConnection
-from .errors import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, origin
+from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, origin
 from .offload import MAX_BODY, dump_call, load_response
 from .pool import TRIAL, Peer
 from .response_parser import ResponseParser
@@ -57,12 +58,24 @@ class RpcClient:
 
     `max_open` bounds idle connections: beyond it the one unused longest is closed. `trial` is how many
     seconds a peer that does not say whether it keeps connections is tried.
+
+    `trusts` says whether a user of this machine, by the uid, may get what is posted to a URL. It is asked
+    for each new connection within this machine before anything is sent, where the system tells whose
+    socket it is (Linux). None: whoever listens there gets it.
     """
 
-    def __init__(self, *, max_body: int = MAX_BODY, max_open: int = MAX_OPEN, trial: float = TRIAL) -> None:
+    def __init__(
+        self,
+        *,
+        max_body: int = MAX_BODY,
+        max_open: int = MAX_OPEN,
+        trial: float = TRIAL,
+        trusts: Callable[[str, int], bool] | None = None,
+    ) -> None:
         self._max_body = max_body
         self._max_open = max_open
         self._trial = trial
+        self._trusts = trusts
         self._peers: dict[str, Peer] = {}
         self._open: dict[PeerConnection, Peer] = {}  # those used last come last
         self._emptied: asyncio.Event = asyncio.Event()
@@ -123,6 +136,43 @@ class RpcClient:
             return True
         connection.close()
         return True
+
+    async def is_there(self, url: str, timeout: float, interval: float) -> bool:
+        """Return False if it is certain that nobody listens at `url` who may get a request, else True.
+
+        A kept connection tells it, or the system's table of listening sockets, or an answer that came
+        less than `interval` seconds ago. A connection is opened only where none of them does, or to
+        make sure that nobody listens: a program that is at work may take it for a broken request.
+        Cancelling is safe.
+
+        Args:
+            url: Where the peer should listen.
+            timeout: Seconds to wait for a connection to be accepted; see `probe`.
+            interval: Seconds between two such connections.
+        """
+        peer = self._peer(url)
+        if peer.reachable:
+            return True
+        nobody = False
+        if peer.address is not None:
+            try:
+                user = listening_user(*peer.address)
+            except OSError:
+                pass
+            else:
+                if user is not None:
+                    return self._may_have(url, user)
+                nobody = True
+        now = asyncio.get_running_loop().time()
+        if not (nobody and peer.told) and peer.seen and now < peer.seen + interval:
+            return True
+        there = await self.probe(url, timeout)
+        if there:
+            peer.seen, peer.told = now, not nobody
+        return there
+
+    def _may_have(self, url: str, user: int) -> bool:
+        return self._trusts is None or self._trusts(url, user)
 
     async def gone(self, url: str) -> None:
         """Return once no kept connection to `url` is open any more.
@@ -188,6 +238,7 @@ class RpcClient:
             raise PeerTimeoutError(peer.url, "it did not answer in time", sent=True) from None
         if connection in self._open:  # it goes to the end
             self._open[connection] = self._open.pop(connection)
+        peer.seen = asyncio.get_running_loop().time()
         peer.give_back(connection, reader.keep)
         return reader
 
@@ -202,9 +253,24 @@ class RpcClient:
         if self._closed:
             connection.abort()
             raise PeerError(peer.url, "the sender is closed", sent=sent)
+        self._check_listener(peer, connection, sent)
         if connection.usable:
             self._open[connection] = peer
         return connection
+
+    def _check_listener(self, peer: Peer, connection: PeerConnection, sent: bool) -> None:
+        """Note where the connection went. Raises `ForeignPeerError` if who has it must not get a request."""
+        ends = connection.ends
+        if ends is None or not ends.within_machine:
+            peer.address = None
+            return
+        peer.address = ends.peer
+        if self._trusts is None:
+            return
+        user = user_who_took(ends)
+        if user is not None and not self._trusts(peer.url, user):
+            connection.abort()
+            raise ForeignPeerError(peer.url, user, sent=sent)
 
     async def _create(self, peer: Peer) -> PeerConnection:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from .._util.socket_table import Ends
 from ..errors import RemoteProtocolError
 from .response_parser import ResponseParser
 
@@ -75,6 +76,14 @@ class PeerConnection(asyncio.Protocol):
     def drained(self) -> bool:
         """Whether all that was written has left."""
         return self._transport is not None and not self._transport.get_write_buffer_size()
+
+    @property
+    def ends(self) -> Ends | None:
+        """The addresses of both ends; None once it has ended."""
+        if self._transport is None:
+            return None
+        peer, ours = (self._transport.get_extra_info(name) for name in ("peername", "sockname"))
+        return Ends(peer[:2], ours[:2]) if peer and ours else None
 
     async def exchange(self, head: bytes, body: bytes, max_body: int, timeout: float) -> ResponseParser:
         """Send one request and return its answer.

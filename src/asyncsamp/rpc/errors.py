@@ -2,13 +2,14 @@
 
 PeerError (ConnectionError)
   PeerRefusedError                nobody listens there
+    ForeignPeerError              somebody does, but another user of this machine
   PeerTimeoutError (TimeoutError) no whole answer in time
   PeerClosedError                 the connection ended before a whole answer had come
 """
 
 from __future__ import annotations
 
-__all__ = ["PeerClosedError", "PeerError", "PeerRefusedError", "PeerTimeoutError"]
+__all__ = ["ForeignPeerError", "PeerClosedError", "PeerError", "PeerRefusedError", "PeerTimeoutError"]
 
 
 class PeerError(ConnectionError):
@@ -28,6 +29,14 @@ class PeerError(ConnectionError):
 
 class PeerRefusedError(PeerError):
     """Nobody listens at the address."""
+
+
+class ForeignPeerError(PeerRefusedError):
+    """Who listens at the address is another user of this machine, who must not get the request."""
+
+    def __init__(self, url: str, user: int, *, sent: bool) -> None:
+        self.user = user
+        super().__init__(url, f"user {user} of this machine listens there now", sent=sent)
 
 
 class PeerTimeoutError(PeerError, TimeoutError):

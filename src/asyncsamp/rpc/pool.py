@@ -6,6 +6,7 @@ import asyncio
 import re
 from urllib.parse import urlsplit
 
+from .._util.socket_table import is_loopback
 from ..errors import LocalProtocolError
 from .connection import PeerConnection
 from .errors import origin
@@ -38,6 +39,7 @@ class Peer:
         "_idle",
         "_trial",
         "_trial_time",
+        "address",
         "busy",
         "closes",
         "head",
@@ -45,6 +47,8 @@ class Peer:
         "keeps",
         "kept",
         "port",
+        "seen",
+        "told",
         "url",
         "watchers",
     )
@@ -55,6 +59,10 @@ class Peer:
         self.keeps = False  # has shown that it keeps connections
         self.closes = False  # has closed one during a trial
         self.busy = 0  # requests under way
+        # Where on this machine the last connection went, and whether the system tells who listens there.
+        self.address: tuple[str, int] | None = (self.host, self.port) if is_loopback(self.host) else None
+        self.told = True
+        self.seen = 0.0  # when it was last known to be there, by the loop's clock
         self.kept: set[PeerConnection] = set()
         self.watchers: list[asyncio.Future[None]] = []
         self._idle: list[PeerConnection] = []
@@ -109,6 +117,8 @@ class Peer:
             self.kept.remove(connection)
             # What listens there next may be another program: it has to show again.
             self.keeps = self.keeps and connection.given_up
+            if not connection.given_up:
+                self.seen = 0.0  # it may have been killed
             if not self.kept:
                 self._wake_watchers()
 
@@ -137,9 +147,9 @@ class Peer:
                 watcher.set_result(None)
 
 
-def check_url(url: str) -> str:
-    """Return the host that `url` names. Raises `LocalProtocolError` if requests cannot go there."""
-    return _parse(url)[0]
+def check_url(url: str) -> tuple[str, int]:
+    """Return the host and port that `url` names. Raises `LocalProtocolError` if requests cannot go there."""
+    return _parse(url)[:2]
 
 
 def _parse(url: str) -> tuple[str, int, bytes]:

@@ -425,6 +425,18 @@ class TestFailedDeliveries:
         assert "nobody listens any more where it should" in error.text
         await one.courier.until(lambda: one.courier.mtypes)
 
+    async def test_who_has_a_delivery_under_way_is_alive_and_not_asked(self, engine: HubEngine) -> None:
+        one, two, three = await join(engine), await join(engine, "test.note"), await join(engine, "test.note")
+        two.courier.hold = lambda delivery: isinstance(delivery, DeliverCall)
+        waiting = one.waits(two, "0")
+        await two.courier.until(lambda: two.courier.under_way)
+        await one.does("call", three.id, "t", message())
+        await three.courier.until(lambda: len(three.courier.checked) > 2)
+        assert two.courier.checked == []
+        two.courier.let_go()
+        await two.courier.until(lambda: two.courier.checked)
+        waiting.cancel()
+
     async def test_who_leaves_while_it_is_looked_at_is_not_looked_for(self, engine: HubEngine) -> None:
         one, two = await join(engine), await join(engine, "test.note")
         await one.does("call", two.id, "t", message())

@@ -18,7 +18,8 @@ from asyncsamp.values import Value, ValueMap
 from ..callees import Callee
 from ..connections import turns_until
 from ..raw import answered, call, ping_works, port_of, post, register, stranger
-from ..wire import Conversation, ScriptedServer, connect
+from ..users import LINUX, ROOT, nobody_listening
+from ..wire import Conversation, ScriptedServer, connect, http_answer, result_body
 
 LIMITS = Limits(
     refused_pause=0.001,
@@ -462,6 +463,51 @@ class TestDeliveries:
             await callee.until(1)
             await other.until(1)
             hanging.set()
+
+
+class TestWhoListens:
+    """A callback port goes to whoever binds it once its client has died."""
+
+    @LINUX
+    @ROOT
+    async def test_another_user_at_the_port_of_a_dead_client_gets_nothing(self, hub: Hub) -> None:
+        async with Callee() as callee:
+            _, client = await register(hub, callee.url, **{"test.note": {}})
+            port = callee.port
+        sender, _ = await register(hub)
+        async with nobody_listening(port) as stranger:
+            refused = await fault(hub, "samp.hub.callAndWait", sender, client, NOTE, "5")
+            heard = await stranger.heard()
+        assert refused.code == FaultCode.RECIPIENT_LOST
+        assert "its callback port now belongs to another user of this machine" in refused.text
+        assert heard == "b''"
+        assert hub.engine.clients == ["c2"]
+
+    @LINUX
+    @ROOT
+    async def test_who_registered_as_another_user_is_served(self, hub: Hub) -> None:
+        async with nobody_listening() as stranger:
+            url = f"http://127.0.0.1:{stranger.port}/"
+            _, client = await register(hub, url, **{"test.note": {}})
+            sender, _ = await register(hub)
+            await call(hub, "notify", sender, client, NOTE)
+            assert "samp.client.receiveNotification" in await stranger.heard()
+
+    @LINUX
+    async def test_who_owes_an_answer_is_not_touched(self, hub: Hub) -> None:
+        connections: list[bytes] = []
+
+        async def script(conversation: Conversation) -> None:
+            connections.append(await conversation.request())
+            await conversation.say(http_answer(result_body(""), "Connection: close"))
+
+        async with ScriptedServer(script) as server:
+            _, client = await register(hub, server.url, **{"test.note": {}})
+            sender, _ = await register(hub)
+            refused = await fault(hub, "samp.hub.callAndWait", sender, client, NOTE, "0.5")
+        assert refused.code == FaultCode.TIMEOUT
+        assert [b"receiveCall" in body for body in connections] == [True]
+        assert client in hub.engine.clients
 
 
 class TestFailures:

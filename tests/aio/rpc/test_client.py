@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from asyncsamp.errors import (
     RemoteProtocolError,
 )
 from asyncsamp.rpc import (
+    ForeignPeerError,
     PeerClosedError,
     PeerError,
     PeerRefusedError,
@@ -655,6 +657,66 @@ async def test_probing(sender: RpcClient) -> None:
         assert await sender.probe(server.url, T), "by the kept connection"
         assert server.accepted == 2
     assert not await sender.probe(f"http://127.0.0.1:{await free_port()}/", T)
+
+
+async def test_who_is_there_is_told_without_a_connection_where_that_can_be(
+    sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closes(peer: Conversation) -> None:
+        if await peer.request():
+            await peer.say(http_answer(DONE, "Connection: close"))
+
+    async with ScriptedServer(closes) as server:
+        await sender.post(server.url, REQUEST, timeout=T)
+        if sys.platform.startswith("linux"):
+            assert await sender.is_there(server.url, T, 0.0)
+            assert server.accepted == 1, "the system has told it"
+        with monkeypatch.context() as patch:
+            patch.setattr(sender_module, "listening_user", _denied)
+            assert await sender.is_there(server.url, T, 600.0)
+            assert server.accepted == 1, "it has answered a moment ago"
+            assert await sender.is_there(server.url, T, 0.0)
+            assert server.accepted == 2, "nothing else has told it for long"
+    assert not await sender.is_there(server.url, T, 0.0), "nobody listens, and that was made sure"
+
+
+async def test_where_the_table_says_nobody_but_somebody_answers_it_is_not_believed(
+    sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port may be forwarded by the system itself; then a connection is tried, but not each time."""
+    monkeypatch.setattr(sender_module, "listening_user", lambda *_: None)
+    async with ScriptedServer(says(KEEP)) as server:
+        for _ in range(3):
+            assert await sender.is_there(server.url, T, 600.0)
+        assert server.accepted == 1
+
+
+def _denied(*_: object) -> int | None:
+    raise PermissionError("not told")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_who_may_not_have_it_gets_nothing(trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def trusts(url: str, user: int) -> bool:
+        asked.append((url, user))
+        return trusted
+
+    monkeypatch.setattr(sender_module, "user_who_took", lambda ends: 1234)
+    monkeypatch.setattr(sender_module, "listening_user", lambda *address: 1234)
+    sender = RpcClient(trusts=trusts)
+    async with ScriptedServer(says(KEEP)) as server:
+        if trusted:
+            assert await sender.post(server.url, REQUEST, timeout=T) == DONE
+        else:
+            with pytest.raises(ForeignPeerError, match="user 1234 of this machine listens there now") as kept:
+                await sender.post(server.url, REQUEST, timeout=T)
+            assert (kept.value.user, kept.value.sent) == (1234, False)
+            assert not await sender.is_there(server.url, T, 600.0)
+        assert set(asked) == {(server.url, 1234)}
+        assert server.accepted == 1
+        await sender.close()
 
 
 async def test_a_kept_connection_tells_when_its_peer_is_gone(sender: RpcClient) -> None:

@@ -32,7 +32,7 @@ def test_a_url_becomes_an_address_and_the_head_of_a_request(
     assert (peer.host, peer.port) == (host, port)
     assert peer.head.decode().startswith(start)
     assert peer.head.endswith(b"\r\nContent-Type: text/xml\r\nContent-Length: ")
-    assert check_url(url) == host
+    assert check_url(url) == (host, port)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Coroutine, Mapping, Sequence
@@ -12,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..._util.socket_table import is_loopback, listening_user
 from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...errors import (
     FaultCode,
@@ -21,6 +24,7 @@ from ...errors import (
 )
 from ...interfaces import Engine
 from ...rpc import (
+    ForeignPeerError,
     OriginGuard,
     PeerError,
     PeerRefusedError,
@@ -52,6 +56,9 @@ _MAX_ANSWER = 64 * 1024
 """Bytes of the answer to a delivery: it says nothing but that it came (CLIENT-4), or is a fault. A client
 whose answers never end must not cost the hub more."""
 
+_PROBE_TIMEOUT = 1.0
+"""Seconds; who takes longer to accept a connection may have a full backlog, and counts as there."""
+
 _MAX_REASON = 200
 """Characters of a client's own fault that go to its callers and into the log."""
 
@@ -77,6 +84,7 @@ class StandardProfile:
         self._clients: dict[str, str] = {}  # private key -> public id
         self._keys: dict[str, str] = {}  # public id -> private key
         self._callbacks: dict[str, str] = {}  # public id -> URL
+        self._owners: dict[str, int] = {}  # public id -> uid of who listened there when it was set
         self._encoded: tuple[ValueMap, Encoded] | None = None
         self._encoding = asyncio.Lock()
 
@@ -112,7 +120,8 @@ class StandardProfile:
         self._encoding = asyncio.Lock()  # the last one may have been used in another loop
         self._engine, self._server = engine, server
         # As many as the server may keep open: a delivery to a kept connection takes half the time.
-        self._sender = RpcClient(max_body=_MAX_ANSWER, max_open=max(MAX_OPEN, most_connections() // 2))
+        max_open = max(MAX_OPEN, most_connections() // 2)
+        self._sender = RpcClient(max_body=_MAX_ANSWER, max_open=max_open, trusts=self._trusts)
         try:
             await server.start()
         except BaseException:
@@ -216,11 +225,28 @@ class StandardProfile:
         if len(params) != 1 or not isinstance(params[0], str):
             raise bad_parameters("setXmlrpcCallback takes one parameter, a URL, a string")
         url = params[0].strip()
-        if _leaves_the_machine(_callback_host(url)):
+        host, port = _callback_address(url)
+        if _leaves_the_machine(host):
             # Every message to it, with its private key, goes over the network for all to read.
             log.warning("client %s is called back at an address that may be off this machine", client)
         self._callbacks[client] = url
+        self._note_owner(client, host, port)
         engine.set_callable(client, True)
+
+    def _note_owner(self, client: str, host: str, port: int) -> None:
+        self._owners.pop(client, None)
+        if is_loopback(host):
+            with contextlib.suppress(OSError):
+                owner = listening_user(host, port)
+                if owner is not None:
+                    self._owners[client] = owner
+
+    def _trusts(self, url: str, user: int) -> bool:
+        """Whether a user may get what goes to a callback URL: ourselves, root, and who registered it."""
+        if user in (0, os.getuid()):
+            return True
+        clients = (client for client, callback in self._callbacks.items() if callback == url)
+        return any(self._owners.get(client) == user for client in clients)
 
     # ---- to the clients
 
@@ -233,6 +259,9 @@ class StandardProfile:
         try:
             answered = await self._sender.post(url, body, timeout=self._engine.limits.delivery_timeout)
             fault = await _fault_in(answered)
+        except ForeignPeerError as error:
+            reason = f"its callback port now belongs to another user of this machine (uid {error.user})"
+            raise DeliveryError(reason, gone=True) from error
         except PeerRefusedError as error:
             raise DeliveryError("nobody listens at its callback URL", gone=True) from error
         except PeerError as error:
@@ -243,16 +272,20 @@ class StandardProfile:
             raise DeliveryError(f"it answered with a fault: {_clean(fault.text, key)}")
 
     async def is_alive(self, client: str) -> bool:
-        """Whether somebody listens at the callback URL."""
+        """Whether somebody listens at the callback URL; found out without touching him where that can be."""
         assert self._sender is not None
+        assert self._engine is not None
         url = self._callbacks.get(client)
-        return url is None or await self._sender.probe(url, timeout=1.0)
+        if url is None:
+            return True
+        return await self._sender.is_there(url, _PROBE_TIMEOUT, self._engine.limits.probe_interval)
 
     def forget(self, client: str) -> None:
         """Drop the key and the callback URL; the key is dead from now on (HUB-21, HUB-72)."""
         key = self._keys.pop(client, "")
         self._clients.pop(key, None)
         self._callbacks.pop(client, None)
+        self._owners.pop(client, None)
 
     async def _body(self, key: str, delivery: Delivery) -> bytes:
         operation, params = delivery.callback()
@@ -279,7 +312,7 @@ def _leaves_the_machine(host: str) -> bool:
         return host.lower() not in ("localhost", socket.gethostname().lower())
 
 
-def _callback_host(url: str) -> str:
+def _callback_address(url: str) -> tuple[str, int]:
     if len(url) > _MAX_URL:
         raise bad_parameters(f"the callback URL is longer than {_MAX_URL} characters")
     try:

@@ -6,11 +6,11 @@ from typing import Protocol
 
 from aiohttp import web
 
+from ...._util.socket_table import Ends
 from ....values import Value
 from ....xmlrpc import Encoded
 from .callback_queue import CallbackQueue
 from .cors import origin_of
-from .peer_user import Ends
 from .web_client import Page
 
 __all__ = ["WebRequest"]

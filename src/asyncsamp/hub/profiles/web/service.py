@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 
+from ...._util.socket_table import another_user
 from ....delivery import DeliverNotification, Delivery, DeliveryError
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....interfaces import Engine
@@ -18,7 +19,6 @@ from ..keys import WEB, new_key, shown_keys
 from .callback_queue import SitePulls, site_of
 from .consent import ConsentQuestion, Gate, make_question
 from .mtypes import MTypeLimits
-from .peer_user import another_user
 from .request import WebRequest
 from .urls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
 from .web_client import Page

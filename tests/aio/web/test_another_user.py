@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from asyncsamp import OriginStore, allow_origins
-from asyncsamp.hub.profiles.web.peer_user import Ends, another_user, user_in_table
+from asyncsamp._util.socket_table import Ends, another_user, user_in_table
 
+from .. import users
+from ..users import LINUX, ROOT
 from ..webpage import ORIGIN, WebHub, web_hub
 
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whose a socket is")
-ROOT = pytest.mark.skipif(
-    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can start a program as another user"
-)
-NOBODY = "65534"
+NOBODY = str(users.NOBODY)
 
 REGISTER = """
 import encodings.idna, http.client, os, socket, sys, xmlrpc.client
