@@ -88,8 +88,9 @@ async def test_where_the_kernel_may_not_be_asked_its_table_is_read(monkeypatch: 
         raise PermissionError("no netlink here")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        program = "import encodings.idna, os, socket, sys; os.setuid(int(sys.argv[2])); s = socket.create_connection"
-        program += "(('127.0.0.1', int(sys.argv[1]))); print(flush=True); sys.stdin.read()"
+        program = "import encodings.idna, os, socket, sys; os.setuid(int(sys.argv[2]));"
+        program += "s = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print(flush=True);"
+        program += "sys.stdin.read()"
         command = [sys.executable, "-I", "-c", program, str(server.getsockname()[1]), str(NOBODY)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             taken, _ = server.accept()
