@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,31 +14,9 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, FaultCode, Message
-from asyncsamp.rpc import RpcServer
 
+from ..web_server import Server
 from ..webpage import ORIGIN, Page, WebHub, close, open_request, request, web_hub
-
-Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-class Server:
-    """A small web server of "another program" that notes what it was asked."""
-
-    def __init__(self, serve: Serve) -> None:
-        self.asked: list[tuple[str, str, dict[str, str]]] = []
-        self._serve = serve
-        self._rpc = RpcServer(self._handle, name="table")
-
-    async def __aenter__(self) -> str:
-        await self._rpc.start()
-        return f"http://127.0.0.1:{self._rpc.port}"
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._rpc.close()
-
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.asked.append((request.method, request.raw_path, dict(request.headers)))
-        return await self._serve(request)
 
 
 async def hello(request: web.BaseRequest) -> web.Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Error
 
-from asyncsamp import ConsentAnswer, ConsentQuestion, deny_all
+from asyncsamp import Client, ConsentAnswer, ConsentQuestion, Message, deny_all
 
 from ...aio.webpage import Page as RawPage
 from .browser import tab_context
@@ -121,6 +121,32 @@ async def test_a_tab_that_goes_silently_is_noticed(how: str, tmp_path: Path) -> 
         assert await until_gone(client, page_id, timeout=20) < 15
         await client.notify(other_id, "test.note", {})
         await other.wait_for_function("samp.received.length == 1")
+
+
+@pytest.mark.parametrize("how", ["closed", "crashed"])
+async def test_a_tab_that_goes_in_the_midst_of_a_call_is_noticed(how: str, tmp_path: Path) -> None:
+    called, go_on = asyncio.Event(), asyncio.Event()
+    slow = Client("slow", lockfile=tmp_path / "hub.samp")
+
+    @slow.on("table.slow")
+    async def answer(message: Message) -> None:
+        called.set()
+        await go_on.wait()
+
+    async with web_hub(tmp_path), slow, open_site(FILES) as site, tab_context(tmp_path) as context:
+        tab, page_id = await open_page(context, site.url("page.html"), "page", "test.note")
+        message = {"samp.mtype": "table.slow", "samp.params": {}}
+        await tab.evaluate(
+            "([to, message]) => { samp.do('callAndWait', to, message, '600'); }", [slow.public_id, message]
+        )
+        await called.wait()
+        if how == "closed":
+            await tab.close()
+        else:
+            with pytest.raises(Error):
+                await tab.goto("chrome://crash")
+        go_on.set()
+        assert await until_gone(slow, page_id, timeout=20) < 15
 
 
 async def test_a_beacon_on_leaving_unregisters_at_once(tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ class WebProfile:
         try:
             return await self._translator.serve(request, url, headers)
         finally:
-            page.request_ends()
+            page.request_ends(broken=request.transport is None or request.transport.is_closing())
 
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         assert self._service is not None

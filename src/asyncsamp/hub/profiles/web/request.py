@@ -36,6 +36,7 @@ class WebRequest:
         self._service = service
         self._page: Page | None = None
         self._pulls: CallbackQueue | None = None
+        self._is_pull = False
         self._answered = False
 
     @property
@@ -61,10 +62,11 @@ class WebRequest:
         """Do what the request asks for."""
         return await self._service.dispatch(self, method, params)
 
-    def made_by(self, page: Page) -> None:
-        """The request is `page`'s."""
+    def made_by(self, page: Page, *, pull: bool) -> None:
+        """Note whose request it is, and whether it is a pull."""
         self._page = page
-        page.request_begins()
+        self._is_pull = pull
+        page.request_begins(pull=pull)
 
     def answers_pull(self, pulls: CallbackQueue) -> None:
         """The answer holds callbacks of `pulls`, which leave it once they are written."""
@@ -84,4 +86,4 @@ class WebRequest:
         if self._pulls is not None:
             self._pulls.unsent()
         if self._page is not None:
-            self._page.request_ends(broken=not self._answered)
+            self._page.request_ends(pull=self._is_pull, broken=not self._answered)

@@ -85,7 +85,7 @@ class WebService:
                 raise _stopping()
             return await self._register(exchange, params)
         page = self._caller(operation, params)
-        exchange.made_by(page)
+        exchange.made_by(page, pull=operation == "pullCallbacks")
         match operation:
             case "allowReverseCallbacks":
                 return await self._allow_callbacks(page, params[1:])

@@ -15,8 +15,17 @@ __all__ = ["Page"]
 class Page:
     """One web client: a page, or a program that speaks the Web Profile.
 
-    `vanished` is called, with the reason, when it has been silent for too long (WEB-28): a page that is
-    closed says nothing. How long is too long depends on what it did last.
+    A page that is closed says nothing (WEB-28). That it has gone is told by its silence, and how long is
+    too long depends on what it did last. A pull that broke off counts until the next pull begins, whatever
+    else ends meanwhile: a tab is closed with calls of its own under way, which may end in order.
+
+    Args:
+        client: Its public id.
+        key: Its private key.
+        token: The last part of its URL translator.
+        urls: What it may read.
+        limits: How long it may be silent, and how much is kept for it.
+        vanished: Called with the page and the reason when it has been silent for too long.
     """
 
     def __init__(
@@ -38,37 +47,49 @@ class Page:
         self._limits = limits
         self._vanished = vanished
         self._requests = 0
+        self._pulling = 0
+        self._pull_broke = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._reason = ""
         # Its answer may never have reached the page: the first call has to come soon.
         self._set_timer(limits.web_silence, "it never called after it had registered")
 
-    def request_begins(self) -> None:
-        """It makes a request, so it is there."""
+    def request_begins(self, *, pull: bool = False) -> None:
+        """Note that it makes a request, a pull or another one: it is there."""
         self._requests += 1
+        if pull:
+            self._pulling += 1
+            self._pull_broke = False
         self._stop_timer()
 
-    def request_ends(self, *, broken: bool = False) -> None:
-        """A request has ended; `broken` says that its connection was closed before the answer."""
+    def request_ends(self, *, pull: bool = False, broken: bool = False) -> None:
+        """Note that a request has ended.
+
+        Args:
+            pull: Whether it was a pull, as said when it began.
+            broken: Whether its connection was closed before the answer had been written.
+        """
         self._requests -= 1
-        if self._requests or self._closed:
+        if pull:
+            self._pulling -= 1
+            self._pull_broke = broken and not self._pulling
+        if self._closed:
             return
         limits = self._limits
-        if broken:
+        if self._pull_broke and self.allows_callbacks and (pull or not self._requests):
+            self._set_timer(limits.web_silence_broken, "its page was closed")
+        elif self._requests:
+            return
+        elif broken:
             self._set_timer(limits.web_silence_broken, "its page was closed")
         elif self.allows_callbacks:
             self._set_timer(limits.web_silence, "it has not pulled its callbacks for too long")
         else:
             self._set_timer(limits.web_silence_sender, "it has been silent for too long")
 
-    @property
-    def present(self) -> bool:
-        """Whether it waits for an answer just now."""
-        return self._requests > 0
-
     def close(self) -> None:
-        """It is no longer registered. A pull that waits is answered with what there is."""
+        """Note that it is no longer registered. A pull that waits is answered with what there is."""
         self._closed = True
         self.allows_callbacks = False
         self.pulls.release()
