@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, Limits, Message, xmlrpc
+from asyncsamp.values import ValueMap
 
 from ..web_server import Server
 from ..webpage import Page, WebHub, close, open_request, web_hub
@@ -26,7 +27,7 @@ async def until_gone(client: Client, page: Page) -> None:
 
 
 async def begin_call(page: Page, recipient: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    message = {"samp.mtype": "table.slow", "samp.params": {}}
+    message: ValueMap = {"samp.mtype": "table.slow", "samp.params": {}}
     body = xmlrpc.dump_call("samp.webhub.callAndWait", [page.key, recipient, message, "60"])
     return await open_request(page.port, "POST", "/", page.headers, body)
 

@@ -88,12 +88,19 @@ class TerminalConsent:
 
 
 def _nobody_to_ask(question: ConsentQuestion) -> ConsentAnswer:
+    if question.origin:
+        advice = f"to allow it, start the hub with --web-consent {question.origin}"
+    else:
+        # "allow" would let it in, and every page in the world with it.
+        advice = (
+            "it names no origin, so it is a program; let it use the Standard Profile, "
+            "or start the hub on a terminal and answer there"
+        )
     log.warning(
-        "web page %r of %s was refused, since there is no terminal to ask on; to allow it, start "
-        "the hub with --web-consent %s",
+        "web page %r of %s was refused, since there is no terminal to ask on; %s",
         question.name,
         question.origin or "no origin",
-        question.origin if "://" in question.origin else "allow",
+        advice,
     )
     return ConsentAnswer.DENY
 
