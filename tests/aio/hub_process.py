@@ -38,7 +38,7 @@ class HubProcess:
 
 
 @asynccontextmanager
-async def hub_process(lockfile: Path, port: int = 0) -> AsyncIterator[HubProcess]:
+async def hub_process(lockfile: Path, port: int = 0, *options: str) -> AsyncIterator[HubProcess]:
     """Run a hub until the end of the block."""
     environment = {name: value for name, value in os.environ.items() if name != "SAMP_HUB"}
     process = await asyncio.create_subprocess_exec(
@@ -51,6 +51,7 @@ async def hub_process(lockfile: Path, port: int = 0) -> AsyncIterator[HubProcess
             "--port",
             str(port),
             "--no-web-profile",
+            *options,
         ),
         env={**environment, "HOME": str(lockfile.parent)},
         stdout=asyncio.subprocess.PIPE,

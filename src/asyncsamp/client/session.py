@@ -23,6 +23,7 @@ once, and their handlers must be able to answer. Who wants to wait until it know
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -127,6 +128,7 @@ class Session:
         self._lost = asyncio.Event()
         self._lost_reason = ""
         self._lost_at = 0.0
+        self._hub_heard = asyncio.Event()  # in LOST: a hub that knew us has called
         self._found_none: HubNotFoundError | None = None  # what the first look for a hub said
         self._resumable = False
         self._decided = asyncio.Event()  # set but while we look for a hub, or tell it about us
@@ -280,8 +282,18 @@ class Session:
             raise
 
     async def send_reply(self, msg_id: str, response: Response) -> None:
-        """Answer a call."""
-        await self.request("reply", msg_id, response.to_map())
+        """Answer a call. Raises as `request` does.
+
+        A hub that comes back and knows us still may bring a call before we have looked for it: the
+        call is taken as the sign to look, and answered once we are registered again.
+        """
+        registration = self.registration
+        if self.state in (State.LOST, State.RESUMING) and self._resumable:
+            self._hub_heard.set()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._decided.wait(), self._limits.request_timeout)
+        if self.registration is registration:  # to another hub the msg-id means nothing
+            await self.request("reply", msg_id, response.to_map())
 
     async def follow(self) -> None:
         """Begin to keep the view of the other clients, once. Raises as `request` does."""
@@ -394,7 +406,9 @@ class Session:
     async def _come_back(self) -> None:
         pause = self._limits.reconnect_first
         while self.state is State.LOST:
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hub_heard.wait(), pause)
+            self._hub_heard.clear()
             try:
                 if self._resumable:
                     if await self._resume():

@@ -17,6 +17,7 @@ from asyncsamp import (
     Hub,
     HubFaultError,
     HubLostError,
+    Limits,
     Message,
     NotRegisteredError,
     UnknownClientError,
@@ -239,6 +240,23 @@ async def test_a_client_that_only_sends_comes_back_too(tmp_path: Path) -> None:
     async with hub_process(lockfile):
         await client.wait_registered(10)
         assert await client.notify_all("a.b") == []
+        await client.unregister()
+
+
+async def test_a_call_that_comes_before_the_client_has_looked_is_answered(tmp_path: Path) -> None:
+    lockfile, state = tmp_path / "x.samp", ("--state", str(tmp_path / "x.state"))
+    client = Client("client", lockfile=lockfile, limits=Limits(reconnect_first=3600))
+    client.on("a.echo")(echo)
+    async with hub_process(lockfile, 0, *state) as hub:
+        await client.register()
+        await client.settled()
+        before = client.public_id
+        await hub.kill()
+        await out(client)
+    async with hub_process(lockfile, hub.port, *state), Client("sender", lockfile=lockfile) as sender:
+        assert (await sender.call(before, "a.echo", {"n": 1}, timeout=10)).result == {"n": "1"}
+        assert client.registered
+        assert client.public_id == before
         await client.unregister()
 
 
