@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -37,8 +37,7 @@ def make_core(*, max_clients: int = 10, max_pending_calls: int = 10) -> HubCore:
 
 def taken(core: HubCore) -> list[Effect]:
     """Return the effects as the engine takes them."""
-    effects, core.effects = core.effects, []
-    return effects
+    return core.take_effects()
 
 
 def join(core: HubCore, *mtypes: str) -> str:
@@ -381,7 +380,7 @@ class TestDirected:
     def test_a_recipient_whose_outbox_is_full(self, operation: str) -> None:
         core = make_core()
         one, two = join(core), join(core, "*")
-        core.congested.add(two)
+        core.congest(two)
         with pytest.raises(FaultError, match="'c2' does not take its messages") as error:
             self.send(core, operation, one, two)
         assert error.value.code == FaultCode.LIMIT_REACHED
@@ -392,7 +391,7 @@ class TestBroadcast:
     def test_it_skips_who_cannot_take_it_and_reaches_the_others(self) -> None:  # HUB-45
         core = make_core()
         one, full, three = join(core), join(core, "*"), join(core, "*")
-        core.congested.add(full)
+        core.congest(full)
         assert core.notify_all(one, LOAD) == [three]
         assert core.call_all(one, "t", LOAD) == {three: "m1"}
         assert taken(core) == [
@@ -403,9 +402,58 @@ class TestBroadcast:
     def test_hub_events_skip_who_cannot_take_them(self) -> None:
         core = make_core()
         full, two = join(core, "*"), join(core, "*")
-        core.congested.add(full)
+        core.congest(full)
         core.declare_metadata(two, {})
         assert taken(core) == event("metadata", [two], id=two, metadata={})
+
+    def test_relieved_one_is_told_who_came_changed_and_left_meanwhile(self) -> None:
+        core = make_core()
+        full, changed, leaves = join(core, "*"), join(core), join(core)
+        core.congest(full)
+        core.declare_metadata(changed, {"samp.name": "old"})
+        core.declare_metadata(changed, {"samp.name": "new"})
+        core.declare_metadata(leaves, {"samp.name": "late"})
+        core.unregister(leaves)
+        comes, short = join(core, "a.b"), join(core)
+        core.unregister(short)
+        taken(core)
+        core.relieve(full)
+        assert taken(core) == [
+            *event("metadata", [full], id=changed, metadata={"samp.name": "new"}),
+            *event("unregister", [full], id=leaves),
+            *event("register", [full], id=comes),
+            *event("subscriptions", [full], id=comes, subscriptions={"a.b": {}}),
+        ]
+        core.relieve(full)
+        assert taken(core) == []
+
+    def test_relieved_one_is_told_only_what_it_subscribes_to(self) -> None:
+        core = make_core()
+        full = join(core, "samp.hub.event.register")
+        core.congest(full)
+        comes = join(core, "a.b")
+        core.relieve(full)
+        assert taken(core) == event("register", [full], id=comes)
+
+    @pytest.mark.parametrize(
+        "mtype", ["samp.hub.event.shutdown", "samp.hub.event.unregister", "samp.hub.disconnect"]
+    )
+    @pytest.mark.parametrize("way", ["notify", "notify_all", "call", "call_all", "call_and_wait"])
+    def test_what_only_the_hub_says_is_refused(self, mtype: str, way: str) -> None:
+        core = make_core()
+        one, two = join(core), join(core, "*")
+        said: ValueMap = {"samp.mtype": mtype, "samp.params": {"id": "c9"}}
+        ways: dict[str, Callable[[], object]] = {
+            "notify": lambda: core.notify(one, two, said),
+            "notify_all": lambda: core.notify_all(one, said),
+            "call": lambda: core.call(one, two, "t", said),
+            "call_all": lambda: core.call_all(one, "t", said),
+            "call_and_wait": lambda: core.call_and_wait(one, two, said),
+        }
+        with pytest.raises(FaultError, match=f"^only the hub sends '{mtype}'$") as error:
+            ways[way]()
+        assert error.value.code == FaultCode.NOT_ALLOWED
+        assert taken(core) == []
 
     def test_it_skips_those_whom_the_sender_may_not_send_it(self) -> None:  # WEB-60, WEB-61
         core = make_core()
@@ -490,7 +538,7 @@ class TestCall:
     def test_who_takes_nothing_may_ask_for_nothing_more(self, way: str) -> None:
         core = make_core()
         one, two = join(core), join(core, "*")
-        core.congested.add(one)
+        core.congest(one)
         with pytest.raises(FaultError, match="this client does not take its messages") as error:
             core.call(one, two, "t", LOAD) if way == "call" else core.call_all(one, "t", LOAD)
         assert error.value.code == FaultCode.LIMIT_REACHED
@@ -651,7 +699,7 @@ class TestPending:
     def test_congestion_ends_with_the_client(self) -> None:
         core = make_core()
         client = join(core)
-        core.congested.add(client)
+        core.congest(client)
         core.unregister(client)
         assert core.congested == set()
 

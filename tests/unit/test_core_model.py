@@ -98,8 +98,7 @@ class CoreMachine(RuleBasedStateMachine):
         return {"samp.mtype": mtype, "samp.params": {"number": str(next(self.numbers))}}
 
     def taken(self) -> list[Effect]:
-        effects, self.core.effects = self.core.effects, []
-        return effects
+        return self.core.take_effects()
 
     def expect_event(self, effects: list[Effect], name: str, **params: Value) -> None:
         """The hub's event goes to all who subscribe, once each, and is all there is."""
@@ -303,9 +302,12 @@ class CoreMachine(RuleBasedStateMachine):
     def congest_or_relieve(self, who: int, full: bool) -> None:
         client = self.client(who)
         if full and client in self.clients:
-            self.core.congested.add(client)
+            self.core.congest(client)
         else:
-            self.core.congested.discard(client)
+            self.core.relieve(client)
+            news = self.taken()  # what is in it is tested beside
+            assert {(effect[0], effect[1]) for effect in news} <= {(client, "hub")}
+            assert not news or self.clients[client].callable
 
     @precondition(lambda self: not self.closing and len(self.old_calls) > 2)
     @rule()
@@ -352,7 +354,7 @@ class CoreMachine(RuleBasedStateMachine):
     def who_is_registered_is_known(self) -> None:
         assert set(self.core._clients) == set(self.clients)
         assert self.core.congested <= set(self.clients)
-        assert self.core.effects == []
+        assert self.core.take_effects() == []
 
 
 TestCore = CoreMachine.TestCase

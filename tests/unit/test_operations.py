@@ -9,7 +9,7 @@ import pytest
 from asyncsamp.errors import FaultCode, FaultError
 from asyncsamp.hub.core import HubCore
 from asyncsamp.hub.operations import OPERATIONS, find_operation
-from asyncsamp.hub.validation import check_message, check_mtype, shown
+from asyncsamp.hub.validation import check_message, check_mtype
 from asyncsamp.values import Value
 
 PARAMETERS: dict[str, list[Value]] = {
@@ -134,8 +134,3 @@ class TestChecks:
         check_mtype("a" * 1000)
         with pytest.raises(FaultError, match="too long for an mtype: more than 1000 characters"):
             check_mtype("a" * 1001)
-
-    def test_texts_are_shown_whole_or_cut(self) -> None:
-        assert shown("it's") == '"it\'s"'
-        assert shown("x" * 80) == repr("x" * 80)
-        assert shown("x" * 81) == repr("x" * 77 + "...")

@@ -1,7 +1,7 @@
 """The hub without any I/O: clients, subscriptions, and who owes whom an answer (SAMP 1.3 §2.4, §3.11).
 
 Every method takes public ids, does one hub operation wholly or not at all, and answers by
-its return value or a `FaultError`. What must go out is left in `effects`, for the engine.
+its return value or a `FaultError`. What must go out is left for the engine, which calls `take_effects`.
 
 No I/O.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .._util.foreign_text import quoted
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
 from ..errors import (
     FaultCode,
@@ -20,9 +21,13 @@ from ..errors import (
 from ..interfaces import MaySend
 from ..mtypes import is_subscription, keys_for
 from ..values import Response, Value, ValueMap
-from .validation import bad_parameters, check_message, check_mtype, shown
+from .validation import bad_parameters, check_message, check_mtype
 
 __all__ = ["HubCore"]
+
+
+_OF_THE_HUB = ("samp.hub.event.", "samp.hub.disconnect")
+"""How the mtypes begin that only a hub sends."""
 
 
 @dataclass(slots=True)
@@ -58,8 +63,9 @@ class HubCore:
         max_pending_calls: int = 10_000,
     ) -> None:
         self.hub_id = hub_id
-        self.effects: list[Effect] = []
-        self.congested: set[str] = set()
+        self._effects: list[Effect] = []
+        # who is congested -> whom the hub events were about that it did not get, and which
+        self._missed: dict[str, dict[str, set[str]]] = {}
         self._client_ids = client_ids
         self._msg_ids = msg_ids
         self._max_clients = max_clients
@@ -69,6 +75,11 @@ class HubCore:
         self._subscribers: dict[str, dict[str, ValueMap]] = {}
         self._pending: dict[str, _Pending] = {}
         self._closing = False
+
+    def take_effects(self) -> list[Effect]:
+        """Return what must go out since the last time, in order."""
+        effects, self._effects = self._effects, []
+        return effects
 
     # ---- who is here
 
@@ -107,8 +118,8 @@ class HubCore:
 
     def disconnect(self, client: str, reason: str) -> None:
         """Remove `client` by force: told so first if it subscribes to it (MTYPE-25, HUB-63)."""
-        record = self._record(client)
-        self._tell(client, record, "samp.hub.disconnect", {"reason": reason})
+        self._record(client)
+        self._tell(client, "samp.hub.disconnect", {"reason": reason})
         self._remove(client, reason, last_words=True)
 
     def lose(self, client: str, reason: str) -> None:
@@ -142,7 +153,7 @@ class HubCore:
         declared: dict[str, ValueMap] = {}
         for key, annotation in subscriptions.items():
             if not is_subscription(key):
-                raise bad_parameters(f"{shown(key)} is neither a valid mtype nor a wildcard subscription")
+                raise bad_parameters(f"{quoted(key)} is neither a valid mtype nor a wildcard subscription")
             declared[key] = annotation if isinstance(annotation, dict) else {}
         self._withdraw_subscriptions(client, record)
         record.subscriptions = declared
@@ -166,13 +177,13 @@ class HubCore:
     def notify(self, caller: str, recipient: str, message: ValueMap) -> None:
         """Send a notification to one client (HUB-28, MSG-31)."""
         message, _ = self._directed(caller, recipient, message)
-        self.effects.append(DeliverNotification(recipient, caller, message))
+        self._effects.append(DeliverNotification(recipient, caller, message))
 
     def notify_all(self, caller: str, message: ValueMap) -> list[Value]:
         """Send a notification to all who subscribe, but the caller; return to whom (HUB-29, MSG-32)."""
         message, recipients = self._broadcast(caller, message)
         for recipient in recipients:
-            self.effects.append(DeliverNotification(recipient, caller, message))
+            self._effects.append(DeliverNotification(recipient, caller, message))
         return list(recipients)
 
     def call(self, caller: str, recipient: str, msg_tag: str, message: ValueMap) -> str:
@@ -203,7 +214,7 @@ class HubCore:
         pending = self._pending.get(msg_id)
         if pending is None or pending.recipient != caller:
             raise FaultError(
-                f"no open call {shown(msg_id)} awaits an answer from this client: "
+                f"no open call {quoted(msg_id)} awaits an answer from this client: "
                 "it was answered already, or timed out, or its sender has left, or it never was",
                 code=FaultCode.UNKNOWN_MESSAGE,
             )
@@ -222,6 +233,37 @@ class HubCore:
         pending = self._pending.get(msg_id)
         if pending is not None:
             self._close_call(msg_id, pending)
+
+    # ---- who does not take its messages
+
+    @property
+    def congested(self) -> frozenset[str]:
+        """Who does not take its messages."""
+        return frozenset(self._missed)
+
+    def is_congested(self, client: str) -> bool:
+        """Whether `client` does not take its messages."""
+        return client in self._missed
+
+    def congest(self, client: str) -> None:
+        """Refuse messages to `client` from now on, until `relieve` (HUB-45)."""
+        self._missed.setdefault(client, {})
+
+    def relieve(self, client: str) -> None:
+        """Accept messages to `client` again, and tell it who came, changed and left meanwhile."""
+        for about, events in self._missed.pop(client, {}).items():
+            other = self._clients.get(about)
+            if other is None:
+                self._tell(client, "samp.hub.event.unregister", {"id": about})
+                continue
+            news: list[tuple[str, ValueMap]] = [
+                ("register", {}),
+                ("metadata", {"metadata": other.metadata}),
+                ("subscriptions", {"subscriptions": dict(other.subscriptions)}),
+            ]
+            for event, params in news:
+                if event in events:
+                    self._tell(client, f"samp.hub.event.{event}", {"id": about, **params})
 
     # ---- coming back after a crash
 
@@ -249,7 +291,7 @@ class HubCore:
         record = self._clients.get(caller)
         if record is not None and record.callable:
             response = Response.failure(f"client {recipient!r}: {reason}").to_map()
-            self.effects.append(DeliverResponse(caller, recipient, msg_tag, response))
+            self._effects.append(DeliverResponse(caller, recipient, msg_tag, response))
 
     # ---- the end
 
@@ -279,7 +321,7 @@ class HubCore:
         try:
             return self._clients[client]
         except KeyError:
-            text = f"no client {shown(client)} is registered"
+            text = f"no client {quoted(client)} is registered"
             raise FaultError(text, code=FaultCode.UNKNOWN_CLIENT) from None
 
     def _check_open(self) -> None:
@@ -289,15 +331,21 @@ class HubCore:
     def _check_may_call(self, caller: str) -> None:
         """A client that takes nothing any more may ask for nothing more, else its outbox had no bound."""
         self._check_open()
-        if caller in self.congested:
+        if caller in self._missed:
             raise FaultError(
                 "this client does not take its messages, so it cannot be sent a response; take them first",
                 code=FaultCode.LIMIT_REACHED,
             )
 
+    def _check_may_say(self, caller: str, mtype: str) -> None:
+        """What only a hub may say would make clients forget others, or leave (MTYPE-20..25)."""
+        if caller != self.hub_id and mtype.startswith(_OF_THE_HUB):
+            raise FaultError(f"only the hub sends {quoted(mtype)}", code=FaultCode.NOT_ALLOWED)
+
     def _directed(self, caller: str, recipient: str, message: ValueMap) -> tuple[ValueMap, _Client]:
         record = self._record(caller)
         mtype, message = check_message(message)
+        self._check_may_say(caller, mtype)
         other = self._other(recipient)
         subscriptions = other.subscriptions
         key = next((key for key in keys_for(mtype) if key in subscriptions), None)
@@ -311,7 +359,7 @@ class HubCore:
             raise FaultError(
                 f"this client may not send {mtype!r} to {recipient!r}", code=FaultCode.NOT_ALLOWED
             )
-        if recipient in self.congested:
+        if recipient in self._missed:
             raise FaultError(
                 f"client {recipient!r} does not take its messages, and no more can be kept for it",
                 code=FaultCode.LIMIT_REACHED,
@@ -321,8 +369,9 @@ class HubCore:
     def _broadcast(self, caller: str, message: ValueMap) -> tuple[ValueMap, list[str]]:
         record = self._record(caller)
         mtype, message = check_message(message)
+        self._check_may_say(caller, mtype)
         recipients = self._recipients(caller, record, mtype)
-        return message, [recipient for recipient in recipients if recipient not in self.congested]
+        return message, [recipient for recipient in recipients if recipient not in self._missed]
 
     def _recipients(self, caller: str, record: _Client, mtype: str) -> dict[str, ValueMap]:
         found: dict[str, ValueMap] = {}
@@ -344,7 +393,7 @@ class HubCore:
         self._pending[msg_id] = _Pending(caller, recipient, msg_tag)
         record.awaits[msg_id] = None
         self._clients[recipient].owes[msg_id] = None
-        self.effects.append(DeliverCall(recipient, caller, msg_id, message))
+        self._effects.append(DeliverCall(recipient, caller, msg_id, message))
         return msg_id
 
     def _close_call(self, msg_id: str, pending: _Pending) -> None:
@@ -354,9 +403,11 @@ class HubCore:
 
     def _answer(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
         if pending.msg_tag is None:
-            self.effects.append(FinishWait(msg_id, response))
+            self._effects.append(FinishWait(msg_id, response))
         elif self._clients[pending.caller].callable:
-            self.effects.append(DeliverResponse(pending.caller, pending.recipient, pending.msg_tag, response))
+            self._effects.append(
+                DeliverResponse(pending.caller, pending.recipient, pending.msg_tag, response)
+            )
 
     def _answer_error(self, msg_id: str, pending: _Pending, reason: str) -> None:
         text = f"client {pending.recipient!r}: {reason}"
@@ -366,11 +417,11 @@ class HubCore:
             self._answer(msg_id, pending, Response.failure(text).to_map())
 
     def _fault(self, msg_id: str, text: str, code: FaultCode) -> None:
-        self.effects.append(FinishWait(msg_id, FaultError(text, code=code)))
+        self._effects.append(FinishWait(msg_id, FaultError(text, code=code)))
 
     def _remove(self, client: str, reason: str, *, last_words: bool) -> None:
         record = self._clients[client]
-        self.congested.discard(client)
+        self._missed.pop(client, None)
         self._withdraw_subscriptions(client, record)
         for msg_id in list(record.awaits):  # a call to itself is among them, and then owed no more
             pending = self._pending[msg_id]
@@ -382,7 +433,7 @@ class HubCore:
             self._close_call(msg_id, pending)
             self._answer_error(msg_id, pending, f"left before it answered ({reason})")
         del self._clients[client]
-        self.effects.append(Forget(client, last_words))
+        self._effects.append(Forget(client, last_words))
         self._announce("unregister", client)
 
     def _withdraw_subscriptions(self, client: str, record: _Client) -> None:
@@ -399,10 +450,22 @@ class HubCore:
         message: ValueMap = {"samp.mtype": mtype, "samp.params": dict(params)}
         hub = self._clients[self.hub_id]
         for recipient in self._recipients(self.hub_id, hub, mtype):
-            if recipient not in self.congested:
-                self.effects.append(DeliverNotification(recipient, self.hub_id, message))
+            missed = self._missed.get(recipient)
+            if missed is None:
+                self._effects.append(DeliverNotification(recipient, self.hub_id, message))
+            elif client is not None:
+                _note_missed(missed, client, event)
 
-    def _tell(self, client: str, record: _Client, mtype: str, params: ValueMap) -> None:
+    def _tell(self, client: str, mtype: str, params: ValueMap) -> None:
+        record = self._clients[client]
         if record.callable and any(key in record.subscriptions for key in keys_for(mtype)):
             message: ValueMap = {"samp.mtype": mtype, "samp.params": params}
-            self.effects.append(DeliverNotification(client, self.hub_id, message))
+            self._effects.append(DeliverNotification(client, self.hub_id, message))
+
+
+def _note_missed(missed: dict[str, set[str]], about: str, event: str) -> None:
+    """Note an event that a congested client does not get; who came and left meanwhile is no news."""
+    events = missed.setdefault(about, set())
+    events.add(event)
+    if event == "unregister" and "register" in events:
+        del missed[about]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .._util.foreign_text import plain_line
 from ..delivery import DeliverCall, Delivery, DeliveryError, FinishWait, Forget
 from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
@@ -123,7 +124,7 @@ class HubEngine:
 
     @contextmanager
     def listening(self, client: str) -> Iterator[None]:
-        """While the block lasts `client` waits for messages: it is not idle, though it does nothing.
+        """While the block lasts `client` waits for messages or an answer: it is not idle.
 
         The hub is idle all the same: its own time limit counts operations.
         """
@@ -162,6 +163,11 @@ class HubEngine:
 
     # ---- for the hub
 
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether a callAndWait is under way."""
+        return bool(self._waits)
+
     def idle_since(self) -> dict[str, float]:
         """Return since when, by the loop's clock, clients have done nothing; without those who listen."""
         return {client: since for client, since in self.last_active.items() if client not in self._listening}
@@ -186,7 +192,7 @@ class HubEngine:
         for client, record in saved["clients"].items():
             if client in couriers:
                 self._bring_back(client, couriers[client], record)
-        core.effects.clear()  # nobody need be told what he knows
+        core.take_effects()  # nobody need be told what he knows
         for client in saved["clients"]:
             if client not in couriers:
                 core.announce_unregistered(client)
@@ -210,7 +216,7 @@ class HubEngine:
             self._core.shut_down()
             self._apply()
         else:
-            self._core.effects.clear()
+            self._core.take_effects()
         self._core.end_waits()
         self._apply()
         news = [
@@ -274,9 +280,7 @@ class HubEngine:
 
     def _apply(self) -> None:
         """Carry out the effects that the core has left."""
-        core = self._core
-        while core.effects:
-            effects, core.effects = core.effects, []
+        while effects := self._core.take_effects():
             for effect in effects:
                 if isinstance(effect, FinishWait):
                     self._finish_wait(effect)
@@ -290,7 +294,7 @@ class HubEngine:
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
         if box.full and self._takes_part(delivery.recipient):
-            self._core.congested.add(delivery.recipient)
+            self._core.congest(delivery.recipient)
             log.warning(
                 "client %s does not take its messages: %d wait, further ones are refused",
                 delivery.recipient,
@@ -301,7 +305,7 @@ class HubEngine:
 
     def _takes_part(self, client: str) -> bool:
         """Whether messages to `client` are still accepted; not while it is told that it is removed."""
-        return client not in self._core.congested and self._core.is_registered(client)
+        return not self._core.is_congested(client) and self._core.is_registered(client)
 
     def _weigh(self, delivery: Delivery) -> int:
         """About how many bytes `delivery` has; a broadcast is weighed once for all."""
@@ -328,7 +332,8 @@ class HubEngine:
         timer = self._loop.call_later(seconds, self._finish_wait, FinishWait(msg_id, fault))
         try:
             self._apply()
-            outcome = await future
+            with self.listening(caller):
+                outcome = await future
         except asyncio.CancelledError:
             log.info("client %s no longer waits for an answer of client %s", caller, recipient)
             raise
@@ -336,6 +341,7 @@ class HubEngine:
             timer.cancel()
             del self._waits[msg_id]
             self._core.abandon(msg_id)
+            self._note_activity(caller)
         if isinstance(outcome, FaultError):
             raise outcome
         return outcome
@@ -385,7 +391,7 @@ class HubEngine:
             return
         # A client that fails at every message must not fill the disk with it.
         level = logging.WARNING if self._may_complain(client) else logging.DEBUG
-        log.log(level, "client %s did not take a message: %s", client, error.reason)
+        log.log(level, "client %s did not take a message: %s", client, plain_line(error.reason))
         if isinstance(delivery, DeliverCall):
             self._core.refuse(delivery.msg_id, f"did not take the call: {error.reason}")
             self._apply()
@@ -397,11 +403,11 @@ class HubEngine:
         return complaints.take(self._loop.time())
 
     def _relieve(self, client: str) -> None:
-        congested = self._core.congested
         box = self._outboxes.get(client)
-        if box is not None and client in congested and box.roomy:
-            congested.discard(client)
+        if box is not None and self._core.is_congested(client) and box.roomy:
             log.info("client %s takes its messages again", client)
+            self._core.relieve(client)
+            self._apply()
 
     def _owing(self) -> list[str]:
         return [client for client in self._couriers if self._core.owes_reply(client)]

@@ -33,7 +33,7 @@ class IdleTimeout:
 
     def _look(self) -> None:
         now = self._loop.time()
-        self._since = max(self._since, self._engine.last_operation)
+        self._since = now if self._engine.somebody_waits else max(self._since, self._engine.last_operation)
         looks = []
         if self._client_timeout > 0:
             for client, since in self._engine.idle_since().items():

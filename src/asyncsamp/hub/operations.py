@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .._util.foreign_text import quoted
 from ..errors import FaultCode, FaultError
 from ..values import Value
 from .core import HubCore
-from .validation import bad_parameters, shown
+from .validation import bad_parameters
 
 __all__ = ["OPERATIONS", "Operation", "find_operation"]
 
@@ -71,4 +72,4 @@ def find_operation(name: str) -> Operation:
     try:
         return OPERATIONS[name]
     except KeyError:
-        raise FaultError(f"the hub has no operation {shown(name)}", code=FaultCode.UNKNOWN_METHOD) from None
+        raise FaultError(f"the hub has no operation {quoted(name)}", code=FaultCode.UNKNOWN_METHOD) from None

@@ -5,17 +5,15 @@ No I/O.
 
 from __future__ import annotations
 
+from .._util.foreign_text import quoted
 from ..errors import FaultCode, FaultError
 from ..mtypes import is_mtype
 from ..values import ValueMap
 
-__all__ = ["MAX_MTYPE", "bad_parameters", "check_message", "check_mtype", "shown"]
+__all__ = ["MAX_MTYPE", "bad_parameters", "check_message", "check_mtype"]
 
 MAX_MTYPE = 1000
 """Characters. Finding the recipients takes time that grows with the square of it; real ones have 30."""
-
-_SHOWN = 80
-"""Characters of a client's own text that stand in a fault; it may have sent megabytes."""
 
 
 def check_message(message: ValueMap) -> tuple[str, ValueMap]:
@@ -37,16 +35,11 @@ def check_message(message: ValueMap) -> tuple[str, ValueMap]:
 def check_mtype(mtype: str) -> None:
     """Raise `FaultError` if `mtype` is none, or has a wildcard, which only subscriptions may have."""
     if len(mtype) > MAX_MTYPE:
-        raise bad_parameters(f"{shown(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
+        raise bad_parameters(f"{quoted(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
     if not is_mtype(mtype):
-        raise bad_parameters(f"{shown(mtype)} is not a valid mtype (wildcards are for subscriptions only)")
+        raise bad_parameters(f"{quoted(mtype)} is not a valid mtype (wildcards are for subscriptions only)")
 
 
 def bad_parameters(text: str) -> FaultError:
     """Return the fault that says what is wrong with the parameters of an operation."""
     return FaultError(text, code=FaultCode.BAD_PARAMETERS)
-
-
-def shown(text: str) -> str:
-    """Return what a client sent as it can stand in a fault: quoted, and not by the megabyte."""
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")

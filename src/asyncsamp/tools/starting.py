@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
+from .._util.foreign_text import plain_line
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..discovery import Location
@@ -49,7 +50,7 @@ class StartedTool:
         """Return the last lines of its output, as they may be shown on a terminal. Blocking."""
         self._output.seek(0)
         lines = deque(self._output, maxlen=_LAST_LINES)
-        return "\n".join(_plain(line.decode("utf-8", "replace").rstrip()) for line in lines)
+        return "\n".join(plain_line(line.decode("utf-8", "replace"), _LINE_LENGTH) for line in lines)
 
     def give_up(self, reason: str) -> ToolError:
         """Return the error that says why it did not start. Blocking."""
@@ -165,8 +166,3 @@ def _filled(argument: str, values: dict[str, str]) -> str:
 
 def _variable(location: Location) -> str:
     return "std-lockurl:" + (location.url if location.path is None else location.path.absolute().as_uri())
-
-
-def _plain(line: str) -> str:
-    """Return a line without anything that a terminal acts on."""
-    return "".join(char if char.isprintable() else "?" for char in line[:_LINE_LENGTH])

@@ -513,6 +513,26 @@ class TestIdleWatch:
         assert engine.idle_since() == {}
         watch.close()
 
+    async def test_who_waits_for_an_answer_is_not_idle_nor_is_the_hub(self, engine: HubEngine) -> None:
+        courier = FakeCourier()
+        one, two = engine.register(FakeCourier()), engine.register(courier)
+        engine.set_callable(two, True)
+        await engine.operate(two, "declareSubscriptions", [{"test.note": {}}])
+        stopped: list[None] = []
+        watch = IdleTimeout(engine, 100.0, 100.0, lambda: stopped.append(None))
+        message: ValueMap = {"samp.mtype": "test.note"}
+        waiting = asyncio.ensure_future(engine.operate(one, "callAndWait", [two, message, "0"]))
+        await courier.until(lambda: courier.calls)
+        self.look(watch, engine.last_active[one] + 200)
+        assert (engine.clients, stopped) == ([one], [])
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        self.look(watch, engine.last_active[one] + 99)
+        assert (engine.clients, stopped) == ([one], [])
+        self.look(watch, engine.last_active[one] + 400)
+        assert stopped == [None]
+        watch.close()
+
     async def test_the_nearer_of_both_ends_counts(self, engine: HubEngine) -> None:
         client = engine.register(FakeCourier())
         watch = IdleTimeout(engine, 100.0, 30.0, lambda: None)

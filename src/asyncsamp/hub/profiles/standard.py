@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..._util.foreign_text import plain_line, quoted
 from ..._util.socket_table import is_loopback, listening_user
 from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...errors import (
@@ -42,7 +43,7 @@ from ...rpc.offload import load_response
 from ...values import Value, ValueMap
 from ...xmlrpc import Encoded, Fault
 from ..operations import find_operation
-from ..validation import bad_parameters, shown
+from ..validation import bad_parameters
 from .keys import STANDARD, new_key, shown_keys
 
 __all__ = ["StandardProfile"]
@@ -179,7 +180,7 @@ class StandardProfile:
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.hub":
-            raise FaultError(f"there is no method {shown(method)}", code=FaultCode.UNKNOWN_METHOD)
+            raise FaultError(f"there is no method {quoted(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
             return ""  # with a key or without, registered or not (STD-10, TOL-5)
         assert self._engine is not None
@@ -334,4 +335,4 @@ async def _fault_in(answered: bytes) -> Fault | None:
 
 def _clean(text: str, key: str) -> str:
     """Return a client's own words on one line; some name the key, and others get to read this (HUB-71)."""
-    return " ".join(text.replace(key, "(its key)").split())[:_MAX_REASON]
+    return plain_line(text.replace(key, "(its key)"), _MAX_REASON)
