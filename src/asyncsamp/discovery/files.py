@@ -6,12 +6,13 @@ import errno
 import hmac
 import logging
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .._util.private_files import beside, create_private
+from .._util.private_files import beside, create_private, make_folder
 from ..errors import LockfileError
 from ..lockfile import Lockfile, parse_lockfile
 from .location import VARIABLE
@@ -19,6 +20,7 @@ from .location import VARIABLE
 __all__ = [
     "ELSEWHERE",
     "MAX_LOCKFILE",
+    "ForeignFileError",
     "Identity",
     "look",
     "parse",
@@ -43,6 +45,19 @@ _READ_FLAGS = (
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL)
+
+
+# What every hub writes at the head of a line; the rest of a damaged lockfile may be missing.
+_OF_A_LOCKFILE = re.compile(rb"[ \t]*(?:# ?SAMP\b|samp\.(?:secret|hub\.xmlrpc\.url|profile\.version)[ \t]*=)")
+_LINE = re.compile(rb"[ \t]*(?:#.*|[A-Za-z0-9._-]+[ \t]*=.*)?")
+_EOL = re.compile(rb"\r\n|\r|\n")
+
+
+class ForeignFileError(LockfileError):
+    """The file is not a lockfile, not even a damaged one: it is the user's, and is not replaced."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, f"{reason}, so it is left as it is; move it away, or {ELSEWHERE}")
 
 
 class Identity(NamedTuple):
@@ -82,8 +97,9 @@ def parse(data: bytes, place: str) -> Lockfile:
 def look(path: Path) -> tuple[Identity | None, Lockfile | LockfileError | None]:
     """Return which file is there, None if none, and what it says; of a link, where it leads.
 
-    A file that is not a lockfile or cannot be read says why; a link to nothing says None. Raises
-    `LockfileError` for a folder, a pipe and the like, which are somebody's and not to be replaced.
+    A damaged lockfile says why it cannot be used, and what is not a lockfile or cannot be read, by a
+    `ForeignFileError`; a link to nothing says None. Raises `LockfileError` for a folder, a pipe and the
+    like.
     """
     try:
         status = path.lstat()
@@ -93,12 +109,19 @@ def look(path: Path) -> tuple[Identity | None, Lockfile | LockfileError | None]:
         raise _cannot_write(path, error) from error
     if not stat.S_ISREG(status.st_mode) and not stat.S_ISLNK(status.st_mode):
         raise LockfileError(str(path), f"it is not a regular file; remove it, or {ELSEWHERE}")
+    identity = _identity(status)
     try:
-        return _identity(status), parse(read_file(path), str(path))
+        data = read_file(path)
     except (FileNotFoundError, NotADirectoryError):  # it may also have gone meanwhile, which is seen later
-        return _identity(status), None
+        return identity, None
     except LockfileError as error:
-        return _identity(status), error
+        # Of a link only the link is replaced, so what it leads to may be anything.
+        return identity, error if stat.S_ISLNK(status.st_mode) else ForeignFileError(str(path), error.reason)
+    try:
+        return identity, parse(data, str(path))
+    except LockfileError as error:
+        foreign = ForeignFileError(str(path), "it is not a SAMP lockfile")
+        return identity, error if _is_damaged_lockfile(data) else foreign
 
 
 def put(path: Path, data: bytes, stale: Identity | None) -> bool:
@@ -131,12 +154,13 @@ def take_away(path: Path, ours: Lockfile) -> bool:
 
 
 def prepare_folder(path: Path) -> None:
-    """See that the folder is there, private if it is new, and warn if others could replace the file."""
+    """See that the folder is there, and warn if others could replace the file.
+
+    A missing folder below the user's home is made, private. Raises `LockfileError`.
+    """
     folder = path.parent
     try:
-        if not folder.exists():
-            with suppress(FileExistsError):
-                folder.mkdir(0o700)
+        make_folder(folder)
         mode = folder.stat().st_mode
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -152,6 +176,15 @@ def prepare_folder(path: Path) -> None:
 def same_secret(one: Lockfile, other: Lockfile) -> bool:
     """Return whether both are of the same hub."""
     return hmac.compare_digest(one.secret.encode(), other.secret.encode())
+
+
+def _is_damaged_lockfile(data: bytes) -> bool:
+    """Return whether a hub may have written `data`, all or in part: a crash can leave it empty or cut."""
+    lines = _EOL.split(data.strip(b"\0 \t\r\n"))
+    if lines == [b""]:
+        return True
+    cut = len(data) > MAX_LOCKFILE or not all(_LINE.fullmatch(line) for line in lines[:-1])
+    return not cut and any(_OF_A_LOCKFILE.match(line) for line in lines)
 
 
 def _link(temporary: Path, path: Path) -> bool:

@@ -12,7 +12,7 @@ from .._util.threads import to_its_end
 from ..errors import HubNotFoundError, HubRunningError, LockfileError
 from ..lockfile import Lockfile, render_lockfile
 from ..rpc.client import RpcClient
-from .files import ELSEWHERE, Identity, look, prepare_folder, put, same_secret, take_away
+from .files import ELSEWHERE, ForeignFileError, Identity, look, prepare_folder, put, same_secret, take_away
 from .location import Location
 from .reading import is_alive, read_lockfile
 from .startup_lock import turn
@@ -28,18 +28,22 @@ GRACE = 0.5
 """Seconds given to what is not a lockfile to become one: JSAMP and astropy write theirs in steps."""
 
 
-async def publish(location: Location, lockfile: Lockfile, sender: RpcClient) -> None:
+async def publish(
+    location: Location, lockfile: Lockfile, sender: RpcClient, *, reclaim: bool = False
+) -> None:
     """Put the hub's lockfile in place: its owner's alone from the first byte, and whole (STD-57, STD-62).
 
     To be called once the hub answers at `lockfile.url`, since clients and other hubs come at
-    once. A lockfile that names no live hub, or is none, is replaced; a link is replaced
-    itself and never written through. Of several hubs that start at once exactly one succeeds:
+    once. A lockfile that names no live hub, or is damaged, is replaced; a link is replaced
+    itself and never written through. A file that is not a lockfile is left as it is, unless `reclaim`
+    says that our own lockfile was there before. Of several hubs that start at once exactly one succeeds:
     they take turns by a lock on the folder, which leaves no file; where folders cannot be
     locked (Windows, some network file systems), taking away the old file and putting the new
     one there are each atomic, and the second only succeeds where there is none.
 
     Raises `HubRunningError` if the present lockfile names a live hub, `LocalProtocolError` if
-    `lockfile` cannot be written as text, and `LockfileError` if the file cannot be put there.
+    `lockfile` cannot be written as text, and `LockfileError` if the file cannot be put there or would
+    take the place of one that is not a lockfile.
     When it fails or is cancelled, no file of ours is left.
     """
     if location.path is None:
@@ -49,7 +53,7 @@ async def publish(location: Location, lockfile: Lockfile, sender: RpcClient) -> 
     await asyncio.to_thread(prepare_folder, path)
     async with turn(path.parent):
         for _ in range(ATTEMPTS):
-            stale = await _stale(path, lockfile, sender)
+            stale = await _stale(path, lockfile, sender, reclaim)
             if await to_its_end(
                 partial(put, path, data, stale), lambda done: done and take_away(path, lockfile)
             ):
@@ -79,14 +83,19 @@ async def still_ours(location: Location, lockfile: Lockfile) -> bool:
         return False
 
 
-async def _stale(path: Path, ours: Lockfile, sender: RpcClient) -> Identity | None:
-    """Return which file has to go, or None if there is none. Raises `HubRunningError` if a hub is alive."""
+async def _stale(path: Path, ours: Lockfile, sender: RpcClient, reclaim: bool) -> Identity | None:
+    """Return which file has to go, or None if there is none.
+
+    Raises `HubRunningError` if a hub is alive, and `ForeignFileError`.
+    """
     identity, present = await asyncio.to_thread(look, path)
     if isinstance(present, LockfileError):
         await asyncio.sleep(GRACE)
         identity, present = await asyncio.to_thread(look, path)
+    if isinstance(present, ForeignFileError) and not reclaim:
+        raise present
     if isinstance(present, LockfileError):
-        log.warning("replacing what is not a lockfile: %s", present)
+        log.warning("replacing a damaged lockfile: %s", present)
     elif present is not None:
         # At our own address only we can answer: the other hub had it before us and is gone.
         if not _same_address(present.url, ours.url) and await is_alive(present.url, sender):

@@ -49,7 +49,7 @@ class LockfileWatch:
             return ""
         sender = RpcClient()
         try:
-            await publish(self._location, self._lockfile, sender)
+            await publish(self._location, self._lockfile, sender, reclaim=True)
         except HubRunningError as error:
             return (
                 f"another hub, at {error.url}, has taken the lockfile {error.lockfile}: new clients go there"

@@ -88,6 +88,10 @@ def write(path: Path, secret: str, url: str) -> str:
     return text
 
 
+def no_home() -> Path:
+    raise RuntimeError("no home")
+
+
 def names_in(folder: Path) -> list[str]:
     return [entry.name for entry in folder.iterdir()]
 
@@ -267,8 +271,8 @@ async def test_a_dead_hub_at_our_own_address_is_not_ourselves(
     assert server.requests == []
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\xff garbage", b"samp.secret=x\n", b"x" * 100_000])
-async def test_garbage_is_replaced(
+@pytest.mark.parametrize("content", [b"", b"\0" * 99, b"samp.secret=x\n", b"# SAMP lockfile written b"])
+async def test_a_damaged_lockfile_is_replaced(
     location: Location,
     path: Path,
     server: Pinged,
@@ -279,7 +283,61 @@ async def test_garbage_is_replaced(
     path.write_bytes(content)
     await publish(location, Lockfile("ours", server.url), sender)
     assert_only(path, Lockfile("ours", server.url))
-    assert "replacing what is not a lockfile" in caplog.text
+    assert "replacing a damaged lockfile" in caplog.text
+
+
+FOREIGN = [
+    b"\0\xff garbage",
+    b"x" * 100_000,
+    b"# Thesis\n\nIt is about SAMP.\n",
+    b"The secret:\nsamp.secret=x\nis kept.\n",
+]
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+@pytest.mark.parametrize("link", [False, True])
+async def test_what_is_not_a_lockfile_is_left_as_it_is(
+    location: Location, path: Path, server: Pinged, sender: RpcClient, content: bytes, link: bool
+) -> None:
+    target = path.with_name("thesis.txt") if link else path
+    target.write_bytes(content)
+    if link:
+        path.symlink_to(target)
+    before = path.lstat()
+    ours = Lockfile("ours", server.url)
+    with pytest.raises(
+        LockfileError, match="it is not a SAMP lockfile, so it is left as it is; move it away"
+    ):
+        await publish(location, ours, sender)
+    assert not await withdraw(location, ours)
+    assert target.read_bytes() == content
+    assert path.lstat() == before
+    assert sorted(names_in(path.parent)) == sorted({path.name, target.name})
+
+
+async def test_where_our_own_lockfile_was_anything_is_replaced(
+    location: Location, path: Path, server: Pinged, sender: RpcClient
+) -> None:
+    path.write_bytes(FOREIGN[0])
+    await publish(location, Lockfile("ours", server.url), sender, reclaim=True)
+    assert_only(path, Lockfile("ours", server.url))
+
+
+async def test_a_file_that_cannot_be_read_is_left_as_it_is(
+    location: Location, path: Path, server: Pinged, sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = write(path, "theirs", server.url)
+
+    def unreadable(file: Path) -> bytes:
+        raise LockfileError(str(file), "it cannot be read: Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_file", unreadable)
+        with pytest.raises(
+            LockfileError, match="it cannot be read: Permission denied, so it is left as it is"
+        ):
+            await publish(location, Lockfile("ours", server.url), sender)
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("start", ["", "samp.secret=x", "samp.secret=x\nsamp.hub.xmlrpc.url="])
@@ -321,10 +379,10 @@ async def test_a_link_is_never_written_through(
     assert victim.read_text() == text
 
 
-async def test_what_cannot_be_read_is_replaced(
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can read a file of mode 0: run the tests as root")
+async def test_a_stale_lockfile_of_mode_0_is_replaced_by_root(
     location: Location, path: Path, server: Pinged, sender: RpcClient, nobody: str
 ) -> None:
-    """For root every file can be read, and then it is the stale one that it is."""
     write(path, "theirs", nobody)
     path.chmod(0)
     await publish(location, Lockfile("ours", server.url), sender)
@@ -359,6 +417,30 @@ async def test_no_folder(tmp_path: Path, server: Pinged, sender: RpcClient) -> N
     path = tmp_path / "a" / "b" / "x.samp"
     with pytest.raises(LockfileError, match=f"create the folder {path.parent}, or give another file"):
         await publish(locate({}, path), Lockfile("ours", server.url), sender)
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("home", ["missing", "elsewhere", "/", None])
+async def test_folders_are_made_only_below_the_home(
+    tmp_path: Path, server: Pinged, sender: RpcClient, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    if home is None:
+        monkeypatch.setattr(Path, "home", no_home)
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+    for path in (tmp_path / "missing" / ".samp", tmp_path / "elsewhere" / ".." / "new" / "x.samp"):
+        with pytest.raises(LockfileError, match=f"create the folder {path.parent}, or give another file"):
+            await publish(locate({}, path), Lockfile("ours", server.url), sender)
+    assert names_in(tmp_path) == ["elsewhere"]
+
+
+async def test_no_folder_is_made_in_the_home_of_another_user(
+    tmp_path: Path, server: Pinged, sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(LockfileError, match="create the folder"):
+        await publish(locate({}, tmp_path / "new" / "x.samp"), Lockfile("ours", server.url), sender)
     assert names_in(tmp_path) == []
 
 
@@ -497,7 +579,7 @@ async def test_of_two_in_one_loop_one_wins(
     if before == "stale":
         write(path, "theirs", nobody)
     elif before == "garbage":
-        path.write_text("x")
+        path.write_text("samp.secret=x")
     if not lock:
         monkeypatch.setattr(startup_lock, "fcntl", None)
     async with hubs(2) as lockfiles:

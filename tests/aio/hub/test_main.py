@@ -112,6 +112,34 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "x.samp"
 
 
+class TestOfTheUsers:
+    """Nothing of the user's is overwritten, and nothing is made outside of the home."""
+
+    @pytest.mark.parametrize("variable", [False, True])
+    async def test_a_file_that_is_not_a_lockfile_is_refused_and_untouched(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: bool
+    ) -> None:
+        thesis = tmp_path / "thesis.txt"
+        await asyncio.to_thread(thesis.write_text, "Chapter 1\n")
+        if variable:
+            monkeypatch.setenv("SAMP_HUB", f"std-lockurl:file://{thesis}")
+        code, said = await failed(*([] if variable else ["--lockfile", str(thesis)]))
+        assert code == 1
+        assert f"cannot use the SAMP lockfile {thesis}: it is not a SAMP lockfile, so it is left" in said
+        assert await asyncio.to_thread(thesis.read_text) == "Chapter 1\n"
+        assert await asyncio.to_thread(os.listdir, tmp_path) == ["thesis.txt"]
+
+    async def test_a_home_that_is_missing_is_not_made(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path / "nonexistent"))
+        for arguments in ([], ["--multiple"]):
+            code, said = await failed(*arguments)
+            assert code == 1
+            assert "create the folder" in said
+        assert await asyncio.to_thread(os.listdir, tmp_path) == []
+
+
 class TestReady:
     async def test_one_line_says_where_it_is_and_no_secret(self, path: Path) -> None:
         async with running("--lockfile", str(path)) as hub:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ...._util.private_files import replace_private
+from ...._util.private_files import make_folder, replace_private
 
 __all__ = ["OriginStore", "default_path", "rememberable"]
 
@@ -93,5 +93,5 @@ class OriginStore:
         if self._path is None:
             self._kept = origins
             return
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._path.parent, parents=True)
         replace_private(self._path, (_HEAD + "".join(f"{origin}\n" for origin in origins)).encode())
