@@ -1,0 +1,187 @@
+"""Who is there: list, info, ping, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..client.tracker import RemoteClient
+from ..data.client import Client
+from ..errors import HubFaultError, UnknownClientError
+from ..mtypes import is_mtype
+from ..values import ReplyError, ValueMap
+from .hubs import all_hubs
+from .output import on_terminal, safe, say, say_json, styled, table
+from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub, nearest
+
+__all__ = ["info", "list_clients", "list_hubs", "named", "ping", "wait"]
+
+_LOOK_INTERVAL = 0.2
+"""Seconds between two looks at the live view of the clients; the hub is not asked again."""
+
+
+async def list_hubs(json: bool) -> int:
+    """Show the hubs of this user."""
+    hubs = await all_hubs()
+    if json:
+        say_json(
+            [
+                {
+                    "label": hub.label,
+                    "name": hub.name,
+                    "lockfile": hub.location.place,
+                    "url": hub.lockfile.url if hub.lockfile else None,
+                    "chosen": hub.chosen,
+                    "problem": hub.problem or None,
+                }
+                for hub in hubs
+            ]
+        )
+    else:
+        rows = [
+            (
+                "*" if hub.chosen else " ",
+                safe(hub.label or hub.name),
+                safe(hub.location.place),
+                safe(hub.lockfile.url if hub.lockfile else "-"),
+                safe(hub.problem or "runs"),
+            )
+            for hub in hubs
+            if hub.lockfile or hub.chosen
+        ]
+        table(("", "hub", "lockfile", "endpoint", "state"), rows)
+    return OK if any(not hub.problem for hub in hubs) else NOT_THERE
+
+
+async def list_clients(hub: str | None, json: bool, watch: bool) -> int:
+    """Show the clients, once or again whenever something changes."""
+    async with at_hub(hub, reconnect=watch) as client:
+        shown: object = None
+        while True:
+            others = sorted(await client.get_clients(), key=lambda other: other.public_id)
+            state = [_described(other) for other in others]
+            if state != shown:
+                shown = state
+                _show(others, json)
+            if not watch:
+                return OK
+            await asyncio.sleep(_LOOK_INTERVAL)
+
+
+def _show(others: list[RemoteClient], json: bool) -> None:
+    if json:
+        say_json([_described(other) for other in others])
+        return
+    rows = [
+        (safe(other.name) or "-", safe(other.public_id), safe(" ".join(_taken(other)), 2_000) or "-")
+        for other in others
+    ]
+    table(("name", "id", "takes"), rows)
+
+
+def _taken(other: RemoteClient) -> list[str]:
+    """Return what a client takes, without what every client does."""
+    return sorted(mtype for mtype in other.subscriptions if not mtype.startswith("samp."))
+
+
+def _described(other: RemoteClient) -> dict[str, object]:
+    return {
+        "id": other.public_id,
+        "name": other.name,
+        "metadata": dict(other.metadata),
+        "subscriptions": dict(other.subscriptions),
+    }
+
+
+async def named(client: Client, name: str) -> RemoteClient:
+    """Return the client that the user names. Raises `UnknownClientError` with the nearest name."""
+    try:
+        return await client.find({"ds9": "SAOImageDS9"}.get(name.casefold(), name))
+    except UnknownClientError as error:
+        names = [other.name for other in await client.get_clients() if other.name]
+        raise UnknownClientError(f"{error}{nearest(name, names)}") from None
+
+
+async def info(hub: str | None, name: str, json: bool) -> int:
+    """Show all that a client declares."""
+    async with at_hub(hub) as client:
+        other = await named(client, name)
+        if json:
+            say_json(_described(other))
+            return OK
+        say(f"{styled(safe(other.name), 'cyan')} ({safe(other.public_id)})")
+        for heading, values in (("metadata", other.metadata), ("takes", other.subscriptions)):
+            say(f"{heading}:")
+            _say_map(values)
+    return OK
+
+
+def _say_map(values: ValueMap) -> None:
+    for key, value in sorted(values.items()):
+        say(f"  {safe(key)}" + (f" = {safe(value)}" if value else ""))
+
+
+async def ping(hub: str | None, name: str | None, timeout: float, json: bool) -> int:
+    """Ping one client, or each."""
+    async with at_hub(hub) as client:
+        others = [await named(client, name)] if name else await client.get_clients()
+        answers = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
+    code = OK
+    for other, (seconds, problem) in zip(others, answers, strict=True):
+        if json:
+            found = {
+                "id": other.public_id,
+                "name": other.name,
+                "seconds": seconds,
+                "problem": problem or None,
+            }
+            say_json(found)
+        else:
+            said = safe(problem) if problem else f"{1000 * (seconds or 0):.1f} ms"
+            say(f"{safe(other.name) or '-'} ({safe(other.public_id)}): {said}")
+        if problem:
+            code = max(code, TIMED_OUT if seconds is None else ERROR)
+    return code
+
+
+async def ping_one(client: Client, other: RemoteClient, timeout: float) -> tuple[float | None, str]:
+    """Return in how many seconds a client answered (None: it did not), and what is wrong, "" for nothing."""
+    begun = time.perf_counter()
+    if not other.subscribes("samp.app.ping"):
+        return 0.0, "" if other.public_id == client.hub_id else "it does not take pings"
+    try:
+        await client.call(other, "samp.app.ping", timeout=timeout)
+    except TimeoutError:
+        return None, f"no answer within {timeout:g} s"
+    except (ReplyError, HubFaultError) as error:
+        return time.perf_counter() - begun, str(error)
+    return time.perf_counter() - begun, ""
+
+
+async def wait(hub: str | None, what: str, timeout: float | None) -> int:
+    """Wait for a client of that name, or for one that takes that mtype, and say its id."""
+    async with at_hub(hub, reconnect=True) as client:
+        try:
+            async with asyncio.timeout(timeout):
+                other = await _first(client, what)
+        except TimeoutError:
+            raise TimeoutError(
+                f"no client named {what!r}, and none that takes it, within {timeout:g} s"
+            ) from None
+        say(f"{safe(other.public_id)}\t{safe(other.name)}" if not on_terminal() else _there(other))
+    return OK
+
+
+def _there(other: RemoteClient) -> str:
+    return f"{styled(safe(other.name) or '-', 'cyan')} ({safe(other.public_id)}) is there"
+
+
+async def _first(client: Client, what: str) -> RemoteClient:
+    name = {"ds9": "saoimageds9"}.get(what.casefold(), what.casefold())
+    while True:
+        for other in await client.get_clients():
+            if what == other.public_id or other.name.casefold() == name:
+                return other
+            if is_mtype(what) and other.public_id != client.hub_id and other.subscribes(what):
+                return other
+        await asyncio.sleep(_LOOK_INTERVAL)

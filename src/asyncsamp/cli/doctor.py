@@ -1,0 +1,198 @@
+"""What may be wrong between this user and the hub, each finding with its mend. Secrets are never shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..data.client import Client
+from ..discovery import locate, web_appname
+from ..errors import LockfileError, SampError
+from .clients import ping_one
+from .hubs import all_hubs, choose_hub
+from .output import safe, say, say_json, styled
+from .running import ERROR, OK
+
+__all__ = ["Finding", "doctor"]
+
+_WEB_PORT = 21012
+_PING_TIMEOUT = 5.0
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: state is "ok", "note" or "wrong", and `mend` says what to do."""
+
+    what: str
+    state: str
+    text: str
+    mend: str = ""
+
+
+async def doctor(hub: str | None, json: bool) -> int:
+    """Show all findings; exit code 1 if something is wrong."""
+    findings = [
+        *await asyncio.to_thread(_about_home),
+        *await asyncio.to_thread(_about_lockfile),
+        *await _about_hubs(),
+        *_about_environment(),
+        *await asyncio.to_thread(_about_web_port),
+        *await _about_clients(hub),
+    ]
+    if json:
+        say_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            _show(finding)
+    return ERROR if any(finding.state == "wrong" for finding in findings) else OK
+
+
+def _show(finding: Finding) -> None:
+    colour = {"ok": "green", "wrong": "red"}.get(finding.state, "yellow")
+    say(f"{styled(f'{finding.state:5}', colour)} {finding.what}: {safe(finding.text)}")
+    if finding.mend:
+        say(f"      {safe(finding.mend)}")
+
+
+def _about_home() -> list[Finding]:
+    home = Path(os.environ.get("HOME") or Path.home())
+    if not home.is_dir():
+        return [Finding("home folder", "wrong", f"{home} is not there", "set HOME, or SAMP_HUB")]
+    if not os.access(home, os.W_OK):
+        mend = "set SAMP_HUB=std-lockurl:file:///FOLDER/samp to a folder that you may write in"
+        return [
+            Finding("home folder", "wrong", f"{home} cannot be written, so no hub can publish itself", mend)
+        ]
+    return [Finding("home folder", "ok", f"{home} can be written")]
+
+
+def _about_lockfile() -> list[Finding]:
+    if web_appname() is not None:
+        return [Finding("lockfile", "note", "SAMP_HUB asks for the Web Profile, which needs none")]
+    try:
+        location = locate()
+    except LockfileError as error:
+        return [Finding("lockfile", "wrong", str(error), "unset SAMP_HUB to use ~/.samp")]
+    path = location.path
+    if path is None or not path.exists():
+        return []  # what is said about hubs says it
+    if not os.access(path, os.R_OK):
+        return [Finding("lockfile", "wrong", f"{path} cannot be read", "is it another user's? See its owner")]
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name != "nt" and mode & 0o077:
+        mend = f"chmod 600 {path}, and restart the hub: others may have read its secret"
+        return [Finding("lockfile", "wrong", f"{path} can be read by others (mode {mode:o})", mend)]
+    return [Finding("lockfile", "ok", f"{path}, mode {mode:o}")]
+
+
+async def _about_hubs() -> list[Finding]:
+    hubs = await all_hubs()
+    running = [hub for hub in hubs if not hub.problem]
+    findings = []
+    for hub in hubs:
+        if hub.problem and hub.lockfile is not None:
+            mend = "start a hub (asyncsamp hub), which replaces it, or remove that file"
+            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", mend))
+        elif hub.problem and hub.chosen:
+            mend = (
+                "start one: asyncsamp hub" if hub.problem == "no lockfile" else "remove it, and start a hub"
+            )
+            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", mend))
+        elif hub.lockfile is not None:
+            findings.append(Finding("hub", "ok", f"{hub.label or hub.name or 'a hub'} at {hub.lockfile.url}"))
+    if len(running) > 1:
+        mend = "tools on different hubs do not meet; give --hub LABEL, or stop all but one"
+        findings.append(Finding("hubs", "note", f"{len(running)} run", mend))
+    return findings
+
+
+def _about_environment() -> list[Finding]:
+    findings = []
+    environment = {key.lower(): value for key, value in os.environ.items()}
+    proxies = [name for name in _PROXIES if environment.get(name)]
+    unproxied = environment.get("no_proxy", "")
+    if proxies and "127.0.0.1" not in unproxied and unproxied != "*":
+        mend = "export no_proxy=localhost,127.0.0.1; asyncsamp uses no proxy, but other tools may"
+        findings.append(Finding("proxies", "note", f"set: {', '.join(proxies)}", mend))
+    if os.environ.get("SSH_CONNECTION"):
+        mend = "tools on the other machine have another hub; docs/web.md tells of tunnels"
+        findings.append(Finding("ssh", "note", "this shell came by ssh", mend))
+    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+        mend = "loopback is the container's own: run hub and tools inside, or share the host's network"
+        findings.append(Finding("container", "note", "this is a container", mend))
+    if sys.platform.startswith("linux") and "microsoft" in os.uname().release.lower():
+        mend = "Windows tools look in the Windows home folder; set SAMP_HUB in both, with mirrored networking"
+        findings.append(Finding("WSL", "note", "this is the Windows Subsystem for Linux", mend))
+    return findings
+
+
+def _about_web_port() -> list[Finding]:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        taken = probe.connect_ex(("127.0.0.1", _WEB_PORT)) == 0
+    if not taken:
+        mend = "web pages cannot use SAMP now; asyncsamp hub listens there unless --no-web-profile"
+        return [Finding("web port", "note", f"nobody listens on {_WEB_PORT}", mend)]
+    mend = (
+        "Chrome 142 and later ask before a page may use the local network: allow it for the site; "
+        'a page in an iframe needs allow="loopback-network"'
+    )
+    return [Finding("web port", "ok", f"{_listener()} listens on {_WEB_PORT}", mend)]
+
+
+def _listener() -> str:
+    """Return who listens on the web port, as far as /proc tells; only our own processes are looked into."""
+    try:
+        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        nodes = {line.split()[9] for line in lines if line.split()[1].endswith(f":{_WEB_PORT:04X}")}
+        for process in Path("/proc").glob("[0-9]*"):
+            if _holds(process, nodes):
+                name = (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                return f"{name} (pid {process.name})"
+    except (OSError, IndexError):
+        pass
+    return "a program"
+
+
+def _holds(process: Path, nodes: set[str]) -> bool:
+    try:
+        links = [str(link.readlink()) for link in (process / "fd").iterdir()]
+    except OSError:
+        return False
+    return any(link == f"socket:[{node}]" for link in links for node in nodes)
+
+
+async def _about_clients(hub: str | None) -> list[Finding]:
+    """Register, let the hub call us back, and ping everybody."""
+    try:
+        lockfile = await choose_hub(hub)
+        async with Client("asyncsamp doctor", lockfile=lockfile, reconnect=False) as client:
+            others = await client.get_clients()
+            findings = [await _callback(client)]
+            results = await asyncio.gather(*(ping_one(client, other, _PING_TIMEOUT) for other in others))
+    except SampError as error:
+        return [Finding("client", "wrong", f"cannot register: {error}", "start a hub: asyncsamp hub")]
+    for other, (seconds, problem) in zip(others, results, strict=True):
+        name = f"{other.name or '-'} ({other.public_id})"
+        if problem:
+            mend = "it is busy, hangs or has gone; restart it" if seconds is None else "see its own messages"
+            findings.append(Finding("client", "wrong", f"{name}: {problem}", mend))
+        else:
+            findings.append(Finding("client", "ok", name))
+    return findings
+
+
+async def _callback(client: Client) -> Finding:
+    """Call ourselves through the hub."""
+    try:
+        await client.call(client.public_id, "samp.app.ping", timeout=_PING_TIMEOUT)
+    except (SampError, TimeoutError) as error:
+        mend = "is a firewall between programs of this machine, or does a proxy catch 127.0.0.1?"
+        return Finding("callback", "wrong", f"the hub does not reach us: {error}", mend)
+    return Finding("callback", "ok", "the hub reaches us")

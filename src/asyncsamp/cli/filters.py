@@ -1,0 +1,108 @@
+"""The language in which messages are chosen: `~m coord.* & !~f topcat`. No I/O.
+
+`~m PATTERN` is the mtype ("*" at the end), `~f NAME` the sender's name or id, `~p KEY=TEXT` a parameter that
+holds TEXT, `~t TEXT` a text anywhere in the parameters. `!`, `&`, `|` and brackets join them; terms side by
+side must all hold.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import TypeAlias
+
+from ..errors import LocalProtocolError
+from ..values import Message
+
+__all__ = ["Filter", "parse_filter"]
+
+Filter: TypeAlias = Callable[[Message, str], bool]
+"""Whether a message, from a sender of that name, is chosen."""
+
+_TOKENS = re.compile(r"""\s*([()&|!]|~[a-z]|"[^"]*"|'[^']*'|[^\s()&|!]+)""")
+
+
+def parse_filter(text: str) -> Filter:
+    """Return the filter that `text` describes. Raises `LocalProtocolError` that names the place."""
+    tokens = _tokens(text)
+    found, left = _either(tokens, text)
+    if left:
+        raise LocalProtocolError(f"the filter {text!r} cannot be read from {left[0]!r} on")
+    return found
+
+
+def _tokens(text: str) -> list[str]:
+    tokens, place = [], 0
+    while text[place:].strip():
+        match = _TOKENS.match(text, place)
+        if match is None:
+            raise LocalProtocolError(f"the filter {text!r} cannot be read from {text[place:]!r} on")
+        tokens.append(match[1])
+        place = match.end()
+    return tokens
+
+
+def _either(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
+    one, left = _all(tokens, text)
+    if left[:1] != ["|"]:
+        return one, left
+    other, left = _either(left[1:], text)
+    return lambda message, sender: one(message, sender) or other(message, sender), left
+
+
+def _all(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
+    one, left = _term(tokens, text)
+    if left and left[0] in ("|", ")"):
+        return one, left
+    if not left:
+        return one, left
+    other, left = _all(left[1:] if left[0] == "&" else left, text)
+    return lambda message, sender: one(message, sender) and other(message, sender), left
+
+
+def _term(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
+    if not tokens:
+        raise LocalProtocolError(f"the filter {text!r} ends where a term is expected, such as '~m coord.*'")
+    head, left = tokens[0], tokens[1:]
+    if head == "!":
+        one, left = _term(left, text)
+        return lambda message, sender: not one(message, sender), left
+    if head == "(":
+        one, left = _either(left, text)
+        if left[:1] != [")"]:
+            raise LocalProtocolError(f"the filter {text!r} lacks a closing bracket")
+        return one, left[1:]
+    if head in _KINDS:
+        if not left:
+            raise LocalProtocolError(f"the filter {text!r} needs a word after {head}")
+        return _KINDS[head](_unquoted(left[0])), left[1:]
+    if head.startswith("~") or head in ("&", "|", ")"):
+        kinds = ", ".join(_KINDS)
+        raise LocalProtocolError(f"the filter {text!r} has {head!r} where one of {kinds} is expected")
+    return _by_mtype(_unquoted(head)), left  # a bare word is an mtype
+
+
+def _unquoted(word: str) -> str:
+    return shlex.split(word)[0] if word[:1] in "\"'" and len(word) > 2 else word
+
+
+def _by_mtype(pattern: str) -> Filter:
+    return lambda message, _: fnmatchcase(message.mtype, pattern)
+
+
+def _by_sender(name: str) -> Filter:
+    return lambda message, sender: name.casefold() in (sender.casefold(), message.sender.casefold())
+
+
+def _by_param(wanted: str) -> Filter:
+    key, _, value = wanted.partition("=")
+    return lambda message, _: key in message.params and value in str(message.params[key])
+
+
+def _by_text(wanted: str) -> Filter:
+    return lambda message, _: wanted.casefold() in str(message.params).casefold()
+
+
+_KINDS = {"~m": _by_mtype, "~f": _by_sender, "~p": _by_param, "~t": _by_text}

@@ -1,0 +1,190 @@
+"""Messages: send, snoop, handle."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from ..client.tracker import RemoteClient
+from ..data.client import Client
+from ..errors import NoRecipientsError, SampError
+from ..mtypes import check_mtype
+from ..values import ERROR as FAILED
+from ..values import Message, ReplyError, Response, Value, ValueMap
+from .clients import named
+from .commands import check_command, run_command
+from .filters import parse_filter
+from .output import on_terminal, safe, say, say_json, styled
+from .params import parse_params
+from .running import ERROR, OK, TIMED_OUT, at_hub
+
+__all__ = ["handle", "send", "snoop"]
+
+_SEEN = "seen by asyncsamp snoop, which does nothing with it"
+_OUTPUT = 100_000
+"""Bytes of a command's output that go into an answer."""
+
+
+async def send(
+    hub: str | None, mtype: str, words: list[str], to: list[str], how: str, timeout: float, as_json: bool
+) -> int:
+    """Send a message to those named or to all who subscribe; `how` is notify, call or wait."""
+    check_mtype(mtype)
+    params = await asyncio.to_thread(parse_params, words)
+    async with at_hub(hub) as client:
+        recipients = [await named(client, each) for each in to] or await _takers(client, mtype)
+        if how == "notify":
+            for other in recipients:
+                await client.notify(other, mtype, params)
+            _say_sent(recipients, as_json)
+            return OK
+        work = (_call(client, other, mtype, params, how, timeout) for other in recipients)
+        answers = await asyncio.gather(*work)
+    for other, answer in zip(recipients, answers, strict=True):
+        _say_answer(other, answer, as_json)
+    silent = any(answer is None for answer in answers)
+    failed = any(answer is not None and answer.status == FAILED for answer in answers)
+    return TIMED_OUT if silent else ERROR if failed else OK
+
+
+async def _takers(client: Client, mtype: str) -> list[RemoteClient]:
+    ids = await client.get_subscribed_clients(mtype)
+    found = [other for other in await client.get_clients() if other.public_id in ids]
+    if not found:
+        there = ", ".join(repr(other.name) for other in client.clients.values())
+        raise NoRecipientsError([mtype], there)
+    return found
+
+
+async def _call(
+    client: Client, other: RemoteClient, mtype: str, params: ValueMap, how: str, timeout: float
+) -> Response | None:
+    """Return the answer, or None if none came in time."""
+    call = client.call_and_wait if how == "wait" else client.call
+    try:
+        return await call(other, mtype, params, timeout=timeout)
+    except ReplyError as error:
+        return error.response
+    except TimeoutError:
+        return None
+
+
+def _say_sent(recipients: Sequence[RemoteClient], as_json: bool) -> None:
+    for other in recipients:
+        if as_json:
+            say_json({"id": other.public_id, "name": other.name})
+        else:
+            say(f"sent to {safe(other.name) or '-'} ({safe(other.public_id)})")
+
+
+def _say_answer(other: RemoteClient, answer: Response | None, as_json: bool) -> None:
+    if as_json:
+        found = {"id": other.public_id, "name": other.name}
+        say_json({**found, **(answer.to_map() if answer else {"samp.status": "timeout"})})
+        return
+    who = f"{safe(other.name) or '-'} ({safe(other.public_id)})"
+    if answer is None:
+        say(f"{who}: {styled('no answer in time', 'red')}")
+        return
+    colour = {"samp.ok": "green", FAILED: "red"}.get(answer.status, "yellow")
+    text = f" {safe(answer.errortxt)}" if answer.errortxt else ""
+    say(f"{who}: {styled(safe(answer.status), colour)}{text}")
+    for key, value in answer.result.items():
+        say(f"  {safe(key)} = {safe(_text(value), 4_000)}")
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+async def snoop(
+    hub: str | None, mtypes: list[str], sender: str | None, expression: str | None, count: int | None
+) -> int:
+    """Show what is sent to all, or to us, until interrupted or `count` messages have come."""
+    chosen = parse_filter(expression) if expression else None
+    seen = 0
+    async with at_hub(hub, name="asyncsamp snoop", reconnect=True) as client:
+        await client.get_clients()
+        async for message in answered(client, mtypes or ["*"], _acknowledge):
+            name = sender_name(client, message)
+            if sender is not None and sender.casefold() not in (name.casefold(), message.sender.casefold()):
+                continue
+            if chosen is not None and not chosen(message, name):
+                continue
+            _show(message, name)
+            seen += 1
+            if count is not None and seen >= count:
+                break
+    return OK
+
+
+async def answered(
+    client: Client,
+    mtypes: Sequence[str],
+    answer: Callable[[Message], Awaitable[Response]],
+    limit: int = 100_000,
+) -> AsyncIterator[Message]:
+    """Yield the messages of `mtypes`, each call answered when it is taken. `limit` of them may wait."""
+    async with client.messages(*mtypes, limit=limit, answer=False) as messages:
+        async for message in messages:
+            if message.msg_id is not None:
+                await _reply(client, message, await answer(message))
+            yield message
+
+
+async def _reply(client: Client, message: Message, response: Response) -> None:
+    try:
+        await client.reply(message, response)
+    except SampError:
+        return  # its sender or its hub has gone, or a ping that was answered already
+
+
+async def _acknowledge(message: Message) -> Response:
+    return Response.warning({}, _SEEN)
+
+
+def sender_name(client: Client, message: Message) -> str:
+    """Return the name of who sent it, as far as it is known."""
+    if message.sender == client.public_id:
+        return client.name
+    other = client.clients.get(message.sender)
+    return other.name if other is not None else ""
+
+
+def _show(message: Message, name: str) -> None:
+    kind = "notification" if message.msg_id is None else "call"
+    if not on_terminal():
+        found = {"time": time.time(), "kind": kind, "sender": message.sender, "name": name}
+        answer = {} if message.msg_id is None else {"answer": _SEEN}
+        say_json({**found, "mtype": message.mtype, "params": message.params, **answer})
+        return
+    clock = time.strftime("%H:%M:%S")
+    who = f"{safe(name) or '-'} ({safe(message.sender)})"
+    say(f"{clock} {styled(safe(message.mtype), 'cyan')} {kind} from {who}")
+    for key, value in message.params.items():
+        say(f"    {safe(key)} = {safe(_text(value))}")
+
+
+async def handle(hub: str | None, mtype: str, command: list[str], name: str, count: int | None) -> int:
+    """Run a program for each message of `mtype`, and answer with its exit code and output."""
+    check_command(command)
+    seen = 0
+    async with at_hub(hub, name=name, reconnect=True) as client:
+        over = asyncio.Event()
+
+        async def run(message: Message) -> Response:
+            nonlocal seen
+            response = await run_command(command, message, _OUTPUT)
+            said = f"{safe(message.mtype)}: exit code {safe(response.result.get('exit-code', '-'))}"
+            say(said + (f" ({safe(response.errortxt)})" if response.errortxt else ""))
+            seen += 1
+            if count is not None and seen >= count:
+                over.set()
+            return response
+
+        client.on(mtype)(run)
+        await client.settled()
+        await over.wait()
+    return OK

@@ -1,0 +1,106 @@
+"""Running a subcommand: its event loop, its client, and the exit code of what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import typer
+
+from ..data.client import Client
+from ..errors import (
+    CallTimeoutError,
+    DataError,
+    HubFaultError,
+    HubLostError,
+    HubNotFoundError,
+    LocalProtocolError,
+    LockfileError,
+    NoRecipientsError,
+    NotSubscribedError,
+    SampError,
+    UnknownClientError,
+)
+from .hubs import choose_hub
+from .output import error, note
+
+__all__ = [
+    "ERROR",
+    "INTERRUPTED",
+    "NOT_THERE",
+    "OK",
+    "TIMED_OUT",
+    "USAGE",
+    "at_hub",
+    "exit_code",
+    "nearest",
+    "run",
+]
+
+OK, ERROR, USAGE, NOT_THERE, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 27, 130
+
+_NOT_THERE = (
+    HubNotFoundError,
+    HubLostError,
+    LockfileError,
+    UnknownClientError,
+    NoRecipientsError,
+    NotSubscribedError,
+)
+
+
+@contextlib.asynccontextmanager
+async def at_hub(
+    hub: str | None, *, name: str = "asyncsamp", reconnect: bool = False
+) -> AsyncIterator[Client]:
+    """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block."""
+    lockfile = await choose_hub(hub)
+    async with Client(name, lockfile=lockfile, reconnect=reconnect) as client:
+        yield client
+
+
+def run(work: Coroutine[Any, Any, int | None]) -> None:
+    """Run a subcommand to its end, and leave with its exit code. Raises `typer.Exit`."""
+    try:
+        code = asyncio.run(work)
+    except KeyboardInterrupt:
+        note("interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone; nothing more can be written, at exit neither.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else ERROR
+    except SampError as failure:
+        error(str(failure))
+        code = exit_code(failure)
+    except TimeoutError as failure:
+        error(str(failure) or "timed out")
+        code = TIMED_OUT
+    except OSError as failure:
+        error(f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure))
+        code = ERROR
+    raise typer.Exit(code or OK)
+
+
+def exit_code(failure: SampError) -> int:
+    """Return the exit code for an error."""
+    if isinstance(failure, CallTimeoutError):
+        return TIMED_OUT
+    if isinstance(failure, _NOT_THERE):
+        return NOT_THERE
+    if isinstance(failure, LocalProtocolError) and not isinstance(failure, HubFaultError | DataError):
+        return USAGE
+    return ERROR
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """Return "; did you mean ...?" if one of `words` is like `word`, else ""."""
+    like = difflib.get_close_matches(word.casefold(), [each.casefold() for each in words], n=1, cutoff=0.6)
+    original = next((each for each in words if like and each.casefold() == like[0]), None)
+    return f"; did you mean {original!r}?" if original is not None else ""

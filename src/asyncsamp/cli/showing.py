@@ -1,0 +1,146 @@
+"""Data: open, point, select, get."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+from ..data.client import Client
+from ..data.fetching import fetch
+from ..data.optional import need
+from ..data.positions import sky_position
+from ..data.results import Sent
+from ..data.sources import is_url
+from ..errors import DataError, LocalProtocolError
+from ..values import Message, Response, Value
+from .messages import answered, send, sender_name
+from .output import safe, say
+from .running import ERROR, OK, at_hub
+
+__all__ = ["get", "open_files", "point", "select"]
+
+_SEXAGESIMAL = re.compile(r"\d{1,2}(:\d|h|\s+\d{1,2}\s+[\d.]+\s+[+-]?\d)")
+"""10:00:42 +41:16, 0h42m44s +41d16m, and 0 42 44.3 +41 16 9."""
+
+
+async def open_files(hub: str | None, places: list[str], to: str | None, start: bool, timeout: float) -> int:
+    """Send each file to who takes it, and say who loaded it."""
+    code = OK
+    async with at_hub(hub) as client:
+        for place in places:
+            sent = await client.open(place, to, start=start, timeout=timeout)
+            code = max(code, _say_loaded(place, sent))
+    return code
+
+
+def _say_loaded(place: str, sent: Sent) -> int:
+    for answer in sent.values():
+        who = f"{safe(answer.name) or '-'} ({safe(answer.public_id)})"
+        what = f"{safe(place)}: " + (
+            f"loaded by {who}" if answer.ok else f"not loaded by {who}: {safe(answer)}"
+        )
+        say(what)
+    return ERROR if sent.failed else OK
+
+
+async def point(hub: str | None, words: list[str], to: str | None, start: bool, timeout: float) -> int:
+    """Point at a position or an object by its name."""
+    ra, dec = await asyncio.to_thread(parse_position, words)
+    async with at_hub(hub) as client:
+        recipient = await client.find(to, start=True) if start and to else to
+        sent = await client.point_at(ra, dec, recipient, timeout=timeout)
+    for answer in sent.values():
+        say(
+            f"{safe(answer.name) or '-'} ({safe(answer.public_id)}): "
+            + ("pointed" if answer.ok else safe(answer))
+        )
+    return ERROR if sent.failed else OK
+
+
+def parse_position(words: list[str]) -> tuple[float, float]:
+    """Return ra and dec in degrees, of degrees, sexagesimal numbers or a name. Blocking: a name is looked up.
+
+    Raises `DataError`, `MissingExtraError` for a name without astropy.
+    """
+    text = " ".join(words)
+    numbers = re.split(r"[\s,]+", text.strip())
+    if len(numbers) == 2 and all(re.fullmatch(r"[+-]?[0-9.]+", number) for number in numbers):
+        return sky_position(numbers[0], numbers[1])
+    coordinates = need("astropy.coordinates")
+    try:
+        if _SEXAGESIMAL.match(text):
+            place = coordinates.SkyCoord(text, unit=("hourangle", "deg"))
+        else:
+            place = coordinates.SkyCoord.from_name(text)
+    except Exception as error:  # astropy's parsers and its resolver raise what they like
+        raise DataError(
+            f"{text!r} is not a position, and no object of that name was found: {error}"
+        ) from None
+    return sky_position(place, None)
+
+
+async def select(
+    hub: str | None, table: str, words: list[str], to: list[str], highlight: bool, timeout: float
+) -> int:
+    """Select rows of a table that others have, or highlight one."""
+    rows = parse_rows(words)
+    if highlight and len(rows) != 1:
+        raise LocalProtocolError(f"one row is highlighted at a time; got {len(rows)}")
+    key = "url" if is_url(table) else "table-id"
+    mtype, value = ("table.highlight.row", f"row={rows[0]}") if highlight else ("table.select.rowList", "")
+    words = [f"{key}={table}", value or f"row-list:={_json_list(rows)}"]
+    return await send(hub, mtype, words, to, "call", timeout, False)
+
+
+def parse_rows(words: list[str]) -> list[int]:
+    """Return row numbers from 0 on, of "5", "3-7" and "1,4". Raises `LocalProtocolError`."""
+    rows: list[int] = []
+    for word in ",".join(words).split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", word)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if last < first or last - first > 10_000_000:
+            raise LocalProtocolError(f"{word!r} is not a row number from 0 on, nor a range such as 3-7")
+        rows.extend(range(first, last + 1))
+    return rows
+
+
+def _json_list(rows: list[int]) -> str:
+    return "[" + ",".join(f'"{row}"' for row in rows) + "]"
+
+
+async def get(hub: str | None, table: str | None, to: str, output: Path, timeout: float) -> int:
+    """Write the table that a tool has, or the next one that somebody sends, into a file."""
+    async with at_hub(hub) as client:
+        if table is None:
+            url = await _next_table(client, timeout)
+        else:
+            recipient = await client.find(to)
+            params: dict[str, Value] = {"url": table} if is_url(table) else {"table-id": table}
+            answer = await client.call(recipient, "table.get.stil", params, timeout=timeout)
+            found = answer.result.get("url")
+            if not isinstance(found, str):
+                raise DataError(f"{recipient.name} answered without a url")
+            url = found
+        data = await fetch(url, timeout=timeout)
+    await asyncio.to_thread(output.write_bytes, data)
+    say(f"{safe(output)}: {len(data)} bytes")
+    return OK
+
+
+async def _next_table(client: Client, timeout: float) -> str:
+    """Return the URL of the next table that is sent to us or to all; its sender is told that it is taken."""
+
+    async def accept(message: Message) -> Response:
+        return Response()
+
+    try:
+        async with asyncio.timeout(timeout):
+            async for message in answered(client, ["table.load.*"], accept):
+                url = message.params.get("url")
+                if isinstance(url, str):
+                    say(f"table from {safe(sender_name(client, message) or message.sender)}")
+                    return url
+    except TimeoutError:
+        raise TimeoutError(f"nobody sent a table within {timeout:g} s") from None
+    raise DataError("the hub has gone")

@@ -1,0 +1,93 @@
+"""Recordings of messages: a file of JSON lines.
+
+The first line is `{"asyncsamp": 1}`. The others are `{"client": ...}`, a client as it was there, and
+`{"t": SECONDS, "sender": ID, "mtype": ..., "params": ..., "answer": ...}`, a message; `answer` is the
+response map to a call, which `--of` records and `replay --as` gives again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import DataError
+from .values import Message, Response, ValueMap
+
+__all__ = ["Answers", "Recording", "own_mtypes", "read_recording"]
+
+
+@dataclass(slots=True)
+class Recording:
+    """What a file holds: clients by id, and messages in order."""
+
+    clients: dict[str, dict[str, Any]] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    def of(self, name: str) -> dict[str, Any]:
+        """Return the client of that name or id. Raises `DataError` that names those there are."""
+        for public_id, client in self.clients.items():
+            if name.casefold() in (public_id.casefold(), str(client.get("name", "")).casefold()):
+                return client
+        there = ", ".join(repr(client.get("name")) for client in self.clients.values())
+        raise DataError(f"the recording has no client {name!r}; it has: {there or 'none'}")
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a file. Blocking. Raises `DataError` that names the line."""
+    found = Recording()
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                value = json.loads(line)
+                if number == 1 and value["asyncsamp"] != 1:
+                    raise ValueError("another version")
+                if "client" in value:
+                    found.clients[value["client"]["id"]] = value["client"]
+                elif "mtype" in value:
+                    found.messages.append(_checked(value))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path}, line {number} is not a line of a recording ({error})") from None
+    return found
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value["mtype"], str) or not isinstance(value["params"], dict):
+        raise ValueError("mtype and params are not a text and a map")
+    return {**value, "t": float(value["t"])}
+
+
+def own_mtypes(subscriptions: Iterable[str]) -> list[str]:
+    """Return the mtypes that are a client's own, without what every client takes."""
+    return [mtype for mtype in subscriptions if not mtype.startswith("samp.")]
+
+
+class Answers:
+    """Answers messages as a recorded client did.
+
+    A call is answered as the recorded one of the same mtype and parameters (a table-id or URL may differ),
+    in order; the last answer is given again. Without a recorded answer it is samp.error, saying so.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._answers = [message for message in recording.messages if "answer" in message]
+        self._given: dict[str, int] = {}
+
+    def __call__(self, message: Message) -> Response:
+        same = [each for each in self._answers if each["mtype"] == message.mtype]
+        exact = [each for each in same if each["params"] == message.params]
+        alike = [each for each in same if _like(each["params"]) == _like(message.params)]
+        chosen = exact or alike or same
+        if not chosen:
+            return Response.failure(f"the recording has no answer to {message.mtype}")
+        key = message.mtype if chosen is same else json.dumps([message.mtype, _like(message.params)])
+        number = self._given.get(key, 0)
+        self._given[key] = number + 1
+        return Response.from_map(chosen[min(number, len(chosen) - 1)]["answer"])
+
+
+def _like(params: ValueMap) -> ValueMap:
+    """Return what of the parameters does not differ from one run to the next."""
+    return {key: value for key, value in params.items() if key not in ("url", "table-id", "image-id")}

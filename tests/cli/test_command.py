@@ -1,0 +1,352 @@
+"""The command as a process, piped and on a terminal, with our hub."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, Hub, Message, ReplyError, Response
+from asyncsamp.recording import read_recording
+
+from .command import Command
+
+pytestmark = pytest.mark.timeout(90)
+
+VOTABLE = b"<?xml version='1.0'?><VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'/>"
+
+
+async def handled(peer: Client, *mtypes: str, result: dict[str, str] | None = None) -> list[Message]:
+    """Let the peer take messages; returns the list of those that come."""
+    taken: list[Message] = []
+
+    async def take(message: Message) -> dict[str, str]:
+        taken.append(message)
+        return result or {}
+
+    peer.on(*mtypes)(take)
+    await peer.settled()
+    return taken
+
+
+# ---- without a hub
+
+
+async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> None:
+    ended = await command.run()
+    assert "open " in ended.out
+    assert "27 timed out" in " ".join(ended.out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["lst"], 2, "Did you mean 'list'?"),
+        (["list", "--jsn"], 2, "--json"),
+        (["list"], 3, "start one with"),
+        (["hubs"], 3, ""),
+        (["send", "bad..mtype"], 2, "mtype"),
+        (["send", "a.b", "x:={"], 2, "is not valid JSON after ':='"),
+        (["send", "a.b", "x"], 2, "is not a parameter; write key=text, key:=JSON or @FILE"),
+        (["send", "a.b", "--call", "--wait"], 2, "give one of --notify, --call and --wait"),
+        (["open"], 2, "name a file or URL"),
+        (["handle", "a.b", "--", "no-such-program"], 2, "is not there or may not be run"),
+        (["handle", "a.b", "--", "{url}"], 2, "may not come from a message"),
+        (["snoop", "--filter", "~x"], 2, "where one of ~m, ~f, ~p, ~t is expected"),
+        (["replay", "missing"], 1, "missing"),
+        (["--hub", "x"], 2, "--hub"),
+        (["list", "--hub", "x"], 3, "no running hub is called 'x'; running: none"),
+    ],
+)
+async def test_wrong_use_says_what_is_wrong(command: Command, words: list[str], code: int, said: str) -> None:
+    ended = await command.run(*words)
+    assert ended.code == code, ended
+    assert said in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_without_the_extra_one_line_says_what_to_install(command: Command) -> None:
+    script = (
+        "import sys, runpy; sys.modules['typer'] = None; runpy.run_module('asyncsamp', run_name='__main__')"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, env=command.env, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 2
+    assert err.decode().count("\n") == 1
+    assert "pip install 'asyncsamp[cli]'" in err.decode()
+
+
+async def test_hub_is_the_hub_of_the_module(command: Command) -> None:
+    async with command.start("hub", "--no-web-profile", "--label", "hers") as running:
+        assert (await running.line()).startswith("SAMP hub ready")
+        assert json.loads((await command.run("hubs", "--json")).out)[0]["label"] == "hers"
+        assert (await command.run("list", "--hub", "hers")).code == 0
+        assert (await running.end(signal.SIGTERM)).code == 0
+
+
+# ---- who is there
+
+
+async def test_list_info_and_ping(command: Command, peer: Client) -> None:
+    await handled(peer, "coord.pointAt.sky")
+    listed = json.loads((await command.run("list", "--json")).out)
+    assert [other["name"] for other in listed] == ["viewer", "Hub"]
+    assert f"viewer\t{peer.public_id}\tcoord.pointAt.sky\n" in (await command.run("list")).out
+    assert "samp.name = viewer" in (await command.run("info", "Viewer")).out
+    assert "ms" in (await command.run("ping", "viewer")).out
+    assert (await command.run("ping", "--json")).code == 0
+    missing = await command.run("ping", "viewr")
+    assert missing.code == 3
+    assert "did you mean 'viewer'?" in missing.err
+
+
+async def test_two_clients_of_one_name_are_told_by_id(command: Command, hub: Hub, peer: Client) -> None:
+    async with Client("viewer", lockfile=hub.lockfile) as twin:
+        ended = await command.run("info", "viewer")
+        assert ended.code == 3
+        assert twin.public_id in ended.err
+        assert (await command.run("info", twin.public_id)).code == 0
+
+
+async def test_list_on_a_narrow_terminal_and_in_colours(command: Command, peer: Client) -> None:
+    await handled(peer, "coord.pointAt.sky")
+    wide = await command.on_terminal("list")
+    assert "\x1b[" in wide.out
+    narrow = await command.on_terminal("list", columns=20)
+    assert narrow.code == 0
+    command.env["NO_COLOR"] = "1"
+    assert "\x1b[3" not in (await command.on_terminal("list")).out
+
+
+async def test_foreign_names_are_shown_harmless(command: Command, hub: Hub) -> None:
+    async with Client("[bold]x[/]`<b>", lockfile=hub.lockfile):
+        assert "[bold]x[/]??b?" in (await command.on_terminal("list")).out
+
+
+async def test_wait_for_a_name_or_an_mtype(command: Command, hub: Hub) -> None:
+    assert (await command.run("wait", "late", "-W", "0.2")).code == 27
+    async with command.start("wait", "late", "-W", "30") as name, command.start("wait", "a.b") as mtype:
+        async with Client("late", lockfile=hub.lockfile) as late:
+            await handled(late, "a.b")
+            assert await name.line() == f"{late.public_id}\tlate"
+            assert await mtype.line() == f"{late.public_id}\tlate"
+            assert (await name.end()).code == 0
+
+
+async def test_watch_shows_changes_and_ends_by_ctrl_c_in_one_line(command: Command, peer: Client) -> None:
+    ended = await command.on_terminal("list", "--watch", interrupt_at="viewer")
+    assert ended.code == 130
+    assert ended.out.strip().endswith("asyncsamp: interrupted")
+    assert "Traceback" not in ended.out
+
+
+# ---- messages
+
+
+async def test_send_with_each_kind_of_parameter(command: Command, peer: Client, tmp_path: Path) -> None:
+    taken = await handled(peer, "a.b", result={"answer": "42"})
+    (tmp_path / "params.json").write_text('{"z": ["1"]}')
+    ended = await command.run("send", "a.b", "x=1=2", "y:=[1, true]", "@params.json", "--json")
+    assert ended.code == 0, ended
+    assert json.loads(ended.out)["samp.result"] == {"answer": "42"}
+    assert taken[0].params == {"x": "1=2", "y": ["1", "1"], "z": ["1"]}
+    for how in ("--wait", "--notify", "--call"):
+        assert (await command.run("send", "a.b", how, "--to", "viewer")).code == 0
+    assert len(taken) == 4
+
+
+async def test_send_has_exit_codes_for_errors_and_silence(command: Command, peer: Client) -> None:
+    @peer.on("test.fail")
+    async def fail(message: Message) -> Response:
+        return Response.failure("no\x1b[31m disk")
+
+    @peer.on("test.sleep")
+    async def sleep(message: Message) -> None:
+        await asyncio.Event().wait()
+
+    await peer.settled()
+    failed = await command.run("send", "test.fail")
+    assert (failed.code, failed.out) == (1, f"viewer ({peer.public_id}): samp.error no?[31m disk\n")
+    assert (await command.run("send", "test.sleep", "-W", "0.3")).code == 27
+    assert (await command.run("send", "test.nobody")).code == 3
+
+
+async def test_snoop_shows_json_lines_when_piped(command: Command, peer: Client) -> None:
+    async with command.start("snoop", "a.*", "-C", "2", "--from", "viewer") as snoop:
+        await peer.find("asyncsamp snoop", timeout=30)
+        while not await peer.get_subscribed_clients("a.b"):
+            pass
+        await peer.notify_all("a.b", {"x": "1"})
+        snooper = await peer.find("asyncsamp snoop")
+        answer = await peer.call(snooper, "a.c")
+        ended = await snoop.end()
+    first, second = map(json.loads, ended.out.splitlines())
+    assert answer.status == "samp.warning"
+    assert (first["mtype"], first["params"], first["name"]) == ("a.b", {"x": "1"}, "viewer")
+    assert (second["mtype"], second["kind"], second["answer"]) == ("a.c", "call", answer.errortxt)
+
+
+async def test_snoop_survives_a_hub_restart(command: Command, tmp_path: Path) -> None:
+    lockfile = tmp_path / ".samp"
+    async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
+        running = command.start("snoop", "a.b", "-C", "1")
+        snoop = await running.__aenter__()
+        await client.find("asyncsamp snoop", timeout=30)
+    async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
+        assert (await command.run("wait", "a.b", "-W", "30")).code == 0
+        await client.notify_all("a.b")
+        assert '"mtype": "a.b"' in (await snoop.end()).out
+        await running.__aexit__(None, None, None)
+
+
+async def test_handle_runs_a_program_and_answers(command: Command, peer: Client) -> None:
+    async with command.start("handle", "test.it", "-C", "2", "--", "echo", "got", "{x}") as handler:
+        assert (await command.run("wait", "test.it", "-W", "30")).code == 0
+        other = await peer.find("asyncsamp handle", timeout=30)
+        answer = await peer.call(other, "test.it", {"x": "a b; $(rm) '\""})
+        assert answer.result == {"exit-code": "0", "output": "got a b; $(rm) '\"\n"}
+        with pytest.raises(ReplyError, match="begins with '-'"):
+            await peer.call(other, "test.it", {"x": "-e"})
+        await handler.end(signal.SIGINT)
+
+
+# ---- data
+
+
+async def test_open_point_and_select(command: Command, peer: Client, tmp_path: Path) -> None:
+    taken = await handled(
+        peer, "table.load.votable", "coord.pointAt.sky", "table.select.rowList", "table.highlight.row"
+    )
+    path = tmp_path / "stars.vot"
+    path.write_bytes(VOTABLE)
+    opened = await command.run("open", path)
+    assert opened.out == f"{path}: loaded by viewer ({peer.public_id})\n"
+    assert (await command.run("point", "10.5", "-41.25")).code == 0
+    assert (await command.run("point", "0:42:44.3", "+41:16:09")).code == 0
+    assert (await command.run("select", "t1", "1,4", "7-9")).code == 0
+    assert (await command.run("select", "file:///x.vot", "3", "--highlight")).code == 0
+    url, point, hms, rows, row = (message.params for message in taken)
+    assert url["url"] == path.as_uri()
+    assert point == {"ra": "10.5", "dec": "-41.25"}
+    assert float(str(hms["ra"])) == pytest.approx(10.6846, abs=1e-3)
+    assert rows == {"table-id": "t1", "row-list": ["1", "4", "7", "8", "9"]}
+    assert row == {"url": "file:///x.vot", "row": "3"}
+    assert (await command.run("select", "t1", "9-7")).code == 2
+
+
+async def test_open_refuses_what_is_not_data(command: Command, hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "x.fits").write_text("no")
+    ended = await command.run("open", tmp_path / "x.fits")
+    assert ended.code == 1
+    assert "is not a VOTable, FITS, CDF or MOC file" in ended.err
+
+
+async def test_get_takes_a_table_or_the_next_one(command: Command, peer: Client, tmp_path: Path) -> None:
+    path = tmp_path / "stars.vot"
+    path.write_bytes(VOTABLE)
+    await handled(peer, "table.get.stil", result={"url": path.as_uri()})
+    assert (await command.run("get", "t1", "--from", "viewer", "-o", tmp_path / "one")).code == 0
+    assert (tmp_path / "one").read_bytes() == VOTABLE
+    async with command.start("get", "-o", tmp_path / "two") as get:
+        assert (await command.run("wait", "table.load.votable", "-W", "30")).code == 0
+        await peer.call_all("table.load.votable", {"url": path.as_uri()}).__anext__()
+        assert (await get.end()).code == 0
+    assert (tmp_path / "two").read_bytes() == VOTABLE
+
+
+# ---- recordings
+
+
+async def test_record_of_a_client_and_replay_as_it(command: Command, peer: Client, tmp_path: Path) -> None:
+    """A script that talks to the player gets the answers that the recorded client gave."""
+    counts = iter(range(1, 10))
+
+    @peer.on("test.count")
+    async def count(message: Message) -> dict[str, str]:
+        return {"n": str(next(counts)), "of": str(message.params.get("what"))}
+
+    await peer.settled()
+    path = tmp_path / "session.jsonl"
+    script = [{"what": "a"}, {"what": "b"}, {"what": "a"}]
+
+    async def ask(name: str, client: Client) -> list[object]:
+        other = await client.find(name, timeout=30)
+        while not other.subscribes("test.count"):
+            other = await client.find(name)
+            await client.get_registered_clients()
+        return [(await client.call(other, "test.count", params)).result for params in script]
+
+    async with Client("script", lockfile=tmp_path / ".samp") as client:
+        async with command.start("record", path, "--of", "viewer", "-C", "3") as recorder:
+            was = await ask("viewer (recorded)", client)
+            assert (await recorder.end()).code == 0
+        await peer.unregister()
+        async with command.start("replay", path, "--as", "viewer") as player:
+            assert await ask("viewer", client) == was
+            await player.end(signal.SIGINT)
+
+
+async def test_record_loses_none_of_ten_thousand_sent_at_once(
+    command: Command, peer: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "session.jsonl"
+    async with command.start("record", path, "-C", "10000") as recorder:
+        assert (await command.run("wait", "test.load", "-W", "30")).code == 0
+        for first in range(0, 10_000, 500):
+            await asyncio.gather(
+                *(peer.notify_all("test.load", {"n": str(n)}) for n in range(first, first + 500))
+            )
+        ended = await recorder.end()
+    assert ended.code == 0, ended
+    recording = await asyncio.to_thread(read_recording, path)
+    assert sorted(int(m["params"]["n"]) for m in recording.messages) == list(range(10_000))
+    taken = await handled(peer, "test.load")
+    assert (await command.run("replay", path, "--speed", "0")).code == 0
+    while len(taken) < 9_000:  # a recipient that is slower than at-once may drop some
+        await peer.get_registered_clients()
+
+
+# ---- the machine
+
+
+async def test_doctor_is_content_with_a_good_hub(command: Command, peer: Client) -> None:
+    found = json.loads((await command.run("doctor", "--json")).out)
+    assert not [each for each in found if each["state"] == "wrong"]
+    assert {"home folder", "lockfile", "hub", "callback", "client"} <= {each["what"] for each in found}
+
+
+async def test_doctor_names_what_is_wrong_and_shows_no_secret(command: Command, tmp_path: Path) -> None:
+    secret = "s3cret-of-the-hub"
+    lockfile = tmp_path / ".samp"
+    lockfile.write_text(
+        f"samp.secret={secret}\nsamp.hub.xmlrpc.url=http://127.0.0.1:9/\nsamp.profile.version=1.3\n"
+    )
+    lockfile.chmod(0o644)
+    ended = await command.run("doctor")
+    assert ended.code == 1
+    assert "can be read by others (mode 644)" in ended.out
+    assert f"chmod 600 {lockfile}" in ended.out
+    assert "stale: no hub answers" in ended.out
+    assert secret not in ended.out + ended.err
+
+
+async def test_list_is_nearly_as_fast_as_importing_aiohttp(command: Command, hub: Hub) -> None:
+    async def seconds(*words: str) -> float:
+        best = 60.0
+        for _ in range(3):
+            begun = time.perf_counter()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *words, env=command.env, stdout=asyncio.subprocess.DEVNULL
+            )
+            assert await process.wait() == 0
+            best = min(best, time.perf_counter() - begun)
+        return best
+
+    assert await seconds("-m", "asyncsamp", "list") < await seconds("-c", "import aiohttp") + 0.5
