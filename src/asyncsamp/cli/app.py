@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -172,14 +174,14 @@ def select(
 
 @app.command()
 def get(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
-    table: Annotated[str | None, typer.Argument(metavar="TABLE_ID|URL")] = None,
-    to: Annotated[str, typer.Option("--from", help="The tool that has it.")] = "topcat",
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write: .vot, .fits, .csv.")],
+    tool: Annotated[str, typer.Option("--from", help="The tool whose current table it is.")] = "topcat",
+    next_one: Annotated[bool, typer.Option("--next", help="Wait for the next table that is sent.")] = False,
     hub: HubName = None,
     timeout: Seconds = 60.0,
 ) -> None:
-    """Write a table that a tool has into a file; without TABLE_ID, the next one that somebody sends."""
-    run(lazy("showing", "get")(hub, table, to, output, timeout))
+    """Write a table that a tool has into a file. For example: asyncsamp get -o stars.vot"""
+    run(lazy("showing", "get")(hub, output, tool, next_one, timeout))
 
 
 @app.command()
@@ -254,6 +256,9 @@ def remove() -> None:
 
 def main() -> int:
     """Run the command of sys.argv; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="asyncsamp")
     except SystemExit as end:

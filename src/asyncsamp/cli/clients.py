@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import asdict, dataclass
 
 from ..client.tracker import RemoteClient
 from ..data.client import Client
@@ -14,7 +15,7 @@ from .hubs import all_hubs
 from .output import on_terminal, safe, say, say_json, styled, table
 from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub, nearest
 
-__all__ = ["info", "list_clients", "list_hubs", "named", "ping", "wait"]
+__all__ = ["Ping", "info", "list_clients", "list_hubs", "named", "ping", "ping_one", "wait", "who"]
 
 _LOOK_INTERVAL = 0.2
 """Seconds between two looks at the live view of the clients; the hub is not asked again."""
@@ -79,6 +80,11 @@ def _show(others: list[RemoteClient], json: bool) -> None:
     table(("name", "id", "takes"), rows)
 
 
+def who(other: RemoteClient) -> str:
+    """Return name and id of a client, for a terminal."""
+    return f"{safe(other.name) or '-'} ({safe(other.public_id)})"
+
+
 def _taken(other: RemoteClient) -> list[str]:
     """Return what a client takes, without what every client does."""
     return sorted(mtype for mtype in other.subscriptions if not mtype.startswith("samp."))
@@ -109,7 +115,7 @@ async def info(hub: str | None, name: str, json: bool) -> int:
         if json:
             say_json(_described(other))
             return OK
-        say(f"{styled(safe(other.name), 'cyan')} ({safe(other.public_id)})")
+        say(styled(who(other), "cyan"))
         for heading, values in (("metadata", other.metadata), ("takes", other.subscriptions)):
             say(f"{heading}:")
             _say_map(values)
@@ -127,35 +133,37 @@ async def ping(hub: str | None, name: str | None, timeout: float, json: bool) ->
         others = [await named(client, name)] if name else await client.get_clients()
         answers = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
     code = OK
-    for other, (seconds, problem) in zip(others, answers, strict=True):
+    for other, answer in zip(others, answers, strict=True):
         if json:
-            found = {
-                "id": other.public_id,
-                "name": other.name,
-                "seconds": seconds,
-                "problem": problem or None,
-            }
-            say_json(found)
+            say_json({"id": other.public_id, "name": other.name, **asdict(answer)})
         else:
-            said = safe(problem) if problem else f"{1000 * (seconds or 0):.1f} ms"
-            say(f"{safe(other.name) or '-'} ({safe(other.public_id)}): {said}")
-        if problem:
-            code = max(code, TIMED_OUT if seconds is None else ERROR)
+            say(f"{who(other)}: {safe(answer.text)}")
+        code = max(code, {"answered": OK, "not callable": OK, "silent": TIMED_OUT}.get(answer.state, ERROR))
     return code
 
 
-async def ping_one(client: Client, other: RemoteClient, timeout: float) -> tuple[float | None, str]:
-    """Return in how many seconds a client answered (None: it did not), and what is wrong, "" for nothing."""
-    begun = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What came of a ping: state is "answered", "silent", "failed" or "not callable"."""
+
+    state: str
+    text: str
+    seconds: float | None = None
+
+
+async def ping_one(client: Client, other: RemoteClient, timeout: float) -> Ping:
+    """Ping a client, if it takes pings at all: one that only sends cannot be called."""
     if not other.subscribes("samp.app.ping"):
-        return 0.0, "" if other.public_id == client.hub_id else "it does not take pings"
+        return Ping("not callable", "it takes no pings")
+    begun = time.perf_counter()
     try:
         await client.call(other, "samp.app.ping", timeout=timeout)
     except TimeoutError:
-        return None, f"no answer within {timeout:g} s"
+        return Ping("silent", f"no answer within {timeout:g} s")
     except (ReplyError, HubFaultError) as error:
-        return time.perf_counter() - begun, str(error)
-    return time.perf_counter() - begun, ""
+        return Ping("failed", str(error))
+    seconds = time.perf_counter() - begun
+    return Ping("answered", f"{1000 * seconds:.1f} ms", seconds)
 
 
 async def wait(hub: str | None, what: str, timeout: float | None) -> int:
@@ -173,7 +181,7 @@ async def wait(hub: str | None, what: str, timeout: float | None) -> int:
 
 
 def _there(other: RemoteClient) -> str:
-    return f"{styled(safe(other.name) or '-', 'cyan')} ({safe(other.public_id)}) is there"
+    return f"{styled(who(other), 'cyan')} is there"
 
 
 async def _first(client: Client, what: str) -> RemoteClient:

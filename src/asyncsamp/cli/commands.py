@@ -7,7 +7,7 @@ import re
 import shutil
 
 from ..errors import LocalProtocolError
-from ..values import Message, Response
+from ..values import Message, Response, ValueMap
 
 __all__ = ["check_command", "fill", "run_command"]
 
@@ -67,10 +67,14 @@ async def run_command(command: list[str], message: Message, limit: int) -> Respo
         process.kill()
         await process.wait()
         raise
-    text = output[:limit].decode("ascii", "replace")
-    shown = "".join(char if char in "\t\n\r" or " " <= char <= "~" else "?" for char in text)
-    result: dict[str, str] = {"exit-code": str(process.returncode), "output": shown}
+    result: ValueMap = {"exit-code": str(process.returncode), "output": _sendable(output[:limit])}
     if process.returncode == 0:
-        return Response(result=dict(result))
+        return Response(result=result)
     failure = Response.failure(f"{command[0]} ended with exit code {process.returncode}")
-    return Response(failure.status, dict(result), failure.error)
+    return Response(failure.status, result, failure.error)
+
+
+def _sendable(output: bytes) -> str:
+    """Return output as a SAMP string, which has no control characters but these, and is ASCII for DS9."""
+    text = output.decode("ascii", "replace")
+    return "".join(char if char in "\t\n\r" or " " <= char <= "~" else "?" for char in text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..data.client import Client
 from ..discovery import locate, web_appname
 from ..errors import LockfileError, SampError
-from .clients import ping_one
+from .clients import Ping, ping_one, who
 from .hubs import all_hubs, choose_hub
 from .output import safe, say, say_json, styled
 from .running import ERROR, OK
@@ -178,14 +178,16 @@ async def _about_clients(hub: str | None) -> list[Finding]:
             results = await asyncio.gather(*(ping_one(client, other, _PING_TIMEOUT) for other in others))
     except SampError as error:
         return [Finding("client", "wrong", f"cannot register: {error}", "start a hub: asyncsamp hub")]
-    for other, (seconds, problem) in zip(others, results, strict=True):
-        name = f"{other.name or '-'} ({other.public_id})"
-        if problem:
-            mend = "it is busy, hangs or has gone; restart it" if seconds is None else "see its own messages"
-            findings.append(Finding("client", "wrong", f"{name}: {problem}", mend))
-        else:
-            findings.append(Finding("client", "ok", name))
-    return findings
+    return [*findings, *(_about_ping(who(other), ping) for other, ping in zip(others, results, strict=True))]
+
+
+def _about_ping(name: str, ping: Ping) -> Finding:
+    text = f"{name}: {ping.text}"
+    if ping.state == "silent":
+        return Finding("client", "wrong", text, "it is busy, hangs or has gone; restart it")
+    if ping.state == "failed":
+        return Finding("client", "wrong", text, "see its own messages")
+    return Finding("client", "ok", text)
 
 
 async def _callback(client: Client) -> Finding:

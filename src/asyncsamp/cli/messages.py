@@ -13,7 +13,7 @@ from ..errors import NoRecipientsError, SampError
 from ..mtypes import check_mtype
 from ..values import ERROR as FAILED
 from ..values import Message, ReplyError, Response, Value, ValueMap
-from .clients import named
+from .clients import named, who
 from .commands import check_command, run_command
 from .filters import parse_filter
 from .output import on_terminal, safe, say, say_json, styled
@@ -76,7 +76,7 @@ def _say_sent(recipients: Sequence[RemoteClient], as_json: bool) -> None:
         if as_json:
             say_json({"id": other.public_id, "name": other.name})
         else:
-            say(f"sent to {safe(other.name) or '-'} ({safe(other.public_id)})")
+            say(f"sent to {who(other)}")
 
 
 def _say_answer(other: RemoteClient, answer: Response | None, as_json: bool) -> None:
@@ -84,13 +84,12 @@ def _say_answer(other: RemoteClient, answer: Response | None, as_json: bool) -> 
         found = {"id": other.public_id, "name": other.name}
         say_json({**found, **(answer.to_map() if answer else {"samp.status": "timeout"})})
         return
-    who = f"{safe(other.name) or '-'} ({safe(other.public_id)})"
     if answer is None:
-        say(f"{who}: {styled('no answer in time', 'red')}")
+        say(f"{who(other)}: {styled('no answer in time', 'red')}")
         return
     colour = {"samp.ok": "green", FAILED: "red"}.get(answer.status, "yellow")
     text = f" {safe(answer.errortxt)}" if answer.errortxt else ""
-    say(f"{who}: {styled(safe(answer.status), colour)}{text}")
+    say(f"{who(other)}: {styled(safe(answer.status), colour)}{text}")
     for key, value in answer.result.items():
         say(f"  {safe(key)} = {safe(_text(value), 4_000)}")
 
@@ -161,8 +160,8 @@ def _show(message: Message, name: str) -> None:
         say_json({**found, "mtype": message.mtype, "params": message.params, **answer})
         return
     clock = time.strftime("%H:%M:%S")
-    who = f"{safe(name) or '-'} ({safe(message.sender)})"
-    say(f"{clock} {styled(safe(message.mtype), 'cyan')} {kind} from {who}")
+    sender = f"{safe(name) or '-'} ({safe(message.sender)})"
+    say(f"{clock} {styled(safe(message.mtype), 'cyan')} {kind} from {sender}")
     for key, value in message.params.items():
         say(f"    {safe(key)} = {safe(_text(value))}")
 

@@ -7,23 +7,24 @@ shown.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import typer
 
-from ..hub.profiles.web.consent import harmless
+from .._util.foreign_text import plain_line
 
-__all__ = ["error", "note", "on_terminal", "safe", "say", "say_json", "table"]
+__all__ = ["error", "note", "on_terminal", "safe", "say", "say_json", "styled", "table"]
 
 _LONG = 400
 """Characters of a foreign text that are shown."""
 
 
 def safe(text: object, length: int = _LONG) -> str:
-    """Return a foreign text for a terminal: one line, no control or direction characters, no markup."""
-    return harmless(str(text), length)
+    """Return a foreign text for a terminal: one line, without control and direction characters."""
+    return plain_line(str(text), length)
 
 
 def on_terminal() -> bool:
@@ -72,7 +73,5 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def styled(text: str, colour: str) -> str:
     """Return `text` in a colour if a terminal that wants colours reads it."""
-    import os
-
     plain = not on_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain else typer.style(text, fg=colour)

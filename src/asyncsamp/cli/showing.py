@@ -13,7 +13,9 @@ from ..data.positions import sky_position
 from ..data.results import Sent
 from ..data.sources import is_url
 from ..errors import DataError, LocalProtocolError
-from ..values import Message, Response, Value
+from ..mtypes import TableGetStil
+from ..values import Message, Response
+from .clients import named, who
 from .messages import answered, send, sender_name
 from .output import safe, say
 from .running import ERROR, OK, at_hub
@@ -22,6 +24,10 @@ __all__ = ["get", "open_files", "point", "select"]
 
 _SEXAGESIMAL = re.compile(r"\d{1,2}(:\d|h|\s+\d{1,2}\s+[\d.]+\s+[+-]?\d)")
 """10:00:42 +41:16, 0h42m44s +41d16m, and 0 42 44.3 +41 16 9."""
+
+
+_FORMATS = {".fits": "fits-basic", ".fit": "fits-basic", ".csv": "csv", ".txt": "ascii"}
+"""What TOPCAT calls the format of a file with that ending; others are VOTable."""
 
 
 async def open_files(hub: str | None, places: list[str], to: str | None, start: bool, timeout: float) -> int:
@@ -36,11 +42,9 @@ async def open_files(hub: str | None, places: list[str], to: str | None, start: 
 
 def _say_loaded(place: str, sent: Sent) -> int:
     for answer in sent.values():
-        who = f"{safe(answer.name) or '-'} ({safe(answer.public_id)})"
-        what = f"{safe(place)}: " + (
-            f"loaded by {who}" if answer.ok else f"not loaded by {who}: {safe(answer)}"
-        )
-        say(what)
+        by = f"by {safe(answer.name) or '-'} ({safe(answer.public_id)})"
+        said = f"loaded {by}" if answer.ok else f"not loaded {by}: {safe(answer)}"
+        say(f"{safe(place)}: {said}")
     return ERROR if sent.failed else OK
 
 
@@ -109,23 +113,26 @@ def _json_list(rows: list[int]) -> str:
     return "[" + ",".join(f'"{row}"' for row in rows) + "]"
 
 
-async def get(hub: str | None, table: str | None, to: str, output: Path, timeout: float) -> int:
-    """Write the table that a tool has, or the next one that somebody sends, into a file."""
+async def get(hub: str | None, output: Path, tool: str, next_one: bool, timeout: float) -> int:
+    """Write the current table of a tool, or the next one that somebody sends, into a file."""
     async with at_hub(hub) as client:
-        if table is None:
+        if next_one:
             url = await _next_table(client, timeout)
         else:
-            recipient = await client.find(to)
-            params: dict[str, Value] = {"url": table} if is_url(table) else {"table-id": table}
-            answer = await client.call(recipient, "table.get.stil", params, timeout=timeout)
-            found = answer.result.get("url")
-            if not isinstance(found, str):
-                raise DataError(f"{recipient.name} answered without a url")
-            url = found
+            url = await _current_table(client, tool, _FORMATS.get(output.suffix.lower(), "votable"), timeout)
         data = await fetch(url, timeout=timeout)
     await asyncio.to_thread(output.write_bytes, data)
     say(f"{safe(output)}: {len(data)} bytes")
     return OK
+
+
+async def _current_table(client: Client, tool: str, table_format: str, timeout: float) -> str:
+    recipient = await named(client, tool)
+    answer = await client.call(recipient, TableGetStil(format=table_format), timeout=timeout)
+    url = answer.result.get("url")
+    if not isinstance(url, str):
+        raise DataError(f"{who(recipient)} gave no URL of a table")
+    return url
 
 
 async def _next_table(client: Client, timeout: float) -> str:
