@@ -10,7 +10,7 @@ def main() -> int:
     try:
         from .cli.app import main as run
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("typer", "rich", "platformdirs"):
+        if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
         print(
             f"asyncsamp: the command needs {error.name}; install it with: pip install 'asyncsamp[cli]' "

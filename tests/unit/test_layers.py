@@ -130,7 +130,7 @@ def test_what_says_that_it_does_no_io_does_none(module: str) -> None:
 def test_nothing_is_needed_but_the_two_dependencies(module: str) -> None:
     foreign = {name for name in imports(module) if not name.startswith(".")} - sys.stdlib_module_names
     if module.partition(".")[0] == "cli":  # which only __main__ imports, with the extra `cli`
-        foreign -= {"typer", "rich"}
+        foreign -= {"click", "rich"}
     if module == "testing":  # a plug-in of pytest
         foreign -= {"pytest"}
     assert foreign - DEPENDENCIES <= OPTIONAL.get(module, set())

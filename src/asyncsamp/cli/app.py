@@ -2,256 +2,290 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
+from click.shell_completion import get_completion_class
 
 from .. import __version__
-from .running import run
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    name="asyncsamp",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Talk to TOPCAT, DS9, Aladin and every other tool that speaks SAMP.",
-    epilog="Exit codes: 0 done, 1 an error was answered, 2 wrong usage, 3 no hub or no such client, "
-    "27 timed out. For example: asyncsamp open m31.fits --start",
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 an error was answered, 2 wrong usage, 3 no hub or no such client, 27 timed out. "
+    "For example: asyncsamp open m31.fits --start"
 )
-service_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Run the hub at login.")
-app.add_typer(service_app, name="service")
 
-HubName = Annotated[str | None, typer.Option("--hub", help="Label, name or lockfile of the hub to use.")]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-Seconds = Annotated[float, typer.Option("-W", "--timeout", min=0.0, help="Seconds to wait for an answer.")]
-To = Annotated[list[str] | None, typer.Option("--to", help="Recipient by name or id; may be repeated.")]
-Count = Annotated[int | None, typer.Option("-C", "--count", min=1, help="End after so many messages.")]
-Start = Annotated[bool, typer.Option("--start", help="Start a tool if none that takes it is there.")]
+hub_option = click.option("--hub", metavar="NAME", help="Label, name or lockfile of the hub to use.")
+json_option = click.option("--json", is_flag=True, help="Answer in JSON.")
+to_option = click.option("--to", multiple=True, metavar="NAME", help="Recipient by name or id; repeatable.")
+count_option = click.option("-C", "--count", type=click.IntRange(min=1), help="End after so many messages.")
 
 
-def lazy(module: str, function: str) -> Callable[..., Any]:
-    """Return a function that is imported when it is called."""
-
-    def call(*arguments: Any) -> Any:
-        return getattr(importlib.import_module(f"asyncsamp.cli.{module}"), function)(*arguments)
-
-    return call
+def timeout_option(default: float | None) -> Callable[[Any], Any]:
+    """Return the option -W of a subcommand."""
+    seconds = click.FloatRange(min=0.0)
+    shown = default is not None
+    return click.option("-W", "--timeout", type=seconds, default=default, show_default=shown, help="Seconds.")
 
 
-@app.callback(invoke_without_command=True)
-def common(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
-) -> None:
-    if version:
-        print(f"asyncsamp {__version__}")
-        raise typer.Exit(0)
+def run(module: str, function: str, *arguments: object) -> None:
+    """Run a coroutine function of a module of this package, and leave with its exit code."""
+    running = importlib.import_module(".running", __package__)
+    work = getattr(importlib.import_module(f".{module}", __package__), function)
+    sys.exit(running.run(work(*arguments)))
+
+
+class Commands(click.Group):
+    """A group that suggests the nearest subcommand for a misspelt one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        near = difflib.get_close_matches(word, self.list_commands(ctx), n=1)
+        if near and self.get_command(ctx, word) is None:
+            ctx.fail(f"No such command {word!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="asyncsamp", message="%(prog)s %(version)s")
+def app() -> None:
+    """Talk to TOPCAT, DS9, Aladin and every other tool that speaks SAMP."""
 
 
 @app.command(
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
 )
-def hub(context: typer.Context) -> None:
+@click.pass_context
+def hub(context: click.Context) -> None:
     """Run a hub; takes the options of python -m asyncsamp.hub."""
     from ..hub.__main__ import main as run_hub
 
-    raise typer.Exit(run_hub(context.args))
+    sys.exit(run_hub(context.args))
 
 
 @app.command()
-def hubs(json: Json = False) -> None:
+@json_option
+def hubs(json: bool) -> None:
     """Show all hubs of this user, and mark the one that is used."""
-    run(lazy("clients", "list_hubs")(json))
+    run("clients", "list_hubs", json)
 
 
 @app.command(name="list")
-def list_(
-    hub: HubName = None,
-    json: Json = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Show it again on every change.")] = False,
-) -> None:
+@hub_option
+@json_option
+@click.option("--watch", is_flag=True, help="Show it again on every change.")
+def list_(hub: str | None, json: bool, watch: bool) -> None:
     """Show who is there, and what each takes."""
-    run(lazy("clients", "list_clients")(hub, json, watch))
+    run("clients", "list_clients", hub, json, watch)
 
 
 @app.command()
-def info(client: str, hub: HubName = None, json: Json = False) -> None:
+@click.argument("client")
+@hub_option
+@json_option
+def info(client: str, hub: str | None, json: bool) -> None:
     """Show all that a client declares. For example: asyncsamp info topcat"""
-    run(lazy("clients", "info")(hub, client, json))
+    run("clients", "info", hub, client, json)
 
 
 @app.command()
-def ping(
-    client: Annotated[str | None, typer.Argument()] = None,
-    hub: HubName = None,
-    timeout: Seconds = 5.0,
-    json: Json = False,
-) -> None:
+@click.argument("client", required=False)
+@hub_option
+@json_option
+@timeout_option(5.0)
+def ping(client: str | None, hub: str | None, json: bool, timeout: float) -> None:
     """Ping a client, or all."""
-    run(lazy("clients", "ping")(hub, client, timeout, json))
+    run("clients", "ping", hub, client, timeout, json)
 
 
 @app.command()
-def wait(
-    what: Annotated[str, typer.Argument(metavar="NAME|MTYPE")],
-    hub: HubName = None,
-    timeout: Annotated[
-        float | None, typer.Option("-W", "--timeout", min=0.0, help="Seconds to wait.")
-    ] = None,
-) -> None:
+@click.argument("what", metavar="NAME|MTYPE")
+@hub_option
+@timeout_option(None)
+def wait(what: str, hub: str | None, timeout: float | None) -> None:
     """Wait for a client of that name, or one that takes that mtype. For example: asyncsamp wait ds9 -W 30"""
-    run(lazy("clients", "wait")(hub, what, timeout))
+    run("clients", "wait", hub, what, timeout)
 
 
 @app.command()
+@click.argument("mtype")
+@click.argument("params", nargs=-1, metavar="[KEY=TEXT | KEY:=JSON | @FILE]...")
+@to_option
+@click.option("--notify", "how", flag_value="notify", help="Want no answer.")
+@click.option("--call", "how", flag_value="call", default=True, help="Await the answers (default).")
+@click.option("--wait", "how", flag_value="wait", help="Await them by callAndWait.")
+@hub_option
+@json_option
+@timeout_option(60.0)
 def send(
     mtype: str,
-    params: Annotated[list[str] | None, typer.Argument(metavar="KEY=TEXT KEY:=JSON @FILE")] = None,
-    to: To = None,
-    notify: Annotated[bool, typer.Option("--notify", help="Want no answer.")] = False,
-    call: Annotated[bool, typer.Option("--call", help="Await the answers (default).")] = False,
-    wait_: Annotated[bool, typer.Option("--wait", help="Await them by callAndWait, without a port.")] = False,
-    hub: HubName = None,
-    timeout: Seconds = 60.0,
-    json: Json = False,
+    params: tuple[str, ...],
+    to: tuple[str, ...],
+    how: str,
+    hub: str | None,
+    json: bool,
+    timeout: float,
 ) -> None:
     """Send a message. For example: asyncsamp send coord.pointAt.sky ra=10.68 dec=41.27 --to aladin"""
-    if notify + call + wait_ > 1:
-        raise typer.BadParameter("give one of --notify, --call and --wait")
-    how = "notify" if notify else "wait" if wait_ else "call"
-    run(lazy("messages", "send")(hub, mtype, params or [], to or [], how, timeout, json))
+    run("messages", "send", hub, mtype, params, to, how, timeout, json)
 
 
 @app.command(name="open")
+@click.argument("files", nargs=-1, metavar="FILE|URL...")
+@click.option("--in", "to", metavar="NAME", help="The tool, by name or id.")
+@click.option("--start", is_flag=True, help="Start a tool if none that takes it is there.")
+@click.option("--install", is_flag=True, help='Offer this as "open with" on the desktop.')
+@hub_option
+@timeout_option(60.0)
 def open_(
-    files: Annotated[list[str] | None, typer.Argument(metavar="FILE|URL...")] = None,
-    to: Annotated[str | None, typer.Option("--in", help="The tool, by name or id.")] = None,
-    start: Start = False,
-    install: Annotated[bool, typer.Option("--install", help="Offer this on the desktop.")] = False,
-    hub: HubName = None,
-    timeout: Seconds = 60.0,
+    files: tuple[str, ...], to: str | None, start: bool, install: bool, hub: str | None, timeout: float
 ) -> None:
     """Show tables, images, spectra and coverages in a tool. For example: asyncsamp open m31.fits --start"""
     if install:
-        run(lazy("service", "install_opener")())
+        run("service", "install_opener")
     if not files:
-        raise typer.BadParameter("name a file or URL to open")
-    run(lazy("showing", "open_files")(hub, files, to, start, timeout))
+        raise click.UsageError("name a file or URL to open")
+    run("showing", "open_files", hub, files, to, start, timeout)
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def point(
-    position: Annotated[list[str], typer.Argument(metavar="RA DEC | NAME")],
-    to: Annotated[str | None, typer.Option("--to", help="Recipient by name or id.")] = None,
-    start: Annotated[bool, typer.Option("--start", help="Start --to if it is not there.")] = False,
-    hub: HubName = None,
-    timeout: Seconds = 10.0,
-) -> None:
+@click.argument("position", nargs=-1, required=True, metavar="RA DEC | NAME")
+@click.option("--to", metavar="NAME", help="Recipient by name or id.")
+@click.option("--start", is_flag=True, help="Start --to if it is not there.")
+@hub_option
+@timeout_option(10.0)
+def point(position: tuple[str, ...], to: str | None, start: bool, hub: str | None, timeout: float) -> None:
     """Point at a place of the sky. For example: asyncsamp point 10.68 41.27, or: asyncsamp point M31"""
-    run(lazy("showing", "point")(hub, position, to, start, timeout))
+    run("showing", "point", hub, position, to, start, timeout)
 
 
 @app.command()
+@click.argument("table", metavar="TABLE_ID|URL")
+@click.argument("rows", nargs=-1, required=True)
+@to_option
+@click.option("--highlight", is_flag=True, help="Highlight one row instead.")
+@hub_option
+@timeout_option(10.0)
 def select(
-    table: Annotated[str, typer.Argument(metavar="TABLE_ID|URL")],
-    rows: Annotated[list[str], typer.Argument(help="Row numbers from 0 on, and ranges: 1,4 7-9")],
-    to: To = None,
-    highlight: Annotated[bool, typer.Option("--highlight", help="Highlight one row instead.")] = False,
-    hub: HubName = None,
-    timeout: Seconds = 10.0,
+    table: str, rows: tuple[str, ...], to: tuple[str, ...], highlight: bool, hub: str | None, timeout: float
 ) -> None:
-    """Select rows of a table that others have."""
-    run(lazy("showing", "select")(hub, table, rows, to or [], highlight, timeout))
+    """Select rows of a table that others have: numbers from 0 on, and ranges. For example:
+    asyncsamp select t1 1,4 7-9"""
+    run("showing", "select", hub, table, rows, to, highlight, timeout)
 
 
 @app.command()
-def get(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write: .vot, .fits, .csv.")],
-    tool: Annotated[str, typer.Option("--from", help="The tool whose current table it is.")] = "topcat",
-    next_one: Annotated[bool, typer.Option("--next", help="Wait for the next table that is sent.")] = False,
-    hub: HubName = None,
-    timeout: Seconds = 60.0,
-) -> None:
-    """Write a table that a tool has into a file. For example: asyncsamp get -o stars.vot"""
-    run(lazy("showing", "get")(hub, output, tool, next_one, timeout))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("--from", "tool", default="topcat", show_default=True, help="The tool whose table it is.")
+@click.option("--next", "next_one", is_flag=True, help="Wait for the next table that somebody sends.")
+@hub_option
+@timeout_option(60.0)
+def get(output: Path, tool: str, next_one: bool, hub: str | None, timeout: float) -> None:
+    """Write the current table of a tool into a file. For example: asyncsamp get -o stars.vot
+
+    The ending of the file says the format: .fits, .csv, .txt, else VOTable.
+    """
+    run("showing", "get", hub, output, tool, next_one, timeout)
 
 
 @app.command()
+@click.argument("mtypes", nargs=-1)
+@click.option("--from", "sender", metavar="NAME", help="Only what this client sends.")
+@click.option("--filter", "expression", metavar="EXPR", help="As in: ~m coord.* & !~f topcat")
+@count_option
+@hub_option
 def snoop(
-    mtypes: Annotated[list[str] | None, typer.Argument(metavar="MTYPE...")] = None,
-    sender: Annotated[str | None, typer.Option("--from", help="Only what this client sends.")] = None,
-    filter_: Annotated[str | None, typer.Option("--filter", help="As in: ~m coord.* & !~f topcat")] = None,
-    count: Count = None,
-    hub: HubName = None,
+    mtypes: tuple[str, ...], sender: str | None, expression: str | None, count: int | None, hub: str | None
 ) -> None:
     """Show what is sent to all, or to this command; JSON lines when piped."""
-    run(lazy("messages", "snoop")(hub, mtypes or [], sender, filter_, count))
+    run("messages", "snoop", hub, mtypes, sender, expression, count)
 
 
 @app.command()
-def record(
-    file: Path,
-    of: Annotated[str | None, typer.Option("--of", help="Record this client's answers.")] = None,
-    count: Count = None,
-    hub: HubName = None,
-) -> None:
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--of", metavar="NAME", help="Record this client's answers: stand before it.")
+@count_option
+@hub_option
+def record(file: Path, of: str | None, count: int | None, hub: str | None) -> None:
     """Record what is sent to all into FILE."""
-    run(lazy("recording", "record")(hub, file, of, count))
+    run("recording", "record", hub, file, of, count)
 
 
 @app.command()
-def replay(
-    file: Path,
-    speed: Annotated[float, typer.Option("--speed", min=0.0, help="2: twice as fast, 0: at once.")] = 1.0,
-    as_: Annotated[str | None, typer.Option("--as", help="Answer as this client did.")] = None,
-    hub: HubName = None,
-) -> None:
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--speed", type=click.FloatRange(min=0.0), default=1.0, help="2: twice as fast, 0: at once.")
+@click.option("--as", "name", metavar="NAME", help="Answer as this client did.")
+@hub_option
+def replay(file: Path, speed: float, name: str | None, hub: str | None) -> None:
     """Send again what was recorded, or play a client's part."""
-    run(lazy("recording", "replay")(hub, file, speed, as_))
+    run("recording", "replay", hub, file, speed, name)
 
 
 @app.command()
-def handle(
-    mtype: str,
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND {param}...")],
-    name: Annotated[str, typer.Option("--name", help="What others call us.")] = "asyncsamp handle",
-    count: Count = None,
-    hub: HubName = None,
-) -> None:
+@click.argument("mtype")
+@click.argument("command", nargs=-1, required=True, metavar="-- COMMAND {param}...")
+@click.option("--name", default="asyncsamp handle", show_default=True, help="What others call us.")
+@count_option
+@hub_option
+def handle(mtype: str, command: tuple[str, ...], name: str, count: int | None, hub: str | None) -> None:
     """Run a program for each message. For example: asyncsamp handle table.load.votable -- wget {url}"""
-    run(lazy("messages", "handle")(hub, mtype, command, name, count))
+    run("messages", "handle", hub, mtype, command, name, count)
 
 
 @app.command()
-def doctor(hub: HubName = None, json: Json = False) -> None:
+@hub_option
+@json_option
+def doctor(hub: str | None, json: bool) -> None:
     """Look what may be wrong, and say how to mend it."""
-    run(lazy("doctor", "doctor")(hub, json))
+    run("doctor", "doctor", hub, json)
 
 
-@service_app.command()
+@app.group()
+def service() -> None:
+    """Run the hub at login."""
+
+
+@service.command()
 def install() -> None:
     """Start the hub now and at each login."""
-    run(lazy("service", "install")())
+    run("service", "install")
 
 
-@service_app.command()
+@service.command()
 def status() -> None:
     """Say whether the hub is started at login."""
-    run(lazy("service", "status")())
+    run("service", "status")
 
 
-@service_app.command()
+@service.command()
 def remove() -> None:
     """Start it no more, and stop it."""
-    run(lazy("service", "remove")())
+    run("service", "remove")
+
+
+@app.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell. For example: eval "$(asyncsamp completion bash)" """
+    complete = get_completion_class(shell)
+    assert complete is not None
+    click.echo(complete(app, {}, "asyncsamp", "_ASYNCSAMP_COMPLETE").source())
 
 
 def main() -> int:

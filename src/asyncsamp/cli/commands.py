@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+from collections.abc import Sequence
 
 from ..errors import LocalProtocolError
 from ..values import Message, Response, ValueMap
@@ -14,7 +15,7 @@ __all__ = ["check_command", "fill", "run_command"]
 _FIELD = re.compile(r"\{([A-Za-z0-9._-]+)\}")
 
 
-def check_command(command: list[str]) -> None:
+def check_command(command: Sequence[str]) -> None:
     """Raise `LocalProtocolError` unless the program is there."""
     if not command:
         raise LocalProtocolError("no command is given; write it after --, as in: handle MTYPE -- wc -c {url}")
@@ -24,7 +25,7 @@ def check_command(command: list[str]) -> None:
         raise LocalProtocolError(f"the program {command[0]!r} is not there or may not be run")
 
 
-def fill(command: list[str], message: Message) -> list[str]:
+def fill(command: Sequence[str], message: Message) -> list[str]:
     """Return the command with {key} replaced by the message's parameter, each within its own argument.
 
     What the message says never becomes another argument or the program. A value that begins with "-" could
@@ -53,7 +54,7 @@ def fill(command: list[str], message: Message) -> list[str]:
     return filled
 
 
-async def run_command(command: list[str], message: Message, limit: int) -> Response:
+async def run_command(command: Sequence[str], message: Message, limit: int) -> Response:
     """Run it and return its exit code and output. Cancelled, it kills the program."""
     process = await asyncio.create_subprocess_exec(
         *fill(command, message),

@@ -28,7 +28,13 @@ _OUTPUT = 100_000
 
 
 async def send(
-    hub: str | None, mtype: str, words: list[str], to: list[str], how: str, timeout: float, as_json: bool
+    hub: str | None,
+    mtype: str,
+    words: Sequence[str],
+    to: Sequence[str],
+    how: str,
+    timeout: float,
+    as_json: bool,
 ) -> int:
     """Send a message to those named or to all who subscribe; `how` is notify, call or wait."""
     check_mtype(mtype)
@@ -99,7 +105,7 @@ def _text(value: Value) -> str:
 
 
 async def snoop(
-    hub: str | None, mtypes: list[str], sender: str | None, expression: str | None, count: int | None
+    hub: str | None, mtypes: Sequence[str], sender: str | None, expression: str | None, count: int | None
 ) -> int:
     """Show what is sent to all, or to us, until interrupted or `count` messages have come."""
     chosen = parse_filter(expression) if expression else None
@@ -166,7 +172,7 @@ def _show(message: Message, name: str) -> None:
         say(f"    {safe(key)} = {safe(_text(value))}")
 
 
-async def handle(hub: str | None, mtype: str, command: list[str], name: str, count: int | None) -> int:
+async def handle(hub: str | None, mtype: str, command: Sequence[str], name: str, count: int | None) -> int:
     """Run a program for each message of `mtype`, and answer with its exit code and output."""
     check_command(command)
     seen = 0

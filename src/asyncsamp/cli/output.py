@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import typer
+import click
 
 from .._util.foreign_text import plain_line
 
@@ -74,4 +74,4 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def styled(text: str, colour: str) -> str:
     """Return `text` in a colour if a terminal that wants colours reads it."""
     plain = not on_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if plain else typer.style(text, fg=colour)
+    return text if plain else click.style(text, fg=colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import LocalProtocolError
@@ -11,7 +12,7 @@ from ..values import ValueMap, encode_map
 __all__ = ["parse_params"]
 
 
-def parse_params(words: list[str]) -> ValueMap:
+def parse_params(words: Sequence[str]) -> ValueMap:
     """Return the parameters; later ones win. Blocking, for @FILE.
 
     Raises `LocalProtocolError` that names the word.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,7 +53,7 @@ async def record(hub: str | None, path: Path, of: str | None, count: int | None)
 
 
 async def _record(
-    client: Client, behind: RemoteClient | None, mtypes: list[str], recorder: _Recorder, count: int | None
+    client: Client, behind: RemoteClient | None, mtypes: Sequence[str], recorder: _Recorder, count: int | None
 ) -> None:
     answers: dict[str, Response] = {}
 

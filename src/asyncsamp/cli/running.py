@@ -7,10 +7,8 @@ import contextlib
 import difflib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
-
-import typer
 
 from ..data.client import Client
 from ..errors import (
@@ -64,28 +62,27 @@ async def at_hub(
         yield client
 
 
-def run(work: Coroutine[Any, Any, int | None]) -> None:
-    """Run a subcommand to its end, and leave with its exit code. Raises `typer.Exit`."""
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Run a subcommand to its end, and return its exit code; what goes wrong is said on stderr."""
     try:
-        code = asyncio.run(work)
+        return asyncio.run(work)
     except KeyboardInterrupt:
         note("interrupted")
-        code = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone; nothing more can be written, at exit neither.
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else ERROR
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else ERROR
     except SampError as failure:
         error(str(failure))
-        code = exit_code(failure)
+        return exit_code(failure)
     except TimeoutError as failure:
         error(str(failure) or "timed out")
-        code = TIMED_OUT
+        return TIMED_OUT
     except OSError as failure:
         error(f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure))
-        code = ERROR
-    raise typer.Exit(code or OK)
+        return ERROR
 
 
 def exit_code(failure: SampError) -> int:
@@ -99,7 +96,7 @@ def exit_code(failure: SampError) -> int:
     return ERROR
 
 
-def nearest(word: str, words: list[str]) -> str:
+def nearest(word: str, words: Sequence[str]) -> str:
     """Return "; did you mean ...?" if one of `words` is like `word`, else ""."""
     like = difflib.get_close_matches(word.casefold(), [each.casefold() for each in words], n=1, cutoff=0.6)
     original = next((each for each in words if like and each.casefold() == like[0]), None)

@@ -8,6 +8,7 @@ import plistlib
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import SampError
@@ -136,14 +137,14 @@ async def remove() -> int:
     return OK
 
 
-async def _do(command: list[str]) -> None:
+async def _do(command: Sequence[str]) -> None:
     if await _code(command):
         raise ServiceError(
             f"this failed: {shlex.join(command)}; is a systemd or launchd of this user running?"
         )
 
 
-async def _code(command: list[str]) -> int:
+async def _code(command: Sequence[str]) -> int:
     """Return the exit code of a system's program; 127 if it is not there."""
     program = shutil.which(command[0])
     if program is None:

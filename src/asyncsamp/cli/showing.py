@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..data.client import Client
@@ -30,7 +31,9 @@ _FORMATS = {".fits": "fits-basic", ".fit": "fits-basic", ".csv": "csv", ".txt": 
 """What TOPCAT calls the format of a file with that ending; others are VOTable."""
 
 
-async def open_files(hub: str | None, places: list[str], to: str | None, start: bool, timeout: float) -> int:
+async def open_files(
+    hub: str | None, places: Sequence[str], to: str | None, start: bool, timeout: float
+) -> int:
     """Send each file to who takes it, and say who loaded it."""
     code = OK
     async with at_hub(hub) as client:
@@ -48,7 +51,7 @@ def _say_loaded(place: str, sent: Sent) -> int:
     return ERROR if sent.failed else OK
 
 
-async def point(hub: str | None, words: list[str], to: str | None, start: bool, timeout: float) -> int:
+async def point(hub: str | None, words: Sequence[str], to: str | None, start: bool, timeout: float) -> int:
     """Point at a position or an object by its name."""
     ra, dec = await asyncio.to_thread(parse_position, words)
     async with at_hub(hub) as client:
@@ -62,7 +65,7 @@ async def point(hub: str | None, words: list[str], to: str | None, start: bool, 
     return ERROR if sent.failed else OK
 
 
-def parse_position(words: list[str]) -> tuple[float, float]:
+def parse_position(words: Sequence[str]) -> tuple[float, float]:
     """Return ra and dec in degrees, of degrees, sexagesimal numbers or a name. Blocking: a name is looked up.
 
     Raises `DataError`, `MissingExtraError` for a name without astropy.
@@ -85,7 +88,7 @@ def parse_position(words: list[str]) -> tuple[float, float]:
 
 
 async def select(
-    hub: str | None, table: str, words: list[str], to: list[str], highlight: bool, timeout: float
+    hub: str | None, table: str, words: Sequence[str], to: Sequence[str], highlight: bool, timeout: float
 ) -> int:
     """Select rows of a table that others have, or highlight one."""
     rows = parse_rows(words)
@@ -97,7 +100,7 @@ async def select(
     return await send(hub, mtype, words, to, "call", timeout, False)
 
 
-def parse_rows(words: list[str]) -> list[int]:
+def parse_rows(words: Sequence[str]) -> list[int]:
     """Return row numbers from 0 on, of "5", "3-7" and "1,4". Raises `LocalProtocolError`."""
     rows: list[int] = []
     for word in ",".join(words).split(","):
