@@ -35,6 +35,7 @@ from .errors import (
     RemoteProtocolError,
     SampError,
     StateError,
+    ToolError,
     UnknownClientError,
 )
 from .hub.hub import Hub
@@ -96,6 +97,7 @@ __all__ = [
     "StandardConnection",
     "StateError",
     "TerminalConsent",
+    "ToolError",
     "UnknownClientError",
     "Value",
     "ValueMap",

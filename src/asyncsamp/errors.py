@@ -16,6 +16,7 @@
       SendError                            all who should have got some data failed
       DataError (ValueError)               data that cannot be sent, fetched or read
       MissingExtraError (ImportError)      an extra of the package is not installed
+      ToolError                            a tool that is to be started does not start
       LockfileError (ValueError)           a lockfile that cannot be understood or used
       StateError (ValueError)              a hub's state file that cannot be understood or used
       ProtocolError
@@ -55,6 +56,7 @@ __all__ = [
     "RemoteProtocolError",
     "SampError",
     "StateError",
+    "ToolError",
     "UnknownClientError",
 ]
 
@@ -263,6 +265,10 @@ class MissingExtraError(SampError, ImportError):
         super().__init__(
             f"this needs {module}, which is not installed: pip install 'asyncsamp[{extra}]'", name=module
         )
+
+
+class ToolError(SampError):
+    """A tool that is not known, is not installed, or does not start; with the last lines that it said."""
 
 
 class LockfileError(SampError, ValueError):

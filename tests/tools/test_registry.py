@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp.tools import ToolError, known_tools, look_up
+from asyncsamp import ToolError
+from asyncsamp.tools import known_tools, look_up
 from asyncsamp.tools.registry import user_file
 
 from .programs import write_tools

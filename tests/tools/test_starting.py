@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Client, DirectConnection, Hub, LocalProtocolError, UnknownClientError
-from asyncsamp.tools import ToolError
+from asyncsamp import Client, DirectConnection, Hub, LocalProtocolError, ToolError, UnknownClientError
 
 from .programs import write_tools
 

@@ -29,6 +29,7 @@ from asyncsamp.errors import (
     RemoteProtocolError,
     SampError,
     StateError,
+    ToolError,
     UnknownClientError,
 )
 from asyncsamp.values import ReplyError, Response
@@ -49,6 +50,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     SendError: (SampError,),
     DataError: (SampError, builtins.ValueError),
     MissingExtraError: (SampError, builtins.ImportError),
+    ToolError: (SampError,),
     LockfileError: (SampError, builtins.ValueError),
     StateError: (SampError, builtins.ValueError),
     ProtocolError: (SampError,),

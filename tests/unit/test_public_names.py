@@ -55,6 +55,7 @@ NAMES = [
     "StandardConnection",
     "StateError",
     "TerminalConsent",
+    "ToolError",
     "UnknownClientError",
     "Value",
     "ValueMap",

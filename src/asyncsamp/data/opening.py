@@ -11,7 +11,7 @@ from .. import mtypes
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import DataError, NoRecipientsError, UnknownClientError
-from ..tools import Tool, ToolError, known_tools, look_up
+from ..tools import Tool, known_tools, look_up
 from ..tools import start as start_tool
 from . import sending
 from .context import TABLE_MTYPES, DataContext

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import SampError
+from ..errors import ToolError
 
-__all__ = ["Tool", "ToolError", "known_tools", "look_up", "user_file"]
-
-
-class ToolError(SampError):
-    """A tool that is not known, is not installed, or does not start."""
+__all__ = ["Tool", "known_tools", "look_up", "user_file"]
 
 
 @dataclass(frozen=True, slots=True)

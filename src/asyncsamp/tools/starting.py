@@ -14,9 +14,9 @@ from .._util.foreign_text import plain_line
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..discovery import Location
-from ..errors import HubFaultError
+from ..errors import HubFaultError, ToolError
 from ..values import ReplyError
-from .registry import ALADIN_JARS, Tool, ToolError
+from .registry import ALADIN_JARS, Tool
 
 __all__ = ["StartedTool", "start"]
 
