@@ -138,8 +138,8 @@ async def test_foreign_names_are_shown_harmless(command: Command, hub: Hub) -> N
     assert isinstance(registered, dict)
     name = "[bold]x[/]\x9b31m\u202e銀\nz"
     await call(hub, "declareMetadata", registered["samp.private-key"], {"samp.name": name})
-    assert "[bold]x[/]?31m?銀?z" in (await command.on_terminal("list", columns=200)).out
-    assert "[bold]x[/]?31m?銀?z\tc1\t-\n" in (await command.run("list")).out
+    assert "[bold]x[/]?31m?銀 z" in (await command.on_terminal("list", columns=200)).out
+    assert "[bold]x[/]?31m?銀 z\tc1\t-\n" in (await command.run("list")).out
 
 
 async def test_wait_for_a_name_or_an_mtype(command: Command, hub: Hub) -> None:

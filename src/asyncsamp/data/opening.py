@@ -10,7 +10,7 @@ from typing import Any
 from .. import mtypes
 from ..client.tracker import RemoteClient
 from ..discovery import Location
-from ..errors import DataError, NoRecipientsError, UnknownClientError
+from ..errors import DataError, NoRecipientsError, ToolError, UnknownClientError
 from ..tools import Tool, known_tools, look_up
 from ..tools import start as start_tool
 from . import sending
