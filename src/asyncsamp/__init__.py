@@ -12,7 +12,7 @@ from .client.stream import MessageStream
 from .client.tracker import OtherClients, RemoteClient
 from .client.web import WebConnection
 from .data.client import Client
-from .data.results import Answer, SendError, Sent
+from .data.results import Answer, Selection, SendError, Sent
 from .data.streams import Received
 from .errors import (
     CallTimeoutError,
@@ -92,6 +92,7 @@ __all__ = [
     "ReplyError",
     "Response",
     "SampError",
+    "Selection",
     "SendError",
     "Sent",
     "StandardConnection",

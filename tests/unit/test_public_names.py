@@ -50,6 +50,7 @@ NAMES = [
     "ReplyError",
     "Response",
     "SampError",
+    "Selection",
     "SendError",
     "Sent",
     "StandardConnection",

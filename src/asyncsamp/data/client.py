@@ -174,17 +174,28 @@ class Client(MessagingClient):
         *,
         name: str = "",
         table_id: str | None = None,
+        format: str = "auto",
+        hdu: int | str | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
         progress: ProgressWanted = False,
     ) -> Sent:
-        """Send a table: an astropy Table, VOTable or table HDU, a pyvo result, a DataFrame, a path or a URL.
+        """Send a table. It is served from memory by this client.
 
-        It goes as VOTable to all who take that (nothing of it is lost), else as FITS, served
-        from memory by this client; with `local`, as a file:// URL. `name` is for people;
-        `table_id` is by what later messages refer to it, else one is made, or the one that it
-        had before is kept. `timeout` in seconds is for each recipient. `progress` is a function
-        that is called with the rows written and all rows, or True for a progress bar by tqdm.
+        Args:
+            table: An astropy Table, VOTable or table HDU, what `fits.open` gives, a pyvo result, a
+                DataFrame, a dict of columns, a path or a URL. A URL goes as it is.
+            to: Who gets it; by default all who take tables.
+            name: What people see.
+            table_id: By what later messages refer to it; else one is made, or the one that it had
+                before is kept.
+            format: "votable", "fits", "cdf", "pds4" or "stil". "auto" is VOTable for all who take that,
+                since nothing of the table is lost, else FITS; a URL goes as what it holds.
+            hdu: The number or name of the HDU, of a FITS file or an HDUList; by default its first table.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+            progress: A function that is called with the rows written and all rows, or True for a
+                progress bar by tqdm.
         """
         return await sending.send_table(
             self._context(),
@@ -192,6 +203,8 @@ class Client(MessagingClient):
             to,
             name=name,
             table_id=table_id,
+            format=format,
+            hdu=hdu,
             timeout=timeout,
             local=local,
             progress=progress,
@@ -205,12 +218,33 @@ class Client(MessagingClient):
         wcs: Any = None,
         name: str = "",
         image_id: str | None = None,
+        frame: str | int | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send an image: an HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL."""
+        """Send an image.
+
+        Args:
+            image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL.
+            to: Who gets it; by default all who take images.
+            wcs: The coordinates of an array.
+            name: What people see.
+            image_id: By what later messages refer to it; else one is made.
+            frame: Where DS9 shows it: "new", "current", or the number of a frame. It goes as commands
+                then, to DS9 alone. By default the recipient decides; DS9 opens a new frame.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+        """
         return await sending.send_image(
-            self._context(), image, to, wcs=wcs, name=name, image_id=image_id, timeout=timeout, local=local
+            self._context(),
+            image,
+            to,
+            wcs=wcs,
+            name=name,
+            image_id=image_id,
+            frame=frame,
+            timeout=timeout,
+            local=local,
         )
 
     async def send_spectrum(
@@ -380,6 +414,29 @@ class Client(MessagingClient):
         """Wait for one image; as `receive_table`."""
         return await receiving.receive_one(self._context(), self.images, timeout)
 
+    def spectra(self) -> Received[Any]:
+        """Return a stream of the spectra that others send from now on.
+
+        A spectrum of columns is an astropy Table, whose `meta["samp"]` has what `tables` says, its
+        spectrum-id, and under "ssa" what the sender says of it; one of pixels is an HDUList.
+        """
+        return receiving.spectra(self._context())
+
+    def mocs(self) -> Received[Any]:
+        """Return a stream of the coverage maps that others send from now on, as mocpy MOCs.
+
+        Raises:
+            MissingExtraError: mocpy is not installed.
+        """
+        return receiving.mocs(self._context())
+
+    def positions(self) -> Received[Any]:
+        """Return a stream of the places of the sky that others point at, as SkyCoords (ICRS).
+
+        async for position in client.positions(): ...
+        """
+        return receiving.positions(self._context())
+
     def selections(self, table: Any) -> Received[Any]:
         """Return a stream of the rows that others select in `table`, as numpy integer arrays.
 
@@ -389,6 +446,14 @@ class Client(MessagingClient):
         `select_rows` is left out; rows out of range are answered with samp.error.
         """
         return receiving.selections(self._context(), table)
+
+    def all_selections(self) -> Received[Any]:
+        """Return a stream of the rows that others select in any table, known here or not.
+
+        Each is a `Selection`, with table-id, URL, rows and sender. What only echoes our own
+        `select_rows` is left out.
+        """
+        return receiving.all_selections(self._context())
 
     def highlights(self, table: Any) -> Received[Any]:
         """Return a stream of the rows that others highlight in `table`, as numpy integers."""

@@ -16,8 +16,10 @@ from ..client.messaging import MessagingClient
 from ..errors import DataError, SampError
 from ..values import Message
 from .fetching import MAX_SIZE, TIMEOUT, fetch
-from .formats.images import read_image
-from .formats.table_read import read_table
+from .formats.images import read_image, read_moc
+from .formats.table_read import read_spectrum, read_table
+from .optional import need
+from .positions import sky_position
 from .rows import within
 from .share.files import LocalFiles
 from .share.http import ShareServer
@@ -28,6 +30,8 @@ __all__ = ["DataContext", "Loaded", "Rows"]
 
 TABLE_MTYPES = ("table.load.votable", "table.load.fits")
 IMAGE_MTYPES = ("image.load.fits",)
+SPECTRUM_MTYPES = ("spectrum.load.ssa-generic",)
+COVERAGE_MTYPES = ("coverage.load.moc.fits", "coverage.load.moc.ascii")
 
 _ECHO_SECONDS = 5.0
 """How long the same rows from a client that we sent them to are taken for its echo."""
@@ -76,6 +80,15 @@ class DataContext:
         self.images: Feed[Loaded] = Feed(
             client, IMAGE_MTYPES, self._load_image, "nobody waits for an image here"
         )
+        self.spectra: Feed[Loaded] = Feed(
+            client, SPECTRUM_MTYPES, self._load_spectrum, "nobody waits for a spectrum here"
+        )
+        self.mocs: Feed[Loaded] = Feed(
+            client, COVERAGE_MTYPES, self._load_moc, "nobody waits for a coverage here"
+        )
+        self.positions: Feed[Any] = Feed(
+            client, (mtypes.CoordPointAtSky.mtype,), self._read_position, "nobody waits for a position here"
+        )
         unknown = "there is no such table here"
         self.selections: Feed[Rows] = Feed(
             client, (mtypes.TableSelectRowList.mtype,), self._read_selection, unknown, at_once=1
@@ -86,7 +99,10 @@ class DataContext:
 
     async def close(self) -> None:
         """End every stream, stop sharing, take files away."""
-        feeds = (self.tables, self.images, self.selections, self.highlights)
+        feeds: tuple[Feed[Any], ...] = (
+            *(self.tables, self.images, self.spectra, self.mocs),
+            *(self.positions, self.selections, self.highlights),
+        )
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.files.close)
             stack.push_async_callback(self.shares.close)
@@ -134,13 +150,32 @@ class DataContext:
     async def _load_table(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "table-id")
         table = await self._loaded(read_table, data, item)
-        _describe(table.meta, message, item, await self._name_of(message.sender))
+        _describe(table.meta, message, await self._name_of(message.sender), **{"table-id": item.item_id})
         self.items.remember(table, item, len(table), [message.sender])
         return Loaded(table, item)
 
     async def _load_image(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "image-id")
         return Loaded(await self._loaded(read_image, data, item), item)
+
+    async def _load_spectrum(self, message: Message) -> Loaded:
+        """Load a spectrum: a table where it has columns, an HDUList where it has pixels."""
+        read = mtypes.SpectrumLoadSsaGeneric.from_message(message)
+        data, item = await self._fetch(message, "spectrum-id")
+        spectrum = await self._loaded(read_spectrum, data, item)
+        if hasattr(spectrum, "meta"):
+            described = {"spectrum-id": item.item_id, "ssa": read.meta}
+            _describe(spectrum.meta, message, await self._name_of(message.sender), **described)
+        return Loaded(spectrum, item)
+
+    async def _load_moc(self, message: Message) -> Loaded:
+        data, item = await self._fetch(message, "coverage-id")
+        return Loaded(await self._loaded(read_moc, data, item), item)
+
+    async def _read_position(self, message: Message) -> Any:
+        read = mtypes.CoordPointAtSky.from_message(message)
+        ra, dec = sky_position(read.ra, read.dec)
+        return need("astropy.coordinates").SkyCoord(ra, dec, unit="deg")
 
     async def _loaded(self, read: Callable[[bytes, int], Any], data: bytes, item: Item) -> Any:
         """Parse what was fetched. No thread can be stopped: one that takes too long is left behind."""
@@ -168,8 +203,8 @@ class DataContext:
         return self._rows(message, read.table_id, read.url, [read.row])
 
 
-def _describe(meta: Any, message: Message, item: Item, sender_name: str | None) -> None:
-    """Say in `table.meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
+def _describe(meta: Any, message: Message, sender_name: str | None, **more: object) -> None:
+    """Say in `meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
     given = message.params.get("name")
     name = given if isinstance(given, str) and given else None
     if name is not None:
@@ -177,7 +212,7 @@ def _describe(meta: Any, message: Message, item: Item, sender_name: str | None) 
     meta["samp"] = {
         "sender": message.sender,
         "sender-name": sender_name,
-        "url": item.url,
-        "table-id": item.item_id,
+        "url": message.params["url"],
         "name": name,
+        **more,
     }

@@ -15,9 +15,10 @@ from ..tools import Tool, known_tools, look_up
 from ..tools import start as start_tool
 from . import sending
 from .context import TABLE_MTYPES, DataContext
+from .formats.kinds import Kind
 from .formats.table_read import is_table
 from .recipients import Recipients, find_recipients
-from .recognising import Kind, recognise
+from .recognising import recognise
 from .results import Sent
 from .sources import is_place, is_url
 
@@ -47,11 +48,20 @@ async def open_data(
     data = await asyncio.to_thread(_absolute, data) if local else data
     if kind is Kind.TABLE:
         return await sending.send_table(
-            context, data, to, name="", table_id=None, timeout=timeout, local=local, progress=False
+            context,
+            data,
+            to,
+            name="",
+            table_id=None,
+            format="auto",
+            hdu=None,
+            timeout=timeout,
+            local=local,
+            progress=False,
         )
     if kind is Kind.IMAGE:
         return await sending.send_image(
-            context, data, to, wcs=None, name="", image_id=None, timeout=timeout, local=local
+            context, data, to, wcs=None, name="", image_id=None, frame=None, timeout=timeout, local=local
         )
     if kind is Kind.SPECTRUM:
         return await sending.send_spectrum(

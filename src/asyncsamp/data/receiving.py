@@ -10,10 +10,21 @@ from ..errors import NotRegisteredError
 from ..values import Message
 from .context import DataContext, Loaded, Rows
 from .optional import check_installed, need
+from .results import Selection
 from .rows import within
 from .streams import ECHO, Received
 
-__all__ = ["highlights", "images", "receive_one", "selections", "tables"]
+__all__ = [
+    "all_selections",
+    "highlights",
+    "images",
+    "mocs",
+    "positions",
+    "receive_one",
+    "selections",
+    "spectra",
+    "tables",
+]
 
 
 def tables(context: DataContext) -> Received[Any]:
@@ -56,6 +67,38 @@ def selections(context: DataContext, table: Any) -> Received[Any]:
         return numpy.array(rows.numbers, dtype=int)
 
     return context.selections.open(accept, f"selections of {known}")
+
+
+def spectra(context: DataContext) -> Received[Any]:
+    """See `Client.spectra`."""
+    check_installed("astropy")
+    return context.spectra.open(_thing, "spectra")
+
+
+def mocs(context: DataContext) -> Received[Any]:
+    """See `Client.mocs`."""
+    check_installed("astropy")
+    check_installed("mocpy", "moc")
+    return context.mocs.open(_thing, "coverages")
+
+
+def positions(context: DataContext) -> Received[Any]:
+    """See `Client.positions`."""
+    check_installed("astropy")
+    return context.positions.open(lambda position, _: position, "positions")
+
+
+def all_selections(context: DataContext) -> Received[Any]:
+    """See `Client.all_selections`."""
+    numpy = need("numpy")
+
+    def accept(rows: Rows, message: Message) -> Any:
+        if rows.is_echo:
+            return ECHO
+        numbers = numpy.array(rows.numbers, dtype=int)
+        return Selection(rows.item_id or "", rows.url or "", numbers, message.sender)
+
+    return context.selections.open(accept, "selections")
 
 
 def highlights(context: DataContext, table: Any) -> Received[Any]:

@@ -7,7 +7,13 @@ from typing import TypeAlias
 
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
-from ..errors import HubFaultError, NoRecipientsError, NotSubscribedError, UnknownClientError
+from ..errors import (
+    HubFaultError,
+    LocalProtocolError,
+    NoRecipientsError,
+    NotSubscribedError,
+    UnknownClientError,
+)
 
 __all__ = ["Recipients", "find_recipients", "those_there"]
 
@@ -39,6 +45,11 @@ async def find_recipients(
         if not takes:
             raise NoRecipientsError(mtypes, those_there(others))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
+    if not isinstance(to, str | RemoteClient | Iterable):
+        raise LocalProtocolError(
+            f"{to!r} is not a recipient: expected a name such as 'topcat', a public id, a client of "
+            "client.find, several of them, or None for all"
+        )
     wanted = [to] if isinstance(to, str | RemoteClient) else list(to)
     if not wanted:
         raise NoRecipientsError(mtypes, those_there(others), empty=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from ..errors import SampError
 from ..values import Response
 
-__all__ = ["Answer", "SendError", "Sent"]
+__all__ = ["Answer", "Selection", "SendError", "Sent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,23 @@ class Answer:
         status = "samp.ok" if self.response is None else self.response.status
         text = "" if self.response is None or not self.response.errortxt else f", {self.response.errortxt}"
         return f"{told} ({self.public_id}): {status}{text}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """Rows that a client has selected in some table.
+
+    Attributes:
+        table_id: The table-id, "" if none was sent.
+        url: The URL of the table, "" if none was sent.
+        rows: Their numbers from 0, as a numpy integer array.
+        sender: The public id of the client.
+    """
+
+    table_id: str
+    url: str
+    rows: Any
+    sender: str
 
 
 class Sent(Mapping[str, Answer]):

@@ -6,17 +6,17 @@ import asyncio
 import logging
 import secrets
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import mtypes
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
-from ..errors import DataError
+from ..errors import DataError, LocalProtocolError
 from .broadcast import deliver
 from .context import DataContext
 from .fetching import fetch
-from .formats.table_read import is_table, read_table
+from .formats.table_read import is_table, read_table, table_hdu
 from .positions import sky_position
 from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
@@ -74,14 +74,18 @@ async def send_table(
     *,
     name: str,
     table_id: str | None,
+    format: str,
+    hdu: int | str | None,
     timeout: float,
     local: bool,
     progress: ProgressWanted,
 ) -> Sent:
     """See `Client.send_table`."""
-    recipients = await _recipients(context, to, await table_mtypes(table), timeout)
+    data = table if hdu is None else await asyncio.to_thread(table_hdu, table, hdu)
+    table = table if is_place(table) else data
+    recipients = await _recipients(context, to, await table_mtypes(data, format), timeout)
     name = name or _own_name(table)
-    source = TableSource(context, table, name, local=local, progress=progress)
+    source = TableSource(context, data, name, local=local, progress=progress)
     ids = [other.public_id for other, _ in recipients]
     item_id = table_id or context.items.id_for(table, ids)
     try:
@@ -93,7 +97,7 @@ async def send_table(
         def message(_: RemoteClient, mtype: str) -> mtypes.TypedMessage:
             if mtype in unsendable:
                 raise unsendable[mtype]
-            kind = mtypes.TableLoadFits if mtype == mtypes.TableLoadFits.mtype else mtypes.TableLoadVotable
+            kind = _table_load(mtype)
             return kind(url=source.urls[mtype], table_id=item_id, name=_ascii(name) or None)
 
         return await deliver(
@@ -107,6 +111,15 @@ async def send_table(
         )
     finally:
         _let_expire(context, source.urls.values())
+
+
+def _table_load(mtype: str) -> Callable[..., mtypes.TypedMessage]:
+    """Return the class of messages that load a table; all have the same parameters."""
+    loads = (
+        *(mtypes.TableLoadVotable, mtypes.TableLoadFits, mtypes.TableLoadCdf),
+        *(mtypes.TableLoadPds4, mtypes.TableLoadStil),
+    )
+    return next(kind for kind in loads if kind.mtype == mtype)
 
 
 async def _make_urls(source: TableSource, mtypes: Iterable[str]) -> dict[str, DataError]:
@@ -133,16 +146,45 @@ async def send_image(
     wcs: Any,
     name: str,
     image_id: str | None,
+    frame: str | int | None,
     timeout: float,
     local: bool,
 ) -> Sent:
     """See `Client.send_image`."""
+    if frame is not None:
+        return await _show_in_frame(
+            context, image, to, frame, wcs=wcs, name=name, timeout=timeout, local=local
+        )
     recipients = await _recipients(context, to, (mtypes.ImageLoadFits.mtype,), timeout)
     name = name or _own_name(image)
     url = await file_source(context, image, name, "image", local=local, wcs=wcs)
     item_id = image_id or _new_id()
     message = mtypes.ImageLoadFits(url=url, image_id=item_id, name=_ascii(name) or None)
     return await _send(context, recipients, message, "the image", timeout, url, item_id)
+
+
+async def _show_in_frame(
+    context: DataContext,
+    image: Any,
+    to: Recipients,
+    frame: str | int,
+    *,
+    wcs: Any,
+    name: str,
+    timeout: float,
+    local: bool,
+) -> Sent:
+    """Show an image in a frame of DS9: its command "fits" loads into the current one."""
+    number = isinstance(frame, int) and not isinstance(frame, bool) and frame > 0
+    if frame not in ("new", "current") and not number:
+        raise LocalProtocolError(
+            f"frame={frame!r} is not a frame of DS9: expected 'new', 'current' or a number"
+        )
+    recipients = await _recipients(context, to or "ds9", (mtypes.Ds9Set.mtype,), timeout)
+    url = await file_source(context, image, name or _own_name(image), "image", local=local, wcs=wcs)
+    if frame != "current":
+        await _send(context, recipients, mtypes.Ds9Set(cmd=f"frame {frame}"), "the command", timeout)
+    return await _send(context, recipients, mtypes.Ds9Set(cmd="fits", url=url), "the image", timeout, url)
 
 
 async def send_spectrum(

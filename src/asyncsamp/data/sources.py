@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from .._util import file_urls
-from ..errors import DataError
+from ..errors import DataError, LocalProtocolError
 from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
+from .formats.kinds import container, unpacked
 from .formats.table_read import as_table, read_table
 from .formats.table_write import write_fits, write_votable
 from .optional import need
@@ -25,8 +26,11 @@ __all__ = ["TableSource", "file_source", "is_place", "share_bytes", "table_mtype
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_HEAD = 2048
 _FITS_URL = re.compile(r"\.(?:fits?|fts)(?:\.gz)?$", re.IGNORECASE)
 FITS = "table.load.fits"
+_WRITTEN = ("votable", "fits")
+_FORMATS = ("auto", *_WRITTEN, "cdf", "pds4", "stil")
 
 
 def is_place(data: object) -> bool:
@@ -74,7 +78,8 @@ class TableSource:
             return str(self._data)
         if is_place(self._data):
             path = path_of(self._data)
-            if await asyncio.to_thread(_format_of, path) == mtype:
+            as_it_is = mtype not in TABLE_MTYPES
+            if as_it_is or await asyncio.to_thread(_format_of, path) == mtype:
                 return await share_file(self._context, path, local=self._local)
             self._data = await asyncio.to_thread(_read_path, path)
         table = await asyncio.to_thread(as_table, self._data)
@@ -95,11 +100,24 @@ class TableSource:
         )
 
 
-async def table_mtypes(data: object) -> tuple[str, ...]:
+async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
     """Return the mtypes as which a table can be sent, the preferred first.
 
     A URL goes as it is, so its format decides: by content for a file of this machine, else by its name.
+
+    Args:
+        data: What the user gave.
+        wanted: The format to use, "auto" for any.
+
+    Raises:
+        LocalProtocolError: `wanted` is not a format, or `data` cannot be written so.
     """
+    if wanted not in _FORMATS:
+        raise LocalProtocolError(f"format={wanted!r} is not known: expected one of {', '.join(_FORMATS)}")
+    if wanted != "auto":
+        if wanted not in _WRITTEN and not is_place(data):
+            raise LocalProtocolError(f"a {wanted} table is sent as it is: give a path or a URL of one")
+        return (f"table.load.{wanted}",)
     if not is_url(data):
         return TABLE_MTYPES
     url = str(data)
@@ -142,23 +160,19 @@ async def share_file(context: DataContext, path: Path, *, local: bool) -> str:
 
 
 def _format_of(path: Path) -> str:
-    """Return the mtype of the file's format by its first bytes, "" if it is neither VOTable nor FITS."""
+    """Return the mtype of the file's format by its first bytes, "" if it is not known."""
     try:
         with path.open("rb") as file:
-            head = file.read(2048)
-        if head.startswith(b"\x1f\x8b"):
-            with gzip.open(path) as unpacked:
-                head = unpacked.read(2048)
+            head = unpacked(file.read(_HEAD), _HEAD)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    if head.startswith(b"SIMPLE  ="):
-        return FITS
-    return "table.load.votable" if b"<VOTABLE" in head else ""
+    found = container(head)
+    return f"table.load.{found}" if found else ""
 
 
 def _read_path(path: Path) -> Any:
     """Read a table of any format that astropy knows."""
-    if _format_of(path):
+    if _format_of(path) in TABLE_MTYPES:
         data = path.read_bytes()
         return read_table(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data)
     table = need("astropy.table")

@@ -11,7 +11,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from asyncsamp import Client, DataError, Hub, Message
-from asyncsamp.data.recognising import Kind, recognise, recognise_bytes
+from asyncsamp.data.formats.kinds import Kind, recognise_bytes
+from asyncsamp.data.recognising import recognise
 
 
 def fits_bytes(*units: Any) -> bytes:

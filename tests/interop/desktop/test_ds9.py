@@ -42,6 +42,11 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
 
         assert (await client.send_image(image()[0].data, "ds9", local=True, timeout=60)).names
         assert await client.ds9_get("fits size") == "200 160"
+        frames = await client.ds9_get("frame all")
+        await client.send_image(image()[0].data[:, :100], "ds9", frame="current", timeout=60)
+        assert await client.ds9_get("fits size") == "100 160"
+        assert await client.ds9_get("frame all") == frames
+        await client.send_image(image()[0].data, "ds9", frame=int(frames.split()[0]), timeout=60)
         await client.ds9("frame delete")
         await client.ds9("zoom to fit")
         assert (await client.send_table(stars(), "ds9", timeout=60)).names == ["SAOImageDS9"]

@@ -10,7 +10,7 @@ from ...errors import DataError
 from ..optional import need, quiet
 from .claims import MAX_SIZE, check_fits_claims
 
-__all__ = ["read_image", "write_image", "write_moc", "write_spectrum"]
+__all__ = ["read_image", "read_moc", "write_image", "write_moc", "write_spectrum"]
 
 
 def write_image(data: Any, wcs: Any = None) -> bytes:
@@ -83,6 +83,28 @@ def read_image(data: bytes, max_size: int = MAX_SIZE) -> Any:
     if not any(_pixels(unit) for unit in units):
         raise DataError("the FITS file holds no image")
     return units
+
+
+def read_moc(data: bytes, max_size: int = MAX_SIZE) -> Any:
+    """Return a coverage map, in FITS or as ASCII text, as a mocpy MOC.
+
+    Raises:
+        DataError: It is not a MOC, or its FITS claims more than `max_size` bytes.
+        MissingExtraError: mocpy is not installed.
+    """
+    mocpy = need("mocpy", "moc")
+    fits = need("astropy.io.fits")
+    try:
+        if not data.startswith(b"SIMPLE  ="):
+            return mocpy.MOC.from_string(data.decode("ascii").strip())
+        with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
+            check_fits_claims(units, len(data), max_size)
+        return mocpy.MOC.from_fits(io.BytesIO(data))
+    except DataError:
+        raise
+    except Exception as error:  # mocpy and astropy raise what they like
+        text = str(error).strip().splitlines() or [type(error).__name__]
+        raise DataError(f"this is not a MOC: {text[0][:200]}") from error
 
 
 def _hdulist(data: Any, wcs: Any) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 from typing import Any
 
 from ...errors import DataError, SampError
 from ..optional import need, quiet
 from .claims import MAX_SIZE, check_fits_claims, check_votable_claims
+from .images import read_image
 from .votable_metadata import KEY, from_votable, to_votable
 
-__all__ = ["as_table", "is_table", "read_table"]
+__all__ = ["as_table", "is_table", "read_spectrum", "read_table", "table_hdu"]
 
 
 def is_table(data: object) -> bool:
@@ -80,7 +83,66 @@ def read_table(data: bytes, max_size: int = MAX_SIZE) -> Any:
     return _read_votable(data)
 
 
+def table_hdu(data: Any, which: int | str) -> Any:
+    """Return one table of a FITS file: the HDU of an HDUList, or the table that a path holds there.
+
+    Args:
+        data: What `fits.open` gives, or a path.
+        which: The number of the HDU from 0, or its name.
+
+    Raises:
+        DataError: There is no such HDU, it is not a table, or `data` has no HDUs.
+    """
+    fits = need("astropy.io.fits")
+    if isinstance(data, fits.HDUList):
+        return _table_in(data, which)
+    if not isinstance(data, str | os.PathLike):
+        raise DataError(f"hdu= chooses from a FITS file or an HDUList, not from {type(data).__name__}")
+    try:
+        path = Path(data).expanduser()
+        with quiet(), fits.open(path, memmap=False) as units:
+            check_fits_claims(units, path.stat().st_size, MAX_SIZE)
+            return need("astropy.table").Table.read(_table_in(units, which))
+    except OSError as error:
+        raise DataError(f"cannot read {data}: {error.strerror or error}") from None
+
+
+def _table_in(units: Any, which: int | str) -> Any:
+    fits = need("astropy.io.fits")
+    try:
+        unit = units[which]
+    except (KeyError, IndexError):
+        names = ", ".join(
+            f"{number}: {unit.name or unit.__class__.__name__}" for number, unit in enumerate(units)
+        )
+        raise DataError(f"there is no HDU {which!r}; there are {names}") from None
+    if not isinstance(unit, fits.BinTableHDU | fits.TableHDU):
+        raise DataError(f"the HDU {which!r} is not a table but a {type(unit).__name__}")
+    return unit
+
+
+def read_spectrum(data: bytes, max_size: int = MAX_SIZE) -> Any:
+    """Return a spectrum: a table where it has columns, an HDUList where a FITS file has pixels only.
+
+    Args:
+        data: The file, unpacked: VOTable or FITS.
+        max_size: How many bytes the data of a FITS file may have in memory.
+
+    Raises:
+        DataError: It is neither, or claims what `claims` does not let it.
+    """
+    if data.startswith(b"SIMPLE  =") and not _has_columns(data):
+        return read_image(data, max_size)
+    return read_table(data, max_size)
+
+
 # ---- reading
+
+
+def _has_columns(data: bytes) -> bool:
+    fits = need("astropy.io.fits")
+    with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
+        return any(isinstance(unit, fits.BinTableHDU | fits.TableHDU) for unit in units)
 
 
 def _with_index(frame: Any) -> Any:

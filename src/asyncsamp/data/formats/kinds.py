@@ -1,0 +1,110 @@
+"""What data are, by their first bytes. No I/O."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from enum import Enum
+
+__all__ = ["Kind", "container", "recognise_bytes", "unpacked"]
+
+_BLOCK = 2880
+_CARD = 80
+_CDF = (b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02")
+
+
+class Kind(Enum):
+    """What can be sent."""
+
+    TABLE = "table"
+    IMAGE = "image"
+    SPECTRUM = "spectrum"
+    MOC = "coverage"
+    CDF = "CDF table"
+
+
+def container(head: bytes) -> str:
+    """Return "votable", "fits" or "cdf", whatever is in it; "" for anything else."""
+    if head.startswith(b"SIMPLE  ="):
+        return "fits"
+    if head[:4] in _CDF:
+        return "cdf"
+    return "votable" if re.search(rb"<(\w+:)?VOTABLE", head) else ""
+
+
+def recognise_bytes(head: bytes) -> Kind | None:
+    """Return what data that begin with `head` are, or None."""
+    found = container(head)
+    if found == "fits":
+        return _fits_kind(head)
+    if found == "cdf":
+        return Kind.CDF
+    if found == "votable":
+        spectral = re.search(rb"""utype=["'](spec|ssa|sdm):""", head, re.IGNORECASE)
+        return Kind.SPECTRUM if spectral and b"spec:Spectrum" in head else Kind.TABLE
+    return None
+
+
+def _fits_kind(head: bytes) -> Kind:
+    """Return what the first unit with data is; a primary header alone is taken for an image."""
+    offset = 0
+    while offset < len(head):
+        cards, start = _cards(head, offset)
+        axes = [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, int(cards.get("NAXIS", "0")) + 1)]
+        extension = cards.get("XTENSION", "")
+        if extension in ("BINTABLE", "TABLE") and cards.get("ZIMAGE") != "T":
+            return _columns_kind(cards)
+        if extension == "BINTABLE" or (axes and all(axes)):
+            return Kind.SPECTRUM if len([axis for axis in axes if axis > 1]) == 1 else Kind.IMAGE
+        offset = start + _padded(_size(cards, axes))
+        if not cards:
+            break
+    return Kind.IMAGE
+
+
+def _columns_kind(cards: dict[str, str]) -> Kind:
+    if "MOCVERS" in cards or cards.get("ORDERING") in ("NUNIQ", "RANGE", "RANGE29"):
+        return Kind.MOC
+    columns = {value.casefold() for key, value in cards.items() if key.startswith("TTYPE")}
+    spectral = bool(columns & {"wave", "wavelength", "lambda", "loglam", "freq", "frequency", "energy"})
+    if cards.get("VOCLASS", "").casefold().startswith("spectrum") or (spectral and "flux" in columns):
+        return Kind.SPECTRUM
+    return Kind.TABLE
+
+
+def _cards(head: bytes, offset: int) -> tuple[dict[str, str], int]:
+    """Return the cards of the header at `offset`, and where its data begin."""
+    cards: dict[str, str] = {}
+    while offset < len(head):
+        block = head[offset : offset + _BLOCK]
+        offset += _BLOCK
+        for start in range(0, len(block), _CARD):
+            card = block[start : start + _CARD].decode("latin-1")
+            if card.startswith("END "):
+                return cards, offset
+            if card[8:10] == "= ":
+                quoted = re.match(r"\s*'(.*?)'", card[10:])
+                value = quoted[1] if quoted else card[10:].partition("/")[0]
+                cards[card[:8].strip()] = value.strip()
+    return cards, offset
+
+
+def _size(cards: dict[str, str], axes: list[int]) -> int:
+    size = abs(int(cards.get("BITPIX", "0"))) // 8 if axes else 0
+    for axis in axes:
+        size *= axis
+    return size + int(cards.get("PCOUNT", "0") or 0)
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def unpacked(head: bytes, size: int) -> bytes:
+    """Return up to `size` bytes of what `head` begins, if it is packed by gzip; else `head`."""
+    if not head.startswith(b"\x1f\x8b"):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, size)
+    except zlib.error:
+        return b""
