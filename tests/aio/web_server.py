@@ -16,10 +16,10 @@ Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Server:
     """A small web server of "another program" that notes what it was asked."""
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, *hosts: str) -> None:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self._serve = serve
-        self._rpc = RpcServer(self._handle, name="table")
+        self._rpc = RpcServer(self._handle, hosts=hosts or ("127.0.0.1",), name="table")
 
     async def __aenter__(self) -> str:
         await self._rpc.start()

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncsamp import FaultCode, FaultError
-from asyncsamp.hub.profiles.web.urls import (
-    NamedUrls,
-    WebUrls,
-    canonical,
-    find_names,
-    find_urls,
-    is_local,
-    replace_texts,
-)
+from asyncsamp.hub.profiles.web.named import NamedUrls, find_names, names_of_url
+from asyncsamp.hub.profiles.web.urls import WebUrls, find_urls, is_local, replace_texts
 from asyncsamp.values import Value
 
 TRANSLATOR = "http://127.0.0.1:21012/translator/TOKEN?"
@@ -29,7 +21,13 @@ def urls_of_page(origin: str = ORIGIN, **options: int | bool) -> WebUrls:
 
 
 def name(urls: WebUrls, *texts: Value) -> dict[str, str]:
-    return urls.from_page(find_names(list(texts)))
+    table, first = urls.from_page(find_names(list(texts)))
+    urls.close(first)
+    return table
+
+
+def closed(named: NamedUrls, url: str, site: str = "https://elsewhere.example.com") -> bool:
+    return named.closes(site, names_of_url(url))
 
 
 def test_urls_are_found_at_any_depth() -> None:
@@ -41,15 +39,6 @@ def test_urls_are_found_at_any_depth() -> None:
     assert sorted(find_urls(value)) == ["HTTPS://h", "file:///t", "http://h/1"]
     assert find_urls("file:/t") == ["file:/t"]
     assert find_urls(["ftp://h/", "mailto:a", "http:", "http://h/" + "x" * 9000]) == []
-
-
-def test_names_are_found_within_texts_and_as_paths() -> None:
-    value: Value = ["load 'file:///a b'", " /etc/passwd", "no/path", {"k": "file:///a b"}, "1:/2"]
-    assert find_names(value) == {
-        "load 'file:///a b'": ["file:///a"],
-        " /etc/passwd": ["/etc/passwd"],
-        "file:///a b": ["file:///a", "file:///a b"],
-    }
 
 
 def test_texts_are_replaced_at_any_depth_and_nothing_is_changed_in_place() -> None:
@@ -86,37 +75,6 @@ def test_what_is_local(url: str, local: bool) -> None:
     assert is_local(url) is local
 
 
-@pytest.mark.parametrize(
-    "spelled",
-    [
-        "file:///etc/passwd",
-        "file:/etc/passwd",
-        "FILE://localhost//etc/./x/../passwd#1",
-        " file://127.0.0.1/etc/%70asswd ",
-        "/etc/passwd",
-        "//localhost/etc/passwd",
-        "file:etc/passwd",
-    ],
-)
-def test_a_file_has_one_canonical_spelling(spelled: str) -> None:
-    assert canonical(spelled) == "file:/etc/passwd"
-
-
-def test_a_server_has_one_canonical_spelling() -> None:
-    assert canonical("HTTP://Host:80/%61?x=%31#f") == canonical("http://host/a?x=1")
-    assert canonical("http://host") == canonical("http://host/")
-    assert len({canonical(url) for url in ("http://h/a", "https://h/a", "http://h:8/a", "http://h/b")}) == 4
-    assert canonical("file://elsewhere/x") != canonical("file:///x")
-    assert canonical("http://[/%41") == "http://[/A"
-    assert canonical("http://h:x/") == "http://h:x/"
-
-
-@given(st.text(max_size=40))
-def test_any_text_has_a_canonical_spelling(text: str) -> None:
-    assert isinstance(canonical(text), str)
-    assert isinstance(canonical("http://" + text), str)
-
-
 def test_only_what_was_sent_can_be_read() -> None:
     urls = urls_of_page()
     assert urls.resolve("file:///t") is None
@@ -134,7 +92,7 @@ def test_every_spelling_leads_to_the_url(text: str) -> None:
     assert urls.resolve(quote(url, safe="", errors="surrogatepass")) == url or max(text) >= "\ud800"
     assert table[url].startswith(TRANSLATOR)
     assert urls.resolve(table[url].removeprefix(TRANSLATOR)) == url
-    assert urls.from_page({table[url]: []}) == {table[url]: url}
+    assert urls.from_page({table[url]: []}) == ({table[url]: url}, set())
 
 
 def test_what_browsers_make_of_it_leads_to_the_url() -> None:
@@ -155,7 +113,7 @@ def test_the_exact_url_goes_before_another_spelling_of_another() -> None:
     urls.to_page(["file:///a b", "file:///a%20b"])
     assert urls.resolve("file:///a%20b") == "file:///a%20b"
     table = urls.to_page(["file:///a b"])
-    assert urls.from_page({table["file:///a b"]: []}) == {table["file:///a b"]: "file:///a b"}
+    assert urls.from_page({table["file:///a b"]: []})[0] == {table["file:///a b"]: "file:///a b"}
 
 
 def test_a_translated_url_may_be_translated_again() -> None:
@@ -186,7 +144,7 @@ def test_what_the_page_names_first_is_closed_to_all() -> None:
     one, two = WebUrls(TRANSLATOR, ORIGIN, named), WebUrls(TRANSLATOR, "", named)
     assert name(one, {"url": "file:///etc/passwd", "script": "load http://h/x", "file": "/etc/hosts"}) == {}
     for url in ("file:///etc/passwd", "file://localhost/etc/passwd", "http://h/x", "file:/etc/hosts"):
-        assert url in named
+        assert closed(named, url)
         for page in (one, two):
             assert page.to_page([url]) == {}
             assert page.resolve(url) is None
@@ -201,7 +159,7 @@ def test_what_the_page_was_sent_before_stays_open() -> None:
     assert two.resolve("http://h/t") == "http://h/t"
     one.to_page(["file:///a b"])
     name(one, "file:///a b")
-    assert "file:///a" not in named
+    assert not closed(named, "file:///a")
 
 
 def test_a_page_may_name_what_is_its_own() -> None:
@@ -227,16 +185,3 @@ def test_what_can_be_read_is_bounded() -> None:
     assert [urls.resolve(f"file:///{n}") for n in (1, 2)] == ["file:///1", None]
     urls.to_page(["file:///4", "file:///5"])
     assert urls.resolve("file:///3%20x") is None
-
-
-def test_what_can_be_named_is_bounded() -> None:
-    urls = urls_of_page(max_named=2)
-    name(urls, "file:///1", "file:///2", "file:///1")
-    name(urls, "plain text")
-    with pytest.raises(FaultError, match="too many URLs") as caught:
-        name(urls, "file:///3")
-    assert caught.value.code == FaultCode.LIMIT_REACHED
-    named = NamedUrls(limit=1)
-    assert named.add(["file:///1", "file:/1"]) == 1
-    with pytest.raises(FaultError, match="too many URLs"):
-        named.add(["file:///2"])

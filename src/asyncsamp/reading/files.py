@@ -28,12 +28,14 @@ class FileReader:
         path: Where it is.
         size: How many bytes it had when it was opened.
         modified: When it was changed, in seconds since 1970.
+        identity: Device and inode: what it is, whatever it is called.
     """
 
     def __init__(self, path: str, descriptor: int, status: os.stat_result) -> None:
         self.path = path
         self.size = status.st_size
         self.modified = status.st_mtime
+        self.identity = status.st_dev, status.st_ino
         self._descriptor = descriptor
 
     async def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:

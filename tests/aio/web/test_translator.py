@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, FaultCode, Message
+from asyncsamp.hub.profiles.web import translator
+from asyncsamp.hub.profiles.web.urls import is_local_address
 
 from ..web_server import Server
 from ..webpage import ORIGIN, Page, WebHub, close, open_request, request, web_hub
@@ -303,33 +306,64 @@ HERE = {
 """Names of this machine, and what a page gets that is led there from elsewhere."""
 
 
-async def test_redirects_from_elsewhere_never_lead_onto_this_machine(
-    hub: WebHub, desktop: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+ELSEWHERE = "127.0.0.2"
+"""Stands for a server elsewhere."""
+
+ADDRESSES = {
+    "away.example.org": ELSEWHERE,
+    "near.example.org": "127.0.0.1",
+    "nowhere.example.org": "0.0.0.0",
+    socket.gethostname(): "127.0.0.1",
+}
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     find = loop.getaddrinfo
-    addresses = {
-        "away.example.org": "127.0.0.1",
-        "near.example.org": "127.0.0.1",
-        "nowhere.example.org": "0.0.0.0",
-    }
 
     async def find_all(host: Any, *args: Any, **options: Any) -> Any:
-        return await find(addresses.get(host, host), *args, **options)
+        return await find(ADDRESSES.get(host, host), *args, **options)
 
+    monkeypatch.setattr(loop, "getaddrinfo", find_all)
+    monkeypatch.setattr(
+        translator, "is_local_address", lambda host: host != ELSEWHERE and is_local_address(host)
+    )
+
+
+async def test_redirects_from_elsewhere_never_lead_onto_this_machine(
+    hub: WebHub, desktop: Client, names: None
+) -> None:
     async def serve(request: web.BaseRequest) -> web.Response:
         if request.path == "/there":
             return web.Response(text="arrived")
         host = list(HERE)[int(request.path[1:])]
         raise web.HTTPFound(f"http://{host}:{request.url.port}/there")
 
-    monkeypatch.setattr(loop, "getaddrinfo", find_all)
-    async with Server(serve) as base:
+    async with Server(serve, "127.0.0.1", ELSEWHERE) as base:
         away = base.replace("127.0.0.1", "away.example.org")
         page = await hub.page("table.load.votable")
+        assert (await page.get(await send(desktop, page, f"{away}/there"))).body == b"arrived"
         for number, (host, status) in enumerate(HERE.items()):
             answer = await page.get(await send(desktop, page, f"{away}/{number}"))
             assert (answer.status, b"arrived" in answer.body) == (status, False), host
+
+
+async def test_a_name_from_elsewhere_never_means_this_machine(
+    hub: WebHub, desktop: Client, names: None
+) -> None:
+    """Rebinding: the page's own site says what address its name has."""
+    async with Server(hello, "127.0.0.1") as base:
+        page = await hub.page("table.load.votable")
+        for host, status in (
+            ("near.example.org", 502),
+            ("nowhere.example.org", 502),
+            ("2130706433", 403),
+            ("localhost", 200),
+            (socket.gethostname(), 200),
+        ):
+            answer = await page.get(await send(desktop, page, base.replace("127.0.0.1", host)))
+            assert (answer.status, answer.body == b"hello") == (status, status == 200), host
 
 
 async def test_the_hub_itself_is_not_read(hub: WebHub, desktop: Client) -> None:
@@ -396,3 +430,67 @@ async def test_64_mb_pass_without_being_held(hub: WebHub, desktop: Client, tmp_p
             await close(writer)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 24 * 1024  # kilobytes
+
+
+async def ignore(message: Message) -> None:
+    """Take it."""
+
+
+async def notify(page: Page, client: Client, params: Any) -> None:
+    await page.call("notify", client.public_id, {"samp.mtype": "table.load.votable", "samp.params": params})
+
+
+@pytest.mark.parametrize("said", ["key", "text", "twice", "relative", "link", "hard link"])
+async def test_what_a_page_names_in_another_way_is_closed_to_it(
+    hub: WebHub, tmp_path: Path, said: str
+) -> None:
+    secret = tmp_path / "secret.vot"
+    secret.write_text("secret")
+    (tmp_path / "link.vot").symlink_to(secret)
+    os.link(secret, tmp_path / "hard.vot")
+    params: dict[str, Any] = {
+        "key": {secret.as_uri(): "1"},
+        "text": {"script": f"load {secret}; quit"},
+        "twice": {"url": secret.as_uri().replace("secret", "%2573ecret")},
+        "relative": {"url": f"../{tmp_path.name}/secret.vot"},
+        "link": {"url": (tmp_path / "link.vot").as_uri()},
+        "hard link": {"url": (tmp_path / "hard.vot").as_uri()},
+    }
+    client = Client("tool", lockfile=hub.lockfile)
+    client.on("table.load.votable")(ignore)
+    async with client:
+        page = await hub.page("table.load.votable")
+        await notify(page, client, params[said])
+        answer = await page.get(await send(client, page, secret.as_uri()))
+    assert (answer.status, b"secret" in answer.body) == (403, False)
+
+
+async def test_what_was_sent_before_somebody_named_it_stays_open(hub: WebHub, tmp_path: Path) -> None:
+    table = tmp_path / "t.vot"
+    table.write_text("table")
+    (tmp_path / "link.vot").symlink_to(table)
+    client = Client("tool", lockfile=hub.lockfile)
+    client.on("table.load.votable")(ignore)
+    async with client:
+        one, two = [await hub.page("table.load.votable") for _ in range(2)]
+        url = await send(client, one, table.as_uri())
+        await notify(two, client, {"url": (tmp_path / "link.vot").as_uri()})
+        assert (await one.get(url)).body == b"table"
+        assert (await two.get(await send(client, two, table.as_uri()))).status == 403
+
+
+async def test_a_site_that_names_too_much_disturbs_no_other(
+    hub: WebHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = tmp_path / "t.vot"
+    table.write_text("table")
+    client = Client("tool", lockfile=hub.lockfile)
+    client.on("table.load.votable")(ignore)
+    async with client:
+        for _ in range(3):  # as a page that is reloaded
+            page = await hub.page("table.load.votable")
+            await notify(page, client, {"urls": [f"https://h.example.net/{n}" for n in range(25_000)]})
+        assert caplog.text.count("named too many files and URLs") == 1
+        other = await hub.page("table.load.votable", origin="https://b.example.com")
+        assert (await page.get(await send(client, page, table.as_uri()))).status == 403
+        assert (await other.get(await send(client, other, table.as_uri()))).body == b"table"

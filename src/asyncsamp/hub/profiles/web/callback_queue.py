@@ -10,7 +10,7 @@ from ....delivery import DeliveryError
 from ....limits import Limits
 from ....xmlrpc import Encoded
 
-__all__ = ["CallbackQueue", "SitePulls", "site_of"]
+__all__ = ["CallbackQueue", "SitePulls"]
 
 _CONNECTIONS = 6
 """What browsers keep open to one host for one site."""
@@ -182,17 +182,3 @@ class SitePulls:
             del self._waiting[pull]
             release()
         self._look()
-
-
-def site_of(origin: str) -> str:
-    """Return the part of an Origin by which browsers count connections: scheme and registered domain.
-
-    Without the list of public suffixes the last two labels are taken for it; where that is too
-    much in one pot, its pages poll a little more often.
-    """
-    scheme, _, rest = origin.partition("://")
-    host = rest.rpartition(":")[0] if ":" in rest and not rest.endswith("]") else rest
-    labels = host.split(".")
-    if labels[-1].isdigit() or host.startswith("["):
-        return f"{scheme}://{host}"
-    return f"{scheme}://{'.'.join(labels[-2:])}"

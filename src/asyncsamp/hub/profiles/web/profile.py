@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -200,7 +201,8 @@ class WebProfile:
             raise web.HTTPForbidden(text="only URLs that others have sent to this client are read for it\n")
         page.request_begins()
         try:
-            return await self._translator.serve(request, url, headers)
+            closed = partial(page.urls.closes_file, url)
+            return await self._translator.serve(request, url, headers, closed)
         finally:
             page.request_ends(broken=request.transport is None or request.transport.is_closing())
 

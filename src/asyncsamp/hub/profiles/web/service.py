@@ -16,11 +16,14 @@ from ....rpc import encode_value, is_large
 from ....values import Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
 from ..keys import WEB, new_key, shown_keys
-from .callback_queue import SitePulls, site_of
+from .callback_queue import SitePulls
 from .consent import ConsentQuestion, Gate, make_question
 from .mtypes import MTypeLimits
+from .named import NamedUrls, absolute_paths, find_names
+from .opened import identities
 from .request import WebRequest
-from .urls import NamedUrls, WebUrls, find_names, find_urls, replace_texts
+from .sites import site_of
+from .urls import WebUrls, find_urls, replace_texts
 from .web_client import Page
 
 __all__ = ["WebService"]
@@ -45,7 +48,7 @@ class WebService:
         self._gate = gate
         self._mtypes = mtypes
         self._rewrite_urls = rewrite_urls
-        self._named = NamedUrls()
+        self._named = NamedUrls()  # of the run: a page that comes back has named what it named
         self._pages: dict[str, Page] = {}  # public id -> page
         self._keys: dict[str, Page] = {}
         self._tokens: dict[str, Page] = {}
@@ -293,7 +296,19 @@ async def _restored(page: Page, value: Value) -> Value:
     """Return `value` on its way from the page, with URLs as others know them."""
     large = is_large(value)
     names = await asyncio.to_thread(find_names, value) if large else find_names(value)
-    table = page.urls.from_page(names) if names else {}
+    table: dict[str, str] = {}
+    if names:
+        table, first = page.urls.from_page(names)
+        full = page.urls.close(first)
+        paths = absolute_paths(first)
+        if paths:  # by any other name it is the same file
+            full |= page.urls.close(await identities(paths))
+        if full:
+            log.warning(
+                "web client %s, or pages of its site before it, have named too many files and URLs: "
+                "nothing more is read for that site until the hub is started again",
+                page.client,
+            )
     return await _replaced(value, table, large=large)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
+from typing import TypeAlias
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
@@ -17,11 +19,15 @@ from ...._util import file_urls
 from ....reading.content_types import content_type
 from ....reading.files import open_file
 from ....reading.serving import send, serve
+from .named import file_itself
+from .opened import resolved
 from .urls import is_local, is_local_address
 
 __all__ = ["Translator"]
 
 log = logging.getLogger("asyncsamp.hub")
+
+ClosesFile: TypeAlias = Callable[[str, str], bool]
 
 MAX_REDIRECTS = 10
 
@@ -61,14 +67,21 @@ class Translator:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def serve(
-        self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
+        self, request: web.BaseRequest, url: str, headers: Mapping[str, str], closed: ClosesFile
     ) -> web.StreamResponse:
-        """Answer a GET or HEAD with what `url` holds; `headers` are added. Cancelling it is safe.
+        """Answer a GET or HEAD with what a URL holds. Cancelling is safe.
 
-        Raises `web.HTTPException` with a reason: 403, 404, 416, 502, 504.
+        Args:
+            request: The request.
+            url: What is read.
+            headers: Headers that are added to the answer.
+            closed: Whether a file is closed to the page: its path without links, and its `file_itself`.
+
+        Raises:
+            aiohttp.web.HTTPException: 403, 404, 416, 502 or 504, with a reason.
         """
         if file_urls.is_file_url(url):
-            return await self._serve_file(request, url, headers)
+            return await self._serve_file(request, url, headers, closed)
         try:
             return await self._serve_http(request, url, headers)
         except TimeoutError:
@@ -87,7 +100,7 @@ class Translator:
     # ---- files
 
     async def _serve_file(
-        self, request: web.BaseRequest, url: str, headers: Mapping[str, str]
+        self, request: web.BaseRequest, url: str, headers: Mapping[str, str], closed: ClosesFile
     ) -> web.StreamResponse:
         try:
             file = await open_file(file_urls.parse(url).paths)
@@ -97,6 +110,8 @@ class Translator:
             raise web.HTTPForbidden(text="the file cannot be read, or is not a plain file\n") from None
         told = {"Content-Type": content_type(file.path), **_GUARD, **headers}
         try:
+            if closed(await asyncio.to_thread(resolved, file.path), file_itself(*file.identity)):
+                raise web.HTTPForbidden(text="a web page has named this file before it was sent to one\n")
             return await serve(request, file, told, what="a file to a web page")
         finally:
             await file.close()
@@ -128,14 +143,18 @@ class Translator:
         raise AssertionError("the second try returns or raises")
 
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """Follow redirects, but never to a file, into the hub, or from elsewhere onto this machine."""
-        here = is_local(url)
-        for hop in range(MAX_REDIRECTS + 1):
+        """Follow redirects, but never to a file, into the hub, or from elsewhere onto this machine.
+
+        A URL that does not say that it means this machine must not come to mean it by its name's address
+        either: the owner of a name says what that address is, and may change it (rebinding).
+        """
+        here = is_local(url) or _is_our_name(url)
+        for _ in range(MAX_REDIRECTS + 1):
             self._check(url)
             sent = _as_sent(url)
-            if hop and not here and _leads_here(sent):
-                raise web.HTTPForbidden(text="the URL redirects to a server on this machine\n")
-            client = self._client(elsewhere=bool(hop) and not here)
+            if not here and _leads_here(sent):
+                raise web.HTTPForbidden(text="the URL leads to a server on this machine\n")
+            client = self._client(elsewhere=not here)
             found = await client.request(method, sent, headers=headers, allow_redirects=False)
             target = found.headers.get("Location")
             if found.status not in _REDIRECTS or target is None:
@@ -167,14 +186,14 @@ class Translator:
 
 
 class _Elsewhere(aiohttp.ThreadedResolver):
-    """Finds the addresses of names, but none of this machine: for redirects from elsewhere."""
+    """Finds the addresses of names, but none of this machine."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
         if any(is_local_address(item["host"]) for item in found):
-            raise OSError("the URL redirects to a server on this machine")
+            raise OSError("the URL leads to a server on this machine")
         return found
 
 
@@ -195,6 +214,12 @@ class _Pieces:
         while piece:
             yield piece
             piece = await self._content.readany()
+
+
+def _is_our_name(url: str) -> bool:
+    """Whether the host of `url` is what this machine is called: many systems give that 127.0.1.1."""
+    host, name = (urlsplit(url).hostname or "").lower(), socket.gethostname().lower()
+    return bool(name) and host in (name, name.partition(".")[0], f"{name.partition('.')[0]}.local")
 
 
 def _leads_here(url: URL) -> bool:

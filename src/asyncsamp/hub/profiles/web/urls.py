@@ -9,22 +9,19 @@ No I/O.
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterable, Mapping
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-from ...._util import file_urls
-from ....errors import FaultCode, FaultError
 from ....values import Value
+from .named import NamedUrls, canonical, find_texts, names_of_path, names_of_url
+from .sites import site_of
 
 __all__ = [
-    "NamedUrls",
     "WebUrls",
-    "canonical",
-    "find_names",
     "find_urls",
     "is_local",
     "is_local_address",
@@ -34,56 +31,18 @@ __all__ = [
 MAX_URLS = 10_000
 """URLs that one page may read; the oldest is forgotten. A day of messages has a few hundred."""
 
-MAX_NAMED_BY_ONE = 10_000
-MAX_NAMED = 200_000
-"""URLs that one page, and all together, may name first. Beyond that the messages are refused: to
-forget one would open it. Each costs about 60 bytes."""
-
 _MAX_LENGTH = 8192
 _ROUNDS = 3  # a page may put the translator before a URL that has it already
 
 _WHOLE = re.compile(r"(?:file|https?):/", re.IGNORECASE)
-_ANYWHERE = re.compile(r"(?:file|https?):/[^\s\"'<>]*", re.IGNORECASE)
 # What browsers leave as it is in a query (WHATWG URL); they drop tabs and line ends.
 _QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
 _DROPPED = str.maketrans("", "", "\t\r\n")
-_PORTS = {"http": 80, "https": 443}
 
 
 def find_urls(value: Value) -> list[str]:
     """Return the strings in `value`, at any depth, that are http, https or file URLs as a whole."""
-    return _find(value, lambda text: _WHOLE.match(text) is not None and len(text) <= _MAX_LENGTH)
-
-
-def find_names(value: Value) -> dict[str, list[str]]:
-    """Return the strings in `value`, at any depth, that name files or URLs, each with what it names.
-
-    Counted are URLs, whole or within a text, and absolute paths.
-    """
-    texts = _find(value, lambda text: ":/" in text or text.lstrip()[:1] == "/")
-    named = {text: _names_in(text) for text in dict.fromkeys(texts)}
-    return {text: urls for text, urls in named.items() if urls}
-
-
-def _names_in(text: str) -> list[str]:
-    stripped = text.strip()
-    found: list[str] = _ANYWHERE.findall(text)
-    if stripped.startswith("/") or _WHOLE.match(stripped):
-        found.append(stripped)
-    return found
-
-
-def _find(value: Value, wanted: Callable[[str], bool]) -> list[str]:
-    found: list[str] = []
-    waiting: list[Iterable[Value]] = [(value,)]
-    while waiting:
-        for item in waiting.pop():
-            if isinstance(item, str):
-                if wanted(item):
-                    found.append(item)
-            else:
-                waiting.append(item if isinstance(item, list) else item.values())
-    return found
+    return [text for _, text in find_texts(value) if len(text) <= _MAX_LENGTH and _WHOLE.match(text)]
 
 
 def replace_texts(value: Value, table: Mapping[str, str]) -> Value:
@@ -121,48 +80,24 @@ def is_local_address(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def canonical(url: str) -> str:
-    """Return one spelling for all spellings of the same URL; a path is taken for the file's URL."""
-    text = url.strip().partition("#")[0]
-    scheme, colon, rest = text.partition(":")
-    scheme = scheme.lower()
-    if not colon or scheme == "file":
-        paths = file_urls.parse("file:" + (rest if colon else text), windows=False).paths
-        return "file:" + (posixpath.normpath(paths[0]) if paths else "")
-    try:
-        parts = urlsplit(text)
-        port = parts.port or _PORTS.get(scheme, 0)
-    except ValueError:
-        return unquote(text)
-    return f"{scheme}://{parts.hostname or ''}:{port}{unquote(parts.path) or '/'}?{unquote(parts.query)}"
+class _Readable(NamedTuple):
+    """What is known of a URL that the page may read: since when it may, in terms of `NamedUrls.moment`."""
 
-
-class NamedUrls:
-    """What web clients named before anybody had sent it to them; shared by all of them."""
-
-    def __init__(self, limit: int = MAX_NAMED) -> None:
-        self._limit = limit
-        # Numbers, to keep it small. That two URLs have the same one closes a URL and opens none.
-        self._named: set[int] = set()
-
-    def __contains__(self, url: str) -> bool:
-        return hash(canonical(url)) in self._named
-
-    def add(self, urls: Iterable[str]) -> int:
-        """Take `urls` in and return how many were new. Raises `FaultError` when it is full."""
-        new = {hash(canonical(url)) for url in urls} - self._named
-        if len(self._named) + len(new) > self._limit:
-            raise _too_many()
-        self._named |= new
-        return len(new)
+    name: str
+    spellings: tuple[str, ...]
+    since: int
 
 
 class WebUrls:
     """The URLs of one web client.
 
-    `translator` is its samp.url-translator (WEB-30) and `origin` the Origin of its page, whose own URLs
-    are no secret to it. With `rewrite`, `file:` and loopback URLs go to the page as translated ones, for
-    pages that never translate, and come back as they were.
+    Args:
+        translator: Its samp.url-translator (WEB-30).
+        origin: The Origin of its page, whose own URLs are no secret to it.
+        named: What web clients named first, shared by all of them.
+        rewrite: Whether `file:` and loopback URLs go to the page as translated ones, for pages that never
+            translate, and come back as they were.
+        max_urls: How many URLs it may read; the oldest is forgotten.
     """
 
     def __init__(
@@ -173,19 +108,20 @@ class WebUrls:
         *,
         rewrite: bool = True,
         max_urls: int = MAX_URLS,
-        max_named: int = MAX_NAMED_BY_ONE,
     ) -> None:
         self._translator = translator
         # The same place by another name of this machine, or with other capitals.
         token = re.escape(translator.partition("://")[2].partition("/")[2])
         self._prefix = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?/" + token, re.I)
         self._origin = origin
+        self._own = canonical(origin + "/").removesuffix("?") if "://" in origin else ""
+        self._site = site_of(origin) if origin else ""
         self._named = named
         self._rewrite = rewrite
         self._max_urls = max_urls
-        self._may_name = max_named
-        self._readable: OrderedDict[str, tuple[str, ...]] = OrderedDict()  # URL -> its other spellings
+        self._readable: OrderedDict[str, _Readable] = OrderedDict()
         self._spellings: dict[str, str] = {}
+        self._known: Counter[str] = Counter()  # canonical spellings of what it may read
 
     def __contains__(self, url: str) -> bool:
         return url in self._readable
@@ -195,7 +131,7 @@ class WebUrls:
         table: dict[str, str] = {}
         for url in urls:
             if url not in self._readable:
-                if self._is_own(url) or self._prefix.match(url) or url in self._named:
+                if self._is_own(url) or self._prefix.match(url) or self._is_closed(url):
                     continue
                 self._open(url)
             self._readable.move_to_end(url)
@@ -204,14 +140,14 @@ class WebUrls:
                 table[url] = self._translator + quote(url, safe="")
         return table
 
-    def from_page(self, names: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """Return what to replace in the texts of `names`, which come from the page; see `find_names`.
+    def from_page(self, names: Mapping[str, Collection[str]]) -> tuple[dict[str, str], set[str]]:
+        """Return what to replace in the texts of `names`, and which of these names the page names first.
 
-        What the page names first is closed. Raises `FaultError` when that is too much.
+        `names` comes from the page; see `named.find_names`. What it names first is to be closed by `close`.
         """
         table: dict[str, str] = {}
         first: set[str] = set()
-        for text, urls in names.items():
+        for text, meant in names.items():
             if text in self._readable:
                 continue
             match = self._prefix.match(text)
@@ -219,12 +155,28 @@ class WebUrls:
             if original is not None:
                 table[text] = original
                 continue
-            hidden = [text[match.end() :], unquote(text[match.end() :])] if match else []
-            first.update(url for url in (*urls, *hidden) if not self._may_be_named(url))
-        if len(first) > self._may_name:
-            raise _too_many()
-        self._may_name -= self._named.add(first)
-        return table
+            first.update(name for name in meant if not self._may_be_named(name))
+        return table, first
+
+    def close(self, names: Iterable[str]) -> bool:
+        """Close what `names` mean to all pages, but for those that were sent it before.
+
+        Returns:
+            Whether that was too much: nothing more is read for pages of this site.
+        """
+        return self._named.add(self._site, names)
+
+    def closes_file(self, url: str, path: str, itself: str) -> bool:
+        """Return whether the file that `url` turned out to mean is closed to the page.
+
+        Args:
+            url: A URL that the page may read.
+            path: The path of the file, without links.
+            itself: Its name from `named.file_itself`.
+        """
+        readable = self._readable.get(url)
+        names = names_of_path(path) | {itself}
+        return readable is None or self._named.closes(self._site, names, readable.since)
 
     def resolve(self, tail: str) -> str | None:
         """Return the URL that the page asks for by `tail`, the raw text after the translator (WEB-31).
@@ -245,29 +197,29 @@ class WebUrls:
                 return self._resolve(text[match.end() :], rounds - 1)
         return None
 
-    def _may_be_named(self, url: str) -> bool:
-        return url in self._readable or self._is_own(url)
+    def _may_be_named(self, name: str) -> bool:
+        return name in self._known or bool(self._own and name.startswith(self._own))
+
+    def _is_closed(self, url: str) -> bool:
+        return self._named.closes(self._site, names_of_url(url))
 
     def _is_own(self, url: str) -> bool:
         return bool(self._origin) and url.lower().startswith(self._origin + "/")
 
     def _open(self, url: str) -> None:
         while len(self._readable) >= self._max_urls:
-            _, spellings = self._readable.popitem(last=False)
-            for spelling in spellings:
+            _, oldest = self._readable.popitem(last=False)
+            self._known[oldest.name] -= 1
+            if not self._known[oldest.name]:
+                del self._known[oldest.name]
+            for spelling in oldest.spellings:
                 self._spellings.pop(spelling, None)
         plain = url.strip().translate(_DROPPED)
         bare = plain.partition("#")[0]
         spellings = tuple(
             {plain, bare, quote(plain, safe=_QUERY_SAFE + "#"), quote(bare, safe=_QUERY_SAFE)} - {url}
         )
-        self._readable[url] = spellings
+        self._readable[url] = readable = _Readable(canonical(url), spellings, self._named.moment)
+        self._known[readable.name] += 1
         for spelling in spellings:
             self._spellings[spelling] = url
-
-
-def _too_many() -> FaultError:
-    return FaultError(
-        "web clients have named too many URLs; send fewer, or restart the hub",
-        code=FaultCode.LIMIT_REACHED,
-    )
