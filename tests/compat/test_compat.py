@@ -299,3 +299,18 @@ def test_a_hub_has_the_secret_and_the_port_that_are_given(tmp_path: Path) -> Non
     assert client.is_connected
     client.disconnect()
     hub.stop()
+
+
+def test_messages_are_handled_in_order_beside_one_that_takes_long(pair: Pair) -> None:
+    one, two = pair
+    came: queue.Queue[int] = queue.Queue()
+    release = threading.Event()
+    two.bind_receive_notification("test.long", lambda *message: release.wait(15))
+    two.bind_receive_notification("test.n", lambda key, sender, mtype, params, extra: came.put(params["n"]))
+    one.enotify_all("test.long")
+    one.enotify_all("test.n", n=-1)
+    assert came.get(timeout=10) == -1
+    release.set()
+    for number in range(50):
+        one.enotify_all("test.n", n=number)
+    assert [came.get(timeout=10) for _ in range(50)] == list(range(50))

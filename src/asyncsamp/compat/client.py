@@ -27,6 +27,9 @@ log = logging.getLogger("asyncsamp.client")
 
 _DEFAULT_HOST = "127.0.0.1"
 
+_TURN = 0.1
+"""Seconds that a message waits for the functions of the one before, so that quick ones run in order."""
+
 
 class SAMPClient:
     """A callable client on a `SAMPHubProxy`. Functions that are bound run in a thread for each message.
@@ -300,6 +303,8 @@ class _Receiver:
     def __init__(self, client: SAMPClient, key: str) -> None:
         self._client = client
         self._key = key
+        self._before = threading.Event()
+        self._before.set()
 
     def receive_notification(self, sender: str, message: ValueMap) -> None:
         self._begin(self._client.receive_notification, sender, restored(message))
@@ -314,11 +319,17 @@ class _Receiver:
         log.warning("the hub of a client is lost: %s", reason)
 
     def _begin(self, take: Callable[..., Any], *given: Any) -> None:
+        before, done = self._before, threading.Event()
+        self._before = done
+
         def work() -> None:
+            before.wait(_TURN)  # not longer: it may wait for this message
             try:
                 take(self._key, *given)
             except Exception:
                 log.exception("a function that was bound to messages failed")
+            finally:
+                done.set()
 
         threading.Thread(target=work, name="asyncsamp-compat-handler", daemon=True).start()
 
