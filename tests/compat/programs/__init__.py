@@ -1,0 +1,1 @@
+"""Programs of others that use astropy.samp or pyvo.samp, unmodified from PyPI."""
