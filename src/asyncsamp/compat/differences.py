@@ -10,8 +10,8 @@ log = logging.getLogger("asyncsamp.compat")
 
 _TEXT = (
     "asyncsamp stands here for astropy.samp and pyvo.samp. What is different: functions that are bound to "
-    "messages run in threads, the next one beside one that takes long; a client comes back by itself when its hub has "
-    "gone and another has started; connecting looks nothing up on the Internet. docs/migration.md has "
+    "messages run in threads, the next one beside one that takes long; a client comes back by itself when "
+    "its hub has gone and another has started; nothing is looked up on the Internet. docs/migration.md has "
     "the rest. This is said once; logging.getLogger('asyncsamp.compat').setLevel('ERROR') keeps it away."
 )
 
