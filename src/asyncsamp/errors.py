@@ -116,14 +116,23 @@ def _search(looking: float | None) -> str:
 
 
 class HubRunningError(SampError):
-    """A hub is alive already, so another one does not start (HUB-1, STD-60)."""
+    """A hub is alive already, so another one does not start (HUB-1, STD-60).
 
-    def __init__(self, lockfile: str, url: str) -> None:
+    Args:
+        lockfile: Where the hub that runs is published.
+        url: Its endpoint.
+        program: What it says of itself, and who its clients are; "" if it is not known.
+    """
+
+    def __init__(self, lockfile: str, url: str, program: str = "") -> None:
         self.lockfile = lockfile
         self.url = url
+        self.program = program
+        named = f": {program}" if program else ""
         super().__init__(
-            f"a SAMP hub is already running at {url} (lockfile {lockfile}); "
-            "use that one, or stop it first, or give the new hub another lockfile"
+            f"a SAMP hub is already running at {url} (lockfile {lockfile}){named}; "
+            "use that one, as every client does by itself, or stop it in its program (many have a menu for "
+            "it), or start another beside it: 'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)"
         )
 
 

@@ -94,7 +94,14 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         (
             HubRunningError("/home/me/.samp", "http://127.0.0.1:1/xmlrpc"),
             "a SAMP hub is already running at http://127.0.0.1:1/xmlrpc (lockfile /home/me/.samp); "
-            "use that one, or stop it first, or give the new hub another lockfile",
+            "use that one, as every client does by itself, or stop it in its program (many have a menu for "
+            "it), or start another beside it: 'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)",
+        ),
+        (
+            HubRunningError("f", "u", "'Hub', 'by TOPCAT'; its clients are 'topcat'"),
+            "a SAMP hub is already running at u (lockfile f): 'Hub', 'by TOPCAT'; its clients are 'topcat'; "
+            "use that one, as every client does by itself, or stop it in its program (many have a menu for "
+            "it), or start another beside it: 'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)",
         ),
         (
             HubLostError("http://127.0.0.1:1/xmlrpc", "notify"),
@@ -165,7 +172,7 @@ def test_texts(error: SampError, text: str) -> None:
 def test_fields() -> None:
     assert HubNotFoundError("a", "b").looked_at == ("a", "b")
     running = HubRunningError("f", "u")
-    assert (running.lockfile, running.url) == ("f", "u")
+    assert (running.lockfile, running.url, running.program) == ("f", "u", "")
     lost = HubLostError("u", "call", "why")
     assert (lost.url, lost.operation, lost.reason) == ("u", "call", "why")
     timed_out = CallTimeoutError("c1", "a.b", 1.5)

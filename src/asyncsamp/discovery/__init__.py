@@ -6,6 +6,7 @@ beneath them are `files`, which blocks and runs in threads, and `turns`, which k
 
 from __future__ import annotations
 
+from .introduction import introduced
 from .location import Location, locate, locate_multiple, web_appname
 from .publishing import publish, still_ours, withdraw
 from .reading import find_hub, is_alive, read_lockfile, stale_lockfile
@@ -13,6 +14,7 @@ from .reading import find_hub, is_alive, read_lockfile, stale_lockfile
 __all__ = [
     "Location",
     "find_hub",
+    "introduced",
     "is_alive",
     "locate",
     "locate_multiple",

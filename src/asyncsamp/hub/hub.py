@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._util import at_exit
-from ..discovery import Location, is_alive, locate, publish, read_lockfile, withdraw
+from ..discovery import Location, introduced, is_alive, locate, publish, read_lockfile, withdraw
 from ..discovery.files import take_away
 from ..errors import HubNotFoundError, HubRunningError, LockfileError, SampError, StateError
 from ..interfaces import Profile
@@ -196,7 +196,8 @@ class Hub:
         try:
             present = await read_lockfile(self._location)
             if await is_alive(present.url, sender):
-                raise HubRunningError(self._location.place, present.url) from None
+                running = HubRunningError(self._location.place, present.url)
+                raise await introduced(running, self._location, sender) from None
         except (HubNotFoundError, LockfileError):
             return
         finally:
@@ -221,6 +222,8 @@ class Hub:
             await publish(self._location, lockfile, sender)
             # Not before: with the same state as a living hub, that one's lockfile would pass for ours.
             self._published = lockfile
+        except HubRunningError as error:
+            raise await introduced(error, self._location, sender) from None
         finally:
             await sender.close()
         if self._location.path is not None:

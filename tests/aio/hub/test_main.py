@@ -305,8 +305,10 @@ class TestNoStart:
                 code, said = await failed("--lockfile", str(path), *more)
                 assert code == 1
                 assert said == (
-                    f"asyncsamp.hub: a SAMP hub is already running at {hub.url} (lockfile {path}); "
-                    "use that one, or stop it first, or give the new hub another lockfile\n"
+                    f"asyncsamp.hub: a SAMP hub is already running at {hub.url} (lockfile {path}): "
+                    "'Hub', 'asyncsamp hub'; use that one, as every client does by itself, or stop it in its "
+                    "program (many have a menu for it), or start another beside it: "
+                    "'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)\n"
                 )
             await ping_works(hub.url)
 

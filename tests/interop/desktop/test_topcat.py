@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from asyncsamp import CallTimeoutError, Client, Hub, ReplyError, UnknownClientError
+from asyncsamp import CallTimeoutError, Client, Hub, HubRunningError, ReplyError, UnknownClientError
 from asyncsamp.mtypes import AppPing
 
 from ..peers import Screen, own_hub, screen, topcat_on
@@ -43,6 +43,18 @@ async def until_it_arrives(act: Callable[[], Awaitable[None]], stream: Any, trie
             return arriving.result()
     arriving.cancel()
     raise AssertionError("nothing arrived")
+
+
+async def test_a_hub_after_topcat_names_topcat(tmp_path: Path) -> None:
+    """TOPCAT that is started first runs a hub of its own, and ours says so when it is refused."""
+    lockfile = tmp_path / "hub.samp"
+    async with screen(tmp_path) as display, topcat_on(display, lockfile, tmp_path, own_hub=True):
+        async with Client("me", lockfile=lockfile, wait_for_hub=60) as client:
+            await found(client, "TOPCAT", "table.load.votable")
+        with pytest.raises(HubRunningError) as caught:
+            await Hub(lockfile=lockfile).start()
+    assert "'org.astrogrid.samp.hub.BasicHubService'; its clients are 'topcat'" in str(caught.value)
+    assert "stop it in its program" in str(caught.value)
 
 
 async def test_a_table_goes_in_and_selections_come_back(tmp_path: Path, picture: Path) -> None:

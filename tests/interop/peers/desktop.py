@@ -111,11 +111,14 @@ async def ds9_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[P
 
 
 @contextlib.asynccontextmanager
-async def topcat_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[Process]:
-    """Run the real TOPCAT on a screen; it registers as "topcat"."""
+async def topcat_on(
+    display: Screen, lockfile: Path, home: Path, *, own_hub: bool = False
+) -> AsyncIterator[Process]:
+    """Run the real TOPCAT on a screen; it registers as "topcat". With `own_hub` it may run a hub itself."""
     program = require_program("topcat", "topcat")
     env = hub_variable(lockfile) | {"DISPLAY": display.display}
-    command = [program, f"-Duser.home={home}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-nohub"]
+    command = [program, f"-Duser.home={home}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    command += [] if own_hub else ["-nohub"]
     async with process(command, name="TOPCAT", home=home, env=env) as running:
         yield running
 
