@@ -37,6 +37,7 @@ from .errors import (
     StateError,
     ToolError,
     UnknownClientError,
+    WaitTimeoutError,
 )
 from .hub.hub import Hub
 from .hub.profiles.web import (
@@ -102,6 +103,7 @@ __all__ = [
     "UnknownClientError",
     "Value",
     "ValueMap",
+    "WaitTimeoutError",
     "WebConnection",
     "WebProfile",
     "allow_all",

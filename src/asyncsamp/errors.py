@@ -11,6 +11,7 @@
         RegistrationError                  ... since it does not let us in
       NotRegisteredError (RuntimeError)    the client is not registered (any more, or yet)
       CallTimeoutError (TimeoutError)      no response came in time
+      WaitTimeoutError (TimeoutError)      what was waited for did not come in time
       ReplyError                           the recipient answered samp.error
       NoRecipientsError (LookupError)      nobody is there who takes what is to be sent
       SendError                            all who should have got some data failed
@@ -35,6 +36,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
+from ._util.foreign_text import plain_line
+
 __all__ = [
     "CallTimeoutError",
     "DataError",
@@ -58,6 +61,8 @@ __all__ = [
     "StateError",
     "ToolError",
     "UnknownClientError",
+    "WaitTimeoutError",
+    "who",
 ]
 
 
@@ -82,6 +87,17 @@ class FaultCode(IntEnum):
     LIMIT_REACHED = 1311
     SHUTTING_DOWN = 1312
     NOT_ALLOWED = 1313
+
+
+_LONGEST_NAME = 60
+"""Characters of a samp.name that a text shows."""
+
+
+def who(public_id: str, name: str) -> str:
+    """Return how texts speak of a client: by its name, if that is known, and its public id."""
+    if not name:
+        return f"client {public_id!r}"
+    return f"{plain_line(name, _LONGEST_NAME)} ({public_id})"
 
 
 class SampError(Exception):
@@ -235,13 +251,33 @@ class NotRegisteredError(SampError, RuntimeError):
 
 
 class CallTimeoutError(SampError, TimeoutError):
-    """No response to a call came within `timeout` seconds."""
+    """No response to a call came in time.
 
-    def __init__(self, recipient: str, mtype: str, timeout: float) -> None:
+    Attributes:
+        recipient: The public id of the client that did not answer.
+        mtype: What it was asked.
+        timeout: For how many seconds it was waited for.
+        name: The samp.name of the client, "" if it is not known.
+    """
+
+    def __init__(self, recipient: str, mtype: str, timeout: float, name: str = "") -> None:
         self.recipient = recipient
         self.mtype = mtype
         self.timeout = timeout
-        super().__init__(f"client {recipient!r} did not answer {mtype!r} within {timeout:g} s")
+        self.name = name
+        super().__init__(f"{who(recipient, name)} did not answer {mtype!r} within {timeout:g} s")
+
+
+class WaitTimeoutError(SampError, TimeoutError):
+    """What was waited for did not come in time; the text says what.
+
+    Attributes:
+        timeout: For how many seconds it was waited for.
+    """
+
+    def __init__(self, what: str, timeout: float) -> None:
+        self.timeout = timeout
+        super().__init__(f"{what} within {timeout:g} s")
 
 
 class NoRecipientsError(SampError, LookupError):

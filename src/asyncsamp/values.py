@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TypeAlias
 
-from .errors import LocalProtocolError, RemoteProtocolError, SampError
+from .errors import LocalProtocolError, RemoteProtocolError, SampError, who
 
 __all__ = [
     "ERROR",
@@ -230,6 +230,7 @@ class Message:
         sender: The public id of the sender.
         msg_id: None for a notification, which cannot be answered (MSG-22).
         extra: The keys beside the standard ones (MSG-3).
+        sender_name: The samp.name of the sender; "" if it has none, or the hub does not tell it.
     """
 
     mtype: str
@@ -237,9 +238,12 @@ class Message:
     sender: str = ""
     msg_id: str | None = None
     extra: ValueMap = field(default_factory=dict)
+    sender_name: str = field(default="", compare=False)
 
     @classmethod
-    def from_map(cls, message: ValueMap, sender: str = "", msg_id: str | None = None) -> Message:
+    def from_map(
+        cls, message: ValueMap, sender: str = "", msg_id: str | None = None, sender_name: str = ""
+    ) -> Message:
         """Read a message map; without samp.params the parameters are empty (MSG-2).
 
         Raises:
@@ -249,7 +253,7 @@ class Message:
         if not isinstance(mtype, str):
             raise RemoteProtocolError("a message without samp.mtype")
         extra = {key: item for key, item in message.items() if key not in ("samp.mtype", "samp.params")}
-        return cls(mtype, _as_map(message.get("samp.params")), sender, msg_id, extra)
+        return cls(mtype, _as_map(message.get("samp.params")), sender, msg_id, extra, sender_name)
 
     def to_map(self) -> ValueMap:
         """Return the message map that goes over the wire."""
@@ -330,10 +334,14 @@ class Response:
 class ReplyError(SampError):
     """The recipient processed the message and answered samp.error (MSG-8).
 
-    `response` is the whole `Response`, with its error map.
+    Attributes:
+        recipient: The public id of the recipient.
+        response: The whole `Response`, with its error map.
+        name: The samp.name of the recipient, "" if it is not known.
     """
 
-    def __init__(self, recipient: str, response: Response) -> None:
+    def __init__(self, recipient: str, response: Response, name: str = "") -> None:
         self.recipient = recipient
         self.response = response
-        super().__init__(f"client {recipient!r} answered {response.status}: {response.errortxt}")
+        self.name = name
+        super().__init__(f"{who(recipient, name)} answered {response.status}: {response.errortxt}")

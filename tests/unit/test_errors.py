@@ -31,6 +31,8 @@ from asyncsamp.errors import (
     StateError,
     ToolError,
     UnknownClientError,
+    WaitTimeoutError,
+    who,
 )
 from asyncsamp.values import ReplyError, Response
 
@@ -45,6 +47,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     RegistrationError: (HubFaultError,),
     NotRegisteredError: (SampError, builtins.RuntimeError),
     CallTimeoutError: (SampError, builtins.TimeoutError),
+    WaitTimeoutError: (SampError, builtins.TimeoutError),
     ReplyError: (SampError,),
     NoRecipientsError: (SampError, builtins.LookupError),
     SendError: (SampError,),
@@ -63,7 +66,7 @@ def test_the_tree_is_as_drawn() -> None:
     for kind, parents in TREE.items():
         assert kind.__bases__ == parents
     beside = {"ReplyError", "SendError"}  # stand with `Response` and `Sent`, which they hold
-    others = {"SampError", "FaultCode", "NobodyError"}
+    others = {"SampError", "FaultCode", "NobodyError", "who"}
     assert set(errors.__all__) | beside == {kind.__name__ for kind in TREE} | others
 
 
@@ -139,6 +142,15 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "client 'c2' did not answer 'samp.app.ping' within 10 s",
         ),
         (CallTimeoutError("c2", "a.b", 0.25), "client 'c2' did not answer 'a.b' within 0.25 s"),
+        (
+            CallTimeoutError("c2", "a.b", 0.25, "TOPCAT"),
+            "TOPCAT (c2) did not answer 'a.b' within 0.25 s",
+        ),
+        (WaitTimeoutError("no table came", 1), "no table came within 1 s"),
+        (
+            ReplyError("c2", Response.failure("no table"), "TOPCAT"),
+            "TOPCAT (c2) answered samp.error: no table",
+        ),
         (ReplyError("c2", Response.failure("no table")), "client 'c2' answered samp.error: no table"),
         (ReplyError("c2", Response("samp.error")), "client 'c2' answered samp.error: no reason given"),
         (
@@ -167,6 +179,19 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
 )
 def test_texts(error: SampError, text: str) -> None:
     assert str(error) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "client 'c2'"),
+        ("TOPCAT", "TOPCAT (c2)"),
+        ("x" * 61, "x" * 60 + " (c2)"),
+        ("\x1b[2Jx\u202e", "?[2Jx? (c2)"),
+    ],
+)
+def test_how_texts_speak_of_a_client(name: str, text: str) -> None:
+    assert who("c2", name) == text
 
 
 def test_fields() -> None:

@@ -60,6 +60,7 @@ NAMES = [
     "UnknownClientError",
     "Value",
     "ValueMap",
+    "WaitTimeoutError",
     "WebConnection",
     "WebProfile",
     "allow_all",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from ..errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolError, SampError
 from ..interfaces import Registration
 from ..limits import Limits
-from ..values import Message, Response, ValueMap, encode_map
+from ..values import Message, Response, Value, ValueMap, encode_map
 from .pending_calls import OpenCalls
 from .router import Router
 from .stream import MessageStream
@@ -20,6 +21,9 @@ __all__ = ["Handler", "Inbox", "as_response"]
 
 log = logging.getLogger("asyncsamp.client")
 
+_NAME_PATIENCE = 1.0
+"""Seconds that a message waits for the name of its sender; then it is handled without."""
+
 Handler: TypeAlias = Callable[[Message], Awaitable[Mapping[str, object] | Response | None]]
 
 
@@ -27,6 +31,8 @@ class Owner(Protocol):
     """What the inbox needs of the registration that it serves."""
 
     async def send_reply(self, msg_id: str, response: Response) -> None: ...
+
+    async def request(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
 
     def hub_lost(self, reason: str, *, come_back: bool, still_known: bool = False) -> None: ...
 
@@ -48,6 +54,7 @@ class Inbox:
         self._hub_id = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._asking: dict[str, asyncio.Task[None]] = {}  # for names, by public id
         # A dict for its order: the msg-ids of the calls that await our answer.
         self._owed: dict[str, None] = {}
 
@@ -63,6 +70,8 @@ class Inbox:
 
         Calls that are unanswered need no answer any more: their msg-ids mean nothing to another hub.
         """
+        for asking in self._asking.values():
+            asking.cancel()
         self._owed.clear()
         self.calls.fail_all(error)
         self.others.forget_all()
@@ -71,11 +80,11 @@ class Inbox:
 
     def receive_notification(self, sender: str, message: ValueMap) -> None:
         """Take a notification."""
-        self._take(_read(message, sender, None))
+        self._take(self._read(message, sender, None))
 
     def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
         """Take a call. Raises `FaultError` if it cannot be taken now."""
-        self._take(_read(message, sender, msg_id))
+        self._take(self._read(message, sender, msg_id))
 
     def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
         """Take the response to one of our calls."""
@@ -149,7 +158,46 @@ class Inbox:
         for stream in self.router.all_streams():
             stream.close()
 
+    # ---- names
+
+    async def with_name(self, message: Message) -> Message:
+        """Return the message with the name of its sender, which the hub is asked for if it is not known.
+
+        It never raises, and waits a second at most. Cancelling is safe.
+        """
+        if message.sender_name:
+            return message
+        if not self.others.knows(message.sender):
+            await asyncio.wait({self._learn(message.sender)}, timeout=_NAME_PATIENCE)
+        name = self.others.name_of(message.sender)
+        return replace(message, sender_name=name) if name else message
+
+    def _learn(self, client: str) -> asyncio.Task[None]:
+        """Ask the hub for the metadata of a client, in a task; many who want to know ask once."""
+        asking = self._asking.get(client)
+        if asking is None:
+            asking = asyncio.get_running_loop().create_task(self._ask(client), name=f"asyncsamp-ask-{client}")
+            self._asking[client] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(client, None))
+        return asking
+
+    async def _ask(self, client: str) -> None:
+        assert self._owner is not None
+        self.others.seen(client)
+        try:
+            metadata = await self._owner.request("getMetadata", client)
+        except SampError as error:
+            log.debug("the name of client %s is not known: %s", client, error)
+        else:
+            self.others.first_seen(client, as_map(metadata), {})
+
     # ---- inside
+
+    def _read(self, message: ValueMap, sender: str, msg_id: str | None) -> Message:
+        try:
+            return Message.from_map(message, sender, msg_id, self.others.name_of(sender))
+        except RemoteProtocolError as error:
+            raise FaultError(str(error), code=FaultCode.BAD_PARAMETERS) from error
 
     def _take(self, message: Message) -> None:
         log.debug("%s from %s", message.mtype, message.sender)
@@ -174,7 +222,7 @@ class Inbox:
             text = "this client is about to leave and takes no more messages"
         elif handled and len(self._tasks) >= self._limits.max_handlers:
             text = f"this client has {len(self._tasks)} handlers running and takes no more messages now"
-            log.warning("%s from %s is not taken: %s", message.mtype, message.sender, text)
+            log.warning("%s from %s is not taken: %s", message.mtype, self.others.label(message.sender), text)
         else:
             return True
         if message.msg_id is not None:
@@ -200,6 +248,8 @@ class Inbox:
     async def _handle(self, handler: Handler, message: Message) -> None:
         msg_id = message.msg_id
         try:
+            if not message.sender_name:
+                message = await self.with_name(message)
             response = as_response(await handler(message))
         except asyncio.CancelledError as error:
             if not error.args:  # it was not `end_handlers`, which has said so
@@ -250,13 +300,8 @@ class Inbox:
                 self.others.declared(client, metadata=as_map(message.params.get("metadata")))
             case "samp.hub.event.subscriptions", str():
                 self.others.declared(client, subscriptions=as_map(message.params.get("subscriptions")))
-
-
-def _read(message: ValueMap, sender: str, msg_id: str | None) -> Message:
-    try:
-        return Message.from_map(message, sender, msg_id)
-    except RemoteProtocolError as error:
-        raise FaultError(str(error), code=FaultCode.BAD_PARAMETERS) from error
+                if not self.others.knows(client):
+                    self._learn(client)
 
 
 def _describe(error: Exception) -> str:

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from ..errors import (
     LocalProtocolError,
     NotRegisteredError,
     RemoteProtocolError,
+    SampError,
     UnknownClientError,
 )
 from ..interfaces import Connection
@@ -32,7 +34,7 @@ from .inbox import Handler, Inbox, as_response
 from .notebook_html import one_client
 from .session import HubMaker, Session, State
 from .stream import MessageStream
-from .tracker import ClientList, OtherClients, RemoteClient
+from .tracker import ClientList, OtherClients, RemoteClient, as_map
 from .validation import (
     MType,
     TypedHandler,
@@ -45,6 +47,7 @@ from .validation import (
     public_id,
     taking,
     warn_of_metadata,
+    within,
 )
 from .web import WebConnection
 
@@ -56,6 +59,18 @@ H = TypeVar("H", bound=Handler)
 M = TypeVar("M", bound=TypedMessage)
 
 _URL_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
+
+
+_NAME_PATIENCE = 1.0
+"""Seconds in which the hub may say a name that is wanted for the text of an error."""
+
+
+@dataclass(slots=True)
+class _Addressee:
+    """Whom an operation is about; unless that is `certain`, the id may prove to be a name."""
+
+    public_id: str
+    certain: bool = False
 
 
 class MessagingClient:
@@ -207,13 +222,17 @@ class MessagingClient:
     async def wait_registered(self, timeout: float | None = None) -> None:
         """Return once the client is registered (again), subscriptions and all. Cancelling is safe.
 
-        Raises TimeoutError after `timeout` seconds; `NotRegisteredError`, or `HubLostError`, if
-        it is not even looking for a hub.
+        Args:
+            timeout: Seconds to wait; None waits for as long as the client looks for a hub.
+
+        Raises:
+            WaitTimeoutError: There was no hub in that time.
+            NotRegisteredError: The client has not been registered, or leaves.
+            HubLostError: The hub is lost and no other one is looked for.
         """
         if self._session is None:
             raise NotRegisteredError(self.name, "wait for a hub")
-        async with asyncio.timeout(timeout):
-            await self._session.wait_registered()
+        await within(timeout, self._session.wait_registered, f"the client {self.name!r} found no hub")
 
     def hub_changes(self) -> HubChangeStream:
         """Return a stream that says when the hub is lost, and when there is one again.
@@ -243,6 +262,7 @@ class MessagingClient:
         cannot say, `HubFaultError`, `HubLostError`.
         """
         self._metadata = self._complete(metadata)
+        self._inbox.others.self_name = str(self._metadata["samp.name"])
         if self.registered:
             await self._ask("declareMetadata", self._metadata)
 
@@ -304,6 +324,7 @@ class MessagingClient:
             self.limits.stream if limit is None else limit,
             answer=self._inbox.answer,
             answers_itself=answer,
+            with_name=self._inbox.with_name,
             on_enter=self.settled,
             on_close=self._stream_closed,
         )
@@ -355,11 +376,16 @@ class MessagingClient:
 
     async def get_metadata(self, client: str | RemoteClient) -> ValueMap:
         """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
-        return _map(await self._ask("getMetadata", public_id(client)), "getMetadata")
+        return _map(
+            await self._to(self._addressee(client), lambda to: self._ask("getMetadata", to)), "getMetadata"
+        )
 
     async def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
         """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
-        return _map(await self._ask("getSubscriptions", public_id(client)), "getSubscriptions")
+        return _map(
+            await self._to(self._addressee(client), lambda to: self._ask("getSubscriptions", to)),
+            "getSubscriptions",
+        )
 
     async def get_subscribed_clients(self, mtype: str) -> ValueMap:
         """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
@@ -382,7 +408,8 @@ class MessagingClient:
         Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
         `UnknownClientError` or another `HubFaultError`, `HubLostError`.
         """
-        await self._ask("notify", public_id(recipient), message_map(mtype, params))
+        message, addressee = message_map(mtype, params), self._addressee(recipient)
+        await self._to(addressee, lambda to: self._ask("notify", to, message))
 
     async def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
         """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
@@ -409,7 +436,7 @@ class MessagingClient:
         Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
         what `notify` raises. Cancelling is safe: a response that comes later is dropped.
         """
-        message, to = message_map(mtype, params), public_id(recipient)
+        message, addressee = message_map(mtype, params), self._addressee(recipient)
         seconds = self._seconds(timeout)
         if on_progress is not None:
             check_progress(on_progress)
@@ -418,14 +445,16 @@ class MessagingClient:
         try:
             async with asyncio.timeout(seconds):
                 await session.declarations.become_callable()
-                msg_id = await session.request("call", to, call.msg_tag, message)
+                msg_id = await self._to(
+                    addressee, lambda to: session.request("call", to, call.msg_tag, message)
+                )
                 self._inbox.calls.sent(call, str(msg_id))
                 responder, response = await call.next()
         except TimeoutError:
-            raise CallTimeoutError(to, mtype_of(mtype), seconds) from None
+            raise await self._timed_out(addressee.public_id, mtype, seconds) from None
         finally:
             self._inbox.calls.close(call)
-        return _checked(responder, response)
+        return await self._checked(responder, response)
 
     def call_all(
         self,
@@ -485,7 +514,7 @@ class MessagingClient:
         `timeout` is in whole seconds at the hub, exact here; 0 asks the hub for no limit. Raises as
         `call` does. If it is cancelled, our hub forgets the call, others answer nobody.
         """
-        message, to = message_map(mtype, params), public_id(recipient)
+        message, addressee = message_map(mtype, params), self._addressee(recipient)
         asked = self._seconds(timeout)
         unlimited = asked == 0 or math.isinf(asked)
         whole = "0" if unlimited else str(math.ceil(asked))
@@ -495,15 +524,18 @@ class MessagingClient:
         begun = clock()
         try:
             async with asyncio.timeout(None if unlimited else asked):
-                answered = await self._ask("callAndWait", to, message, whole, timeout=bound)
+                answered = await self._to(
+                    addressee, lambda to: self._ask("callAndWait", to, message, whole, timeout=bound)
+                )
         except TimeoutError:
-            raise CallTimeoutError(to, mtype_of(mtype), asked) from None
+            raise await self._timed_out(addressee.public_id, mtype, asked) from None
         except HubFaultError as error:
             # Other hubs have no code in common for a timeout; the clock tells.
             if error.code == FaultCode.TIMEOUT or (not unlimited and clock() - begun >= asked):
-                raise CallTimeoutError(to, mtype_of(mtype), asked) from error
+                raise await self._timed_out(addressee.public_id, mtype, asked) from error
             raise
-        return _checked(to, Response.from_map(_map(answered, "callAndWait")))
+        response = Response.from_map(_map(answered, "callAndWait"))
+        return await self._checked(addressee.public_id, response)
 
     async def reply(
         self, message: Message | str, result: Mapping[str, object] | Response | None = None
@@ -589,6 +621,57 @@ class MessagingClient:
     async def _ask(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
         return await self._at_hub(operation).request(operation, *params, timeout=timeout)
 
+    def _addressee(self, client: str | RemoteClient) -> _Addressee:
+        if isinstance(client, RemoteClient):
+            return _Addressee(client.public_id, certain=True)
+        return _Addressee(self._inbox.others.id_of(public_id(client)))
+
+    async def _to(self, addressee: _Addressee, ask: Callable[[str], Awaitable[Value]]) -> Value:
+        """Ask about a client, by the public id that was given, or that the client of that name has.
+
+        What may be a public id is taken for one first: so those who send to ids ask the hub once.
+        """
+        try:
+            return await ask(addressee.public_id)
+        except HubFaultError as error:
+            # Other hubs have no code in common for a client that they do not know.
+            if addressee.certain or (error.code != FaultCode.UNKNOWN_CLIENT and error.code in set(FaultCode)):
+                raise
+            addressee.public_id = await self._look_up(addressee.public_id, error)
+        return await ask(addressee.public_id)
+
+    async def _look_up(self, name: str, error: HubFaultError) -> str:
+        """Return the public id of the client of that name.
+
+        Raises `error` if `name` is a public id, or the hub does not tell who is there; `UnknownClientError`.
+        """
+        session = self._at_hub("look for other clients")
+        others = self._inbox.others if session.following else OtherClients()
+        others.self_id = session.registration.self_id
+        await others.take_stock(session.request)
+        if name in (others.self_id, session.registration.hub_id) or name in others or not others:
+            raise error
+        return others.pick(name).public_id
+
+    async def _name_of(self, client: str) -> str:
+        """Return the name of a client for a text; "" if the hub does not tell it soon."""
+        if self._inbox.others.knows(client):
+            return self._inbox.others.name_of(client)
+        try:
+            async with asyncio.timeout(_NAME_PATIENCE):
+                name = as_map(await self._ask("getMetadata", client)).get("samp.name")
+        except (SampError, TimeoutError):
+            return ""
+        return name if isinstance(name, str) else ""
+
+    async def _timed_out(self, recipient: str, mtype: MType, seconds: float) -> CallTimeoutError:
+        return CallTimeoutError(recipient, mtype_of(mtype), seconds, await self._name_of(recipient))
+
+    async def _checked(self, responder: str, response: Response) -> Response:
+        if response.status == ERROR:
+            raise ReplyError(responder, response, await self._name_of(responder))
+        return response
+
     def _subscriptions_changed(self) -> None:
         if self._session is not None and not self._session.leaving:
             self._session.declarations.changed()
@@ -611,12 +694,6 @@ def _way_to_hub(lockfile: str | os.PathLike[str] | None, callback_host: str, lim
     if name is not None:
         return WebConnection(name, limits=limits)
     return StandardConnection(lockfile=lockfile, callback_host=callback_host, limits=limits)
-
-
-def _checked(responder: str, response: Response) -> Response:
-    if response.status == ERROR:
-        raise ReplyError(responder, response)
-    return response
 
 
 def _map(value: Value, operation: str) -> ValueMap:

@@ -296,13 +296,18 @@ class Session:
             await self.request("reply", msg_id, response.to_map())
 
     async def follow(self) -> None:
-        """Begin to keep the view of the other clients, once. Raises as `request` does."""
+        """Bring the view of the other clients up to date, and keep it so. Raises as `request` does."""
         self.require("look for other clients")
         async with self._stock_taking:
-            if not self._following:
-                await self.declarations.become_callable()
-                await self._inbox.others.take_stock(self.request)
-                self._following = True
+            await self.declarations.become_callable()
+            # Each time, since events about somebody who has just come may still be on their way.
+            await self._inbox.others.take_stock(self.request)
+            self._following = True
+
+    @property
+    def following(self) -> bool:
+        """Whether the view of the other clients is kept."""
+        return self._following and self.at_hub
 
     # ---- inside: to a hub
 
@@ -355,7 +360,9 @@ class Session:
         self._lost.clear()
         self._inbox.begin(self, self.registration)
         self._move(State.REGISTERED)
-        await self.request("declareMetadata", self._metadata())
+        metadata = self._metadata()
+        self._inbox.others.self_name = str(metadata.get("samp.name", ""))
+        await self.request("declareMetadata", metadata)
         await self.declarations.catch_up(wanted=self._following or bool(self._inbox.router))
         if self._following:
             await self._inbox.others.take_stock(self.request)

@@ -40,6 +40,7 @@ class MessageStream:
         *,
         answer: Answer,
         answers_itself: bool,
+        with_name: Callable[[Message], Awaitable[Message]],
         on_enter: Callable[[], Awaitable[None]],
         on_close: Callable[[MessageStream], None],
     ) -> None:
@@ -47,10 +48,12 @@ class MessageStream:
         self._limit = limit
         self._answer = answer
         self._answers_itself = answers_itself
+        self._with_name = with_name
         self._on_enter = on_enter
         self._on_close = on_close
         self._queue: deque[tuple[Message, bool]] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._read = False
         self._closed = False
         self.dropped = 0
 
@@ -97,20 +100,34 @@ class MessageStream:
 
     async def __anext__(self) -> Message:
         """Return the next message. Cancelling is safe: no message is lost."""
-        if self._waiter is not None:
+        if self._read:
             raise RuntimeError(f"two readers of one stream ({self._name}); make a stream for each")
-        while not self._queue:
-            if self._closed:
-                raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        message, to_answer = self._queue.popleft()
+        self._read = True
+        try:
+            message, to_answer = await self._next()
+        finally:
+            self._read = False
         if to_answer and self._answers_itself:
             self._answer(message, Response())
         return message
+
+    async def _next(self) -> tuple[Message, bool]:
+        """Take the first message from the queue, once the name of its sender is known."""
+        while True:
+            while not self._queue:
+                if self._closed:
+                    raise StopAsyncIteration
+                self._waiter = asyncio.get_running_loop().create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            first = self._queue[0]
+            named = await self._with_name(first[0])
+            # Meanwhile it may have been dropped for a newer one.
+            if self._queue and self._queue[0] is first:
+                self._queue.popleft()
+                return named, first[1]
 
     async def __aenter__(self) -> Self:
         try:

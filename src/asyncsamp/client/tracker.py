@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from ..errors import HubFaultError, UnknownClientError
+from ..errors import HubFaultError, UnknownClientError, who
 from ..mtypes import annotation_key
 from ..values import Value, ValueMap
 from .notebook_html import clients_table, one_client
@@ -15,6 +15,8 @@ from .notebook_html import clients_table, one_client
 __all__ = ["OtherClients", "RemoteClient", "Request", "as_map"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
+_ALSO_CALLED = {"ds9": "saoimageds9"}
+"""Programs that nobody calls by the samp.name they have, and that name, both casefolded."""
 _ASKED_AT_ONCE = 8  # questions that are open at the hub while stock is taken
 
 
@@ -31,7 +33,7 @@ class RemoteClient:
 
     def __init__(self, public_id: str) -> None:
         self._public_id = public_id
-        self._metadata: ValueMap = {}
+        self._metadata: ValueMap | None = None  # not known yet
         self._subscriptions: ValueMap = {}
         self._registered = True
 
@@ -41,7 +43,7 @@ class RemoteClient:
 
     def _repr_html_(self) -> str:
         state = "registered" if self._registered else "gone"
-        return one_client(self.name, state, (self._public_id, self._metadata, self._subscriptions))
+        return one_client(self.name, state, (self._public_id, self.metadata, self._subscriptions))
 
     @property
     def public_id(self) -> str:
@@ -51,13 +53,13 @@ class RemoteClient:
     @property
     def name(self) -> str:
         """samp.name of its metadata, "" if it declared none (META-3)."""
-        name = self._metadata.get("samp.name")
+        name = self.metadata.get("samp.name")
         return name if isinstance(name, str) else ""
 
     @property
     def metadata(self) -> ValueMap:
         """What it last declared."""
-        return self._metadata
+        return self._metadata or {}
 
     @property
     def subscriptions(self) -> ValueMap:
@@ -84,15 +86,18 @@ class ClientList(list[RemoteClient]):
 class OtherClients(Mapping[str, RemoteClient]):
     """Public id to `RemoteClient`, kept by the hub's events.
 
-    Events may come late, twice, or about clients not heard of yet; all are borne.
+    Events may come late, twice, or about clients not heard of yet; all are borne. A client is shown
+    once its metadata are known, so that one which has a name is never shown without it.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, RemoteClient] = {}
+        self._nameless: dict[str, RemoteClient] = {}  # those whose metadata are not known yet
         self._gone: deque[str] = deque(maxlen=_GONE_KEPT)
         # Made by who waits: an event belongs to the event loop in which it was waited for.
         self._changed: asyncio.Event | None = None
         self.self_id = ""
+        self.self_name = ""
 
     def __getitem__(self, public_id: str) -> RemoteClient:
         return self._known[public_id]
@@ -111,8 +116,8 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     def seen(self, public_id: str) -> None:
         """Note that the client is there."""
-        if public_id != self.self_id and public_id not in self._known and public_id not in self._gone:
-            self._known[public_id] = RemoteClient(public_id)
+        if public_id != self.self_id and self._get(public_id) is None and public_id not in self._gone:
+            self._nameless[public_id] = RemoteClient(public_id)
             self._wake()
 
     def declared(
@@ -120,34 +125,34 @@ class OtherClients(Mapping[str, RemoteClient]):
     ) -> None:
         """Note what the client declared; a late event does not bring back one that has left."""
         self.seen(public_id)
-        client = self._known.get(public_id)
+        client = self._get(public_id)
         if client is None:
             return
         if metadata is not None:
-            client._metadata = metadata
+            self._show(client, metadata)
         if subscriptions is not None:
             client._subscriptions = subscriptions
         self._wake()
 
     def first_seen(self, public_id: str, metadata: ValueMap, subscriptions: ValueMap) -> None:
         """Note what the hub said when asked; what an event has told meanwhile is newer and stays."""
-        client = self._known.get(public_id)
+        client = self._get(public_id)
         if client is not None:
-            client._metadata = client._metadata or metadata
+            self._show(client, client.metadata or metadata)
             client._subscriptions = client._subscriptions or subscriptions
             self._wake()
 
     def left(self, public_id: str) -> None:
         """Note that the client has left. Public ids are not used again (HUB-41)."""
         self._gone.append(public_id)
-        client = self._known.pop(public_id, None)
+        client = self._known.pop(public_id, None) or self._nameless.pop(public_id, None)
         if client is not None:
             client._registered = False
         self._wake()
 
     def forget_all(self) -> None:
         """The hub is gone, and with it everybody."""
-        for public_id in list(self._known):
+        for public_id in [*self._known, *self._nameless]:
             self.left(public_id)
         self._gone.clear()
         self._wake()
@@ -155,16 +160,68 @@ class OtherClients(Mapping[str, RemoteClient]):
     def named(self, name: str) -> RemoteClient | None:
         """Return the client with that public id or, in any case of letters, that samp.name.
 
-        Raises `UnknownClientError` if several have the name.
+        A program that nobody calls by its samp.name is found by what it is called, too: "ds9".
+
+        Raises:
+            UnknownClientError: Several have the name.
         """
-        if name in self._known:
-            return self._known[name]
-        wanted = name.casefold()
-        found = [client for client in self._known.values() if client.name.casefold() == wanted]
-        if len(found) > 1:
-            ids = ", ".join(client.public_id for client in found)
-            raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
-        return found[0] if found else None
+        client = self._get(name)
+        if client is not None:
+            return client
+        for wanted in {name.casefold(): None, _ALSO_CALLED.get(name.casefold(), ""): None}:
+            found = [client for client in self._known.values() if client.name.casefold() == wanted]
+            if len(found) > 1:
+                ids = ", ".join(client.public_id for client in found)
+                raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
+            if found and wanted:
+                return found[0]
+        return None
+
+    def pick(self, wanted: str | RemoteClient) -> RemoteClient:
+        """Return the client that is meant: a live view, or one by its name or public id as `named` has it.
+
+        Raises:
+            UnknownClientError: It is not there, has left, or several have the name; it says who is there.
+        """
+        if isinstance(wanted, RemoteClient):
+            if not wanted.registered:
+                raise UnknownClientError(
+                    f"{who(wanted.public_id, wanted.name)} has left; {self.those_there()}"
+                )
+            return wanted
+        found = self.named(wanted)
+        if found is None:
+            raise UnknownClientError(f"no client named {wanted!r} is registered; {self.those_there()}")
+        return found
+
+    def id_of(self, client: str) -> str:
+        """Return the public id of the client of that name, if it is known; else what was given.
+
+        Raises:
+            UnknownClientError: Several have the name.
+        """
+        found = self.named(client)
+        return client if found is None else found.public_id
+
+    def those_there(self) -> str:
+        """Return who is there, for people."""
+        there = ", ".join(f"{client.name!r} ({client.public_id})" for client in self._known.values())
+        return f"there are: {there or 'none'}"
+
+    def knows(self, public_id: str) -> bool:
+        """Whether the metadata of the client are known, or it is ourselves."""
+        return public_id in self._known or public_id == self.self_id
+
+    def name_of(self, public_id: str) -> str:
+        """Return the samp.name of a client, "" if it has none, or is not known."""
+        if public_id == self.self_id:
+            return self.self_name
+        client = self._known.get(public_id)
+        return client.name if client is not None else ""
+
+    def label(self, public_id: str) -> str:
+        """Return how texts speak of a client."""
+        return who(public_id, self.name_of(public_id))
 
     async def find(self, name: str, timeout: float) -> RemoteClient:
         """Return the client of that name, waiting up to `timeout` seconds for it. Cancelling is safe.
@@ -179,13 +236,12 @@ class OtherClients(Mapping[str, RemoteClient]):
                     await self._changed.wait()
                 return client
         except TimeoutError:
-            there = ", ".join(f"{client.name!r} ({client.public_id})" for client in self._known.values())
             raise UnknownClientError(
-                f"no client named {name!r} is registered; there are: {there or 'none'}"
+                f"no client named {name!r} is registered; {self.those_there()}"
             ) from None
 
     async def take_stock(self, request: Request) -> None:
-        """Ask the hub who is there, and about each; events that come meanwhile know better (CLIENT-12).
+        """Ask the hub who is there, and about each that is not known; events know better (CLIENT-12).
 
         Raises what `request` does. Cancelling is safe.
         """
@@ -206,11 +262,19 @@ class OtherClients(Mapping[str, RemoteClient]):
 
         try:
             async with asyncio.TaskGroup() as group:
-                for client in ids:
+                for client in [each for each in ids if not self.knows(each)]:
                     group.create_task(ask(client), name=f"asyncsamp-ask-{client}")
         except BaseExceptionGroup as several:
             # One says as much as all of them: the hub is lost.
             raise several.exceptions[0] from None
+
+    def _get(self, public_id: str) -> RemoteClient | None:
+        return self._known.get(public_id) or self._nameless.get(public_id)
+
+    def _show(self, client: RemoteClient, metadata: ValueMap) -> None:
+        client._metadata = metadata
+        self._nameless.pop(client.public_id, None)
+        self._known[client.public_id] = client
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError, RemoteProtocolError, WaitTimeoutError
 from ..mtypes import TypedMessage, check_mtype, check_subscription, mtype_of
 from ..values import Message, Response, ValueMap, encode_map
 from .inbox import Handler
@@ -25,10 +26,12 @@ __all__ = [
     "public_id",
     "taking",
     "warn_of_metadata",
+    "within",
 ]
 
 log = logging.getLogger("asyncsamp.client")
 
+T = TypeVar("T")
 M = TypeVar("M", bound=TypedMessage)
 
 _STANDARD = (
@@ -101,6 +104,18 @@ def check_timeout(timeout: float) -> float:
     if not good:
         raise LocalProtocolError(f"the timeout {timeout!r} is not a number of seconds")
     return timeout
+
+
+async def within(timeout: float | None, work: Callable[[], Awaitable[T]], what: str) -> T:
+    """Await `work`. Raises `WaitTimeoutError`, which says `what` did not come, after `timeout` seconds."""
+    limit = asyncio.timeout(None if timeout is None else check_timeout(timeout))
+    try:
+        async with limit:
+            return await work()
+    except TimeoutError as error:
+        if timeout is None or not limit.expired():
+            raise
+        raise WaitTimeoutError(what, timeout) from error
 
 
 def check_patterns(mtypes: tuple[str | type[TypedMessage], ...]) -> dict[str, str | type[TypedMessage]]:

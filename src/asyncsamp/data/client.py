@@ -399,12 +399,17 @@ class Client(MessagingClient):
         return receiving.tables(self._context())
 
     async def receive_table(self, timeout: float | None = None) -> Any:
-        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+        """Wait for one table. Cancelling is safe.
 
-        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
-        if the hub is lost when it begins.
+        Args:
+            timeout: Seconds to wait; None waits until the client leaves.
+
+        Raises:
+            WaitTimeoutError: None came in that time.
+            NotRegisteredError: The client is not registered, or leaves.
+            HubLostError: There is no hub when it begins.
         """
-        return await receiving.receive_one(self._context(), self.tables, timeout)
+        return await receiving.receive_one(self._context(), self.tables, timeout, "table")
 
     def images(self) -> Received[Any]:
         """Return a stream of the images that others send from now on, as HDULists; as `tables`."""
@@ -412,7 +417,7 @@ class Client(MessagingClient):
 
     async def receive_image(self, timeout: float | None = None) -> Any:
         """Wait for one image; as `receive_table`."""
-        return await receiving.receive_one(self._context(), self.images, timeout)
+        return await receiving.receive_one(self._context(), self.images, timeout, "image")
 
     def spectra(self) -> Received[Any]:
         """Return a stream of the spectra that others send from now on.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from ..client.validation import within
 from ..errors import NotRegisteredError
 from ..values import Message
 from .context import DataContext, Loaded, Rows
 from .optional import check_installed, need
 from .results import Selection
-from .rows import within
+from .rows import within as check_rows
 from .streams import ECHO, Received
 
 __all__ = [
@@ -40,17 +40,22 @@ def images(context: DataContext) -> Received[Any]:
 
 
 async def receive_one(
-    context: DataContext, streams: Callable[[], Received[Any]], timeout: float | None
+    context: DataContext, streams: Callable[[], Received[Any]], timeout: float | None, what: str
 ) -> Any:
-    """Return the first item of a stream that `streams` makes.
+    """Return the first item of a stream that `streams` makes; `what` is its name for people.
 
-    Raises `NotRegisteredError` without a registration and if the client leaves, `HubLostError`.
+    Raises `WaitTimeoutError`, `NotRegisteredError` without a registration and if the client leaves,
+    `HubLostError`.
     """
     _ = context.client.public_id  # raises if there is nobody to receive anything from
-    async with asyncio.timeout(timeout), streams() as stream:
-        async for item in stream:
-            return item
-    raise NotRegisteredError(context.client.name, "receive anything more")
+
+    async def first() -> Any:
+        async with streams() as stream:
+            async for item in stream:
+                return item
+        raise NotRegisteredError(context.client.name, "receive anything more")
+
+    return await within(timeout, first, f"no {what} came")
 
 
 def selections(context: DataContext, table: Any) -> Received[Any]:
@@ -61,7 +66,7 @@ def selections(context: DataContext, table: Any) -> Received[Any]:
     def accept(rows: Rows, message: Message) -> Any:
         if not known.is_meant(rows.item_id, rows.url):
             return None
-        within(rows.numbers, known.rows)
+        check_rows(rows.numbers, known.rows)
         if rows.is_echo:
             return ECHO
         return numpy.array(rows.numbers, dtype=int)
@@ -109,7 +114,7 @@ def highlights(context: DataContext, table: Any) -> Received[Any]:
     def accept(rows: Rows, message: Message) -> Any:
         if not known.is_meant(rows.item_id, rows.url):
             return None
-        within(rows.numbers, known.rows)
+        check_rows(rows.numbers, known.rows)
         return ECHO if rows.is_echo else numpy.int_(rows.numbers[0])
 
     return context.highlights.open(accept, f"highlights of {known}")

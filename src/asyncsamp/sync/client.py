@@ -346,10 +346,15 @@ class Client(BaseClient):
         return self._received(lambda client: client.tables(), timeout)
 
     def receive_table(self, timeout: float | None = None) -> Any:
-        """Wait for one table. Raises TimeoutError after `timeout` seconds.
+        """Wait for one table. Ctrl-C is safe.
 
-        Raises `NotRegisteredError` without a registration and when the client leaves, `HubLostError`
-        if the hub is lost when it begins.
+        Args:
+            timeout: Seconds to wait; None waits until the client leaves.
+
+        Raises:
+            WaitTimeoutError: None came in that time.
+            NotRegisteredError: The client is not registered, or leaves.
+            HubLostError: There is no hub when it begins.
         """
         return self._run(self._inner.receive_table(timeout))
 
@@ -471,8 +476,13 @@ class Client(BaseClient):
     def wait_registered(self, timeout: float | None = None) -> None:
         """Return once the client is registered (again), subscriptions and all. Ctrl-C is safe.
 
-        Raises TimeoutError after `timeout` seconds; `NotRegisteredError`, or `HubLostError`, if
-        it is not even looking for a hub.
+        Args:
+            timeout: Seconds to wait; None waits for as long as the client looks for a hub.
+
+        Raises:
+            WaitTimeoutError: There was no hub in that time.
+            NotRegisteredError: The client has not been registered, or leaves.
+            HubLostError: The hub is lost and no other one is looked for.
         """
         return self._run(self._inner.wait_registered(timeout))
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ..client.stream import MessageStream as AsyncMessageStream
+from ..errors import WaitTimeoutError
 from ..values import Message
 from .portal import Portal
 
@@ -66,14 +67,14 @@ class Stream(Generic[T]):
             timeout: Seconds to wait; that of the stream if None.
 
         Raises:
-            TimeoutError: Nothing came in time.
+            WaitTimeoutError: Nothing came in time.
             EOFError: The stream has ended.
         """
         seconds = self._timeout if timeout is None else timeout
         try:
             item = self._portal.run(_next(self._inner, seconds))
         except TimeoutError:
-            raise TimeoutError(f"nothing came within {seconds:g} s") from None
+            raise WaitTimeoutError("nothing came", seconds or 0.0) from None
         if item is _END:
             raise EOFError("the stream has ended: it was closed, or the client has unregistered")
         return item

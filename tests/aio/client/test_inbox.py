@@ -22,7 +22,7 @@ from asyncsamp.errors import (
 )
 from asyncsamp.interfaces import Registration
 from asyncsamp.limits import Limits
-from asyncsamp.values import Message, Response, ValueMap
+from asyncsamp.values import Message, Response, Value, ValueMap
 
 
 class Owner:
@@ -32,6 +32,17 @@ class Owner:
         self.replies: asyncio.Queue[tuple[str, Response]] = asyncio.Queue()
         self.lost: list[tuple[str, bool]] = []
         self.refusal: Exception | None = None
+        self.asked: list[tuple[str, ...]] = []
+        self.names: dict[str, str] = {}
+
+    async def request(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        assert operation == "getMetadata"
+        client = str(params[0])
+        self.asked.append((operation, client))
+        await asyncio.sleep(0)
+        if client not in self.names:
+            raise UnknownClientError(f"no client {client!r} is registered")
+        return {"samp.name": self.names[client]}
 
     async def send_reply(self, msg_id: str, response: Response) -> None:
         self.replies.put_nowait((msg_id, response))
@@ -82,6 +93,7 @@ def listen(inbox: Inbox, *patterns: str, answers_itself: bool = True) -> Message
         10,
         answer=inbox.answer,
         answers_itself=answers_itself,
+        with_name=inbox.with_name,
         on_enter=enter,
         on_close=inbox.router.remove_stream,
     )
@@ -564,3 +576,36 @@ def test_as_response_shares_nothing_with_what_it_was_given() -> None:
     response = as_response(result)
     result["rows"].append("3")
     assert response == Response(result={"rows": ["1", "2"]})
+
+
+# ---- names
+
+
+async def test_many_messages_of_one_sender_ask_for_its_name_once(inbox: Inbox, owner: Owner) -> None:
+    owner.names["c2"] = "TOPCAT"
+    named: asyncio.Queue[Message] = asyncio.Queue()
+    handle(inbox, named.put)
+    for _ in range(2):
+        inbox.receive_notification("c2", message())
+    assert [(await named.get()).sender_name for _ in range(2)] == ["TOPCAT"] * 2
+    inbox.receive_notification("c2", message())
+    assert (await named.get()).sender_name == "TOPCAT"
+    assert owner.asked == [("getMetadata", "c2")]
+
+
+async def test_a_name_that_the_hub_does_not_tell(
+    inbox: Inbox, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(operation: str, *params: Value, timeout: float | None = None) -> Value:
+        await asyncio.Event().wait()
+        return ""
+
+    named: asyncio.Queue[Message] = asyncio.Queue()
+    handle(inbox, named.put)
+    inbox.receive_notification("c3", message())  # the owner says that there is nobody
+    assert (await named.get()).sender_name == ""
+    monkeypatch.setattr("asyncsamp.client.inbox._NAME_PATIENCE", 0.01)
+    monkeypatch.setattr(owner, "request", silent)
+    inbox.receive_notification("c2", message())
+    assert (await named.get()).sender_name == ""
+    inbox.end(lambda: NotRegisteredError("c", "wait"))

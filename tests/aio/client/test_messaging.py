@@ -154,7 +154,7 @@ async def test_an_error_is_raised(send: Send, adder: Client) -> None:
         await send(adder.public_id, "sum.fail")
     assert caught.value.recipient == adder.public_id
     assert caught.value.response.errortxt == "ValueError: I cannot count"
-    assert str(caught.value) == f"client {adder.public_id!r} answered samp.error: ValueError: I cannot count"
+    assert str(caught.value) == f"adder ({adder.public_id}) answered samp.error: ValueError: I cannot count"
 
 
 async def test_a_warning_is_returned(send: Send, adder: Client) -> None:
@@ -166,7 +166,7 @@ async def test_a_warning_is_returned(send: Send, adder: Client) -> None:
 async def test_a_call_that_is_not_answered(send: Send, adder: Client) -> None:
     with pytest.raises(CallTimeoutError) as caught:
         await send(adder.public_id, "sum.never", timeout=0.02)
-    assert str(caught.value) == f"client {adder.public_id!r} did not answer 'sum.never' within 0.02 s"
+    assert str(caught.value) == f"adder ({adder.public_id}) did not answer 'sum.never' within 0.02 s"
     assert isinstance(caught.value, TimeoutError)
 
 
@@ -199,7 +199,9 @@ async def test_the_recipient_leaves_while_it_is_called(house: House, send: Send)
 @pytest.mark.parametrize("operation", ["call", "call_and_wait", "notify"])
 async def test_who_cannot_be_reached(client: Client, adder: Client, operation: str) -> None:
     send = getattr(client, operation)
-    with pytest.raises(UnknownClientError, match="no client 'c99' is registered"):
+    with pytest.raises(
+        UnknownClientError, match=r"no client named 'c99' is registered; there are: .*'adder' \("
+    ):
         await send("c99", "a.b")
     with pytest.raises(NotSubscribedError, match=r"does not subscribe to 'a\.b'"):
         await send(adder.public_id, "a.b")

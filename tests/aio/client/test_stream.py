@@ -17,17 +17,24 @@ class DataContext:
         self.answers: list[tuple[str | None, str]] = []
         self.closed: list[MessageStream] = []
         self.refusal: Exception | None = None
+        self.named = asyncio.Event()
+        self.named.set()
         self.stream = MessageStream(
             "a.b",
             limit,
             answer=self._answer,
             answers_itself=answers_itself,
+            with_name=self._with_name,
             on_enter=self._enter,
             on_close=self.closed.append,
         )
 
     def _answer(self, message: Message, response: Response) -> None:
         self.answers.append((message.msg_id, response.errortxt or response.status))
+
+    async def _with_name(self, message: Message) -> Message:
+        await self.named.wait()
+        return message
 
     async def _enter(self) -> None:
         await asyncio.sleep(0)
@@ -180,3 +187,24 @@ async def test_cancelling_while_it_is_entered_closes_it(context: DataContext) ->
     with pytest.raises(asyncio.CancelledError):
         await task
     assert context.stream.closed
+
+
+async def test_a_message_that_is_dropped_while_its_sender_is_asked_for(context: DataContext) -> None:
+    context.put("1", "2", "3")
+    context.named.clear()
+    task = await reading(context)
+    context.put("4")  # there is room for three
+    context.named.set()
+    assert (await task).params == {"n": "2"}
+    assert await context.read(2) == ["3", "4"]
+    assert context.stream.dropped == 1
+
+
+async def test_a_reader_that_is_cancelled_while_a_sender_is_asked_for(context: DataContext) -> None:
+    context.put("1")
+    context.named.clear()
+    task = await reading(context)
+    task.cancel()
+    await asyncio.wait({task})
+    context.named.set()
+    assert await context.read(1) == ["1"]

@@ -46,10 +46,13 @@ def others() -> OtherClients:
 
 def test_a_client_is_seen_declares_and_leaves(others: OtherClients) -> None:
     others.seen("c2")
-    client = others["c2"]
+    assert list(others) == []  # it has not said its name yet
+    client = others.named("c2")
+    assert client is not None
     assert (client.public_id, client.name, client.metadata, client.subscriptions) == ("c2", "", {}, {})
     assert repr(client) == "<RemoteClient c2 ''>"
     others.declared("c2", metadata={"samp.name": "Two"})
+    assert others["c2"] is client
     others.declared("c2", subscriptions={"a.*": {}})
     assert client.name == "Two"
     assert client.subscribes("a.b")
@@ -92,7 +95,12 @@ def test_events_may_come_late_twice_or_about_strangers(others: OtherClients) -> 
     others.seen("c9")
     assert "c9" not in others
     others.seen("c2")
-    client = others["c2"]
+    client = others.named("c2")
+    others.seen("c2")
+    assert others.named("c2") is client
+    others.declared("c2", subscriptions={})
+    assert others.named("c2") is client
+    others.declared("c2", metadata={})
     others.seen("c2")
     assert others["c2"] is client
 
@@ -100,17 +108,17 @@ def test_events_may_come_late_twice_or_about_strangers(others: OtherClients) -> 
 def test_those_who_left_are_forgotten_in_the_end(others: OtherClients) -> None:
     for number in range(2, 1000):
         others.left(f"c{number}")
-    others.seen("c2")
-    others.seen("c999")
+    others.declared("c2", metadata={})
+    others.declared("c999", metadata={})
     assert list(others) == ["c2"]
 
 
 def test_a_new_hub_uses_the_old_ids_again(others: OtherClients) -> None:
-    others.seen("c2")
+    others.declared("c2", metadata={})
     before = others["c2"]
     others.forget_all()
     assert not before.registered
-    others.seen("c2")
+    others.declared("c2", metadata={})
     assert others["c2"] is not before
 
 
@@ -259,4 +267,8 @@ async def test_taking_stock_can_be_cancelled(others: OtherClients) -> None:
     hub.on_ask = cancel
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert others.named("c19") is not None
+    assert len(others) < 18
+    hub.on_ask = lambda operation, client: None
+    await others.take_stock(hub)
     assert len(others) == 18
