@@ -36,8 +36,6 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-from ._util.foreign_text import plain_line
-
 __all__ = [
     "CallTimeoutError",
     "DataError",
@@ -89,15 +87,14 @@ class FaultCode(IntEnum):
     NOT_ALLOWED = 1313
 
 
-_LONGEST_NAME = 60
-"""Characters of a samp.name that a text shows."""
-
-
 def who(public_id: str, name: str) -> str:
-    """Return how texts speak of a client: by its name, if that is known, and its public id."""
+    """Return how texts speak of a client: by its name, if that is known, and its public id.
+
+    What makes a foreign name fit for that is `_util.foreign_text.plain_line`.
+    """
     if not name:
         return f"client {public_id!r}"
-    return f"{plain_line(name, _LONGEST_NAME)} ({public_id})"
+    return f"{name} ({public_id})"
 
 
 class SampError(Exception):

@@ -186,8 +186,6 @@ def test_texts(error: SampError, text: str) -> None:
     [
         ("", "client 'c2'"),
         ("TOPCAT", "TOPCAT (c2)"),
-        ("x" * 61, "x" * 60 + " (c2)"),
-        ("\x1b[2Jx\u202e", "?[2Jx? (c2)"),
     ],
 )
 def test_how_texts_speak_of_a_client(name: str, text: str) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import quote
 
+from .._util.foreign_text import plain_line
 from ..discovery import web_appname
 from ..errors import (
     CallTimeoutError,
@@ -34,7 +35,7 @@ from .inbox import Handler, Inbox, as_response
 from .notebook_html import one_client
 from .session import HubMaker, Session, State
 from .stream import MessageStream
-from .tracker import ClientList, OtherClients, RemoteClient, as_map
+from .tracker import LONGEST_NAME, ClientList, OtherClients, RemoteClient, as_map
 from .validation import (
     MType,
     TypedHandler,
@@ -654,15 +655,15 @@ class MessagingClient:
         return others.pick(name).public_id
 
     async def _name_of(self, client: str) -> str:
-        """Return the name of a client for a text; "" if the hub does not tell it soon."""
+        """Return the name of a client, fit for a text; "" if the hub does not tell it soon."""
         if self._inbox.others.knows(client):
-            return self._inbox.others.name_of(client)
+            return plain_line(self._inbox.others.name_of(client), LONGEST_NAME)
         try:
             async with asyncio.timeout(_NAME_PATIENCE):
                 name = as_map(await self._ask("getMetadata", client)).get("samp.name")
         except (SampError, TimeoutError):
             return ""
-        return name if isinstance(name, str) else ""
+        return plain_line(name, LONGEST_NAME) if isinstance(name, str) else ""
 
     async def _timed_out(self, recipient: str, mtype: MType, seconds: float) -> CallTimeoutError:
         return CallTimeoutError(recipient, mtype_of(mtype), seconds, await self._name_of(recipient))

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from .._util.foreign_text import plain_line, quoted
 from ..errors import HubFaultError, UnknownClientError, who
 from ..mtypes import annotation_key
 from ..values import Value, ValueMap
@@ -15,6 +16,8 @@ from .notebook_html import clients_table, one_client
 __all__ = ["OtherClients", "RemoteClient", "Request", "as_map"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
+LONGEST_NAME = 60
+"""Characters of a samp.name that a text shows."""
 _ALSO_CALLED = {"ds9": "saoimageds9"}
 """Programs that nobody calls by the samp.name they have, and that name, both casefolded."""
 _ASKED_AT_ONCE = 8  # questions that are open at the hub while stock is taken
@@ -186,7 +189,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         if isinstance(wanted, RemoteClient):
             if not wanted.registered:
                 raise UnknownClientError(
-                    f"{who(wanted.public_id, wanted.name)} has left; {self.those_there()}"
+                    f"{who(wanted.public_id, plain_line(wanted.name, LONGEST_NAME))} has left; {self.those_there()}"
                 )
             return wanted
         found = self.named(wanted)
@@ -205,7 +208,9 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     def those_there(self) -> str:
         """Return who is there, for people."""
-        there = ", ".join(f"{client.name!r} ({client.public_id})" for client in self._known.values())
+        there = ", ".join(
+            f"{quoted(client.name, LONGEST_NAME)} ({client.public_id})" for client in self._known.values()
+        )
         return f"there are: {there or 'none'}"
 
     def knows(self, public_id: str) -> bool:
@@ -221,7 +226,7 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     def label(self, public_id: str) -> str:
         """Return how texts speak of a client."""
-        return who(public_id, self.name_of(public_id))
+        return who(public_id, plain_line(self.name_of(public_id), LONGEST_NAME))
 
     async def find(self, name: str, timeout: float) -> RemoteClient:
         """Return the client of that name, waiting up to `timeout` seconds for it. Cancelling is safe.

@@ -129,6 +129,18 @@ async def test_errors_say_the_name(house: House) -> None:
             assert (raised.value.recipient, raised.value.name) == (there.public_id, "TOPCAT")
 
 
+async def test_a_name_that_is_meant_to_harm_is_made_harmless(house: House) -> None:
+    name = "TOP\x1b[2J\nCAT"
+    there, client = await topcat(house, "TOPCAT"), await house.join("client")
+    await there.declare_metadata({"samp.name": name.replace("\x1b", "\t") + "x" * 80})
+    with pytest.raises(ReplyError) as raised:
+        await client.call(there.public_id, "a.no")
+    text = str(raised.value)
+    assert text.isprintable()
+    assert text.startswith("TOP [2J CATxxx")
+    assert len(text) < 110
+
+
 # ---- hubs of others
 
 
