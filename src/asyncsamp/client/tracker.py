@@ -188,9 +188,8 @@ class OtherClients(Mapping[str, RemoteClient]):
         """
         if isinstance(wanted, RemoteClient):
             if not wanted.registered:
-                raise UnknownClientError(
-                    f"{who(wanted.public_id, plain_line(wanted.name, LONGEST_NAME))} has left; {self.those_there()}"
-                )
+                name = plain_line(wanted.name, LONGEST_NAME)
+                raise UnknownClientError(f"{who(wanted.public_id, name)} has left; {self.those_there()}")
             return wanted
         found = self.named(wanted)
         if found is None:
