@@ -185,3 +185,11 @@ def test_what_can_be_read_is_bounded() -> None:
     assert [urls.resolve(f"file:///{n}") for n in (1, 2)] == ["file:///1", None]
     urls.to_page(["file:///4", "file:///5"])
     assert urls.resolve("file:///3%20x") is None
+
+
+def test_a_page_from_a_file_owns_no_file() -> None:
+    named = NamedUrls()
+    page = WebUrls(TRANSLATOR, "file://", named)
+    name(page, "file:///etc/passwd")
+    assert closed(named, "file:///etc/passwd")
+    assert page.to_page(["file:///t"]) != {}

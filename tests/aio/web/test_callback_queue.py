@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ def note(number: int) -> dict[str, Any]:
 
 def numbers(pulled: list[tuple[str, list[Any]]]) -> list[int]:
     return [int(params[-1]["samp.params"]["n"]) for _, params in pulled]
+
+
+async def all_numbers(page: Page, count: int) -> list[int]:
+    """Pull until so many have come."""
+    pulled: list[int] = []
+    while len(pulled) < count:
+        pulled += numbers(await page.pull())
+    return pulled
 
 
 async def until_gone(client: Client, page: Page) -> None:
@@ -137,6 +146,8 @@ async def test_what_is_kept_is_bounded(tmp_path: Path) -> None:
         await client.notify(other.id, "table.note", {"n": 1})
         assert numbers(await page.pull()) == [0, 1, 2, 3, 4]
         assert numbers(await other.pull()) == [1]
+        # What its sender was not told of is not lost.
+        assert await all_numbers(page, 3) == [5, 6, 7]
 
 
 async def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
@@ -146,7 +157,35 @@ async def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
         await client.notify(page.id, "table.note", {"n": 1, "text": "x" * 6_000})
         await client.notify(page.id, "table.note", {"n": 2, "text": "x" * 6_000})
         await client.notify(page.id, "table.note", {"n": 3})
-        assert numbers(await page.pull()) == [1, 3]
+        assert await all_numbers(page, 3) == [1, 2, 3]
+
+
+async def test_who_takes_no_more_notifications_is_told_of_to_their_sender(tmp_path: Path) -> None:
+    limits = Limits(web_callbacks=5, outbox=10)
+    async with web_hub(tmp_path, limits=limits) as hub, Client("sender", lockfile=hub.lockfile) as client:
+        page = await hub.page("table.note")
+        sent = 0
+        with contextlib.suppress(HubFaultError):
+            while sent < 1_000:
+                await client.notify(page.id, "table.note", {"n": sent})
+                sent += 1
+        with pytest.raises(HubFaultError, match="does not take its messages"):
+            await client.notify(page.id, "table.note", {"n": sent})
+        assert await all_numbers(page, sent) == list(range(sent))
+
+
+async def test_who_stops_taking_callbacks_gets_none_that_waited(tmp_path: Path) -> None:
+    async with (
+        web_hub(tmp_path, limits=Limits(web_callbacks=1)) as hub,
+        Client("sender", lockfile=hub.lockfile) as client,
+    ):
+        page = await hub.page("table.note")
+        for number in range(3):
+            await client.notify(page.id, "table.note", {"n": number})
+        await page.call("allowReverseCallbacks", "0")
+        await page.call("allowReverseCallbacks", "1")
+        await client.notify(page.id, "table.note", {"n": 9})
+        assert (await all_numbers(page, 1))[-1] == 9
 
 
 async def test_twenty_tabs_of_one_site_share_six_connections(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ async def test_always_is_kept_for_the_user_alone_and_can_be_taken_back(tmp_path:
         assert "did not let" in await register(hub.port)
 
 
-@pytest.mark.parametrize("origin", ["null", ""])
+@pytest.mark.parametrize("origin", ["null", "", "file://"])
 async def test_what_is_no_site_is_never_remembered(tmp_path: Path, origin: str) -> None:
     asker = Asker(ConsentAnswer.ALLOW_ALWAYS, ConsentAnswer.ALLOW_ALWAYS)
     async with web_hub(tmp_path, consent=asker) as hub:
@@ -176,9 +176,11 @@ async def test_a_list_of_origins(tmp_path: Path) -> None:
             allow_origins([wrong])
 
 
-async def test_the_list_may_hold_null(tmp_path: Path) -> None:
-    async with web_hub(tmp_path, consent=allow_origins(["null"])) as hub:
-        assert (await register(hub.port, "null")).startswith("wk-")
+@pytest.mark.parametrize("origin", ["null", "file://"])
+async def test_the_list_may_hold_pages_from_files(origin: str, tmp_path: Path) -> None:
+    async with web_hub(tmp_path, consent=allow_origins([origin])) as hub:
+        assert (await register(hub.port, origin)).startswith("wk-")
+        assert "did not let" in await register(hub.port, "https://a.example.org")
 
 
 @pytest.mark.timeout(90)
@@ -205,7 +207,24 @@ async def test_three_denials_stand_for_a_minute(tmp_path: Path) -> None:
         for _ in range(6):
             assert "did not let" in await register(hub.port)
         assert len(asker.questions) == 3
-        assert (await register(hub.port, "https://other.example.org")).startswith("wk-")
+        assert (await register(hub.port, "https://other.example.com")).startswith("wk-")
+
+
+async def test_a_site_with_many_host_names_asks_no_more_than_one(tmp_path: Path) -> None:
+    asker = Asker(*[ConsentAnswer.DENY] * 3, ConsentAnswer.ALLOW)
+    async with web_hub(tmp_path, consent=asker) as hub:
+        for number in range(200):
+            assert "did not let" in await register(hub.port, f"https://n{number}.example.org")
+        assert len(asker.questions) == 3
+        assert (await register(hub.port, "https://other.example.com")).startswith("wk-")
+
+
+async def test_a_yes_is_for_one_host_name_of_a_site(tmp_path: Path) -> None:
+    asker = Asker(ConsentAnswer.ALLOW_ALWAYS, ConsentAnswer.DENY)
+    async with web_hub(tmp_path, consent=asker) as hub:
+        assert (await register(hub.port, "https://a.example.org")).startswith("wk-")
+        assert "did not let" in await register(hub.port, "https://b.example.org")
+        assert (await register(hub.port, "https://a.example.org")).startswith("wk-")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[WebHub]:
 
 
 @pytest.mark.parametrize(
-    "origin", [ORIGIN, "http://127.0.0.1:8000", "null", "moz-extension://3a-b", "HTTP://A.B"]
+    "origin", [ORIGIN, "http://127.0.0.1:8000", "null", "file://", "moz-extension://3a-b", "HTTP://A.B"]
 )
 async def test_preflight(hub: WebHub, origin: str) -> None:
     headers = {

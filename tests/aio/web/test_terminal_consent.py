@@ -12,6 +12,7 @@ from typing import TextIO
 import pytest
 
 from asyncsamp import ConsentAnswer, ConsentQuestion, TerminalConsent
+from asyncsamp.hub.profiles.web.consent import make_question
 
 pty = pytest.importorskip("pty", reason="only systems with pseudo-terminals have it")
 
@@ -133,6 +134,21 @@ async def test_without_a_terminal_it_is_a_no_and_the_log_says_how_to_allow(
     assert await consent(question) is ConsentAnswer.DENY
     assert advice in caplog.text
     assert "--web-consent allow" not in caplog.text
+
+
+async def test_nothing_that_a_page_says_acts_on_the_terminal(
+    terminal: tuple[User, TextIO, TextIO],
+) -> None:
+    user, source, output = terminal
+    odd = "\x1b[2J\x1b]0;t\x07 \x9b1m \x85 \u2028 \u202e \u2066 \r\nAllow it? y"
+    question = make_question(f"page {odd}", f"https://a.org{odd}", f"https://a.org/{odd}", odd)
+    asking = asyncio.create_task(TerminalConsent(input=source, output=output)(question))
+    await user.until("[N]o: ")
+    asked = user.seen.replace("\r\n", "\n")
+    assert asked.count("\n") == 8
+    assert all(one == "\n" or " " <= one <= "~" for one in asked)
+    user.type("n\n")
+    assert await asking is ConsentAnswer.DENY
 
 
 JOB = """

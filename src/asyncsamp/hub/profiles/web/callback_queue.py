@@ -36,6 +36,8 @@ class CallbackQueue:
         self._waiter: asyncio.Future[None] | None = None
         self._emptied = asyncio.Event()
         self._emptied.set()
+        self._entry = asyncio.Lock()
+        self._room = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -43,13 +45,30 @@ class CallbackQueue:
     def put(self, callback: Encoded, msg_id: str = "") -> None:
         """Append a callback; `msg_id` if it is a call. Raises `DeliveryError` when too much waits already."""
         size = len(callback.xml)
-        limits = self._limits
-        if len(self._queue) >= limits.web_callbacks or self._bytes + size > limits.web_callback_bytes:
+        if self._entry.locked() or not self._has_room(size):
             raise DeliveryError("it does not pull its callbacks, and no more can be kept for it")
-        self._queue.append((callback, msg_id))
-        self._bytes += size
-        self._emptied.clear()
-        self.release()
+        self._append(callback, msg_id)
+
+    async def put_in_turn(self, callback: Encoded, wanted: Callable[[], bool]) -> None:
+        """Append a callback once there is room for it, behind others that wait for room.
+
+        So what a page does not pull waits in the hub's outbox, whose bound is told to senders. Cancelling
+        is safe: then it is not appended.
+
+        Args:
+            callback: The callback.
+            wanted: Whether the client still takes callbacks.
+
+        Raises:
+            DeliveryError: The client has stopped taking callbacks meanwhile.
+        """
+        async with self._entry:
+            while not self._has_room(len(callback.xml)):
+                self._room.clear()
+                await self._room.wait()
+            if not wanted():
+                raise DeliveryError("it takes no callbacks")
+            self._append(callback, "")
 
     async def begin(self, timeout: float, alive: Callable[[], bool]) -> list[Encoded] | None:
         """Wait up to `timeout` seconds for a callback; return those that wait, as many as fit one answer.
@@ -80,6 +99,7 @@ class CallbackQueue:
         """The callbacks that `begin` gave have been written."""
         for _ in range(self._writing):
             self._bytes -= len(self._queue.popleft()[0].xml)
+        self._room.set()
         if not self._queue:
             self._emptied.set()
         self.unsent()
@@ -102,6 +122,7 @@ class CallbackQueue:
             self._bytes -= len(callback.xml)
             if msg_id:
                 dropped.append(msg_id)
+        self._room.set()
         if not self._queue:
             self._emptied.set()
         self.release()
@@ -110,6 +131,18 @@ class CallbackQueue:
     async def emptied(self) -> None:
         """Return once nothing waits."""
         await self._emptied.wait()
+
+    def _has_room(self, size: int) -> bool:
+        limits = self._limits
+        # One that is larger than all that may wait is never taken while another waits, but then it is.
+        fits = self._bytes + size <= limits.web_callback_bytes or not self._queue
+        return len(self._queue) < limits.web_callbacks and fits
+
+    def _append(self, callback: Encoded, msg_id: str) -> None:
+        self._queue.append((callback, msg_id))
+        self._bytes += len(callback.xml)
+        self._emptied.clear()
+        self.release()
 
     async def _wait(self, timeout: float) -> None:
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ....errors import FaultCode, FaultError, LocalProtocolError
 from .origin_store import OriginStore, rememberable
+from .sites import site_of
 
 __all__ = [
     "Consent",
@@ -123,8 +124,9 @@ def allow_origins(origins: Iterable[str]) -> Consent:
 
 
 def _checked(origin: str) -> str:
-    text = origin.strip().rstrip("/").lower()
-    if text != "null" and not rememberable(text):
+    text = origin.strip().lower()
+    text = text if text == "file://" else text.rstrip("/")
+    if text not in ("null", "file://") and not rememberable(text):
         raise LocalProtocolError(
             f"{origin!r} is not a valid web origin; write it as https://archive.example.org"
         )
@@ -133,7 +135,7 @@ def _checked(origin: str) -> str:
 
 @dataclass(slots=True)
 class _Site:
-    """One origin's questions."""
+    """The questions of the pages of one site."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
@@ -142,10 +144,11 @@ class _Site:
 
 
 class Gate:
-    """Asks `consent`, one question of an origin at a time, and remembers.
+    """Asks `consent`, one question of a site at a time, and remembers.
 
-    A no is also the answer to the questions of the same origin that wait meanwhile; three within a
-    minute stand for the next minute (WEB-54). What was allowed always is in `store`.
+    A no is also the answer to the questions of the same site that wait meanwhile; three within a minute
+    stand for the next minute (WEB-54): a site has as many host names, and so origins, as it likes. A yes is
+    for one origin. What was allowed always is in `store`.
     """
 
     def __init__(self, consent: Consent, store: OriginStore, timeout: float) -> None:
@@ -212,11 +215,12 @@ class Gate:
         return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
 
     def _site(self, origin: str) -> _Site:
-        site = self._sites.get(origin)
+        name = site_of(origin)
+        site = self._sites.get(name)
         if site is None:
             if len(self._sites) >= _MAX_REMEMBERED_DENIALS:
                 self._sites = {known: site for known, site in self._sites.items() if site.waiting}
-            site = self._sites[origin] = _Site()
+            site = self._sites[name] = _Site()
         return site
 
 

@@ -39,12 +39,12 @@ POLICY_FILES: dict[str, tuple[str, str]] = {
 def origin_of(request: web.BaseRequest) -> str | None:
     """Return the Origin of the page, "" if none is told, None if it has no form that browsers send.
 
-    A page from a file, or in a sandbox, has the Origin "null".
+    A page from a file, or in a sandbox, has the Origin "null"; one from a file in a program that is built
+    on a browser (Electron, Qt WebEngine) has "file://".
     """
     origin = request.headers.get("Origin", "").strip()
-    if origin in ("", "null"):
-        return origin
-    return origin.lower() if _ORIGIN.fullmatch(origin) else None
+    known = origin.lower() in ("", "null", "file://")
+    return origin.lower() if known or _ORIGIN.fullmatch(origin) else None
 
 
 def host_is_ours(request: web.BaseRequest, port: int) -> bool:

@@ -280,8 +280,12 @@ async def _refuse_another_user(exchange: WebRequest, question: ConsentQuestion) 
 
 
 async def _put(page: Page, method: str, *params: Value) -> None:
-    callback: ValueMap = {"samp.methodName": method, "samp.params": list(params)}
-    page.pulls.put(await encode_value(callback), str(params[1]) if method == "receiveCall" else "")
+    """Queue a callback. Whoever calls is told when there is no room; a notification waits for it."""
+    callback = await encode_value({"samp.methodName": method, "samp.params": list(params)})
+    if method == "receiveCall":
+        page.pulls.put(callback, str(params[1]))
+        return
+    await page.pulls.put_in_turn(callback, lambda: page.allows_callbacks)
 
 
 async def _translated(page: Page, value: Value) -> Value:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from .consent import ConsentAnswer, ConsentQuestion
+from .origin_store import rememberable
 
 __all__ = ["TerminalConsent", "question_text"]
 
@@ -30,6 +31,8 @@ def question_text(question: ConsentQuestion) -> str:
     origin = question.origin or "(none: a program, not a browser)"
     if origin == "null":
         origin = "null (a page from a file on disk, or in a sandbox)"
+    if origin == "file://":
+        origin = "file:// (a page from a file on disk, in a program such as Electron)"
     lines = [
         "",
         "A web page asks to register with your SAMP hub.",
@@ -73,8 +76,8 @@ class TerminalConsent:
                 return _nobody_to_ask(question)
             _discard_typed(source)
             # What the user typed for another purpose must not be a yes.
-            allow = "[y]es, once / [a]lways for this origin" if "://" in question.origin else "[y]es, once"
-            _say(output, question_text(question) + f"Allow it? {allow} / [N]o: ")
+            always = " / [a]lways for this origin" if rememberable(question.origin) else ""
+            _say(output, question_text(question) + f"Allow it? [y]es, once{always} / [N]o: ")
             try:
                 async with asyncio.timeout(self._timeout):
                     line = await _read_line(source)

@@ -113,8 +113,9 @@ class WebUrls:
         # The same place by another name of this machine, or with other capitals.
         token = re.escape(translator.partition("://")[2].partition("/")[2])
         self._prefix = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?/" + token, re.I)
-        self._origin = origin
-        self._own = canonical(origin + "/").removesuffix("?") if "://" in origin else ""
+        # A page from a file has all files for "its own" by the spelling of its Origin.
+        self._origin = origin if origin.startswith(("http://", "https://")) else ""
+        self._own = canonical(origin + "/").removesuffix("?") if self._origin else ""
         self._site = site_of(origin) if origin else ""
         self._named = named
         self._rewrite = rewrite
