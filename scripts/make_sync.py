@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1] / "src" / "asyncsamp"
 SYNC = ROOT / "sync"
 
-STREAMS = {"MessageStream", "Received", "AsyncGenerator", "HubChangeStream"}
-PLAIN_STREAMS = {"HubChangeStream": "HubChange"}
+STREAMS = {"MessageStream", "Received", "AsyncGenerator", "HubChangeStream", "HubEventStream"}
+PLAIN_STREAMS = {"HubChangeStream": "HubChange", "HubEventStream": "HubEvent"}
 """Streams that are not generic, and what they give."""
 
 BY_HAND = {"on", "on_leaving"}
@@ -225,6 +225,8 @@ def write_class(name: str, sources: list[Source], inner: str) -> str:
             "from .handlers import Dispatcher",
             "from .stream import MessageStream, Stream",
         }
+    else:
+        lines |= {"from ..hub.observer import HubEvent", "from .stream import Stream"}
     head = (
         f'"""The synchronous {name}, written by scripts/make_sync.py from the asynchronous one."""\n\n'
         "from __future__ import annotations\n\n" + "\n".join(sorted(lines)) + f'\n\n__all__ = ["{name}"]\n'

@@ -39,7 +39,10 @@ from .errors import (
     UnknownClientError,
     WaitTimeoutError,
 )
+from .hub.core import ClientStanding
+from .hub.event_stream import HubEventStream
 from .hub.hub import Hub
+from .hub.observer import ClientEvent, MessageEvent
 from .hub.profiles.web import (
     Consent,
     ConsentAnswer,
@@ -59,6 +62,8 @@ __all__ = [
     "Answer",
     "CallTimeoutError",
     "Client",
+    "ClientEvent",
+    "ClientStanding",
     "Consent",
     "ConsentAnswer",
     "ConsentQuestion",
@@ -69,6 +74,7 @@ __all__ = [
     "Hub",
     "HubChange",
     "HubChangeStream",
+    "HubEventStream",
     "HubFaultError",
     "HubLostError",
     "HubNotFoundError",
@@ -77,6 +83,7 @@ __all__ = [
     "LocalProtocolError",
     "LockfileError",
     "Message",
+    "MessageEvent",
     "MessageStream",
     "MissingExtraError",
     "NoRecipientsError",

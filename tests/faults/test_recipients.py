@@ -158,7 +158,7 @@ async def test_a_process(fault: str, tmp_path: Path, caplog: pytest.LogCaptureFi
             async with asyncio.timeout(2):
                 with pytest.raises(SampError, match="left before it answered"):
                     await held
-            the_log_says(caplog, f"client {peer.id} is gone: nobody listens")
+            the_log_says(caplog, f"client {peer.id} (own) is gone: nobody listens")
         nothing_kept(hub, clients=0)
 
 

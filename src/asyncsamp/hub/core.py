@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from .._util.foreign_text import quoted
+from .._util.foreign_text import plain_line, quoted
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
 from ..errors import (
     FaultCode,
@@ -23,11 +23,26 @@ from ..mtypes import is_subscription, keys_for
 from ..values import Response, Value, ValueMap
 from .validation import bad_parameters, check_message, check_mtype
 
-__all__ = ["HubCore"]
+__all__ = ["CallEnded", "ClientChange", "ClientStanding", "HubCore", "Observed"]
 
 
 _OF_THE_HUB = ("samp.hub.event.", "samp.hub.disconnect")
 """How the mtypes begin that only a hub sends."""
+
+
+_NAME_LENGTH = 60
+"""Characters of a client's name that stand in errors and in the log."""
+
+_What: TypeAlias = Literal[
+    "registered", "metadata", "subscriptions", "callable", "congested", "relieved", "unregistered"
+]
+
+_EVENTS: dict[str, _What] = {
+    "register": "registered",
+    "metadata": "metadata",
+    "subscriptions": "subscriptions",
+    "unregister": "unregistered",
+}
 
 
 @dataclass(slots=True)
@@ -39,6 +54,39 @@ class _Client:
     # Dicts for their order: the oldest open call is ended first.
     owes: dict[str, None] = field(default_factory=dict)
     awaits: dict[str, None] = field(default_factory=dict)
+
+
+class ClientStanding(NamedTuple):
+    """How a client stands in the hub.
+
+    `owes` is how many calls it has not answered; `congested`, that it does not take its messages.
+    """
+
+    public_id: str
+    name: str
+    metadata: ValueMap
+    subscriptions: ValueMap
+    callable: bool
+    congested: bool
+    owes: int
+
+
+class ClientChange(NamedTuple):
+    """Something has changed with a client; see `observer.ClientEvent`."""
+
+    what: _What
+    client: str
+    name: str
+
+
+class CallEnded(NamedTuple):
+    """The call `msg_id` has ended; without an outcome, nobody waits for it any more."""
+
+    msg_id: str
+    outcome: ValueMap | FaultError | None
+
+
+Observed: TypeAlias = ClientChange | CallEnded
 
 
 class _Pending(NamedTuple):
@@ -64,6 +112,7 @@ class HubCore:
     ) -> None:
         self.hub_id = hub_id
         self._effects: list[Effect] = []
+        self._observed: list[Observed] | None = None  # None: nobody watches
         # who is congested -> whom the hub events were about that it did not get, and which
         self._missed: dict[str, dict[str, set[str]]] = {}
         self._client_ids = client_ids
@@ -80,6 +129,47 @@ class HubCore:
         """Return what must go out since the last time, in order."""
         effects, self._effects = self._effects, []
         return effects
+
+    # ---- for who watches
+
+    def watch(self, watched: bool) -> None:
+        """Note what happens for `take_observed` from now on, or no more."""
+        self._observed = (self._observed or []) if watched else None
+
+    def take_observed(self) -> list[Observed]:
+        """Return what has happened since the last time, in order."""
+        observed, self._observed = self._observed or [], None if self._observed is None else []
+        return observed
+
+    def describe(self, client: str) -> ClientStanding | None:
+        """Return how `client` stands; None if it is not registered."""
+        record = self._clients.get(client)
+        if record is None:
+            return None
+        return ClientStanding(
+            client,
+            self.name_of(client),
+            record.metadata,
+            dict(record.subscriptions),
+            record.callable,
+            client in self._missed,
+            len(record.owes),
+        )
+
+    def name_of(self, client: str) -> str:
+        """Return the name of `client` for people to read; empty if it has said none."""
+        record = self._clients.get(client)
+        name = None if record is None else record.metadata.get("samp.name")
+        return plain_line(name, _NAME_LENGTH) if isinstance(name, str) else ""
+
+    def label(self, client: str) -> str:
+        """Return how errors call `client`: by its name, if it has said one, and its id."""
+        name = self.name_of(client)
+        return f"{name} ({client})" if name else f"client {client!r}"
+
+    def _note(self, what: _What, client: str) -> None:
+        if self._observed is not None:
+            self._observed.append(ClientChange(what, client, self.name_of(client)))
 
     # ---- who is here
 
@@ -101,6 +191,7 @@ class HubCore:
     def set_callable(self, client: str, callable_: bool) -> None:
         """Say whether `client` can be called (CLIENT-2); earlier subscriptions count from now (TOL-8)."""
         self._record(client).callable = callable_
+        self._note("callable", client)
 
     def is_registered(self, client: str) -> bool:
         """Whether `client` is the public id of a registered client."""
@@ -233,6 +324,7 @@ class HubCore:
         pending = self._pending.get(msg_id)
         if pending is not None:
             self._close_call(msg_id, pending)
+            self._note_end(msg_id, None)
 
     # ---- who does not take its messages
 
@@ -248,9 +340,11 @@ class HubCore:
     def congest(self, client: str) -> None:
         """Refuse messages to `client` from now on, until `relieve` (HUB-45)."""
         self._missed.setdefault(client, {})
+        self._note("congested", client)
 
     def relieve(self, client: str) -> None:
         """Accept messages to `client` again, and tell it who came, changed and left meanwhile."""
+        self._note("relieved", client)
         for about, events in self._missed.pop(client, {}).items():
             other = self._clients.get(about)
             if other is None:
@@ -350,18 +444,18 @@ class HubCore:
         subscriptions = other.subscriptions
         key = next((key for key in keys_for(mtype) if key in subscriptions), None)
         if key is None:
-            text = f"client {recipient!r} does not subscribe to {mtype!r}"
+            text = f"{self.label(recipient)} does not subscribe to {mtype!r}"
             raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         if not other.callable:
-            text = f"client {recipient!r} cannot be called: it has set no callback"
+            text = f"{self.label(recipient)} cannot be called: it has set no callback"
             raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         if record.may_send is not None and not record.may_send(mtype, subscriptions[key]):
             raise FaultError(
-                f"this client may not send {mtype!r} to {recipient!r}", code=FaultCode.NOT_ALLOWED
+                f"this client may not send {mtype!r} to {self.label(recipient)}", code=FaultCode.NOT_ALLOWED
             )
         if recipient in self._missed:
             raise FaultError(
-                f"client {recipient!r} does not take its messages, and no more can be kept for it",
+                f"{self.label(recipient)} does not take its messages, and no more can be kept for it",
                 code=FaultCode.LIMIT_REACHED,
             )
         return message, record
@@ -401,7 +495,15 @@ class HubCore:
         del self._clients[pending.caller].awaits[msg_id]
         del self._clients[pending.recipient].owes[msg_id]
 
+    def _note_end(self, msg_id: str, outcome: ValueMap | FaultError | None) -> None:
+        if self._observed is not None:
+            self._observed.append(CallEnded(msg_id, outcome))
+
     def _answer(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
+        self._note_end(msg_id, response)
+        self._respond(msg_id, pending, response)
+
+    def _respond(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
         if pending.msg_tag is None:
             self._effects.append(FinishWait(msg_id, response))
         elif self._clients[pending.caller].callable:
@@ -410,14 +512,17 @@ class HubCore:
             )
 
     def _answer_error(self, msg_id: str, pending: _Pending, reason: str) -> None:
-        text = f"client {pending.recipient!r}: {reason}"
+        text = f"{self.label(pending.recipient)}: {reason}"
         if pending.msg_tag is None:
             self._fault(msg_id, text, FaultCode.RECIPIENT_LOST)
         else:
-            self._answer(msg_id, pending, Response.failure(text).to_map())
+            self._note_end(msg_id, FaultError(text, code=FaultCode.RECIPIENT_LOST))
+            self._respond(msg_id, pending, Response.failure(text).to_map())
 
     def _fault(self, msg_id: str, text: str, code: FaultCode) -> None:
-        self._effects.append(FinishWait(msg_id, FaultError(text, code=code)))
+        fault = FaultError(text, code=code)
+        self._note_end(msg_id, fault)
+        self._effects.append(FinishWait(msg_id, fault))
 
     def _remove(self, client: str, reason: str, *, last_words: bool) -> None:
         record = self._clients[client]
@@ -428,10 +533,13 @@ class HubCore:
             self._close_call(msg_id, pending)
             if pending.msg_tag is None:
                 self._fault(msg_id, "this client is not registered any more", FaultCode.NOT_REGISTERED)
+            else:
+                self._note_end(msg_id, None)
         for msg_id in list(record.owes):
             pending = self._pending[msg_id]
             self._close_call(msg_id, pending)
             self._answer_error(msg_id, pending, f"left before it answered ({reason})")
+        self._note("unregistered", client)
         del self._clients[client]
         self._effects.append(Forget(client, last_words))
         self._announce("unregister", client)
@@ -447,6 +555,8 @@ class HubCore:
         mtype = f"samp.hub.event.{event}"
         if client is not None:
             params = {"id": client, **params}
+            if client in self._clients:  # what left has been noted before
+                self._note(_EVENTS[event], client)
         message: ValueMap = {"samp.mtype": mtype, "samp.params": dict(params)}
         hub = self._clients[self.hub_id]
         for recipient in self._recipients(self.hub_id, hub, mtype):

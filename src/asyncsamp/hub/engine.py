@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,10 +15,11 @@ from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
 from ..limits import Limits
 from ..values import Value, ValueMap
-from .core import HubCore
+from .core import ClientStanding, HubCore
 from .hub_client import HubClient
 from .ids import ClientIds, msg_ids
 from .liveness import LivenessMonitor
+from .observer import HubEvent, MessageEvent, Observers, describe_event
 from .operations import find_operation
 from .outbox import Outbox
 from .rate_limit import RateLimit
@@ -65,6 +66,7 @@ class HubEngine:
         self._ending: set[asyncio.Task[None]] = set()
         self._liveness = LivenessMonitor(limits, self._owing, self._is_alive, self._remove_dead)
         self._registrations = RateLimit(limits.registrations_per_second, limits.registration_burst)
+        self._names: dict[str, str] = {}
         self._complaints: dict[str, RateLimit] = {}
         self._weighed: tuple[Value, int] = ("", 0)
         self.last_active: dict[str, float] = {}
@@ -72,6 +74,7 @@ class HubEngine:
         self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
         self._roll_call: asyncio.Task[None] | None = None
+        self._observers = Observers(self._loop.time)
         itself = HubClient(self._core, self._apply)
         self._attach(self.hub_id, itself)
         itself.declare(metadata)
@@ -84,7 +87,7 @@ class HubEngine:
     @property
     def clients(self) -> list[str]:
         """The public ids of all registered clients, without the hub's own."""
-        return [client for client in self._outboxes if client != self.hub_id]
+        return [client for client in list(self._outboxes) if client != self.hub_id]
 
     # ---- for the profiles
 
@@ -111,13 +114,45 @@ class HubEngine:
     def set_callable(self, client: str, callable_: bool) -> None:
         """Say whether `client` can be called now."""
         self._core.set_callable(client, callable_)
+        self._tell_observers()
         self._note_activity(client)
         self._changed()
+
+    def observe(self, callback: Callable[[HubEvent], None]) -> Callable[[], None]:
+        """Tell `callback` from now on who comes and goes, and what becomes of messages.
+
+        It is called after the effects of an operation and before any delivery of it, in the loop: it must
+        return soon. What it raises is logged. Nothing is made or kept while nobody watches.
+
+        Returns:
+            A function that ends it.
+        """
+        remove = self._observers.add(callback)
+        self._core.watch(True)
+
+        def end() -> None:
+            remove()
+            self._core.watch(bool(self._observers.callbacks))
+
+        return end
+
+    def describe(self, client: str) -> ClientStanding | None:
+        """Return how `client` stands in the hub; None if it is not registered."""
+        return self._core.describe(client)
+
+    def log_messages(self) -> None:
+        """Log what becomes of every message, at level DEBUG."""
+
+        def log_it(event: HubEvent) -> None:
+            if isinstance(event, MessageEvent):
+                log.debug("%s", describe_event(event, self._who))
+
+        self.observe(log_it)
 
     def disconnect(self, client: str, reason: str) -> None:
         """Remove `client` by force; nothing if it is gone already (HUB-63)."""
         if self._core.is_registered(client):
-            log.warning("client %s is removed: %s", client, reason)
+            log.warning("%s is removed: %s", self._who(client), reason)
             self._core.disconnect(client, reason)
             self._apply()
             self._changed()
@@ -157,6 +192,8 @@ class HubEngine:
             return await self._call_and_wait(caller, str(recipient), message, str(timeout))
         result: Value | None = found.run(self._core, caller, *bound)
         self._apply()
+        if operation == "declareMetadata":
+            self._note_name(caller)
         if self._keeper is not None:
             await self._keep(self._keeper, operation)
         return "" if result is None else result
@@ -244,6 +281,17 @@ class HubEngine:
 
     # ---- inside
 
+    def _who(self, client: str) -> str:
+        """Return how the log calls a client, also while it leaves."""
+        name = self._names.get(client)
+        return f"client {client} ({name})" if name else f"client {client}"
+
+    def _note_name(self, client: str) -> None:
+        name = self._core.name_of(client)
+        if name and name != self._names.get(client):
+            self._names[client] = name
+            log.info("client %s is %s", client, name)
+
     def _note_activity(self, client: str) -> None:
         self.last_operation = self._loop.time()
         if client in self.last_active:
@@ -271,6 +319,7 @@ class HubEngine:
         self._attach(client, courier)
         self.last_active[client] = self._loop.time()
         self._core.declare_metadata(client, record["metadata"])
+        self._note_name(client)
         self._core.declare_subscriptions(client, record["subscriptions"])
         self._core.set_callable(client, bool(record["callable"]))
 
@@ -280,6 +329,7 @@ class HubEngine:
 
     def _apply(self) -> None:
         """Carry out the effects that the core has left."""
+        self._tell_observers()
         while effects := self._core.take_effects():
             for effect in effects:
                 if isinstance(effect, FinishWait):
@@ -288,16 +338,25 @@ class HubEngine:
                     self._forget(effect)
                 else:
                     self._post(effect)
+            self._tell_observers()
+
+    def _tell_observers(self) -> None:
+        if not self._observers.callbacks:
+            return
+        for seen in self._core.take_observed():
+            self._observers.observed(seen)
 
     def _post(self, delivery: Delivery) -> None:
         box = self._outboxes[delivery.recipient]
+        if self._observers.callbacks:
+            self._observers.posted(delivery)
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
         if box.full and self._takes_part(delivery.recipient):
             self._core.congest(delivery.recipient)
             log.warning(
-                "client %s does not take its messages: %d wait, further ones are refused",
-                delivery.recipient,
+                "%s does not take its messages: %d wait, further ones are refused",
+                self._who(delivery.recipient),
                 len(box),
             )
         if type(delivery) is DeliverCall:
@@ -326,7 +385,7 @@ class HubEngine:
         msg_id = self._core.call_and_wait(caller, recipient, message)
         future: asyncio.Future[ValueMap | FaultError] = self._loop.create_future()
         self._waits[msg_id] = future
-        text = f"client {recipient!r} did not answer within {seconds:g} s"
+        text = f"{self._core.label(recipient)} did not answer within {seconds:g} s"
         fault = FaultError(text, code=FaultCode.TIMEOUT)
         # Not asyncio.timeout(), which costs three times as much, and needs a task.
         timer = self._loop.call_later(seconds, self._finish_wait, FinishWait(msg_id, fault))
@@ -335,13 +394,14 @@ class HubEngine:
             with self.listening(caller):
                 outcome = await future
         except asyncio.CancelledError:
-            log.info("client %s no longer waits for an answer of client %s", caller, recipient)
+            log.info("%s no longer waits for an answer of %s", self._who(caller), self._who(recipient))
             raise
         finally:
             timer.cancel()
             del self._waits[msg_id]
             self._core.abandon(msg_id)
             self._note_activity(caller)
+            self._tell_observers()
         if isinstance(outcome, FaultError):
             raise outcome
         return outcome
@@ -365,6 +425,8 @@ class HubEngine:
         self._relieve(client)
         try:
             await self._try(self._couriers[client], delivery)
+            if self._observers.callbacks:
+                self._observers.delivered(delivery)
         except DeliveryError as error:
             self._undelivered(delivery, error)
         except Exception:
@@ -384,6 +446,8 @@ class HubEngine:
 
     def _undelivered(self, delivery: Delivery, error: DeliveryError) -> None:
         client = delivery.recipient
+        if self._observers.callbacks:
+            self._observers.refused(delivery, error.reason)
         if not self._core.is_registered(client):
             return
         if error.gone:
@@ -391,7 +455,7 @@ class HubEngine:
             return
         # A client that fails at every message must not fill the disk with it.
         level = logging.WARNING if self._may_complain(client) else logging.DEBUG
-        log.log(level, "client %s did not take a message: %s", client, plain_line(error.reason))
+        log.log(level, "%s did not take a message: %s", self._who(client), plain_line(error.reason))
         if isinstance(delivery, DeliverCall):
             self._core.refuse(delivery.msg_id, f"did not take the call: {error.reason}")
             self._apply()
@@ -405,7 +469,7 @@ class HubEngine:
     def _relieve(self, client: str) -> None:
         box = self._outboxes.get(client)
         if box is not None and self._core.is_congested(client) and box.roomy:
-            log.info("client %s takes its messages again", client)
+            log.info("%s takes its messages again", self._who(client))
             self._core.relieve(client)
             self._apply()
 
@@ -422,7 +486,7 @@ class HubEngine:
 
     def _remove_dead(self, client: str, reason: str) -> None:
         if self._core.is_registered(client):
-            log.warning("client %s is gone: %s", client, reason)
+            log.warning("%s is gone: %s", self._who(client), reason)
             self._core.lose(client, reason)
             self._apply()
             self._changed()
@@ -439,7 +503,9 @@ class HubEngine:
         else:
             self._close_box(box)
             self._couriers.pop(effect.client).forget(effect.client)
-        log.info("client %s unregistered", effect.client)
+            self._observers.forgotten(effect.client)
+        log.info("%s unregistered", self._who(effect.client))
+        self._names.pop(effect.client, None)
 
     async def _say_farewell(self, client: str, box: Outbox) -> None:
         try:
@@ -450,3 +516,4 @@ class HubEngine:
         finally:
             self._close_box(box)
             self._couriers.pop(client).forget(client)
+            self._observers.forgotten(client)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,9 @@ from ..limits import Limits
 from ..lockfile import Lockfile
 from ..rpc import RpcClient
 from ..values import ValueMap, encode_map
+from .core import ClientStanding
 from .engine import HubEngine
+from .event_stream import HubEventStream
 from .idle_timeout import IdleTimeout
 from .lockfile_watch import LockfileWatch
 from .profiles.standard import StandardProfile
@@ -89,6 +92,7 @@ class Hub:
         self._lookout: LockfileWatch | None = None
         self._state = None if state is None else StateFile(Path(state).expanduser())
         self._keeper: StateKeeper | None = None
+        self._streams: weakref.WeakSet[HubEventStream] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         state = f"at {self.url}" if self.running else "not running"
@@ -116,6 +120,33 @@ class Hub:
         """Where the hub is published; None if `SAMP_HUB` names no file, and then it cannot start."""
         return self._location.path
 
+    @property
+    def clients(self) -> dict[str, ClientStanding]:
+        """How each registered client stands, by its public id, without the hub's own.
+
+        Raises RuntimeError unless the hub runs.
+        """
+        found = ((client, self.engine.describe(client)) for client in self.engine.clients)
+        return {client: standing for client, standing in found if standing is not None}
+
+    def events(self, limit: int = 10_000) -> HubEventStream:
+        """Watch who comes and goes, and what becomes of each message, from now on.
+
+        It costs a hub nothing as long as nobody watches. A stream that is not closed ends with the hub.
+
+        Args:
+            limit: How many events wait for a slow reader before the oldest are dropped, and counted.
+
+        Returns:
+            A stream of `ClientEvent` and `MessageEvent`.
+
+        Raises:
+            RuntimeError: If the hub is not running.
+        """
+        stream = HubEventStream(self.engine.observe, limit)
+        self._streams.add(stream)
+        return stream
+
     async def start(self) -> Self:
         """Bind, publish, and serve until `shutdown`. Returns the hub.
 
@@ -129,6 +160,8 @@ class Hub:
         self._start_over, self._stopped = asyncio.Event(), asyncio.Event()
         self._stopping = None
         self._engine = engine = HubEngine(self.limits, self._metadata)
+        if log.isEnabledFor(logging.DEBUG):
+            engine.log_messages()
         try:
             saved = None if self._state is None else await self._state.read()
             if saved is not None:
@@ -297,6 +330,9 @@ class Hub:
         finally:
             await self._stop_profiles()
             self._engine = None
+            for stream in self._streams:
+                stream.close()
+            self._streams.clear()
             self._stopped.set()
 
     async def _stop_profiles(self) -> None:

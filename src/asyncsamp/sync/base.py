@@ -211,6 +211,14 @@ class BaseHub(_Base):
     ) -> None:
         self._run(self._inner.shutdown())
 
+    def _received(self, make: Callable[[AsyncHub], Closable[T]], timeout: float | None) -> Stream[T]:
+        inner = self._call(make, self._inner)
+
+        async def close() -> None:
+            inner.close()
+
+        return Stream(self._portal, inner, close, timeout)
+
 
 def _end_later(portal: Portal, leaver: _Leaver) -> None:
     portal.spawn(leaver.leave())

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from ..hub.core import ClientStanding
 from ..hub.engine import HubEngine
+from ..hub.observer import HubEvent
 from ..interfaces import Profile
 from ..limits import Limits
 from .base import AsyncHub, BaseHub
+from .stream import Stream
 
 __all__ = ["Hub"]
 
@@ -76,6 +79,32 @@ class Hub(BaseHub):
     def lockfile(self) -> Path | None:
         """Where the hub is published; None if `SAMP_HUB` names no file, and then it cannot start."""
         return self._inner.lockfile
+
+    @property
+    def clients(self) -> dict[str, ClientStanding]:
+        """How each registered client stands, by its public id, without the hub's own.
+
+        Raises RuntimeError unless the hub runs.
+        """
+        return self._inner.clients
+
+    def events(self, limit: int = 10000, *, timeout: float | None = None) -> Stream[HubEvent]:
+        """Watch who comes and goes, and what becomes of each message, from now on.
+
+        It costs a hub nothing as long as nobody watches. A stream that is not closed ends with the hub.
+
+        Args:
+            limit: How many events wait for a slow reader before the oldest are dropped, and counted.
+
+        Returns:
+            A stream of `ClientEvent` and `MessageEvent`.
+
+        Raises:
+            RuntimeError: If the hub is not running.
+
+        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        """
+        return self._received(lambda client: client.events(limit), timeout)
 
     def start(self) -> Self:
         """Bind, publish, and serve until `shutdown`. Returns the hub.
