@@ -87,6 +87,7 @@ class Command:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "asyncsamp", *map(str, words)),
             env={**self.env, "COLUMNS": str(columns)},
+            cwd=self.home,
             stdin=its,
             stdout=its,
             stderr=its,

@@ -4,23 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
+import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from astropy.table import Table
+from rich.console import Console
+from rich.text import Text
 
 from asyncsamp import Client, RemoteClient, UnknownClientError
 from asyncsamp.cli.service import systemd_unit
 
 from ..cli.command import Command
+from .desktop.conftest import PICTURES
 from .desktop.sky import image, stars
 from .peers import DS9_NAME, ds9_on, jsamp_hub, own_hub, process, screen
 from .peers.process import require_program
 
 pytestmark = pytest.mark.timeout(150)
+
+
+class Session:
+    """Commands on a terminal, with all that they show."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self._shown: list[tuple[str, str]] = []
+
+    async def run(self, line: str) -> str:
+        """Run a command, which must succeed, and return what it has shown."""
+        ended = await self._command.on_terminal(*line.split(), columns=90)
+        assert ended.code == 0, ended
+        self._shown.append((line, ended.out))
+        return ended.out
+
+    def draw(self, path: Path) -> None:
+        """Draw it as an SVG that needs nothing from elsewhere."""
+        console = Console(record=True, width=90, file=io.StringIO())
+        for line, shown in self._shown:
+            console.print(f"$ asyncsamp {line}", style="bold", highlight=False, markup=False)
+            console.print(Text.from_ansi(shown.replace("\r", "")))
+        svg = console.export_svg(title="asyncsamp")
+        path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL).replace("Fira Code, ", ""))
 
 
 @contextlib.asynccontextmanager
@@ -38,14 +68,17 @@ async def test_an_image_is_shown_in_ds9_by_one_command(tmp_path: Path) -> None:
     path = tmp_path / "m31.fits"
     await asyncio.to_thread(image().writeto, path)
     async with desktop(tmp_path) as command:
-        opened = await command.run("open", "m31.fits", "--start", "--in", "ds9", "-W", "100")
-        assert opened.code == 0, opened
-        assert opened.out.startswith(f"m31.fits: loaded by {DS9_NAME} (")
+        session = Session(command)
+        opened = await session.run("open m31.fits --start --in ds9 -W 100")
+        assert opened.startswith(f"m31.fits: loaded by {DS9_NAME} (")
         assert (await command.run("wait", "ds9", "-W", "20")).code == 0
         asked = await command.run("send", "ds9.get", "cmd=fits size", "--to", "ds9", "--json")
         assert json.loads(asked.out)["samp.result"]["value"].split()[:2] == ["200", "160"]
-        pointed = await command.run("point", "10.6847", "41.269", "--to", "ds9")
-        assert pointed.out.endswith("): pointed\n"), pointed
+        assert (await session.run("point 10.6847 41.269 --to ds9")).endswith("): pointed\r\n")
+        assert DS9_NAME in await session.run("list")
+        assert "ms" in await session.run("ping ds9")
+    if folder := os.environ.get(PICTURES):
+        await asyncio.to_thread(session.draw, Path(folder) / "command.svg")
 
 
 async def test_two_ds9_are_told_apart(tmp_path: Path) -> None:

@@ -28,6 +28,17 @@ to_option = click.option("--to", multiple=True, metavar="NAME", help="Recipient 
 count_option = click.option("-C", "--count", type=click.IntRange(min=1), help="End after so many messages.")
 
 
+def identity(default: str) -> Callable[[Any], Any]:
+    """Return the options that say who we are to the others."""
+
+    def add(function: Any) -> Any:
+        meta = click.option("--meta", multiple=True, metavar="KEY=TEXT", help="Metadata; repeatable.")
+        name = click.option("--name", default=default, show_default=True, help="What others call us.")
+        return name(meta(function))
+
+    return add
+
+
 def timeout_option(default: float | None) -> Callable[[Any], Any]:
     """Return the option -W of a subcommand."""
     seconds = click.FloatRange(min=0.0)
@@ -130,6 +141,7 @@ def wait(what: str, hub: str | None, timeout: float | None) -> None:
 @click.option("--notify", "how", flag_value="notify", help="Want no answer.")
 @click.option("--call", "how", flag_value="call", default=True, help="Await the answers (default).")
 @click.option("--wait", "how", flag_value="wait", help="Await them by callAndWait.")
+@identity("asyncsamp")
 @hub_option
 @json_option
 @timeout_option(60.0)
@@ -138,12 +150,14 @@ def send(
     params: tuple[str, ...],
     to: tuple[str, ...],
     how: str,
+    name: str,
+    meta: tuple[str, ...],
     hub: str | None,
     json: bool,
     timeout: float,
 ) -> None:
     """Send a message. For example: asyncsamp send coord.pointAt.sky ra=10.68 dec=41.27 --to aladin"""
-    run("messages", "send", hub, mtype, params, to, how, timeout, json)
+    run("messages", "send", (hub, name, meta), mtype, params, to, how, timeout, json)
 
 
 @app.command(name="open")
@@ -209,12 +223,19 @@ def get(output: Path, tool: str, next_one: bool, hub: str | None, timeout: float
 @click.option("--from", "sender", metavar="NAME", help="Only what this client sends.")
 @click.option("--filter", "expression", metavar="EXPR", help="As in: ~m coord.* & !~f topcat")
 @count_option
+@identity("asyncsamp snoop")
 @hub_option
 def snoop(
-    mtypes: tuple[str, ...], sender: str | None, expression: str | None, count: int | None, hub: str | None
+    mtypes: tuple[str, ...],
+    sender: str | None,
+    expression: str | None,
+    count: int | None,
+    name: str,
+    meta: tuple[str, ...],
+    hub: str | None,
 ) -> None:
     """Show what is sent to all, or to this command; JSON lines when piped."""
-    run("messages", "snoop", hub, mtypes, sender, expression, count)
+    run("messages", "snoop", (hub, name, meta), mtypes, sender, expression, count)
 
 
 @app.command()
@@ -240,12 +261,19 @@ def replay(file: Path, speed: float, name: str | None, hub: str | None) -> None:
 @app.command()
 @click.argument("mtype")
 @click.argument("command", nargs=-1, required=True, metavar="-- COMMAND {param}...")
-@click.option("--name", default="asyncsamp handle", show_default=True, help="What others call us.")
 @count_option
+@identity("asyncsamp handle")
 @hub_option
-def handle(mtype: str, command: tuple[str, ...], name: str, count: int | None, hub: str | None) -> None:
+def handle(
+    mtype: str,
+    command: tuple[str, ...],
+    count: int | None,
+    name: str,
+    meta: tuple[str, ...],
+    hub: str | None,
+) -> None:
     """Run a program for each message. For example: asyncsamp handle table.load.votable -- wget {url}"""
-    run("messages", "handle", hub, mtype, command, name, count)
+    run("messages", "handle", (hub, name, meta), mtype, command, count)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from .commands import check_command, run_command
 from .filters import parse_filter
 from .output import on_terminal, safe, say, say_json, styled
 from .params import parse_params
-from .running import ERROR, OK, TIMED_OUT, at_hub
+from .running import ERROR, OK, TIMED_OUT, Identity, at_hub
 
 __all__ = ["handle", "send", "snoop"]
 
@@ -28,7 +28,7 @@ _OUTPUT = 100_000
 
 
 async def send(
-    hub: str | None,
+    identity: Identity,
     mtype: str,
     words: Sequence[str],
     to: Sequence[str],
@@ -39,7 +39,8 @@ async def send(
     """Send a message to those named or to all who subscribe; `how` is notify, call or wait."""
     check_mtype(mtype)
     params = await asyncio.to_thread(parse_params, words)
-    async with at_hub(hub) as client:
+    hub, name, meta = identity
+    async with at_hub(hub, name=name, meta=meta) as client:
         recipients = [await named(client, each) for each in to] or await _takers(client, mtype)
         if how == "notify":
             for other in recipients:
@@ -105,20 +106,24 @@ def _text(value: Value) -> str:
 
 
 async def snoop(
-    hub: str | None, mtypes: Sequence[str], sender: str | None, expression: str | None, count: int | None
+    identity: Identity, mtypes: Sequence[str], sender: str | None, expression: str | None, count: int | None
 ) -> int:
     """Show what is sent to all, or to us, until interrupted or `count` messages have come."""
     chosen = parse_filter(expression) if expression else None
     seen = 0
-    async with at_hub(hub, name="asyncsamp snoop", reconnect=True) as client:
+    hub, name, meta = identity
+    async with at_hub(hub, name=name, meta=meta, reconnect=True) as client:
         await client.get_clients()
         async for message in answered(client, mtypes or ["*"], _acknowledge):
-            name = sender_name(client, message)
-            if sender is not None and sender.casefold() not in (name.casefold(), message.sender.casefold()):
+            its_name = sender_name(client, message)
+            if sender is not None and sender.casefold() not in (
+                its_name.casefold(),
+                message.sender.casefold(),
+            ):
                 continue
-            if chosen is not None and not chosen(message, name):
+            if chosen is not None and not chosen(message, its_name):
                 continue
-            _show(message, name)
+            _show(message, its_name)
             seen += 1
             if count is not None and seen >= count:
                 break
@@ -172,11 +177,12 @@ def _show(message: Message, name: str) -> None:
         say(f"    {safe(key)} = {safe(_text(value))}")
 
 
-async def handle(hub: str | None, mtype: str, command: Sequence[str], name: str, count: int | None) -> int:
+async def handle(identity: Identity, mtype: str, command: Sequence[str], count: int | None) -> int:
     """Run a program for each message of `mtype`, and answer with its exit code and output."""
     check_command(command)
     seen = 0
-    async with at_hub(hub, name=name, reconnect=True) as client:
+    hub, name, meta = identity
+    async with at_hub(hub, name=name, meta=meta, reconnect=True) as client:
         over = asyncio.Event()
 
         async def run(message: Message) -> Response:

@@ -8,7 +8,7 @@ import difflib
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..data.client import Client
 from ..errors import (
@@ -26,6 +26,7 @@ from ..errors import (
 )
 from .hubs import choose_hub
 from .output import error, note
+from .params import parse_params
 
 __all__ = [
     "ERROR",
@@ -34,6 +35,7 @@ __all__ = [
     "OK",
     "TIMED_OUT",
     "USAGE",
+    "Identity",
     "at_hub",
     "exit_code",
     "nearest",
@@ -52,13 +54,18 @@ _NOT_THERE = (
 )
 
 
+Identity: TypeAlias = "tuple[str | None, str, Sequence[str]]"
+"""What `--hub`, `--name` and `--meta` say."""
+
+
 @contextlib.asynccontextmanager
 async def at_hub(
-    hub: str | None, *, name: str = "asyncsamp", reconnect: bool = False
+    hub: str | None, *, name: str = "asyncsamp", meta: Sequence[str] = (), reconnect: bool = False
 ) -> AsyncIterator[Client]:
     """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block."""
     lockfile = await choose_hub(hub)
-    async with Client(name, lockfile=lockfile, reconnect=reconnect) as client:
+    metadata = parse_params(meta)
+    async with Client(name, metadata=metadata, lockfile=lockfile, reconnect=reconnect) as client:
         yield client
 
 

@@ -97,7 +97,7 @@ async def select(
     key = "url" if is_url(table) else "table-id"
     mtype, value = ("table.highlight.row", f"row={rows[0]}") if highlight else ("table.select.rowList", "")
     words = [f"{key}={table}", value or f"row-list:={_json_list(rows)}"]
-    return await send(hub, mtype, words, to, "call", timeout, False)
+    return await send((hub, "asyncsamp", ()), mtype, words, to, "call", timeout, False)
 
 
 def parse_rows(words: Sequence[str]) -> list[int]:
