@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import json
 import sys
 import threading
@@ -24,8 +25,10 @@ from asyncsamp.values import ValueMap
 
 __all__ = ["KINDS", "WORKLOADS"]
 
-KINDS = ("standard", "web", "direct", "pyvo", "bare direct")
+KINDS = ("standard", "web", "direct", "pyvo", "compat", "bare direct")
 WORKLOADS = ("notify", "call")
+
+_OLD_NAMES = {"pyvo": "pyvo.samp", "compat": "asyncsamp.compat"}
 
 MTYPE = "test.echo"
 _PARAMS = {"text": "x" * 100}
@@ -158,14 +161,13 @@ async def _bare_direct(workload: str, lockfile: str, seconds: float) -> tuple[in
     return done
 
 
-def _pyvo(workload: str, lockfile: str, seconds: float) -> tuple[int, float]:
-    """Two of pyvo's clients. Ten threads call; one notifies, for more would wait for each other."""
-    from pyvo.samp import SAMPIntegratedClient, conf
-
-    conf.use_internet = False
+def _old_names(module: str, workload: str, lockfile: str, seconds: float) -> tuple[int, float]:
+    """Two of pyvo's clients, or of the drop-in for them; one thread sends, and waits each time."""
+    samp = importlib.import_module(module)
+    samp.conf.use_internet = False
 
     def connect() -> Any:
-        client = SAMPIntegratedClient(name="bench")
+        client = samp.SAMPIntegratedClient(name="bench")
         secret, url = _read(lockfile)
         client.connect(hub_params={"samp.secret": secret, "samp.hub.xmlrpc.url": url})
         return client
@@ -207,8 +209,8 @@ def main() -> None:
     """Measure one kind and print the outcome."""
     kind, workload, lockfile, web_port, seconds = *sys.argv[1:5], float(sys.argv[5])
     gc.freeze()
-    if kind == "pyvo":
-        done, taken = _pyvo(workload, lockfile, seconds)
+    if kind in _OLD_NAMES:
+        done, taken = _old_names(_OLD_NAMES[kind], workload, lockfile, seconds)
     elif kind == "bare direct":
         done, taken = asyncio.run(_bare_direct(workload, lockfile, seconds))
     else:

@@ -146,6 +146,23 @@ async def measure_clients(results: Results, folder: Path, plan: Plan, say: Say) 
                     say(f"client {kind} {workload}: {rate:,.0f}/s")
     finally:
         await hub.stop()
+    if not pyvo.missing():
+        await _pyvo_at_its_own(pyvo, results, folder, plan, say)
+
+
+async def _pyvo_at_its_own(kind: HubKind, results: Results, folder: Path, plan: Plan, say: Say) -> None:
+    """Run pyvo's clients against pyvo's hub: what a program has that does not use the drop-in."""
+    hub = RunningHub(kind, folder / "pyvo-clients")
+    await hub.start()
+    lockfile = str(folder / "pyvo-clients" / "lockfile")
+    try:
+        for _ in range(plan.rounds):
+            for workload in clients.WORKLOADS:
+                rate = await _client("pyvo", workload, lockfile, "0", plan.seconds_outside)
+                results.note(f"pyvo at pyvo's hub {workload}", rate)
+                say(f"client pyvo at pyvo's hub {workload}: {rate:,.0f}/s")
+    finally:
+        await hub.stop()
 
 
 async def _client(kind: str, workload: str, lockfile: str, web_port: str, seconds: float) -> float:

@@ -71,6 +71,11 @@ def _against_ourselves(results: Results) -> Iterator[Goal]:
     yield _most("memory growth in the soak", "itself", 5.0, figure("soak growth %"), " %")
     yield _most("memory for each idle client", "", 40.0, figure("idle client kB"), " kB")
     yield _most("10 MB relayed: longest stall", "", 50.0, figure("stall ms"), " ms")
+    dropin, pyvo = figure("compat call"), figure("pyvo call")
+    whole = figure("pyvo at pyvo's hub call")
+    yield _least("drop-in client, call", "pyvo's client", 2.0, dropin / pyvo if dropin and pyvo else None)
+    together = dropin / whole if dropin and whole else None
+    yield _least("drop-in clients and our hub, call", "pyvo's and its hub", 4.0, together)
     yield _least("DirectConnection call and reply", "", 20_000.0, figure("bare direct call"), "/s")
     ready, imported = figure("ready s"), figure("import aiohttp s")
     late = ready - imported if ready and imported else None

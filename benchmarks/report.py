@@ -82,7 +82,7 @@ def _workloads(results: Results) -> _Table:
 
 def _clients(results: Results) -> _Table:
     rows = []
-    for name in ("standard", "web", "direct", "bare direct", "pyvo"):
+    for name in ("standard", "web", "direct", "bare direct", "pyvo", "compat", "pyvo at pyvo's hub"):
         figures = [results.figure(f"{name} {workload}") for workload in ("notify", "call")]
         if any(figures):
             rows.append([name, *(_number(figure) for figure in figures)])

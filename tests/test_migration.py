@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import asyncsamp
-from asyncsamp import Client, Hub
+from asyncsamp import Client, Hub, compat
 
 PAGE = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
-ROWS = dict(re.findall(r"^\| `([^`]+)` \| (.+) \|$", PAGE, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| `([^`]+)` \| [^|]+ \| (.+) \|$", PAGE, re.MULTILINE))
 
 OF_EVERY_EXCEPTION = set(dir(Exception))
 OF_ASTROPY = {"Conf"}
@@ -104,3 +104,10 @@ def test_what_it_names_here_is_there() -> None:
 
 def test_before_and_after_is_shown() -> None:
     assert PAGE.count("```text") >= 4
+
+
+@pytest.mark.parametrize("package", ["astropy", "pyvo"])
+def test_the_drop_in_has_every_name_and_option(package: str) -> None:
+    ours = set(names(compat))
+    theirs = {name for name in names(samp(package)) if name.split("(")[0] not in NOT_SAMP}
+    assert sorted(theirs - ours) == []

@@ -314,3 +314,59 @@ def test_messages_are_handled_in_order_beside_one_that_takes_long(pair: Pair) ->
     for number in range(50):
         one.enotify_all("test.n", n=number)
     assert [came.get(timeout=10) for _ in range(50)] == list(range(50))
+
+
+def test_functions_that_cannot_work_are_told(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = pair
+
+    async def wrong(*message: Any) -> None: ...
+
+    with pytest.raises(TypeError, match=r"'async def'.*asyncsamp\.Client"):
+        two.bind_receive_call("test.x", wrong)
+    two.bind_receive_notification("test.few", lambda key: None)
+    after = threading.Event()
+    two.bind_receive_notification("test.after", lambda *message: after.set())
+    one.enotify_all("test.few")
+    one.enotify_all("test.after")
+    assert after.wait(10)
+    assert "positional argument" in caplog.text
+
+
+def test_a_hub_that_is_killed_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SAMP_HUB", raising=False)
+    command = [sys.executable, "-m", "asyncsamp.hub", "--no-web-profile"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hub:
+        assert hub.stdout is not None
+        hub.stdout.readline()
+        one, two = samp.SAMPIntegratedClient("one"), samp.SAMPIntegratedClient("two")
+        one.connect()
+        two.connect()
+        two.bind_receive_call("test.silent", lambda *message: hub.kill())
+        with pytest.raises(ConnectionError):
+            one.ecall_and_wait(two.get_public_id(), "test.silent", "0")
+    assert not two.is_connected
+    with pytest.raises((samp.SAMPHubError, OSError)):
+        two.enotify_all("test.x")
+    one.disconnect()
+    two.disconnect()
+    with pytest.raises(samp.SAMPHubError, match="not connected"):
+        one.ping()
+
+
+def test_connecting_a_hundred_times_leaves_no_thread_and_no_file(hub: samp.SAMPHubServer) -> None:
+    def once() -> None:
+        client = samp.SAMPIntegratedClient("again")
+        client.connect()
+        client.bind_receive_call("test.x", print)
+        client.disconnect()
+
+    def left() -> tuple[int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    once()
+    before = left()
+    for _ in range(100):
+        once()
+    assert left()[0] <= before[0] + 1
+    assert left()[1] <= before[1] + 3

@@ -255,6 +255,11 @@ class SAMPClient:
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._require_callable()
+        if inspect.iscoroutinefunction(function):
+            raise TypeError(
+                f"{function.__name__} is an 'async def', which nothing here awaits: write a plain function, "
+                "or use asyncsamp.Client, whose handlers are async"
+            )
         bindings[mtype] = (function, metadata or {})
         if declare:
             self._declare_subscriptions()

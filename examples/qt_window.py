@@ -1,0 +1,42 @@
+"""A Qt window that shows where other tools point: the handler runs in the thread of the window."""
+
+import sys
+import threading
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QApplication, QLabel
+
+from asyncsamp.sync import Client
+
+
+class Dispatcher(QObject):
+    """Calls functions in the thread in which it was made; PyQt names these pyqtSignal and pyqtSlot."""
+
+    due = Signal(object)
+
+    def __init__(self):
+        super().__init__()
+        self.due.connect(self.run, Qt.ConnectionType.QueuedConnection)
+
+    @Slot(object)
+    def run(self, work):
+        work()
+
+
+app = QApplication(sys.argv)
+label = QLabel("nobody has pointed yet")
+label.resize(400, 100)
+label.show()
+dispatcher = Dispatcher()
+client = Client("qt window", dispatcher=dispatcher.due.emit)
+
+
+@client.on("coord.pointAt.sky")
+def point(message):
+    label.setText(f"ra {message.params['ra']}, dec {message.params['dec']}")
+    print(label.text(), "in", threading.current_thread().name, flush=True)
+
+
+with client:
+    print("listening", flush=True)
+    app.exec()

@@ -1,0 +1,23 @@
+"""A Tk window that shows where other tools point: the handler runs in the thread of the window."""
+
+import threading
+import tkinter as tk
+
+from asyncsamp.sync import Client
+
+root = tk.Tk()
+shown = tk.StringVar(value="nobody has pointed yet")
+tk.Label(root, textvariable=shown, padx=40, pady=20).pack()
+
+client = Client("tk window", dispatcher=lambda work: root.after(0, work))
+
+
+@client.on("coord.pointAt.sky")
+def point(message):
+    shown.set(f"ra {message.params['ra']}, dec {message.params['dec']}")
+    print(shown.get(), "in", threading.current_thread().name, flush=True)
+
+
+with client:
+    print("listening", flush=True)
+    root.mainloop()
