@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -23,8 +24,8 @@ async def find_recipients(
     Raises `UnknownClientError`, which says who is there, `NotSubscribedError`, which says who
     takes such things, or `NoRecipientsError`.
     """
-    subscribed = [await client.get_subscribed_clients(mtype) for mtype in mtypes]
-    others = await client.get_clients()
+    asked = [client.get_subscribed_clients(mtype) for mtype in mtypes]
+    subscribed, others = await asyncio.gather(asyncio.gather(*asked), client.get_clients())
     takes = {
         other.public_id: mtype
         for other in others
