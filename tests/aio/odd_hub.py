@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from asyncsamp.discovery import PID_NAME, PROVE, RENEW_KEY, make_proof
 from asyncsamp.errors import FaultError
 from asyncsamp.rpc import RpcClient, RpcServer, answer
 from asyncsamp.values import Value
@@ -30,7 +31,13 @@ class OddHub:
 
     def __init__(self, lockfile: Path) -> None:
         self.lockfile = lockfile
-        self.answers: dict[str, Answer] = {"register": _REGISTRATION, "call": "m1", "callAll": {}}
+        self.answers: dict[str, Answer] = {
+            "register": _REGISTRATION,
+            "call": "m1",
+            "callAll": {},
+            RENEW_KEY: "k-1",
+        }
+        self.answers[PROVE] = lambda params: make_proof("s", str(params[0]))
         self.asked: list[tuple[str, list[Value]]] = []
         self.seen = asyncio.Condition()
         self.keeps = True
@@ -46,7 +53,7 @@ class OddHub:
         """Listen, at the same port as before if it is given, and write the lockfile."""
         self._server = RpcServer(self._handle, port=port)
         await self._server.start()
-        self.lockfile.write_text(f"samp.secret=s\nsamp.hub.xmlrpc.url={self.url}\n")
+        self.lockfile.write_text(f"samp.secret=s\nsamp.hub.xmlrpc.url={self.url}\n{PID_NAME}=1\n")
 
     async def stop(self) -> int:
         """Be gone without a word; return the port."""
@@ -58,8 +65,9 @@ class OddHub:
         await self._sender.close()
 
     def operations(self) -> list[str]:
-        """Return what was asked for, without the watch's questions."""
-        return [operation for operation, _ in self.asked if operation != "getMetadata"]
+        """Return what was asked for, without the watch's questions and what shows whether it is the hub."""
+        left_out = ("getMetadata", PROVE, RENEW_KEY)
+        return [operation for operation, _ in self.asked if operation not in left_out]
 
     async def until(self, operation: str, times: int = 1) -> list[Value]:
         """Wait until `operation` was asked for so often; return the last parameters."""

@@ -22,7 +22,7 @@ class CallbackEndpoint:
 
     def __init__(self, receiver: Receiver, private_key: str, *, host: str, max_body: int) -> None:
         self._receiver = receiver
-        self._key = private_key.encode()
+        self._keys = [private_key.encode()]
         self._door = OriginGuard(host)
         self._server = RpcServer(
             self._handle, hosts=(host,), port=0, max_body=max_body, respond=self._respond, name="callback"
@@ -32,6 +32,10 @@ class CallbackEndpoint:
     def url(self) -> str:
         """What to give to setXmlrpcCallback."""
         return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
+
+    def renew_key(self, private_key: str) -> None:
+        """Take a new key; the old one counts until the new one is used, as a delivery may be on its way."""
+        self._keys = [self._keys[-1], private_key.encode()]
 
     async def start(self) -> None:
         """Bind and serve. Raises OSError if the host cannot be bound."""
@@ -49,19 +53,26 @@ class CallbackEndpoint:
         return respond(body, self._dispatch)
 
     def _admit(self, begun: bytes) -> bool:
-        return self._key in begun.replace(b"\0", b"")  # UTF-16 is XML too
+        plain = begun.replace(b"\0", b"")  # UTF-16 is XML too
+        return any(key in plain for key in self._keys)
 
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.client":
             raise FaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)
         key = params[0] if params else ""
-        if not isinstance(key, str) or not secrets.compare_digest(key.encode(), self._key):
+        if not isinstance(key, str) or not self._is_ours(key.encode()):
             raise FaultError(
                 "this is not the private key of this client", code=FaultCode.NOT_REGISTERED
             )  # CLIENT-6
         receive(self._receiver, operation, params[1:])
         return ""
+
+    def _is_ours(self, key: bytes) -> bool:
+        if secrets.compare_digest(key, self._keys[-1]):
+            del self._keys[:-1]
+            return True
+        return len(self._keys) > 1 and secrets.compare_digest(key, self._keys[0])
 
 
 def receive(receiver: Receiver, operation: str, params: Sequence[Value]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from typing import Protocol
 
 from .._util import at_exit
 from ..delivery import Delivery, DeliveryError
-from ..discovery import find_hub, is_alive, locate, stale_lockfile
+from ..discovery import Location, find_hub, has_proof, is_alive, locate, lockfile_owner, stale_lockfile
 from ..errors import (
     FaultError,
     HubFaultError,
@@ -24,6 +25,9 @@ from .callback import CallbackEndpoint, receive
 from .rpc_connection import RpcConnection
 
 __all__ = ["DirectConnection", "StandardConnection"]
+
+
+log = logging.getLogger("asyncsamp.client")
 
 
 class StandardConnection(RpcConnection):
@@ -47,6 +51,7 @@ class StandardConnection(RpcConnection):
         self._lockfile = lockfile
         self._callback_host = callback_host
         self._endpoint: CallbackEndpoint | None = None
+        self._secret = ""
 
     def __repr__(self) -> str:
         return f"<StandardConnection {self._proxy.url or 'not connected'}>"
@@ -65,14 +70,19 @@ class StandardConnection(RpcConnection):
         if proxy.sender is None or proxy.receiver is None:
             return False
         location, lockfile = await find_hub(proxy.sender, lockfile=self._lockfile)
-        if lockfile.url != proxy.url:
+        if (lockfile.url, lockfile.secret) != (proxy.url, self._secret) or not has_proof(lockfile):
             return False
         try:
-            await self.operate("getMetadata", proxy.self_id)
+            # Whoever has the port now gets the key only once he has shown that he is the hub.
+            await proxy.check_proof(lockfile.secret)
+            key = await proxy.renew_key()
         except HubFaultError:
             return False
         except (HubLostError, RemoteProtocolError) as error:
             raise stale_lockfile(location, lockfile) from error
+        if self._endpoint is not None:
+            self._endpoint.renew_key(key)
+        at_exit.unregister_at_exit(self, proxy.url, key)
         proxy.watch_over()
         return True
 
@@ -86,7 +96,7 @@ class StandardConnection(RpcConnection):
         proxy = self._proxy
         sender = proxy.open()
         location, lockfile = await find_hub(sender, lockfile=self._lockfile)
-        proxy.url = lockfile.url
+        proxy.url, proxy.owner = lockfile.url, await _owner(location)
         try:
             registration = await proxy.register(lockfile.secret, receiver)
         except HubLostError as error:
@@ -97,6 +107,7 @@ class StandardConnection(RpcConnection):
             # After a crash some other server may have got the port that the lockfile names.
             raise stale_lockfile(location, lockfile) from error
         at_exit.unregister_at_exit(self, proxy.url, proxy.key)
+        self._secret = lockfile.secret
         return registration
 
     def _is_listening(self) -> bool:
@@ -119,6 +130,19 @@ class StandardConnection(RpcConnection):
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is not None:
             await endpoint.close()
+
+
+async def _owner(location: Location) -> int | None:
+    """Return whom the lockfile belongs to; say so if it is another user."""
+    owner = await lockfile_owner(location)
+    if owner is not None and owner not in (0, os.getuid()):
+        log.warning(
+            "the lockfile %s belongs to another user (uid %d): that user's hub gets all that this client "
+            "sends, and may send it anything; if you do not know it, remove the file or set SAMP_HUB",
+            location.place,
+            owner,
+        )
+    return owner
 
 
 class HasEngine(Protocol):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import secrets
 
+from ..discovery import PROVE, RENEW_KEY, make_proof
 from ..errors import (
     FaultError,
     HubFaultError,
@@ -16,7 +19,7 @@ from ..errors import (
 )
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
-from ..rpc import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
+from ..rpc import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
 from ..values import Value
 
 __all__ = ["HubProxy"]
@@ -46,6 +49,8 @@ class HubProxy:
         self.url = ""
         self.key = ""
         self.self_id = ""
+        self.owner: int | None = None
+        """Whom the hub belongs to, as far as it is known; it is the only other user who is told the key."""
         self.receiver: Receiver | None = None
         self.sender: RpcClient | None = None
         self._prefix = prefix
@@ -54,8 +59,35 @@ class HubProxy:
 
     def open(self) -> RpcClient:
         """Make the sender, and return it."""
-        self.sender = RpcClient(max_body=self._limits.max_body)
+        self.owner = None
+        self.sender = RpcClient(max_body=self._limits.max_body, trusts=self._trusts)
         return self.sender
+
+    def _trusts(self, url: str, user: int) -> bool:
+        """Whether a user of this machine who listens at the hub's port may be the hub."""
+        return user in (0, os.getuid(), self.owner)
+
+    async def check_proof(self, secret: str) -> None:
+        """Have the hub show that it knows `secret`. What is sent is of no use to anybody else.
+
+        Raises `HubLostError` if it does not.
+        """
+        challenge = secrets.token_hex(8)
+        try:
+            proof = await self._post(PROVE, challenge, operation="resume")
+        except HubFaultError:
+            proof = ""
+        right = make_proof(secret, challenge)
+        if not isinstance(proof, str) or not secrets.compare_digest(proof.encode(), right.encode()):
+            raise HubLostError(self.url, "resume", "what listens there now does not know the hub's secret")
+
+    async def renew_key(self) -> str:
+        """Have the private key replaced, and return the new one. Raises as `call` does."""
+        key = await self._post(RENEW_KEY, self.key, operation="resume")
+        if not isinstance(key, str) or not key:
+            raise RemoteProtocolError("the hub's answer to renewKey is not a private key")
+        self.key = key
+        return key
 
     async def register(
         self, identity: Value, receiver: Receiver, *, timeout: float | None = None
@@ -97,19 +129,24 @@ class HubProxy:
 
     async def call(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
         """Call one method. Raises `HubFaultError`, `HubLostError`, `RemoteProtocolError`."""
+        method = f"{self._prefix}.{operation}"
+        return await self._post(method, *params, operation=operation, timeout=timeout)
+
+    async def _post(self, method: str, *params: Value, operation: str, timeout: float | None = None) -> Value:
         sender, receiver = self.sender, self.receiver
         if sender is None:
             raise HubLostError(self.url, operation, "there is no connection to it")
         seconds = self._limits.request_timeout if timeout is None else timeout
         try:
-            return await sender.call(self.url, f"{self._prefix}.{operation}", list(params), timeout=seconds)
+            return await sender.call(self.url, method, list(params), timeout=seconds)
         except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
         except PeerRefusedError as error:
             # It is dead, though it said nothing (CLIENT-15).
+            reason = error.reason if isinstance(error, ForeignPeerError) else _NOBODY
             if receiver is not None:
-                receiver.connection_lost(_NOBODY)
-            raise HubLostError(self.url, operation, _NOBODY) from error
+                receiver.connection_lost(reason)
+            raise HubLostError(self.url, operation, reason) from error
         except PeerTimeoutError as error:
             raise HubLostError(self.url, operation, f"no answer within {seconds:g} s") from error
         except PeerError as error:
@@ -157,6 +194,8 @@ class HubProxy:
             except FaultError as error:
                 log.info("the hub at %s does not know this client: %s", self.url, error)
                 reason = "it does not know this client any more"
+            except ForeignPeerError as error:
+                reason = error.reason
             except PeerRefusedError:
                 reason = "it is gone without a word"
             except (PeerError, RemoteProtocolError) as error:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 from .introduction import introduced
 from .location import Location, locate, locate_multiple, web_appname
+from .proof import PID_NAME, PROVE, RENEW_KEY, has_proof, make_proof
 from .publishing import publish, still_ours, withdraw
-from .reading import find_hub, is_alive, read_lockfile, stale_lockfile
+from .reading import find_hub, is_alive, lockfile_owner, read_lockfile, stale_lockfile
 
 __all__ = [
+    "PID_NAME",
+    "PROVE",
+    "RENEW_KEY",
     "Location",
     "find_hub",
+    "has_proof",
     "introduced",
     "is_alive",
     "locate",
     "locate_multiple",
+    "lockfile_owner",
+    "make_proof",
     "publish",
     "read_lockfile",
     "stale_lockfile",

@@ -21,7 +21,7 @@ from ..rpc.errors import PeerError
 from .files import MAX_LOCKFILE, parse, read_file
 from .location import Location, locate
 
-__all__ = ["PING_TIMEOUT", "find_hub", "is_alive", "read_lockfile", "stale_lockfile"]
+__all__ = ["PING_TIMEOUT", "find_hub", "is_alive", "lockfile_owner", "read_lockfile", "stale_lockfile"]
 
 FETCH_TIMEOUT = 5.0
 """Seconds in which a lockfile must come over http: as long as for a ping."""
@@ -71,6 +71,19 @@ async def read_lockfile(location: Location) -> Lockfile:
         except (FileNotFoundError, NotADirectoryError):
             raise HubNotFoundError(location.description) from None
     return parse(data, location.place)
+
+
+async def lockfile_owner(location: Location) -> int | None:
+    """Return the uid of whom the lockfile belongs to; None if it has gone, or a URL does not tell.
+
+    Cancelling is safe.
+    """
+    if location.path is None or not hasattr(os, "getuid"):
+        return None
+    try:
+        return (await asyncio.to_thread(location.path.stat)).st_uid
+    except OSError:
+        return None
 
 
 async def _fetch(location: Location) -> bytes:

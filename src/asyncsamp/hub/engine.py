@@ -173,6 +173,10 @@ class HubEngine:
             if client in self.last_active:
                 self.last_active[client] = self._loop.time()
 
+    def note_change(self) -> None:
+        """Take note that a profile has changed what it must know after a crash."""
+        self._changed()
+
     async def saved(self) -> None:
         """Return once a crash could not undo what has been done so far; at once without a state file."""
         if self._keeper is not None:

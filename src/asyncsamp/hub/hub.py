@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .._util import at_exit
-from ..discovery import Location, introduced, is_alive, locate, publish, read_lockfile, withdraw
+from ..discovery import PID_NAME, Location, introduced, is_alive, locate, publish, read_lockfile, withdraw
 from ..discovery.files import take_away
 from ..errors import HubNotFoundError, HubRunningError, LockfileError, SampError, StateError
 from ..interfaces import Profile
@@ -246,7 +246,7 @@ class Hub:
             raise StateError(path, reason, advice) from None
 
     async def _publish(self) -> None:
-        extra = {"org.asyncsamp.hub.pid": str(os.getpid())}
+        extra = {PID_NAME: str(os.getpid())}
         if self.label:
             extra["hub.label"] = self.label
         lockfile = Lockfile(self._standard.secret, self.url, extra=extra)

@@ -17,6 +17,7 @@ from aiohttp import web
 from ..._util.foreign_text import plain_line, quoted
 from ..._util.socket_table import is_loopback, listening_user
 from ...delivery import DeliverResponse, Delivery, DeliveryError
+from ...discovery import PROVE, RENEW_KEY, make_proof
 from ...errors import (
     FaultCode,
     FaultError,
@@ -59,6 +60,8 @@ whose answers never end must not cost the hub more."""
 
 _PROBE_TIMEOUT = 1.0
 """Seconds; who takes longer to accept a connection may have a full backlog, and counts as there."""
+
+_MAX_CHALLENGE = 256
 
 _MAX_REASON = 200
 """Characters of a client's own fault that go to its callers and into the log."""
@@ -179,6 +182,10 @@ class StandardProfile:
 
     async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
+        if method == PROVE:
+            return self._prove(params)
+        if method == RENEW_KEY:
+            return await self._renew_key(params)
         if prefix != "samp.hub":
             raise FaultError(f"there is no method {quoted(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
@@ -209,6 +216,21 @@ class StandardProfile:
         self._clients[key] = client
         self._keys[client] = key
         return {"samp.private-key": key, "samp.self-id": client, "samp.hub-id": engine.hub_id}
+
+    def _prove(self, params: Sequence[Value]) -> str:
+        if len(params) != 1 or not isinstance(params[0], str) or not 0 < len(params[0]) <= _MAX_CHALLENGE:
+            raise bad_parameters(f"{PROVE} takes one parameter, a string of 1 to {_MAX_CHALLENGE} characters")
+        return make_proof(self.secret, params[0])
+
+    async def _renew_key(self, params: Sequence[Value]) -> str:
+        assert self._engine is not None
+        client = self._caller(RENEW_KEY, params)
+        key = new_key(STANDARD)
+        del self._clients[self._keys[client]]
+        self._clients[key], self._keys[client] = client, key
+        self._engine.note_change()
+        await self._engine.saved()
+        return key
 
     def _caller(self, operation: str, params: Sequence[Value]) -> str:
         if not params:
