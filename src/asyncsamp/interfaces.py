@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -124,9 +124,14 @@ class Engine(Protocol):
 
     def note_change(self) -> None: ...
 
+    @property
+    def keeps_state(self) -> bool: ...
+
     async def saved(self) -> None: ...
 
     async def operate(self, caller: str, operation: str, params: Sequence[Value]) -> Value: ...
+
+    def begin(self, caller: str, operation: str, params: Sequence[Value]) -> Value | Awaitable[Value]: ...
 
 
 class Profile(Protocol):

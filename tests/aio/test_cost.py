@@ -20,8 +20,8 @@ from aiohttp import web
 from asyncsamp import Client, DirectConnection, Hub, Limits, Message, xmlrpc
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.standard import StandardProfile
-from asyncsamp.rpc import RpcServer
-from asyncsamp.rpc.client import RpcClient
+from asyncsamp.rpc import RpcClient, XmlRpcServer
+from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.values import ValueMap
 from asyncsamp.xmlrpc import codec
 
@@ -202,21 +202,22 @@ async def test_the_memory_of_an_idle_client() -> None:
     profile = StandardProfile()
     engine = HubEngine(Limits(), {})
     profile._engine = engine
-    server = RpcServer(profile._handle, respond=profile._respond)
-    web_server = server._make_web()
+    server = XmlRpcServer(profile.dispatch, profile._knows_key).server
+    server.limit = ConnectionLimit(10 * clients)
+    server.web = server.make_web()
     connections = []
 
     async def come(number: int) -> None:
-        answered = await profile._dispatch("samp.hub.register", [profile.secret])
+        answered = profile.dispatch("samp.hub.register", [profile.secret])
         assert isinstance(answered, dict)
         key = answered["samp.private-key"]
         url = f"http://127.0.0.1:{number + 1}/xmlrpc"
-        await profile._dispatch("samp.hub.setXmlrpcCallback", [key, url])
+        profile.dispatch("samp.hub.setXmlrpcCallback", [key, url])
         metadata: ValueMap = {"samp.name": f"client {number}", "samp.description.text": "x" * 100}
-        await profile._dispatch("samp.hub.declareMetadata", [key, metadata])
+        profile.dispatch("samp.hub.declareMetadata", [key, metadata])
         subscriptions: ValueMap = {f"test.mtype-{number}.{kind}": {} for kind in range(10)}
-        await profile._dispatch("samp.hub.declareSubscriptions", [key, subscriptions])
-        connection = web_server()
+        profile.dispatch("samp.hub.declareSubscriptions", [key, subscriptions])
+        connection = server.make_front()
         connection.connection_made(Wire())
         body = xmlrpc.dump_call("samp.hub.ping", [])
         head = b"POST /xmlrpc HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)

@@ -36,7 +36,7 @@ def connections(hub: Hub) -> int:
     """Return how many connections the Standard Profile has open."""
     server = hub._standard._server
     assert server is not None
-    return len(server._crowd)
+    return len(server.server.limit)
 
 
 async def until_gone(hub: Hub, count: int, others: Bystanders) -> None:

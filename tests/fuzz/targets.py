@@ -16,7 +16,7 @@ from asyncsamp import Limits, xmlrpc
 from asyncsamp.errors import FaultError, RemoteProtocolError
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.standard import StandardProfile
-from asyncsamp.rpc import RpcServer
+from asyncsamp.rpc import XmlRpcServer
 from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.values import MAX_DEPTH
 from asyncsamp.xmlrpc import codec
@@ -98,7 +98,7 @@ class HttpEntry:
         """Fail unless the hub still answers, and nothing is kept of those who have gone."""
         answered = self._send(_PING)
         assert answered.startswith(b"HTTP/1.1 200 OK"), answered
-        assert len(self._crowd) == 0
+        assert len(self._limit) == 0
         gc.collect()
         assert not self.errors, self.errors
 
@@ -120,9 +120,11 @@ class HttpEntry:
         self._engine = engine = HubEngine(Limits(registration_burst=10_000), {})
         profile._engine, profile.secret = engine, SECRET
         profile._sender = _Nowhere()  # type: ignore[assignment]
-        server = RpcServer(profile._handle, respond=profile._respond, max_body=10**7, name="fuzzed")
-        self._crowd = server._crowd = ConnectionLimit(100)
-        self._web = server._make_web()
+        self._server = XmlRpcServer(
+            profile.dispatch, profile._knows_key, max_body=10**7, name="fuzzed"
+        ).server
+        self._limit = self._server.limit = ConnectionLimit(100)
+        self._server.web = self._server.make_web()
         client = engine.register(profile)
         profile._clients[KEY], profile._keys[client] = client, KEY
         profile._callbacks[client] = f"http://127.0.0.1:{PORT}/"
@@ -131,13 +133,14 @@ class HttpEntry:
 
     async def _stop(self) -> None:
         await self._engine.shut_down()
-        await self._web.shutdown(0)
+        assert self._server.web is not None
+        await self._server.web.shutdown(0)
 
     def _send(self, *packets: bytes) -> bytes:
         return self.loop.run_until_complete(self._converse(packets))
 
     async def _converse(self, packets: tuple[bytes, ...]) -> bytes:
-        protocol = self._web()
+        protocol = self._server.make_front()
         wire = _Wire()
         protocol.connection_made(wire)
         for packet in packets:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
-
-from aiohttp import web
+from collections.abc import Callable, Sequence
 
 from ..errors import FaultCode, FaultError
 from ..interfaces import Receiver
-from ..rpc import OriginGuard, RpcServer, answer, respond
+from ..rpc import XmlRpcServer
 from ..values import Value
 from ..xmlrpc import Encoded
 
@@ -23,15 +20,14 @@ class CallbackEndpoint:
     def __init__(self, receiver: Receiver, private_key: str, *, host: str, max_body: int) -> None:
         self._receiver = receiver
         self._keys = [private_key.encode()]
-        self._door = OriginGuard(host)
-        self._server = RpcServer(
-            self._handle, hosts=(host,), port=0, max_body=max_body, respond=self._respond, name="callback"
+        self._server = XmlRpcServer(
+            self._dispatch, self._knows_key, host=host, max_body=max_body, name="callback", owner="the client"
         )
 
     @property
     def url(self) -> str:
         """What to give to setXmlrpcCallback."""
-        return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
+        return self._server.url
 
     def renew_key(self, private_key: str) -> None:
         """Take a new key; the old one counts until the new one is used, as a delivery may be on its way."""
@@ -45,18 +41,11 @@ class CallbackEndpoint:
         """Close the server, within a second or so."""
         await self._server.close()
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._door.check(request)
-        return await answer(request, self._dispatch, admit=self._admit)
-
-    def _respond(self, body: bytes) -> Coroutine[Any, Any, bytes]:
-        return respond(body, self._dispatch)
-
-    def _admit(self, begun: bytes) -> bool:
+    def _knows_key(self, begun: bytes) -> bool:
         plain = begun.replace(b"\0", b"")  # UTF-16 is XML too
         return any(key in plain for key in self._keys)
 
-    async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+    def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.client":
             raise FaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +73,7 @@ class HubEngine:
         self.last_operation = self._loop.time()
         self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
+        self._ahead: Outbox | None = None  # the fullest that the operation under way has put into
         self._roll_call: asyncio.Task[None] | None = None
         self._observers = Observers(self._loop.time)
         itself = HubClient(self._core, self._apply)
@@ -177,6 +178,11 @@ class HubEngine:
         """Take note that a profile has changed what it must know after a crash."""
         self._changed()
 
+    @property
+    def keeps_state(self) -> bool:
+        """Whether there is a state file, so that `saved` may have to wait."""
+        return self._keeper is not None
+
     async def saved(self) -> None:
         """Return once a crash could not undo what has been done so far; at once without a state file."""
         if self._keeper is not None:
@@ -188,19 +194,29 @@ class HubEngine:
         Returns "" where the standard has no result. Raises `FaultError`. If it is
         cancelled, a callAndWait is abandoned; every other operation is done at once.
         """
+        begun = self.begin(caller, operation, params)
+        return begun if isinstance(begun, str | list | dict) else await begun
+
+    def begin(self, caller: str, operation: str, params: Sequence[Value]) -> Value | Awaitable[Value]:
+        """Do a hub operation as `operate` does, but return its result at once where there is no wait.
+
+        What waits, for an answer, the state file or an outbox to drain, is returned to be awaited.
+        """
         found = find_operation(operation)
         bound = found.bind(params)
         self._note_activity(caller)
         if found.run is None:
             recipient, message, timeout = bound
-            return await self._call_and_wait(caller, str(recipient), message, str(timeout))
+            return self._call_and_wait(caller, str(recipient), message, str(timeout))
         result: Value | None = found.run(self._core, caller, *bound)
         self._apply()
         if operation == "declareMetadata":
             self._note_name(caller)
+        answer = "" if result is None else result
+        ahead, self._ahead = self._ahead, None
         if self._keeper is not None:
-            await self._keep(self._keeper, operation)
-        return "" if result is None else result
+            return self._once_kept(self._keeper, operation, answer, ahead)
+        return answer if ahead is None else self._once_low(ahead, answer)
 
     # ---- for the hub
 
@@ -310,12 +326,27 @@ class HubEngine:
         if self._keeper is not None:
             self._keeper.changed()
 
-    async def _keep(self, keeper: StateKeeper, operation: str) -> None:
+    async def _once_kept(
+        self, keeper: StateKeeper, operation: str, answer: Value, ahead: Outbox | None
+    ) -> Value:
+        """Return `answer` once what it promises is in the state file."""
         if operation in _LASTING:
             keeper.changed()
             await keeper.saved()
         elif operation in _PASSING:
             keeper.changed()
+        return answer if ahead is None else await self._once_low(ahead, answer)
+
+    def _once_low(self, box: Outbox, answer: Value) -> asyncio.Future[Value]:
+        """Return `answer` once `box` has drained: a sender answered sooner would outrun the deliveries."""
+        answered: asyncio.Future[Value] = self._loop.create_future()
+
+        def drained(_: asyncio.Future[None]) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        box.low().add_done_callback(drained)
+        return answered
 
     def _bring_back(self, client: str, courier: Courier, record: Mapping[str, Any]) -> None:
         self._client_ids.next_is(client)
@@ -334,6 +365,7 @@ class HubEngine:
     def _apply(self) -> None:
         """Carry out the effects that the core has left."""
         self._tell_observers()
+        self._ahead = None
         while effects := self._core.take_effects():
             for effect in effects:
                 if isinstance(effect, FinishWait):
@@ -356,6 +388,8 @@ class HubEngine:
             self._observers.posted(delivery)
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
+        if box.outrun and (self._ahead is None or len(box) > len(self._ahead)):
+            self._ahead = box
         if box.full and self._takes_part(delivery.recipient):
             self._core.congest(delivery.recipient)
             log.warning(

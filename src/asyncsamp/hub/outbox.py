@@ -12,6 +12,14 @@ from ..limits import Limits
 __all__ = ["Outbox"]
 
 
+_LOW_WATER = 4
+"""Deliveries that may wait before senders are held. Enough to keep the outbox busy until they send again;
+each one more is a delivery's time, some 70 us, that every message waits at full load."""
+
+_LOW_PATIENCE = 0.05
+"""Seconds for an outbox to drain. One that takes longer has a slow client, for which nobody is held."""
+
+
 class Outbox:
     """The queue of one client and the tasks that empty it.
 
@@ -34,6 +42,9 @@ class Outbox:
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
+        self._low: asyncio.Future[None] | None = None
+        self._low_timer: asyncio.TimerHandle | None = None
+        self._slow = False
         self._closed = False
 
     def __len__(self) -> int:
@@ -53,6 +64,18 @@ class Outbox:
     def full(self) -> bool:
         """Whether no more should be put in."""
         return len(self._queue) >= self._limits.outbox or self._weight >= self._limits.outbox_weight
+
+    @property
+    def outrun(self) -> bool:
+        """Whether senders are ahead of the deliveries, and should be held until it is `low`."""
+        return len(self._queue) > _LOW_WATER and not self._slow and not self._closed
+
+    def low(self) -> asyncio.Future[None]:
+        """Return what is done when few deliveries wait, or the client has shown to be slow."""
+        if self._low is None:
+            self._low = self._loop.create_future()
+            self._low_timer = self._loop.call_later(_LOW_PATIENCE, self._release, True)
+        return self._low
 
     @property
     def roomy(self) -> bool:
@@ -83,6 +106,7 @@ class Outbox:
         self._closed = True
         self._queue.clear()
         self._weight = 0
+        self._release(False)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,6 +114,16 @@ class Outbox:
         for worker in workers:
             worker.cancel()
         return workers
+
+    def _release(self, slow: bool) -> None:
+        """Hold the senders no longer; those of a slow client not again before few deliveries wait."""
+        self._slow = slow
+        if self._low_timer is not None:
+            self._low_timer.cancel()
+            self._low_timer = None
+        low, self._low = self._low, None
+        if low is not None:
+            low.set_result(None)
 
     def _advance(self) -> None:
         """Put a task in charge, unless one is that has not yet exhausted the patience."""
@@ -125,6 +159,8 @@ class Outbox:
                 self._since = self._loop.time()
                 delivery, weight = self._queue.popleft()
                 self._weight -= weight
+                if len(self._queue) <= _LOW_WATER and (self._low is not None or self._slow):
+                    self._release(False)
                 await self._deliver(delivery)
         finally:
             self._workers.discard(this)

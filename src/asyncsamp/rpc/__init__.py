@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from .client import RpcClient
 from .endpoint import (
-    PATHS,
     answer,
     check_request,
     fault_response,
@@ -16,7 +15,9 @@ from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedErr
 from .offload import MAX_BODY, dump_call, encode_value, is_large
 from .origin_guard import OriginGuard
 from .pool import check_url
+from .request_head import PATHS
 from .server import Handler, RpcServer
+from .xmlrpc_server import XmlRpcServer
 
 __all__ = [
     "MAX_BODY",
@@ -30,6 +31,7 @@ __all__ = [
     "PeerTimeoutError",
     "RpcClient",
     "RpcServer",
+    "XmlRpcServer",
     "answer",
     "check_request",
     "check_url",

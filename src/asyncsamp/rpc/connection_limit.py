@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from typing import Protocol
 
-from aiohttp import web
 from aiohttp.streams import StreamReader
 
-__all__ = ["ConnectionLimit", "most_connections"]
+__all__ = ["Connection", "ConnectionLimit", "most_connections"]
 
 _log = logging.getLogger("asyncsamp.rpc")
 
@@ -40,59 +40,67 @@ def most_connections() -> int:
     return _MOST if soft == resource.RLIM_INFINITY else max(_FEWEST, min(soft // 2, _MOST))
 
 
+class Connection(Protocol):
+    """A connection that can be closed."""
+
+    def force_close(self) -> None:
+        """Close it at once."""
+        ...
+
+
 class ConnectionLimit:
-    """Who is connected, those heard of last at the end; sends the oldest away above `most`."""
+    """Who is connected, those heard of last at the end; closes the oldest above `most`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._silent: dict[web.RequestHandler, float] = {}  # since when
-        self._idle: dict[web.RequestHandler, None] = {}
-        self._speaking: dict[web.RequestHandler, StreamReader | float] = {}  # its body, or since when
+        self._silent: dict[Connection, float] = {}  # since when
+        self._idle: dict[Connection, None] = {}
+        self._speaking: dict[Connection, StreamReader | float | None] = {}  # since when, its body, or whole
         self._told = False
 
     def __len__(self) -> int:
         return len(self._silent) + len(self._idle) + len(self._speaking)
 
-    def come(self, handler: web.RequestHandler) -> None:
+    def opened(self, connection: Connection) -> None:
         """Take note of a new connection; another, or it itself, is closed if there are too many."""
-        now = self._silent[handler] = asyncio.get_running_loop().time()
+        now = self._silent[connection] = asyncio.get_running_loop().time()
         if len(self) > self._most:
-            self._send_away(now)
+            self._close_one(now)
 
-    def hear(self, handler: web.RequestHandler) -> None:
+    def heard(self, connection: Connection) -> None:
         """Take note of bytes from it. Until its answer is written it is not idle.
 
         Closed meanwhile, it would not know whether its request was done, and might send it twice.
         """
-        if handler not in self._speaking:
-            self._silent.pop(handler, None)
-            self._idle.pop(handler, None)
-            self._speaking[handler] = asyncio.get_running_loop().time()
+        if connection not in self._speaking:
+            self._silent.pop(connection, None)
+            self._idle.pop(connection, None)
+            self._speaking[connection] = asyncio.get_running_loop().time()
 
-    def begin(self, handler: web.RequestHandler, body: StreamReader) -> None:
-        """Take note of a request, of which `body` may be still to come."""
-        self._speaking[handler] = body
+    def asked(self, connection: Connection, body: StreamReader | None = None) -> None:
+        """Take note of a request, of which `body` may be still to come; None says that it is whole."""
+        self._speaking[connection] = body
 
-    def end(self, handler: web.RequestHandler) -> None:
+    def answered(self, connection: Connection) -> None:
         """Take note that the answer was written."""
-        if self._speaking.pop(handler, self) is not self:
-            self._idle[handler] = None
+        if self._speaking.pop(connection, self) is not self:
+            self._idle[connection] = None
 
-    def go(self, handler: web.RequestHandler) -> None:
+    def closed(self, connection: Connection) -> None:
         """Take note of the end of a connection."""
-        self._silent.pop(handler, None)
-        self._idle.pop(handler, None)
-        self._speaking.pop(handler, None)
+        self._silent.pop(connection, None)
+        self._idle.pop(connection, None)
+        self._speaking.pop(connection, None)
 
-    def _send_away(self, now: float) -> None:
-        handler = self._dispensable(now - _A_MOMENT)
-        self.go(handler)
+    def _close_one(self, now: float) -> None:
+        connection = self._dispensable(now - _A_MOMENT)
+        self.closed(connection)
         level = logging.DEBUG if self._told else logging.WARNING
         self._told = True
         _log.log(level, "more than %d connections; those silent for longest are closed", self._most)
-        handler.force_close()
+        connection.force_close()
 
-    def _dispensable(self, before: float) -> web.RequestHandler:
+    def _dispensable(self, before: float) -> Connection:
         """Return who has been silent for longest, or is idle, or has not yet sent its request whole.
 
         If all the others are at work it is who came first without a word, at last the newcomer.
@@ -100,9 +108,12 @@ class ConnectionLimit:
         longest, since = next(iter(self._silent.items()))
         if since < before:
             return longest
-        for handler in self._idle:
-            return handler
-        for handler, body in self._speaking.items():
-            if body < before if isinstance(body, float) else not body.is_eof():
-                return handler
+        for connection in self._idle:
+            return connection
+        for connection, body in self._speaking.items():
+            if isinstance(body, float):
+                if body < before:
+                    return connection
+            elif body is not None and not body.is_eof():
+                return connection
         return longest

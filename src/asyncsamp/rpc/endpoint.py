@@ -15,26 +15,30 @@ from ..errors import FaultCode, FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded
 from .offload import dump_response, load_call
+from .request_head import PATHS
 
 __all__ = [
     "PATHS",
+    "READY",
     "Admit",
     "Dispatch",
     "answer",
     "check_request",
+    "fault_document",
     "fault_response",
     "read_body",
     "respond",
     "result_response",
 ]
 
-Dispatch: TypeAlias = "Callable[[str, list[Value]], Awaitable[Value | Encoded]]"
+Dispatch: TypeAlias = "Callable[[str, list[Value]], Value | Encoded | Awaitable[Value | Encoded]]"
+"""Does what a method asks for: at once, or by something to await. Raises `FaultError` for a fault."""
+
+READY = (str, dict, list, Encoded)
+"""The types of a result, as against something to await."""
 
 Admit: TypeAlias = Callable[[bytes], bool]
 """Whether the beginning of a body shows a private key that is known."""
-
-PATHS = frozenset({"/", "/RPC2", "/RPC2/", "/xmlrpc", "/xmlrpc/"})
-"""Where XML-RPC libraries post when the URL has no path, and where SAMP's programs do (STD-42)."""
 
 STRANGERS_BODY = 64 * 1024
 """Bytes that anybody may send. Who sends more must show a key at the beginning, else the memory of the
@@ -60,6 +64,7 @@ async def answer(
     paths: frozenset[str] | None = PATHS,
     headers: Mapping[str, str] = _NO_HEADERS,
     admit: Admit | None = None,
+    owner: str = "the hub",
 ) -> web.Response:
     """Answer one XML-RPC request with what `dispatch` returns for its method and params.
 
@@ -78,24 +83,27 @@ async def answer(
     except web.HTTPException as refusal:
         refusal.headers.update(headers)
         raise
-    return _response(request, await respond(body, dispatch), headers)
+    return _response(request, await respond(body, dispatch, owner=owner), headers)
 
 
-async def respond(body: bytes, dispatch: Dispatch) -> bytes:
-    """Return the document that answers the call in `body`; see `answer`. Raises nothing.
-
-    It may be begun outside of a task, so `dispatch` must not use asyncio.timeout() before it first waits.
-    """
+async def respond(body: bytes, dispatch: Dispatch, *, owner: str = "the hub") -> bytes:
+    """Return the document that answers the call in `body`; see `answer`. Raises nothing."""
     try:
         method, params = await load_call(body)
-        return await dump_response(await dispatch(method, params))
-    except FaultError as error:
+        result = dispatch(method, params)
+        return await dump_response(result if isinstance(result, READY) else await result)
+    except Exception as error:
+        return fault_document(error, owner)
+
+
+def fault_document(error: Exception, owner: str) -> bytes:
+    """Return the fault for what a dispatcher raised. `owner` is whose error an unexpected one is."""
+    if isinstance(error, FaultError):
         return xmlrpc.dump_fault(error.code, error.text)
-    except RemoteProtocolError as error:
+    if isinstance(error, RemoteProtocolError):
         return xmlrpc.dump_fault(FaultCode.MALFORMED, str(error))
-    except Exception:
-        _log.exception("error while answering an XML-RPC request")
-        return xmlrpc.dump_fault(FaultCode.INTERNAL, "internal error in the hub")
+    _log.error("error while answering an XML-RPC request", exc_info=error)
+    return xmlrpc.dump_fault(FaultCode.INTERNAL, f"internal error in {owner}")
 
 
 def check_request(request: web.BaseRequest, paths: frozenset[str] | None = PATHS) -> None:

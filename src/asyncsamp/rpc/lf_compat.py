@@ -1,4 +1,4 @@
-"""The step in front of aiohttp's parser, for peers that end header lines with a bare line feed.
+"""The step in front of every parser, for peers that end header lines with a bare line feed. No I/O.
 
 Every released DS9 sends
 
@@ -11,16 +11,9 @@ that begin in this way and on no other. Mended connections carry one request.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from typing import Any
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-
-from .connection_limit import ConnectionLimit
-
-__all__ = ["LineFeedHandler", "LineFeedRepair"]
+__all__ = ["MAX_HELD", "LineFeedRepair"]
 
 MAX_HEAD = 32 * 1024
 """Bytes of request line and headers that are waited for; what is longer goes on as it is, to be refused."""
@@ -28,12 +21,6 @@ MAX_HEAD = 32 * 1024
 MAX_HELD = 64 * 1024
 """Bytes of a body that are held back: no more than a stranger may send, whose key is looked for only behind
 this. A longer body goes on as announced, so it must be announced in bytes; what DS9 sends is small."""
-
-BODY_PATIENCE = 30.0
-"""Seconds that the announced body may take, however it comes. After that the connection is closed."""
-
-TAG_PATIENCE = 1.0
-"""Seconds that a body, complete by its announced length, may take to show its closing tag."""
 
 _CLOSING_TAGS = (b"</methodCall>", b"</methodResponse>")
 
@@ -124,82 +111,3 @@ class LineFeedRepair:
 
 def _name(line: bytes) -> bytes:
     return line.partition(b":")[0].rstrip().lower()
-
-
-class LineFeedHandler(web.RequestHandler):
-    """aiohttp's request handler behind a `LineFeedRepair`."""
-
-    __slots__ = ("_crowd", "_mender", "_patience", "_patient_for")
-
-    def __init__(
-        self,
-        manager: web.Server,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        crowd: ConnectionLimit,
-        max_body: int,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(manager, loop=loop, **kwargs)
-        self._crowd = crowd
-        self._mender: LineFeedRepair | None = LineFeedRepair(min(max_body, MAX_HELD))
-        self._patience: asyncio.TimerHandle | None = None
-        self._patient_for = ""
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the peer; aiohttp calls it too, with none, to go on after a pause."""
-        # A test for None costs 0.1 us a call. Putting the parent's method in this one's place would
-        # cost less, but uvloop holds on to the method that it saw first.
-        mender = self._mender
-        if data:
-            self._crowd.hear(self)
-        if mender is None or not data:
-            super().data_received(data)
-            return
-        mended = mender.feed(data)
-        if mender.passing:
-            self._mender = None
-        elif mender.waits_for != "head":
-            self._be_patient(mender.waits_for)
-        if mended:
-            super().data_received(mended)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Take note of the end of the connection."""
-        self._be_patient("")
-        self._mender = None
-        super().connection_lost(exc)
-
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Write the answer; the connection is idle afterwards."""
-        try:
-            return await super().finish_response(request, resp, start_time)
-        finally:
-            self._crowd.end(self)
-
-    def log_exception(self, *args: Any, exc_info: BaseException | None = None, **kwargs: Any) -> None:
-        """Log what aiohttp could not handle. What a stranger sends is not our error, and stays unsaid."""
-        if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
-            self.logger.info("refused a request that is not valid HTTP (%s)", type(exc_info).__name__)
-        else:
-            self.logger.error(*args, exc_info=exc_info or True, **kwargs)
-
-    def _be_patient(self, waits_for: str) -> None:
-        """Bound the wait for the body, or for its closing tag; more of the same does not prolong it."""
-        if waits_for == self._patient_for:
-            return
-        self._patient_for = waits_for
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        loop = asyncio.get_running_loop()
-        if waits_for == "body":
-            self._patience = loop.call_later(BODY_PATIENCE, self.force_close)
-        elif waits_for == "tag":
-            self._patience = loop.call_later(TAG_PATIENCE, self._give_up_on_tag)
-
-    def _give_up_on_tag(self) -> None:
-        if self._mender is not None:
-            super().data_received(self._mender.give_up())

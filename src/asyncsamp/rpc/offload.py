@@ -65,7 +65,7 @@ async def encode_value(value: Value) -> Encoded:
     return xmlrpc.encode_value(value)
 
 
-def is_large(value: Value) -> bool:
+def is_large(value: Value | Encoded) -> bool:
     """Whether work on all of `value` is better done in a thread."""
     return _is_large((value,))
 

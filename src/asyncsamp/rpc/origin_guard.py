@@ -7,18 +7,19 @@ here (DNS rebinding) names that host. Both are in the head, so nothing of the bo
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import socket
 from ipaddress import IPv6Address, ip_address
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+
+from .request_head import BROWSER_HEADERS
 
 __all__ = ["OriginGuard"]
 
 _log = logging.getLogger("asyncsamp.rpc")
-
-_ONLY_BROWSERS_SEND = ("Origin", "Sec-Fetch-Site")
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::[0-9]{0,5})?")
 
@@ -37,24 +38,33 @@ class OriginGuard:
     def check(self, request: web.BaseRequest) -> None:
         """Raise `web.HTTPForbidden` for a request by a web page, or to a host that is not this one.
 
-        A missing Host is right in HTTP/1.0 (TOL-3), and no browser leaves it out.
+        Raise `web.HTTPBadRequest` unless HTTP/1.1 names one Host. A missing Host is right in HTTP/1.0
+        (TOL-3), and no browser leaves it out.
         """
         headers = request.headers
-        for name in _ONLY_BROWSERS_SEND:
-            if name in headers:
+        for name in headers:
+            if name.lower() in BROWSER_HEADERS:
                 raise self._refusal(
-                    f"it bears {name}, as only browsers' do; web pages have a port of their own"
+                    f"it has the header {name}, as only browsers' have; web pages have a port of their own"
                 )
-        host = headers.get("Host")
-        if host is None or host in self._known:
-            return
-        if len(headers.getall("Host")) == 1 and self._is_here(host, request):
-            if len(self._known) < _KNOWN:
-                self._known.add(host)
-        else:
-            raise self._refusal("its Host is not this machine")
+        hosts = headers.getall("Host", ())
+        if len(hosts) != 1 and (hosts or request.version >= HttpVersion11):
+            raise web.HTTPBadRequest(text="a request names its Host once\n")
+        for host in hosts:
+            if request.transport is None or not self.allows(host, request.transport):
+                raise self._refusal("its Host is not this machine")
 
-    def _is_here(self, value: str, request: web.BaseRequest) -> bool:
+    def allows(self, host: str, transport: asyncio.BaseTransport) -> bool:
+        """Whether `host`, as a request over `transport` names it, is this machine."""
+        if host in self._known:
+            return True
+        if not self._is_here(host, transport):
+            return False
+        if len(self._known) < _KNOWN:
+            self._known.add(host)
+        return True
+
+    def _is_here(self, value: str, transport: asyncio.BaseTransport) -> bool:
         match = _HOST.fullmatch(value.strip())
         if match is None:
             return False
@@ -70,8 +80,7 @@ class OriginGuard:
         if address.is_loopback or str(address) in self._names:
             return True
         # Listening on all interfaces, this machine is whatever the caller has connected to.
-        transport = request.transport
-        here = transport.get_extra_info("sockname") if transport is not None else None
+        here = transport.get_extra_info("sockname")
         return here is not None and str(address) == str(here[0]).partition("%")[0]
 
     def _refusal(self, why: str) -> web.HTTPForbidden:

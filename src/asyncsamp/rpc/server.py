@@ -15,12 +15,12 @@ from typing import Any, Self, TypeAlias
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from .connection_limit import ConnectionLimit, most_connections
-from .fast_path import QuickHandler, Respond
-from .lf_compat import LineFeedHandler
+from .front import Front, PlainRequests
 from .offload import MAX_BODY
 
 __all__ = ["Handler", "RpcServer"]
@@ -47,8 +47,7 @@ class RpcServer:
     `max_connections` (by default what the process has files for) the longest silent ones are closed. Port 0
     takes a free one, the same on all hosts. `name` is what tasks and errors call it.
 
-    `respond` must answer a body as `handler` would if its request has a head that `handler` has answered
-    with success before, on the same connection; then such requests are spared what is the same each time.
+    `plain` answers what is plain, without aiohttp (see `front`); everything else goes to `handler`.
     """
 
     def __init__(
@@ -60,24 +59,25 @@ class RpcServer:
         backlog: int = 1024,
         max_body: int = MAX_BODY,
         max_connections: int | None = None,
-        respond: Respond | None = None,
+        plain: PlainRequests | None = None,
         name: str = "rpc",
     ) -> None:
         if not hosts:
             raise ValueError("an RpcServer needs a host to listen on, such as 127.0.0.1")
         self._handler = handler
-        self._respond = respond
+        self._plain = plain
         self._hosts = tuple(hosts)
         self._port = port
         self._backlog = backlog
         self._max_body = max_body
         self._max_connections = max_connections
-        self._crowd = ConnectionLimit(0)
+        self.limit = ConnectionLimit(0)
+        self.working: set[asyncio.Future[Any]] = set()
+        self._fronts: set[Front] = set()
         self._name = name
         self._task_name = f"asyncsamp-{name}-request"
-        self._web: _WebServer | None = None
+        self.web: _WebServer | None = None
         self._listeners: list[asyncio.Server] = []
-        self._handling: set[asyncio.Task[Any]] = set()
 
     @property
     def port(self) -> int:
@@ -99,21 +99,21 @@ class RpcServer:
 
         If it fails or is cancelled, no socket is left.
         """
-        if self._web is not None:
+        if self.web is not None:
             raise RuntimeError(f"the {self._name} server is running already")
         addresses = await self._resolve()
         sockets = self._bind(addresses)
         self._port = sockets[0].getsockname()[1]
-        self._crowd = ConnectionLimit(
+        self.limit = ConnectionLimit(
             most_connections() if self._max_connections is None else self._max_connections
         )
-        self._web = self._make_web()
+        self.web = self.make_web()
         loop = asyncio.get_running_loop()
         try:
             for sock in sockets:
                 # Serving begins later: create_server, cancelled while it waits for that, loses the socket.
                 listener = await loop.create_server(
-                    self._web, sock=sock, backlog=self._backlog, start_serving=False
+                    self.make_front, sock=sock, backlog=self._backlog, start_serving=False
                 )
                 self._listeners.append(listener)
             for listener in self._listeners:
@@ -127,7 +127,7 @@ class RpcServer:
 
         Never takes much longer than `timeout`, whatever handlers and peers do. May be called again.
         """
-        web_server, self._web = self._web, None
+        web_server, self.web = self.web, None
         if web_server is None:
             return
         try:
@@ -136,14 +136,18 @@ class RpcServer:
             for listener in self._listeners:
                 listener.close()
             self._listeners.clear()
-        web_server.closing = True
-        transports = [protocol.transport for protocol in web_server.connections]
+        transports = [handler.transport for handler in web_server.connections]
+        transports += [front.transport for front in self._fronts]
         try:
             web_server.pre_shutdown()
+            for front in list(self._fronts):
+                front.close()
             await self._end_handlers(timeout)
         finally:
             # By now nothing is left to wait for, so that aiohttp, which waits twice, waits not at all.
             await web_server.shutdown(_A_MOMENT)
+            for front in list(self._fronts):
+                front.force_close()
             for transport in transports:
                 if transport is not None and transport.get_write_buffer_size():
                     transport.abort()  # a peer that does not read its answer
@@ -162,29 +166,40 @@ class RpcServer:
         task = asyncio.current_task()
         assert task is not None
         task.set_name(self._task_name)
-        self._handling.add(task)
-        task.add_done_callback(self._handling.discard)
+        self.working.add(task)
+        task.add_done_callback(self.working.discard)
         connection = request.protocol
-        self._crowd.begin(connection, request.content)
-        response = await self._handler(request)
-        if response.status == 200 and isinstance(connection, QuickHandler):
-            connection.served(request)
-        return response
+        assert isinstance(connection, _Handler)
+        self.limit.asked(connection.front, request.content)
+        return await self._handler(request)
 
-    def _make_web(self) -> _WebServer:
-        return _WebServer(self._handle, self._max_body, self._crowd, self._make_quick)
+    # ---- for the connections
 
-    def _make_quick(self, manager: web.Server, **options: Any) -> web.RequestHandler:
-        if self._respond is None:
-            return LineFeedHandler(manager, crowd=self._crowd, **options)
-        return QuickHandler(
-            manager,
-            respond=self._respond,
-            crowd=self._crowd,
-            tasks=self._handling,
-            name=self._task_name,
-            **options,
-        )
+    def make_front(self) -> Front:
+        """Return what serves a new connection."""
+        return Front(self, self._plain, max_body=self._max_body)
+
+    def make_web(self) -> _WebServer:
+        """Return what stands behind the connections' fronts."""
+        return _WebServer(self._handle, self._max_body)
+
+    def opened(self, front: Front) -> None:
+        """Take note of a connection."""
+        self._fronts.add(front)
+        if self.web is None:
+            # It was accepted just before the listener was closed, and nobody would close it later.
+            front.abort()
+
+    def left(self, front: Front) -> None:
+        """Take note that a connection has ended, or is handed over."""
+        self._fronts.discard(front)
+
+    def handler_for(self, front: Front) -> web.RequestHandler:
+        """Return aiohttp's handler for a connection that is not plain."""
+        assert self.web is not None
+        return self.web.handler_for(front, self.limit)
+
+    # ---- inside
 
     async def _stop_accepting(self) -> None:
         """Accept nothing more, and let what is being accepted begin, with the requests that have come.
@@ -200,12 +215,12 @@ class RpcServer:
             await asyncio.sleep(0)
 
     async def _end_handlers(self, timeout: float) -> None:
-        if self._handling and timeout > 0:
-            await asyncio.wait(self._handling, timeout=timeout)
-        if self._handling:
-            for task in self._handling:
+        if self.working and timeout > 0:
+            await asyncio.wait(self.working, timeout=timeout)
+        if self.working:
+            for task in self.working:
                 task.cancel()
-            await asyncio.wait(self._handling, timeout=_A_WHILE)
+            await asyncio.wait(self.working, timeout=_A_WHILE)
 
     async def _resolve(self) -> list[tuple[str, str]]:
         """Return (host as given, address) for each address to listen on."""
@@ -261,38 +276,20 @@ _A_WHILE = 0.25
 
 
 class _WebServer(web.Server):
-    """aiohttp's low-level server, handing out handlers that bear DS9."""
+    """aiohttp's low-level server, whose handlers take over from the fronts."""
 
-    def __init__(
-        self,
-        handler: Handler,
-        max_body: int,
-        crowd: ConnectionLimit,
-        make_handler: Callable[..., web.RequestHandler],
-    ) -> None:
+    def __init__(self, handler: Handler, max_body: int) -> None:
         super().__init__(handler, handler_cancellation=True, request_factory=self._make_limited_request)
         self._max_body = max_body
-        self._crowd = crowd
-        self._make_handler = make_handler
         self._our_loop = asyncio.get_running_loop()
-        self.closing = False
 
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        super().connection_made(handler, transport)
-        self._crowd.come(handler)
-        if self.closing:
-            # It was accepted just before the listener was closed, and nobody would close it later.
-            transport.abort()
-
-    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        super().connection_lost(handler, exc)
-        self._crowd.go(handler)
-
-    def __call__(self) -> web.RequestHandler:
-        return self._make_handler(
+    def handler_for(self, front: Front, limit: ConnectionLimit) -> _Handler:
+        """Return a handler for the connection of `front`."""
+        return _Handler(
             self,
+            front,
+            limit,
             loop=self._our_loop,
-            max_body=self._max_body,
             keepalive_timeout=_KEEPALIVE,
             lingering_time=_LINGER,
             access_log=None,
@@ -311,6 +308,44 @@ class _WebServer(web.Server):
         return web.BaseRequest(
             message, payload, protocol, writer, task, self._our_loop, client_max_size=self._max_body
         )
+
+
+class _Handler(web.RequestHandler):
+    """aiohttp's handler of one connection, which the limit goes on to count as that of its front."""
+
+    __slots__ = ("_limit", "front")
+
+    def __init__(self, manager: web.Server, front: Front, limit: ConnectionLimit, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self.front = front
+        self._limit = limit
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer; aiohttp calls it too, with none, to go on after a pause."""
+        if data:
+            self._limit.heard(self.front)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take note of the end of the connection."""
+        super().connection_lost(exc)
+        self._limit.closed(self.front)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the answer; the connection is idle afterwards."""
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._limit.answered(self.front)
+
+    def log_exception(self, *args: Any, exc_info: BaseException | None = None, **kwargs: Any) -> None:
+        """Log what aiohttp could not handle. What a stranger sends is no error of ours, and stays unsaid."""
+        if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
+            self.logger.info("refused a request that is not valid HTTP (%s)", type(exc_info).__name__)
+        else:
+            self.logger.error(*args, exc_info=exc_info or True, **kwargs)
 
 
 def _is_literal(host: str) -> bool:

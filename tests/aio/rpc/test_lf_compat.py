@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsamp import xmlrpc
-from asyncsamp.rpc import RpcServer, lf_compat
+from asyncsamp.rpc import RpcServer, front
 from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.rpc.endpoint import STRANGERS_BODY
+from asyncsamp.rpc.front import Front
 from asyncsamp.rpc.lf_compat import MAX_HEAD, LineFeedRepair
 from tests.aio.wire import call_body, connect
 
@@ -165,14 +166,14 @@ async def test_clean_requests_are_answered_on_one_connection() -> None:
 
 
 async def test_no_tag_is_waited_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lf_compat, "TAG_PATIENCE", 0.01)
+    monkeypatch.setattr(front, "TAG_PATIENCE", 0.01)
     async with RpcServer(echo_body, name="test") as server, connect(server.port) as (reader, writer):
         writer.write(ds9(b"garbage"))
         assert (await reader.read()).endswith(b"\r\n\r\ngarbage")
 
 
 async def test_a_body_that_never_comes_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lf_compat, "BODY_PATIENCE", 0.01)
+    monkeypatch.setattr(front, "BODY_PATIENCE", 0.01)
     async with RpcServer(echo_body, name="test") as server, connect(server.port) as (reader, writer):
         writer.write(ds9(BODY, 5000))
         assert await reader.read() == b""
@@ -189,20 +190,18 @@ async def test_a_peer_that_leaves_while_its_body_is_awaited() -> None:
 
 
 async def test_giving_up_on_a_connection_that_has_ended_does_nothing() -> None:
-    server = web.Server(echo_body)
-    handler = lf_compat.LineFeedHandler(
-        server, loop=asyncio.get_running_loop(), crowd=ConnectionLimit(10), max_body=LIMIT
-    )
+    server = RpcServer(echo_body)
+    server.limit = ConnectionLimit(10)
+    handler = Front(server, None, max_body=LIMIT)
     handler.connection_lost(None)
     handler._give_up_on_tag()
     assert handler.transport is None
 
 
 async def test_more_of_a_body_does_not_prolong_the_wait_for_it() -> None:
-    server = web.Server(echo_body)
-    handler = lf_compat.LineFeedHandler(
-        server, loop=asyncio.get_running_loop(), crowd=ConnectionLimit(10), max_body=LIMIT
-    )
+    server = RpcServer(echo_body)
+    server.limit = ConnectionLimit(10)
+    handler = Front(server, None, max_body=LIMIT)
     handler.data_received(ds9(b"<methodCall>", 20))
     body_timer = handler._patience
     assert body_timer is not None

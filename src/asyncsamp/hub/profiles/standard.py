@@ -8,11 +8,9 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
-
-from aiohttp import web
 
 from ..._util.foreign_text import plain_line, quoted
 from ..._util.socket_table import is_loopback, listening_user
@@ -27,16 +25,13 @@ from ...errors import (
 from ...interfaces import Engine
 from ...rpc import (
     ForeignPeerError,
-    OriginGuard,
     PeerError,
     PeerRefusedError,
     RpcClient,
-    RpcServer,
-    answer,
+    XmlRpcServer,
     check_url,
     dump_call,
     encode_value,
-    respond,
 )
 from ...rpc.client import MAX_OPEN
 from ...rpc.connection_limit import most_connections
@@ -81,9 +76,8 @@ class StandardProfile:
         self._asked_port = port
         self._port = port
         self.last_port = 0
-        self._door = OriginGuard(host)
         self._engine: Engine | None = None
-        self._server: RpcServer | None = None
+        self._server: XmlRpcServer | None = None
         self._sender: RpcClient | None = None
         self._clients: dict[str, str] = {}  # private key -> public id
         self._keys: dict[str, str] = {}  # public id -> private key
@@ -102,7 +96,7 @@ class StandardProfile:
         """The endpoint, as the lockfile names it. Raises RuntimeError before `start`."""
         if self._server is None:
             raise RuntimeError("the Standard Profile has no URL before it is started")
-        return f"http://{self._server.url_host}:{self._server.port}/xmlrpc"
+        return self._server.url
 
     async def start(self, engine: Engine) -> None:
         """Bind the endpoint and serve, with a new secret unless one was given.
@@ -110,12 +104,12 @@ class StandardProfile:
         Raises OSError if the address is taken. If it fails or is cancelled, nothing is left open.
         """
         limits = engine.limits
-        server = RpcServer(
-            self._handle,
-            hosts=(self._host,),
+        server = XmlRpcServer(
+            self.dispatch,
+            self._knows_key,
+            host=self._host,
             port=self._port,
             max_body=limits.max_body,
-            respond=self._respond,
             name="standard",
         )
         # All is set before the first request can come.
@@ -169,18 +163,8 @@ class StandardProfile:
 
     # ---- from the clients
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._door.check(request)
-        return await answer(request, self._dispatch, admit=self._admit)
-
-    def _respond(self, body: bytes) -> Coroutine[Any, Any, bytes]:
-        return respond(body, self._dispatch)
-
-    def _admit(self, begun: bytes) -> bool:
-        """Whether a key of a registered client stands there."""
-        return any(key in self._clients for key in shown_keys(begun))
-
-    async def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+    def dispatch(self, method: str, params: list[Value]) -> Value | Encoded | Awaitable[Value | Encoded]:
+        """Do what a client asks for; see `rpc.endpoint.Dispatch`."""
         prefix, _, operation = method.rpartition(".")
         if method == PROVE:
             return self._prove(params)
@@ -190,19 +174,22 @@ class StandardProfile:
             raise FaultError(f"there is no method {quoted(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
             return ""  # with a key or without, registered or not (STD-10, TOL-5)
-        assert self._engine is not None
+        engine = self._engine
+        assert engine is not None
         if operation == "register":
-            registered = self._register(self._engine, params)
-            await self._engine.saved()
-            return registered
+            registered = self._register(engine, params)
+            return _once_saved(engine, registered) if engine.keeps_state else registered
         if operation != "setXmlrpcCallback":
             find_operation(operation)  # one that does not exist is told so, whatever its key
         client = self._caller(operation, params)
         if operation == "setXmlrpcCallback":
-            self._set_callback(self._engine, client, params[1:])
-            await self._engine.saved()
-            return ""
-        return await self._engine.operate(client, operation, params[1:])
+            self._set_callback(engine, client, params[1:])
+            return _once_saved(engine, "") if engine.keeps_state else ""
+        return engine.begin(client, operation, params[1:])
+
+    def _knows_key(self, begun: bytes) -> bool:
+        """Whether a key of a registered client stands there."""
+        return any(key in self._clients for key in shown_keys(begun))
 
     def _register(self, engine: Engine, params: Sequence[Value]) -> ValueMap:
         if len(params) != 1 or not isinstance(params[0], str):
@@ -326,6 +313,12 @@ class StandardProfile:
                     self._encoded = (message, await encode_value(message))
                 return self._encoded[1]
         return self._encoded[1]
+
+
+async def _once_saved(engine: Engine, result: ValueMap | str) -> ValueMap | str:
+    """Return `result` once a crash could not undo what it promises."""
+    await engine.saved()
+    return result
 
 
 def _leaves_the_machine(host: str) -> bool:

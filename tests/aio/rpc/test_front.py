@@ -1,18 +1,17 @@
-"""Requests with a head that was served before: answered on the spot, and never otherwise than by aiohttp."""
+"""Plain requests are answered in front of aiohttp, and everything else is handed over to it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from asyncsamp.errors import FaultError
-from asyncsamp.rpc import RpcServer, answer, respond
-from asyncsamp.rpc.fast_path import HeadMemory
+from asyncsamp.rpc import RpcServer, XmlRpcServer
 from asyncsamp.values import Value
 from asyncsamp.xmlrpc import Fault, load_response
 from tests.aio.wire import call_body, connect
@@ -30,77 +29,8 @@ def post(body: bytes, *headers: str, path: str = "/xmlrpc", version: str = "1.1"
     return "\r\n".join(lines).encode() + body
 
 
-# ---------------------------------------------------------------------------------------- HeadMemory
-
-
-def learnt(request: bytes, length: int, most: int = 1000) -> HeadMemory:
-    memory = HeadMemory(most)
-    assert memory.look_at(request)
-    memory.learn(length)
-    return memory
-
-
-def test_the_same_head_with_another_length_is_known_again() -> None:
-    memory = learnt(post(b"one"), 3)
-    assert memory.body_of(post(b"three")) == b"three"
-    assert memory.body_of(post(b"")) == b""
-
-
-def test_nothing_is_known_before_it_was_served() -> None:
-    memory = HeadMemory(1000)
-    assert memory.look_at(post(b"one"))
-    assert memory.body_of(post(b"one")) is None
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        post(b"three", "Origin: http://evil.example"),
-        post(b"three", path="/other"),
-        post(b"three")[:-1],
-        post(b"three") + b"P",
-        post(b"three").replace(b": 5", b": +5"),
-        post(b"three").replace(b": 5", b": 5 "),
-        post(b"three").replace(b": 5", b": "),
-        post(b"three").replace(b": 5", b": 00000000005"),
-        post(b"three").replace(b": 5", b": 5, 5"),
-        post(b"x" * 1001),
-        b"",
-    ],
-)
-def test_anything_else_is_not_known(request_: bytes) -> None:
-    assert learnt(post(b"one"), 3).body_of(request_) is None
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        post(b"one")[:-1],
-        post(b"one") + b"x",
-        post(b"one", "Content-Length: 3"),
-        post(b"one", "Transfer-Encoding: chunked"),
-        post(b"one", "Expect: 100-continue"),
-        post(b"one", "Upgrade: h2c"),
-        post(b"one", version="1.0"),
-        post(b"one").replace(b"\r\n", b"\n"),
-        post(b"one").replace(b"POST", b"PUT"),
-        post(b"one", "X: " + "x" * 3000),
-        b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
-    ],
-)
-def test_what_aiohttp_must_judge_each_time_is_no_candidate(request_: bytes) -> None:
-    assert not HeadMemory(1000).look_at(request_)
-
-
-def test_a_length_that_the_parser_read_otherwise_is_not_learnt() -> None:
-    assert learnt(post(b"one"), 4).body_of(post(b"one")) is None
-
-
-# ---------------------------------------------------------------------------------------- the server
-
-
 class Endpoint:
-    """Counts who answered; `wait` waits for `go`."""
+    """Counts the requests that aiohttp has seen, and all; `wait` waits for `go`."""
 
     def __init__(self) -> None:
         self.handled = 0
@@ -109,25 +39,32 @@ class Endpoint:
         self.go = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.handled += 1
-        return await answer(request, self.dispatch)
-
-    def respond(self, body: bytes) -> Coroutine[Any, Any, bytes]:
+    def dispatch(self, method: str, params: list[Value]) -> Value | Awaitable[Value]:
         self.responded += 1
-        return respond(body, self.dispatch)
-
-    async def dispatch(self, method: str, params: list[Value]) -> Value:
         if method == "refuse":
             raise FaultError("no")
         if method == "wait":
-            self.waiting.set()
-            try:
-                await self.go.wait()
-            except asyncio.CancelledError:
-                self.cancelled.set()
-                raise
+            return self.wait(params[0])
+        if method == "structured":
+            return structured(params[0])
         return params[0]
+
+    async def wait(self, value: Value) -> Value:
+        self.waiting.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return value
+
+
+async def structured(value: Value) -> Value:
+    """Do what works in a task only."""
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        assert asyncio.current_task() is not None
+        group.create_task(asyncio.sleep(0))
+    return value
 
 
 class Caller:
@@ -153,29 +90,39 @@ class Caller:
 @contextlib.asynccontextmanager
 async def endpoint(max_body: int = 1 << 20) -> AsyncIterator[tuple[Endpoint, Caller, RpcServer]]:
     served = Endpoint()
-    async with (
-        RpcServer(served.handle, respond=served.respond, max_body=max_body, name="test") as server,
-        connect(server.port) as streams,
-    ):
-        yield served, Caller(*streams), server
+    server = XmlRpcServer(served.dispatch, lambda begun: False, max_body=max_body, name="test")
+    make = web.BaseRequest.__init__
+
+    def counting(self: web.BaseRequest, *args: Any, **kwargs: Any) -> None:
+        served.handled += 1
+        make(self, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web.BaseRequest, "__init__", counting)
+        await server.start()
+        try:
+            async with connect(server.port) as streams:
+                yield served, Caller(*streams), server.server
+        finally:
+            await server.close()
 
 
 def echo(text: str, **options: Any) -> bytes:
     return post(call_body("echo", text), **options)
 
 
-async def test_after_the_first_request_the_same_head_is_answered_on_the_spot() -> None:
+async def test_plain_requests_are_answered_from_the_first_on() -> None:
     async with endpoint() as (served, caller, _):
         for text in ("one", "two", "three"):
             assert await caller.ask(echo(text)) == text
-        assert (served.handled, served.responded) == (1, 2)
+        assert (served.handled, served.responded) == (0, 3)
 
 
 async def test_the_answers_say_the_same_in_both_ways() -> None:
     async with endpoint() as (_, caller, _):
         heads = []
-        for _ in range(2):
-            caller.writer.write(echo("same"))
+        for odd in ((), ("Accept-Encoding: gzip", "TE: trailers")):
+            caller.writer.write(post(call_body("echo", "same"), *odd))
             head, value = await caller.answer()
             assert value == "same"
             lines = head.decode().lower().splitlines()
@@ -193,11 +140,11 @@ async def test_a_fault_is_answered_and_the_connection_goes_on() -> None:
         assert await caller.ask(echo("two")) == "two"
 
 
-async def test_another_head_is_the_handlers() -> None:
+async def test_another_plain_head_is_answered_too() -> None:
     async with endpoint() as (served, caller, _):
         await caller.ask(echo("one"))
         assert await caller.ask(echo("two", path="/RPC2")) == "two"
-        assert (served.handled, served.responded) == (2, 0)
+        assert (served.handled, served.responded) == (0, 2)
 
 
 async def test_a_head_that_was_refused_is_refused_again() -> None:
@@ -218,7 +165,7 @@ async def test_requests_in_pieces_and_after_them_are_aiohttps() -> None:
             request = echo(text)
             assert await caller.ask(request[:50], request[50:]) == text
         assert await caller.ask(echo("four")) == "four"
-        assert (served.handled, served.responded) == (4, 0)
+        assert (served.handled, served.responded) == (3, 4)
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
@@ -233,7 +180,7 @@ async def test_a_body_above_the_bound_is_refused_as_ever() -> None:
         await caller.ask(echo("one"))
         caller.writer.write(echo("x" * 1000))
         assert b" 413 " in await caller.reader.readuntil(b"\r\n\r\n")
-        assert served.responded == 0
+        assert served.responded == 1
 
 
 async def test_what_has_to_wait_goes_on_in_a_task_of_ours() -> None:
@@ -246,7 +193,7 @@ async def test_what_has_to_wait_goes_on_in_a_task_of_ours() -> None:
         caller.writer.write(echo("next"))  # before its turn
         served.go.set()
         assert [(await caller.answer())[1] for _ in range(2)] == ["late", "next"]
-        assert (served.handled, served.responded) == (1, 2)
+        assert (served.handled, served.responded) == (0, 3)
 
 
 async def test_a_caller_that_vanishes_has_its_response_cancelled() -> None:
@@ -279,3 +226,30 @@ async def test_a_closing_server_cancels_what_does_not_end() -> None:
         await server.close(timeout=0.0)
         assert served.cancelled.is_set()
         assert await caller.reader.read() == b""
+
+
+async def test_a_dispatcher_may_use_tasks_and_timeouts_on_every_request() -> None:
+    async with endpoint() as (served, caller, _):
+        for text in ("first", "second"):
+            assert await caller.ask(post(call_body("structured", text))) == text
+        odd = post(call_body("structured", "third"), "TE: trailers")
+        assert await caller.ask(odd) == "third"
+        assert served.handled == 1
+
+
+async def test_who_sends_no_more_gets_his_answer() -> None:
+    async with endpoint() as (_, caller, _):
+        caller.writer.write(echo("last"))
+        caller.writer.write_eof()
+        assert (await caller.answer())[1] == "last"
+        assert await caller.reader.read() == b""
+
+
+async def test_in_http_1_0_the_connection_ends_after_the_answer() -> None:
+    async with endpoint() as (served, caller, _):
+        caller.writer.write(echo("once", version="1.0"))
+        head, value = await caller.answer()
+        assert value == "once"
+        assert head.startswith(b"HTTP/1.0 200 OK")
+        assert await caller.reader.read() == b""
+        assert served.handled == 0

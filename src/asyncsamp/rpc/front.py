@@ -1,0 +1,291 @@
+"""What stands in front of aiohttp: answers plain requests itself, and hands over every other connection.
+
+A connection begins here. As long as each request on it is plain (see `request_head`), passes the guards and
+has a small body, it is answered without aiohttp: no Request, no Response, and no task unless the answer
+has to wait. The first thing that is different hands the connection over, with what has come, to a handler of
+aiohttp's, for the rest of its life. Only public calls join the two: `connection_made`, `data_received`
+and the transport's `set_protocol`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import formatdate
+from functools import lru_cache
+from time import time
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from .connection_limit import ConnectionLimit
+from .lf_compat import MAX_HELD, LineFeedRepair
+from .request_head import HeadMemory, RequestHead, read_head
+
+__all__ = ["MOST", "Front", "PlainRequests"]
+
+MOST = 64 * 1024
+"""Bytes of a body that is answered here. Above it, a key is looked for before the body is read."""
+
+BODY_PATIENCE = 30.0
+"""Seconds that the announced body may take, however it comes. After that the connection is closed."""
+
+TAG_PATIENCE = 1.0
+"""Seconds that a body, complete by its announced length, may take to show its closing tag."""
+
+
+class PlainRequests(Protocol):
+    """Who answers plain requests."""
+
+    def admits(self, head: RequestHead, transport: asyncio.Transport) -> bool:
+        """Whether the request may be answered here; if not, aiohttp's handler says why not."""
+        ...
+
+    def respond(self, body: bytes) -> bytes | asyncio.Future[Any]:
+        """Answer the body of a request with a document, or with a future of what `document` takes.
+
+        Raises nothing. A task among them is cancelled when the caller vanishes.
+        """
+        ...
+
+    def document(self, answered: asyncio.Future[Any]) -> bytes:
+        """Return the document for a future that `respond` returned, and that is done."""
+        ...
+
+
+class Owner(Protocol):
+    """The server, as far as a connection knows it."""
+
+    limit: ConnectionLimit
+    working: set[asyncio.Future[Any]]
+    """The answers that are not yet written."""
+
+    def opened(self, front: Front) -> None:
+        """Take note of a connection."""
+        ...
+
+    def left(self, front: Front) -> None:
+        """Take note that a connection has ended, or is handed over."""
+        ...
+
+    def handler_for(self, front: Front) -> web.RequestHandler:
+        """Return what serves the connection from now on."""
+        ...
+
+
+class Front(asyncio.Protocol):
+    """One connection, until it ends or is handed over.
+
+    Args:
+        owner: The server.
+        plain: Answers plain requests; None leaves all to aiohttp.
+        max_body: Bytes that a body may have.
+    """
+
+    __slots__ = (
+        "_ends_then",
+        "_handler",
+        "_held",
+        "_keep_alive",
+        "_limit",
+        "_memory",
+        "_owner",
+        "_patience",
+        "_patient_for",
+        "_pending",
+        "_plain",
+        "_repair",
+        "_version",
+        "transport",
+    )
+
+    def __init__(self, owner: Owner, plain: PlainRequests | None, *, max_body: int) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._owner = owner
+        self._limit = owner.limit
+        self._plain = plain
+        self._repair: LineFeedRepair | None = LineFeedRepair(min(max_body, MAX_HELD))
+        self._memory = HeadMemory(min(max_body, MOST))
+        self._held = b""  # what came before its turn, or is not yet whole
+        self._pending: asyncio.Future[Any] | None = None
+        self._handler: web.RequestHandler | None = None
+        self._ends_then = False
+        self._keep_alive = True
+        self._version = "1.1"
+        self._patience: asyncio.TimerHandle | None = None
+        self._patient_for = ""
+
+    # ---- from the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._limit.opened(self)
+        self._owner.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer."""
+        self._limit.heard(self)
+        if self._repair is not None:
+            repair = self._repair
+            data = repair.feed(data)
+            if repair.passing:
+                self._repair = None
+                self._be_patient("")
+            elif repair.waits_for != "head":
+                self._be_patient(repair.waits_for)
+            if not data:
+                return
+        self._take(data)
+
+    def eof_received(self) -> bool:
+        """The peer sends no more. What it asked for is done by now, so that it gets its answer."""
+        if self._pending is not None and not isinstance(self._pending, asyncio.Task):
+            self._ends_then = True
+            return True
+        return False
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take note of the end of the connection; an answer that is waited for is cancelled."""
+        self._be_patient("")
+        self._repair = None
+        self.transport = None
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._owner.working.discard(pending)
+            pending.cancel()
+        self._limit.closed(self)
+        self._owner.left(self)
+
+    # ---- from the server
+
+    def close(self) -> None:
+        """Close as soon as no answer is waited for; the server calls it when it stops."""
+        if self._pending is not None:
+            self._ends_then = True
+        elif self.transport is not None:
+            self.transport.close()
+
+    def force_close(self) -> None:
+        """Close at once, whoever serves the connection now."""
+        if self._handler is not None:
+            self._handler.force_close()
+        elif self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once, without what is still to be written."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    # ---- inside
+
+    def _take(self, data: bytes) -> None:
+        """Answer one request, or hold or hand over what has come."""
+        transport = self.transport
+        if transport is None:
+            return
+        if self._pending is not None:
+            self._held += data
+            transport.pause_reading()
+            return
+        body = self._memory.body_of(data)
+        if body is not None and not transport.get_write_buffer_size():
+            self._respond(body)
+            return
+        head = read_head(data) if self._plain is not None else None
+        if head is None or self._plain is None or not self._fits(head, data, transport):
+            self._hand_over(data)
+            return
+        self._memory.learn(data, head)
+        self._version, self._keep_alive = head.version, head.keep_alive
+        self._respond(data[head.size :])
+
+    def _fits(self, head: RequestHead, data: bytes, transport: asyncio.Transport) -> bool:
+        """Whether the request is whole, small, alone and admitted, and the peer takes its answers."""
+        return (
+            len(data) == head.size + head.length
+            and self._memory.takes(head.length)
+            and not transport.get_write_buffer_size()
+            and self._plain is not None
+            and self._plain.admits(head, transport)
+        )
+
+    def _respond(self, body: bytes) -> None:
+        assert self._plain is not None
+        answer = self._plain.respond(body)
+        if isinstance(answer, bytes):
+            self._write(answer)
+            return
+        self._pending = answer
+        self._limit.asked(self)
+        self._owner.working.add(answer)
+        answer.add_done_callback(self._answered)
+
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
+        self._owner.working.discard(answer)
+        if self._pending is not answer:
+            return  # the caller has gone
+        self._pending = None
+        if answer.cancelled() or self._plain is None:
+            self.force_close()
+            return
+        self._write(self._plain.document(answer))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what came before its turn."""
+        if self.transport is None or self.transport.is_closing() or not self._held:
+            return
+        held, self._held = self._held, b""
+        self.transport.resume_reading()
+        self._take(held)
+
+    def _write(self, document: bytes) -> None:
+        transport = self.transport
+        if transport is None:
+            return
+        head = _head(int(time()), self._version, self._keep_alive)
+        transport.write(b"%b%d\r\n\r\n%b" % (head, len(document), document))
+        self._limit.answered(self)
+        if self._ends_then or not self._keep_alive:
+            transport.close()
+
+    def _hand_over(self, data: bytes) -> None:
+        """Let aiohttp serve the connection from here on."""
+        transport = self.transport
+        assert transport is not None
+        self._be_patient("")
+        self._owner.left(self)
+        handler = self._handler = self._owner.handler_for(self)
+        handler.connection_made(transport)
+        transport.set_protocol(handler)
+        handler.data_received(data)
+
+    def _be_patient(self, waits_for: str) -> None:
+        """Bound the wait for the body, or for its closing tag; more of the same does not prolong it."""
+        if waits_for == self._patient_for:
+            return
+        self._patient_for = waits_for
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        loop = asyncio.get_running_loop()
+        if waits_for == "body":
+            self._patience = loop.call_later(BODY_PATIENCE, self.force_close)
+        elif waits_for == "tag":
+            self._patience = loop.call_later(TAG_PATIENCE, self._give_up_on_tag)
+
+    def _give_up_on_tag(self) -> None:
+        if self._repair is not None:
+            self._take(self._repair.give_up())
+
+
+@lru_cache(maxsize=4)
+def _head(second: int, version: str, keep_alive: bool) -> bytes:
+    """Return the head of an answer, up to its length, as it is in that second."""
+    connection = "keep-alive" if keep_alive else "close"
+    return (
+        f"HTTP/{version} 200 OK\r\nContent-Type: text/xml\r\nServer: asyncsamp\r\n"
+        f"Connection: {connection}\r\nDate: {formatdate(second, usegmt=True)}\r\nContent-Length: "
+    ).encode("ascii")
