@@ -37,11 +37,11 @@ class TestWebPages:
     @pytest.mark.parametrize(
         ("header", "says"),
         [
-            ("Origin: https://evil.example", b"it bears Origin"),
-            ("Origin: null", b"it bears Origin"),
-            ("origin: http://127.0.0.1", b"it bears Origin"),
-            ("Sec-Fetch-Site: cross-site", b"it bears Sec-Fetch-Site"),
-            ("Sec-Fetch-Site: same-origin", b"it bears Sec-Fetch-Site"),
+            ("Origin: https://evil.example", b"it has the header Origin"),
+            ("Origin: null", b"it has the header Origin"),
+            ("origin: http://127.0.0.1", b"it has the header Origin"),
+            ("Sec-Fetch-Site: cross-site", b"it has the header Sec-Fetch-Site"),
+            ("Sec-Fetch-Site: same-origin", b"it has the header Sec-Fetch-Site"),
             ("Host: evil.example", b"its Host is not this machine"),
             ("Host: evil.example:{port}", b"its Host is not this machine"),
             ("Host: localhost.evil.example", b"its Host is not this machine"),
@@ -91,7 +91,7 @@ class TestWebPages:
             await stranger(hub, post(PING, "Origin: https://evil.example"))
         warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert [record.name for record in warnings] == ["asyncsamp.rpc"]
-        assert "refused a request: it bears Origin" in warnings[0].getMessage()
+        assert "refused a request: it has the header Origin" in warnings[0].getMessage()
         assert "evil" not in caplog.text
 
     async def test_at_a_callback_endpoint_too(self, hub: Hub) -> None:
