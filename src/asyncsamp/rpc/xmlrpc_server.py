@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -90,7 +90,11 @@ class XmlRpcServer:
             return fault_document(error, self._owner)
         if isinstance(result, asyncio.Future):
             return result
-        return asyncio.get_running_loop().create_task(self._finish(result), name=self._task_name)
+        task = asyncio.get_running_loop().create_task(self._finish(result), name=self._task_name)
+        if isinstance(result, Coroutine):
+            # Cancelled before its first step, the task would leave it unawaited.
+            task.add_done_callback(lambda _: result.close())
+        return task
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
         """Return the document for an answer that was waited for."""

@@ -663,10 +663,10 @@ class TestLife:
     ) -> None:
         key, _ = await register(hub)
 
-        async def operate(*_: object) -> Value:
+        async def begin(*_: object) -> Value:
             raise ZeroDivisionError("very secret")
 
-        monkeypatch.setattr(hub.engine, "operate", operate)
+        monkeypatch.setattr(hub.engine, "begin", begin)
         refused = await fault(hub, "samp.hub.getRegisteredClients", key)
         assert refused == xmlrpc.Fault(FaultCode.INTERNAL, "internal error in the hub")
         assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]

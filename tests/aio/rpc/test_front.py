@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any
 
 import pytest
@@ -203,6 +204,20 @@ async def test_a_caller_that_vanishes_has_its_response_cancelled() -> None:
         await served.waiting.wait()
         caller.writer.close()
         await served.cancelled.wait()
+
+
+async def test_a_caller_that_vanishes_at_once_leaves_nothing_unawaited() -> None:
+    made: list[Coroutine[Any, Any, Value]] = []
+
+    def dispatch(method: str, params: list[Value]) -> Awaitable[Value]:
+        made.append(structured(params[0]))
+        return made[0]
+
+    answer = XmlRpcServer(dispatch, lambda begun: False).respond(call_body("wait", "late"))
+    assert isinstance(answer, asyncio.Task)
+    answer.cancel()  # before its first step
+    await asyncio.wait([answer])
+    assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
 
 
 async def test_a_closing_server_lets_what_waits_be_answered() -> None:
