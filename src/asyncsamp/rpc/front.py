@@ -13,7 +13,7 @@ import asyncio
 from email.utils import formatdate
 from functools import lru_cache
 from time import time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 
@@ -118,8 +118,7 @@ class Front(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but does not inherit from it
         self._limit.opened(self)
         self._owner.opened(self)
 

@@ -45,7 +45,8 @@ class OriginGuard:
         for name in headers:
             if name.lower() in BROWSER_HEADERS:
                 raise self._refusal(
-                    f"it has the header {name.title()}, as only browsers' have; web pages have a port of their own"
+                    f"it has the header {name.title()}, which only browsers send; "
+                    "web pages have a port of their own"
                 )
         hosts = headers.getall("Host", ())
         if len(hosts) != 1 and (hosts or request.version >= HttpVersion11):
