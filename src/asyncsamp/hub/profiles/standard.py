@@ -169,7 +169,7 @@ class StandardProfile:
         if method == PROVE:
             return self._prove(params)
         if method == RENEW_KEY:
-            return await self._renew_key(params)
+            return self._renew_key(params)
         if prefix != "samp.hub":
             raise FaultError(f"there is no method {quoted(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
