@@ -7,13 +7,15 @@ import gzip
 import http.server
 import threading
 import time
+import tracemalloc
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from astropy.io import fits
+from astropy.io import fits, votable
 
 from asyncsamp import Client, DataError, ReplyError
 from asyncsamp.data import context
@@ -76,6 +78,28 @@ def test_rows_that_are_not_there() -> None:
         read_table(data)
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        'arraysize="1000000000" datatype="double"',
+        "datatype='char' ucd='a>b' arraysize='10000000000'",
+        'datatype="float" arraysize="100000x100000"',
+        'datatype="int" arraysize="&#49;000000000000"',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_arrays_that_are_not_there(field: str, encoding: str) -> None:
+    data = VOTABLE % ("", "<TABLEDATA><TR><TD>7</TD></TR></TABLEDATA>")
+    with pytest.raises(DataError, match=r"claims arrays of \d+ bytes|arraysize that is not plain text"):
+        read_table(data.replace('datatype="int"', field).encode(encoding))
+
+
+def test_arrays_that_are_there() -> None:
+    data = VOTABLE % ("", "<TABLEDATA><TR><TD>7 8 9 1 2 3</TD></TR></TABLEDATA>")
+    table = read_table(data.replace("datatype", 'arraysize="3x2" datatype').encode())
+    assert table["a"][0].tolist() == [[7, 8, 9], [1, 2, 3]]
+
+
 def test_pixels_that_a_small_file_unpacks_to() -> None:
     file = BytesIO()
     unit = fits.CompImageHDU(np.zeros((1000, 1000), "i4"))
@@ -92,6 +116,46 @@ async def test_gzip_of_many_empty_members(tmp_path: Path) -> None:
     began = time.process_time()
     assert await fetch(path.as_uri()) == b"end"
     assert time.process_time() - began < 20
+
+
+async def test_what_is_unpacked_is_in_memory_once(tmp_path: Path) -> None:
+    size = 32 * 1024 * 1024
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress(bytes(size), 1))
+    tracemalloc.start()
+    try:
+        assert len(await fetch(path.as_uri(), max_size=size)) == size
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+        tracemalloc.reset_peak()
+        with pytest.raises(DataError, match=f"more than {size // 2} bytes when unpacked"):
+            await fetch(path.as_uri(), max_size=size // 2)
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * size
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_whose_reading_does_not_end_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    real = votable.parse
+
+    def slow(*args: Any, **options: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            began.set()
+            go_on.wait(30)
+        return real(*args, **options)
+
+    monkeypatch.setattr(votable, "parse", slow)
+    data = (VOTABLE % ("", "<TABLEDATA><TR><TD>7</TD></TR></TABLEDATA>")).encode()
+    stuck = threading.Thread(target=read_table, args=(data,), daemon=True)
+    stuck.start()
+    assert began.wait(10)
+    filters = warnings.filters[:]
+    assert list(read_table(data)["a"]) == [7]
+    assert warnings.filters == filters
+    go_on.set()
+    stuck.join(10)
+    assert not stuck.is_alive()
+    assert warnings.filters != filters
 
 
 async def test_a_loading_that_does_not_end_holds_no_place(

@@ -17,16 +17,39 @@ MAX_SIZE = 1024 * 1024 * 1024
 _ROWS = re.compile(rb"""\bnrows\s*=\s*["']\s*(\d{1,18})""")
 
 
-def check_votable_claims(data: bytes) -> None:
+_FIELD = re.compile(rb"""<(?:[\w.-]+:)?FIELD\b((?:[^>"']|"[^"]*"|'[^']*')*)>""")
+_ATTRIBUTE = re.compile(rb"""\b(arraysize|datatype)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ROW = re.compile(rb"<(?:[\w.-]+:)?TR\b")
+
+_SIZES = {b"double": 8, b"long": 8, b"floatComplex": 8, b"doubleComplex": 16, b"short": 2, b"char": 1}
+_SIZES |= {b"boolean": 1, b"bit": 1, b"unsignedByte": 1}
+_SIZE = 4
+"""Bytes in memory of one value of any other type."""
+
+
+def check_votable_claims(data: bytes, max_size: int = MAX_SIZE) -> None:
     """Check a VOTable before it is parsed.
+
+    Args:
+        data: The document.
+        max_size: How many bytes its data may have in memory.
 
     Raises:
         DataError: It has a STREAM whose data are elsewhere, which the parser would read from any file or
-            URL; it declares XML entities; or it claims more rows than it has bytes.
+            URL; it declares XML entities; it claims more rows than it has bytes, or more bytes than
+            `max_size`.
     """
     plain = data.replace(b"\0", b"")  # UTF-16
-    if any(int(found) > len(data) for found in _ROWS.findall(plain)):
+    claimed = [int(found) for found in _ROWS.findall(plain)]
+    if any(rows > len(data) for rows in claimed):
         raise DataError("the VOTable claims more rows than it has bytes")
+    width = sum(_field_size(attributes) for attributes in _FIELD.findall(plain))
+    if width:
+        rows = max(1, *claimed, len(_ROW.findall(plain)))
+        if width * rows > max_size:
+            raise DataError(
+                f"the VOTable claims arrays of {width * rows} bytes; no more than {max_size} are read"
+            )
     if b"href" not in plain and b"<!ENTITY" not in plain:
         return
     parser = expat.ParserCreate()
@@ -58,6 +81,18 @@ def check_fits_claims(units: Any, length: int, max_size: int) -> None:
         total += abs(int(header.get("BITPIX", 8))) // 8 * prod(axes) if axes else 0
         if total > max_size:
             raise DataError(f"the FITS file claims {total} bytes of data; no more than {max_size} are read")
+
+
+def _field_size(attributes: bytes) -> int:
+    """Return the bytes of one cell of a FIELD that holds arrays of one size, else 0."""
+    found = {key: double or single for key, double, single in _ATTRIBUTE.findall(attributes)}
+    shape = found.get(b"arraysize", b"").strip()
+    if b"&" in shape:
+        raise DataError("the VOTable has an arraysize that is not plain text, which is not read")
+    if not shape or b"*" in shape:
+        return 0
+    lengths = [int(length) for length in re.findall(rb"\d{1,18}", shape)]
+    return prod(lengths) * _SIZES.get(found.get(b"datatype", b""), _SIZE)
 
 
 def _refuse_reference(name: str, attributes: dict[str, str]) -> None:

@@ -71,7 +71,7 @@ def read_table(data: bytes, max_size: int = MAX_SIZE) -> Any:
 
     Args:
         data: The file, unpacked.
-        max_size: How many bytes the data of a FITS file may have in memory.
+        max_size: How many bytes the data may have in memory.
 
     Raises:
         DataError: It is not such a file, or claims what `claims` does not let it.
@@ -80,7 +80,7 @@ def read_table(data: bytes, max_size: int = MAX_SIZE) -> Any:
         raise DataError("the file is empty")
     if data.startswith(b"SIMPLE  ="):
         return _read_fits(data, max_size)
-    return _read_votable(data)
+    return _read_votable(data, max_size)
 
 
 def table_hdu(data: Any, which: int | str) -> Any:
@@ -126,7 +126,7 @@ def read_spectrum(data: bytes, max_size: int = MAX_SIZE) -> Any:
 
     Args:
         data: The file, unpacked: VOTable or FITS.
-        max_size: How many bytes the data of a FITS file may have in memory.
+        max_size: How many bytes the data may have in memory.
 
     Raises:
         DataError: It is neither, or claims what `claims` does not let it.
@@ -162,9 +162,9 @@ def _column_name(name: Any) -> str:
     return "_".join(text for text in map(str, parts) if text)
 
 
-def _read_votable(data: bytes) -> Any:
+def _read_votable(data: bytes, max_size: int) -> Any:
     votable = need("astropy.io.votable")
-    check_votable_claims(data)
+    check_votable_claims(data, max_size)
     with quiet():
         try:
             file = votable.parse(io.BytesIO(data), verify="ignore")
