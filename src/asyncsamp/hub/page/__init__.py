@@ -1,0 +1,7 @@
+"""The hub's own page for its user's browser: who is here, and what is said."""
+
+from __future__ import annotations
+
+from .server import HubPage
+
+__all__ = ["HubPage"]

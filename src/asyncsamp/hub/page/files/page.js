@@ -1,0 +1,320 @@
+// The hub's page. What clients say is set as text only, never as markup.
+
+const KEY = "asyncsamp-page-key";
+const MOST = 1000; // messages that are kept and shown
+
+const find = id => document.getElementById(id);
+const clients = new Map(); // id -> what the hub says of it
+const messages = new Map(); // number -> message, oldest first
+const rows = new Map(); // number -> its table row
+let paused = false;
+let stopped = false;
+let shown = null; // the message in the detail view
+
+function make(tag, text = "", attributes = {}) {
+  const element = document.createElement(tag);
+  element.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
+function button(text, label, act) {
+  const made = make("button", text, { type: "button", "aria-label": label });
+  made.addEventListener("click", act);
+  return made;
+}
+
+async function post(path, body) {
+  const headers = { "Content-Type": "application/json", "X-Asyncsamp-Page": localStorage.getItem(KEY) || "" };
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  const told = await answer.json();
+  if (told.error) throw new Error(told.error);
+  return told;
+}
+
+function state(text, kind = "") {
+  find("state").textContent = text;
+  find("state").className = kind;
+}
+
+async function act(text, work) {
+  find("told").textContent = "";
+  try {
+    find("told").textContent = await work() ?? text;
+  } catch (error) {
+    find("told").textContent = error.message;
+  }
+}
+
+// ---- clients
+
+const nameOf = id => clients.get(id)?.name || id;
+
+function standing(client) {
+  const told = [];
+  if (!client.callable) told.push("cannot be called");
+  if (client.congested) told.push("does not take its messages");
+  if (client.owes) told.push(`owes ${client.owes} answer${client.owes > 1 ? "s" : ""}`);
+  return told.join(", ") || "ready";
+}
+
+function detailOfClient(client) {
+  const takes = client.subscriptions.map(mtype => `  ${mtype}`).join("\n") || "  nothing";
+  showDetail(`Client ${client.name || client.id}`, `metadata:${client.metadata}\n\ntakes:\n${takes}`);
+}
+
+function clientRow(client) {
+  const row = make("tr");
+  row.dataset.client = client.id;
+  const name = row.insertCell();
+  if (client.icon) {
+    const icon = make("img", "", { alt: "", referrerpolicy: "no-referrer", loading: "lazy" });
+    icon.addEventListener("error", () => icon.remove());
+    icon.src = client.icon;
+    name.append(icon, " ");
+  }
+  const shownName = client.name || "(no name yet)";
+  const open = button(shownName, `Details of ${shownName}`, () => detailOfClient(client));
+  open.className = "row";
+  name.append(open);
+  row.insertCell().textContent = client.id;
+  row.insertCell().textContent = standing(client);
+  row.insertCell().textContent = client.subscriptions.slice(0, 8).join(" ")
+    + (client.subscriptions.length > 8 ? ` and ${client.subscriptions.length - 8} more` : "");
+  row.insertCell().append(
+    button("Ping", `Ping ${shownName}`, () => act("", async () => {
+      const told = await post("ping", { client: client.id });
+      return `${shownName} answered after ${Math.round(told.seconds * 1000)} ms`;
+    })), " ",
+    button("Disconnect", `Disconnect ${shownName}`, () => {
+      const reason = prompt(`Disconnect ${shownName}. Reason, which it is told:`, "");
+      if (reason !== null)
+        act(`${shownName} is disconnected`, () => post("disconnect", { client: client.id, reason }).then(() => null));
+    }));
+  return row;
+}
+
+function drawClients(changed, left) {
+  const table = find("clients");
+  const drawn = new Map(Array.from(table.rows, row => [row.dataset.client, row]));
+  for (const client of changed) {
+    clients.set(client.id, client);
+    const row = clientRow(client);
+    const before = drawn.get(client.id);
+    if (!before) table.append(row);
+    else if (before.contains(document.activeElement)) {
+      // Who is on a button of this row stays there.
+      const place = Array.from(before.querySelectorAll("button")).indexOf(document.activeElement);
+      before.replaceWith(row);
+      row.querySelectorAll("button")[place]?.focus();
+    } else before.replaceWith(row);
+  }
+  for (const id of left) {
+    clients.delete(id);
+    drawn.get(id)?.remove();
+  }
+  find("count").textContent = clients.size;
+  for (const list of [find("of-client"), find("to")]) drawChoice(list);
+  drawMTypes();
+}
+
+function drawChoice(list) {
+  const chosen = list.value;
+  const first = list.options[0];
+  list.replaceChildren(first, ...Array.from(clients.values(), client =>
+    make("option", `${client.name || "(no name)"} (${client.id})`, { value: client.id })));
+  list.value = clients.has(chosen) ? chosen : "";
+}
+
+function drawMTypes() {
+  const all = new Set();
+  for (const client of clients.values()) client.subscriptions.forEach(mtype => all.add(mtype));
+  find("mtypes").replaceChildren(...[...all].filter(mtype => !mtype.endsWith("*")).sort()
+    .map(mtype => make("option", "", { value: mtype })));
+}
+
+// ---- messages
+
+function wanted(message) {
+  const client = find("of-client").value;
+  if (client && message.sender !== client && message.recipient !== client) return false;
+  const mtype = find("of-mtype").value.trim();
+  if (mtype.endsWith("*") ? !message.mtype.startsWith(mtype.slice(0, -1)) : mtype && message.mtype !== mtype)
+    return false;
+  const text = find("search").value.trim().toLowerCase();
+  return !text || contentOf(message).toLowerCase().includes(text);
+}
+
+function contentOf(message) {
+  return [`${message.call ? "call" : "notification"} ${message.mtype}`,
+    `from ${message.from}`, `to ${message.towards}`, `status: ${message.what}`,
+    message.error ? `error: ${message.error}` : "", `parameters:${message.params}`,
+    message.answer ? `answer:${message.answer}` : ""].filter(Boolean).join("\n");
+}
+
+function take(event) {
+  let message = messages.get(event.number);
+  if (event.what === "sent") {
+    message = { ...event, time: new Date(), from: nameOf(event.sender), towards: nameOf(event.recipient) };
+    messages.set(event.number, message);
+    if (messages.size > MOST) {
+      const [oldest] = messages.keys();
+      messages.delete(oldest);
+      rows.get(oldest)?.remove();
+      rows.delete(oldest);
+    }
+  } else if (message) Object.assign(message, event);
+  else return;
+  if (!paused) drawMessage(message);
+  if (message === shown) find("content").textContent = contentOf(message);
+}
+
+function drawMessage(message) {
+  let row = rows.get(message.number);
+  if (!row) {
+    row = make("tr");
+    for (let cell = 0; cell < 6; cell++) row.insertCell();
+    row.cells[0].textContent = message.time.toLocaleTimeString();
+    row.cells[1].textContent = message.from;
+    row.cells[2].textContent = message.towards;
+    const open = button(message.mtype, `Details of ${message.mtype} from ${message.from}`, () => {
+      showDetail(message.mtype, contentOf(message));
+      shown = message;
+    });
+    open.className = "row";
+    row.cells[3].append(open);
+    rows.set(message.number, row);
+    find("messages").prepend(row);
+  }
+  row.cells[4].textContent = message.error ? `${message.what}: ${message.error}` : message.what;
+  row.cells[4].className = message.what === "failed" ? "bad" : "";
+  row.cells[5].textContent = message.what === "sent" ? "" : (message.seconds * 1000).toFixed(1);
+  row.hidden = !wanted(message);
+}
+
+function showDetail(title, text) {
+  shown = null;
+  find("detail-title").textContent = title;
+  find("content").textContent = text;
+  find("detail").hidden = false;
+  find("detail-title").focus();
+}
+
+const redraw = () => messages.forEach(drawMessage);
+
+function save() {
+  const lines = [...messages.values()].filter(wanted).map(message => JSON.stringify(message));
+  const url = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "application/jsonl" }));
+  make("a", "", { href: url, download: "samp-messages.jsonl" }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+// ---- the stream
+
+const handlers = {
+  hello(hello) {
+    clients.clear();
+    find("clients").replaceChildren();
+    find("label").textContent = hello.label;
+    state(`Connected to ${hello.url}.`, "good");
+    document.querySelector("main").hidden = false;
+    drawClients(hello.clients, []);
+  },
+  batch(batch) {
+    if (batch.clients.length || batch.left.length) drawClients(batch.clients, []);
+    batch.messages.forEach(take);
+    if (batch.left.length) drawClients([], batch.left);
+    find("total").textContent = batch.total;
+    find("missed").textContent = batch.missed ? `, a sample: ${batch.missed} not shown` : "";
+  },
+  stopped() {
+    stopped = true;
+    state("The hub has stopped.", "bad");
+  },
+};
+
+async function read() {
+  const headers = { "X-Asyncsamp-Page": localStorage.getItem(KEY) || "" };
+  const answer = await fetch("events", { headers });
+  if (!answer.ok) {
+    stopped = answer.status === 401 || answer.status === 403;
+    throw new Error((await answer.text()).trim());
+  }
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    text += value;
+    const events = text.split("\n\n");
+    text = events.pop();
+    for (const event of events) {
+      const match = /^event: (\w+)\ndata: (.*)$/.exec(event);
+      if (match) handlers[match[1]]?.(JSON.parse(match[2]));
+    }
+  }
+}
+
+async function main() {
+  const token = location.hash.slice(1);
+  if (token) {
+    history.replaceState(null, "", "/");
+    try {
+      localStorage.setItem(KEY, (await post("session", { token })).key);
+    } catch (error) {
+      if (!localStorage.getItem(KEY)) return state(error.message, "bad");
+    }
+  }
+  while (!stopped) {
+    try {
+      await read();
+      if (!stopped) state("The hub does not answer; trying again.", "bad");
+    } catch (error) {
+      state(stopped ? error.message : "The hub does not answer; trying again.", "bad");
+    }
+    if (!stopped) await new Promise(resolve => setTimeout(resolve, 1000));
+  }
+}
+
+function parameters() {
+  const params = {};
+  for (const line of find("params").value.split("\n")) {
+    if (!line.trim()) continue;
+    const [name, ...value] = line.split("=");
+    if (!value.length) throw new Error(`"${line}" is not of the form name = value`);
+    params[name.trim()] = value.join("=").trim();
+  }
+  return params;
+}
+
+for (const id of ["of-client", "of-mtype", "search"]) find(id).addEventListener("input", redraw);
+find("pause").addEventListener("click", () => {
+  paused = !paused;
+  find("pause").setAttribute("aria-pressed", paused);
+  if (!paused) redraw();
+});
+find("clear").addEventListener("click", () => {
+  messages.clear();
+  rows.clear();
+  find("messages").replaceChildren();
+});
+find("save").addEventListener("click", save);
+find("close").addEventListener("click", () => { find("detail").hidden = true; shown = null; });
+find("link").addEventListener("click", () => act("", async () => (await post("link", {})).link));
+find("stop").addEventListener("click", () => {
+  if (confirm("Stop the hub? All tools lose their connection.")) act("The hub stops.", () => post("stop", {}).then(() => null));
+});
+find("send").addEventListener("submit", async event => {
+  event.preventDefault();
+  const out = find("answer");
+  out.textContent = "";
+  try {
+    const to = find("to").value;
+    const told = await post("send", { to, mtype: find("mtype").value.trim(), call: find("call").checked, params: parameters() });
+    out.textContent = told.answer !== undefined ? `answer:${told.answer}`
+      : `sent to ${told.told.map(nameOf).join(", ") || "nobody: no client takes it"}`;
+  } catch (error) {
+    out.textContent = error.message;
+  }
+});
+main();

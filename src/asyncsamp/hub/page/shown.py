@@ -1,0 +1,74 @@
+"""Clients and messages as the page gets them: JSON, with the beginnings of what is large. No I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...values import Value
+from ..core import ClientStanding
+from ..observer import MessageEvent
+
+__all__ = ["SHOWN", "beginning", "client_shown", "message_shown"]
+
+SHOWN = 4_000
+"""Characters of a message's parameters, or of a response, that are shown."""
+
+_NAME = 200
+
+
+def client_shown(standing: ClientStanding) -> dict[str, Any]:
+    """Return what the page shows of a client."""
+    icon = standing.metadata.get("samp.icon.url")
+    return {
+        "id": standing.public_id,
+        "name": standing.name[:_NAME],
+        "icon": icon if isinstance(icon, str) and icon.startswith(("http://", "https://")) else "",
+        "callable": standing.callable,
+        "congested": standing.congested,
+        "owes": standing.owes,
+        "metadata": beginning(standing.metadata),
+        "subscriptions": sorted(standing.subscriptions)[:1_000],
+    }
+
+
+def message_shown(event: MessageEvent) -> dict[str, Any]:
+    """Return what the page shows of a message, or of what has become of it."""
+    shown: dict[str, Any] = {"number": event.number, "what": event.what, "seconds": round(event.seconds, 6)}
+    if event.what == "sent":
+        shown |= {
+            "sender": event.sender,
+            "recipient": event.recipient,
+            "mtype": event.mtype[:_NAME],
+            "call": bool(event.msg_id),
+            "params": beginning(event.content.get("samp.params", "")),
+        }
+    elif event.what == "answered":
+        shown["answer"] = beginning(event.content)
+    elif event.error:
+        shown["error"] = event.error[:_NAME]
+    return shown
+
+
+def beginning(value: Value, room: int = SHOWN) -> str:
+    """Return the beginning of `value` as text, without making a text of all of it."""
+    pieces: list[str] = []
+    left = _write(value, "", room, pieces)
+    return "".join(pieces) + ("..." if left <= 0 else "")
+
+
+def _write(value: Value, indent: str, room: int, pieces: list[str]) -> int:
+    """Append `value` to `pieces` while there is `room`; return the room that is left."""
+    if isinstance(value, str):
+        pieces.append(value[:room])
+        return room - len(value)
+    inner = indent + "  "
+    items = value.items() if isinstance(value, dict) else (("", item) for item in value)
+    for key, item in items:
+        head = f"\n{inner}{key[:_NAME]}: " if isinstance(value, dict) else f"\n{inner}- "
+        pieces.append(head)
+        room = _write(item, inner, room - len(head), pieces)
+        if room <= 0:
+            break
+    if not value:
+        pieces.append("{}" if isinstance(value, dict) else "[]")
+    return room
