@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import sys
+import webbrowser
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from .. import __version__
 from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
+from .page import HubPage
 from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
@@ -55,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         help="remove a client after S seconds in which it did nothing",
     )
     add("--state", metavar="FILE", help="keep registrations in FILE, to come back with them after a crash")
+    add(
+        "--page",
+        action=argparse.BooleanOptionalAction,
+        help="serve a page that shows clients and messages, and print its link (default: on a terminal)",
+    )
+    add("--open", action="store_true", help="open that page in the browser")
     add("--log-level", type=str.lower, choices=_LEVELS, default="warning", help="(default: %(default)s)")
     add("--version", action="version", version=f"asyncsamp {__version__}")
     add_web_options(parser, _port)
@@ -87,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _allow_files()
     try:
         hub = _make_hub(arguments)
-        _run(_serve(hub))
+        _run(_serve(hub, arguments))
     except SampError as error:
         print(f"asyncsamp.hub: {error}", file=sys.stderr)
         return 1
@@ -138,12 +146,12 @@ def _lockfile(arguments: argparse.Namespace) -> str | Path | None:
     return locate_multiple(secrets.token_hex(4)).path
 
 
-async def _serve(hub: Hub) -> None:
+async def _serve(hub: Hub, arguments: argparse.Namespace) -> None:
     """Run the hub until it stops or a signal comes, which may be before it has started."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     handled = _handle_signals(loop, stop)
-    serving = loop.create_task(_run_hub(hub), name="asyncsamp-serve")
+    serving = loop.create_task(_run_hub(hub, arguments), name="asyncsamp-serve")
     signalled = loop.create_task(stop.wait(), name="asyncsamp-signal")
     try:
         await asyncio.wait((serving, signalled), return_when=asyncio.FIRST_COMPLETED)
@@ -156,10 +164,21 @@ async def _serve(hub: Hub) -> None:
             loop.remove_signal_handler(number)
 
 
-async def _run_hub(hub: Hub) -> None:
-    async with hub:
+async def _run_hub(hub: Hub, arguments: argparse.Namespace) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(hub)
         print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
+        if arguments.page or arguments.open or (arguments.page is None and _is_on_terminal()):
+            page = await stack.enter_async_context(HubPage(hub))
+            link = page.new_link()
+            print(f"Hub's page, by a link that works once: {link}", flush=True)
+            if arguments.open:
+                await asyncio.to_thread(webbrowser.open, link)
         await hub.serve_forever()
+
+
+def _is_on_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _handle_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> list[int]:

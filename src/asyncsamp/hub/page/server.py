@@ -36,6 +36,9 @@ _PING_TIME = "10"
 _CALL_TIME = "60"
 """Seconds that the page waits for an answer, as callAndWait takes them."""
 
+_END_TIME = 0.5
+"""Seconds in which open pages are told that the hub stops."""
+
 _ALIVE = 20.0
 """Seconds after which an idle stream sends a comment, so that a browser that is gone is noticed."""
 
@@ -67,6 +70,7 @@ class HubPage:
             "/stop": self._stop,
             "/link": self._link,
         }
+        self._ending = False
         self._stopping: asyncio.Task[None] | None = None
 
     @property
@@ -88,7 +92,10 @@ class HubPage:
 
     async def stop(self) -> None:
         """End every stream and connection, within a second."""
-        await self._server.close(0)
+        self._ending = True
+        for feed in self._feeds:
+            feed.tell({})
+        await self._server.close(_END_TIME)
         if self._stopping is not None:
             await asyncio.wait([self._stopping])
 
@@ -146,7 +153,7 @@ class HubPage:
         self._feeds.add(feed)
         try:
             await response.write(_event("hello", self._hello(feed)))
-            while self._hub.running:
+            while self._hub.running and not self._ending:
                 try:
                     async with asyncio.timeout(_ALIVE):
                         batch = await feed.batch()

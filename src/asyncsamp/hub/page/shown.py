@@ -1,4 +1,4 @@
-"""Clients and messages as the page gets them: JSON, with the beginnings of what is large. No I/O."""
+"""Clients and messages as the page gets them: JSON, with the beginnings of what is large."""
 
 from __future__ import annotations
 

@@ -1,0 +1,201 @@
+"""The hub's own page in Chromium, as its user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import BrowserContext, Dialog, Page, expect
+
+from asyncsamp import Client, Hub, Message
+from asyncsamp.hub.page import HubPage
+
+from ..peers.process import process
+from .browser import tab_context
+
+pytestmark = pytest.mark.timeout(120)
+
+MARKUP = "<img src=x onerror=\"document.title='broken in'\">\u202e\x1b[2J"[:-4]
+
+
+async def open_link(context: BrowserContext, link: str) -> Page:
+    tab = await context.new_page()
+    await tab.goto(link)
+    return tab
+
+
+async def echo(message: Message) -> dict[str, Any]:
+    return message.params
+
+
+def echoing(name: str, hub: Hub) -> Client:
+    client = Client(name, lockfile=hub.lockfile)
+    client.on("test.echo")(echo)
+    return client
+
+
+async def test_clients_and_messages_come_and_go(tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_link(context, page.new_link())
+        await expect(tab.locator("#state")).to_contain_text(hub.url)
+        assert "#" not in tab.url
+        async with echoing("one", hub) as one, echoing(MARKUP, hub) as two:
+            rows = tab.locator("#clients tr")
+            await expect(rows).to_have_count(2)
+            await expect(tab.locator("#clients")).to_contain_text("test.echo")
+            await two.call(one.public_id, "test.echo", {"text": MARKUP, "big": "x" * 100_000}, timeout=10)
+            message = tab.locator("#messages tr", has_text="test.echo")
+            await expect(message).to_contain_text("answered")
+            await expect(message).to_contain_text("<img src=x")
+            await message.get_by_role("button").click()
+            await expect(tab.locator("#detail")).to_be_visible()
+            await expect(tab.locator("#content")).to_contain_text("samp.ok")
+            assert await tab.locator("#content").text_content() != ""
+            assert await tab.locator("img").count() == 0
+            pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
+            await tab.screenshot(path=pictures / "hub-page.png", full_page=True)
+        await expect(rows).to_have_count(0)
+        assert await tab.title() == "SAMP hub"
+
+
+async def test_filter_pause_and_save(tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+        echoing("one", hub) as one,
+    ):
+        tab = await open_link(context, page.new_link())
+        shown = tab.locator("#messages tr:visible", has_text="test.echo")
+        await expect(tab.locator("#clients tr")).to_have_count(1)
+        await one.notify(one.public_id, "test.echo", {"n": "first"})
+        await expect(shown).to_have_count(1)
+        await tab.get_by_label("Search").fill("second")
+        await expect(shown).to_have_count(0)
+        await tab.get_by_label("Search").fill("FIRST")
+        await expect(shown).to_have_count(1)
+        await tab.get_by_label("MType").first.fill("table.*")
+        await expect(shown).to_have_count(0)
+        await tab.get_by_label("MType").first.fill("test.*")
+        async with tab.expect_download() as downloading:
+            await tab.get_by_role("button", name="Save").click()
+        saved = await (await downloading.value).path()
+        [line] = saved.read_text().splitlines()
+        assert json.loads(line)["params"] == "\n  n: first"
+        await tab.get_by_label("Search").fill("")
+        await tab.get_by_role("button", name="Pause").click()
+        await one.notify(one.public_id, "test.echo", {"n": "third"})
+        await expect(tab.locator("#total")).to_have_text("2")
+        await expect(shown).to_have_count(1)
+        await tab.get_by_role("button", name="Pause").click()
+        await expect(shown).to_have_count(2)
+
+
+async def test_ping_disconnect_send_and_stop_by_keyboard(tmp_path: Path) -> None:
+    async def answer(dialog: Dialog) -> None:
+        await dialog.accept("too loud" if dialog.type == "prompt" else None)
+
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_link(context, page.new_link())
+        tab.on("dialog", answer)
+        async with echoing("one", hub) as one:
+            await tab.get_by_role("button", name="Ping one").press("Enter")
+            await expect(tab.locator("#told")).to_contain_text("one answered after")
+            await tab.get_by_label("To", exact=True).select_option(one.public_id)
+            await tab.locator("#mtype").fill("test.echo")
+            await tab.get_by_label("wait for an answer").check()
+            await tab.get_by_label("Parameters").fill("a = 1\nb = <i>")
+            await tab.get_by_role("button", name="Send").press("Enter")
+            await expect(tab.locator("#answer")).to_contain_text("b: <i>")
+            async with one.messages("samp.hub.disconnect") as reasons:
+                await tab.get_by_role("button", name="Disconnect one").press("Enter")
+                assert (await anext(reasons)).params["reason"] == "too loud (on the hub's page)"
+        await tab.get_by_role("button", name="Stop the hub").press("Enter")
+        await hub.serve_forever()
+
+
+async def test_who_has_no_token_sees_nothing(tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        link = page.new_link()
+        async with echoing("secret", hub):
+            tab = await open_link(context, link.partition("#")[0])
+            await expect(tab.locator("#state")).to_contain_text("by the link that the hub has printed")
+            await expect(tab.locator("main")).to_be_hidden()
+            tab = await open_link(context, link)
+            await expect(tab.locator("#clients tr")).to_have_count(1)
+            await tab.reload()
+            await expect(tab.locator("#clients tr")).to_have_count(1)
+            used = await open_link(context, link)  # of the same browser, which is in
+            await expect(used.locator("#clients tr")).to_have_count(1)
+
+
+async def test_another_site_can_neither_frame_nor_drive_it(tmp_path: Path) -> None:
+    frame = tmp_path / "frame.html"
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        link = page.new_link()
+        tab = await open_link(context, link)
+        await expect(tab.locator("#state")).to_contain_text(hub.url)
+        base = link.partition("#")[0]
+        frame.write_text(f'<iframe src="{base}"></iframe><form method="post" action="{base}stop"></form>')
+        evil = await open_link(context, frame.as_uri())
+        inner = evil.frames[1]
+        assert await inner.locator("h1").count() == 0
+        await evil.evaluate("document.forms[0].submit()")
+        await evil.wait_for_load_state()
+        assert hub.running
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_it_fits_a_phone_and_both_schemes(scheme: Any, tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await context.new_page()
+        await tab.emulate_media(color_scheme=scheme)
+        await tab.set_viewport_size({"width": 360, "height": 640})
+        await tab.goto(page.new_link())
+        async with echoing("one", hub):
+            await expect(tab.locator("#clients tr")).to_have_count(1)
+            background = await tab.evaluate(
+                "getComputedStyle(document.querySelector('thead th')).backgroundColor"
+            )
+            assert (background == "rgb(255, 255, 255)") is (scheme == "light")
+            assert await tab.evaluate("document.documentElement.scrollWidth") <= 360
+            pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
+            await tab.screenshot(path=pictures / f"hub-page-phone-{scheme}.png")
+
+
+async def test_a_hub_that_was_started_by_a_command_prints_the_link(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "asyncsamp.hub", "--lockfile", str(tmp_path / "x.samp"), "--page"]
+    env = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    async with (
+        process([*command, "--no-web-profile"], name="hub", home=tmp_path, env=env) as hub,
+        tab_context(tmp_path) as context,
+    ):
+        line = await hub.line("Hub's page")
+        tab = await open_link(context, line.split()[-1])
+        await expect(tab.locator("#state")).to_contain_text("Connected")
+        await hub.interrupt()
+        await expect(tab.locator("#state")).to_contain_text("The hub has stopped")
