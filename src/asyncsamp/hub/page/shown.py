@@ -27,7 +27,10 @@ def client_shown(standing: ClientStanding) -> dict[str, Any]:
         "congested": standing.congested,
         "owes": standing.owes,
         "metadata": beginning(standing.metadata),
-        "subscriptions": sorted(standing.subscriptions)[:1_000],
+        # What nearly every client takes stands last.
+        "subscriptions": sorted(standing.subscriptions, key=lambda key: (key.startswith("samp."), key))[
+            :1_000
+        ],
     }
 
 

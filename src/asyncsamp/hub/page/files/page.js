@@ -9,7 +9,7 @@ const messages = new Map(); // number -> message, oldest first
 const rows = new Map(); // number -> its table row
 let paused = false;
 let stopped = false;
-let shown = null; // the message in the detail view
+let shown = null; // the message, or the id of the client, in the detail view
 
 function make(tag, text = "", attributes = {}) {
   const element = document.createElement(tag);
@@ -59,9 +59,9 @@ function standing(client) {
   return told.join(", ") || "ready";
 }
 
-function detailOfClient(client) {
+function contentOfClient(client) {
   const takes = client.subscriptions.map(mtype => `  ${mtype}`).join("\n") || "  nothing";
-  showDetail(`Client ${client.name || client.id}`, `metadata:${client.metadata}\n\ntakes:\n${takes}`);
+  return `metadata:${client.metadata}\n\ntakes:\n${takes}`;
 }
 
 function clientRow(client) {
@@ -75,7 +75,7 @@ function clientRow(client) {
     name.append(icon, " ");
   }
   const shownName = client.name || "(no name yet)";
-  const open = button(shownName, `Details of ${shownName}`, () => detailOfClient(client));
+  const open = button(shownName, `Details of ${shownName}`, () => showDetail(`Client ${shownName}`, contentOfClient(client), client.id));
   open.className = "row";
   name.append(open);
   row.insertCell().textContent = client.id;
@@ -100,6 +100,7 @@ function drawClients(changed, left) {
   const drawn = new Map(Array.from(table.rows, row => [row.dataset.client, row]));
   for (const client of changed) {
     clients.set(client.id, client);
+    if (client.id === shown) find("content").textContent = contentOfClient(client);
     const row = clientRow(client);
     const before = drawn.get(client.id);
     if (!before) table.append(row);
@@ -179,8 +180,7 @@ function drawMessage(message) {
     row.cells[1].textContent = message.from;
     row.cells[2].textContent = message.towards;
     const open = button(message.mtype, `Details of ${message.mtype} from ${message.from}`, () => {
-      showDetail(message.mtype, contentOf(message));
-      shown = message;
+      showDetail(message.mtype, contentOf(message), message);
     });
     open.className = "row";
     row.cells[3].append(open);
@@ -193,8 +193,8 @@ function drawMessage(message) {
   row.hidden = !wanted(message);
 }
 
-function showDetail(title, text) {
-  shown = null;
+function showDetail(title, text, what) {
+  shown = what;
   find("detail-title").textContent = title;
   find("content").textContent = text;
   find("detail").hidden = false;
