@@ -104,14 +104,14 @@ def nothing_kept(hub: Hub, *, clients: int = 2) -> None:
     core = engine._core
     assert len(engine.clients) == clients
     ids = {*engine.clients, hub.engine.hub_id}
-    assert set(engine._couriers) == set(engine._outboxes) == set(core._clients) == ids
-    assert set(engine.last_active) | set(engine._complaints) <= ids
+    assert set(engine._deliveries._couriers) == set(engine._deliveries._outboxes) == set(core._clients) == ids
+    assert set(engine.last_active) | set(engine._deliveries._complaints) <= ids
     assert set(profile._keys) == set(profile._clients.values()) == set(engine.clients)
     assert set(profile._callbacks) <= ids
     assert core.congested == set()
     open_calls = {pending.recipient for pending in core._pending.values()}
     assert open_calls <= ids
-    assert not engine._farewells
+    assert not engine._deliveries._farewells
 
 
 def the_log_says(caplog: pytest.LogCaptureFixture, *texts: str) -> None:

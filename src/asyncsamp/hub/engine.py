@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .._util.foreign_text import plain_line
-from ..delivery import DeliverCall, Delivery, DeliveryError, FinishWait, Forget
+from ..delivery import DeliverCall, FinishWait, Forget
 from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
 from ..limits import Limits
 from ..values import Value, ValueMap
 from .core import ClientStanding, HubCore
+from .deliveries import Deliveries
 from .hub_client import HubClient
 from .ids import ClientIds, msg_ids
 from .liveness import LivenessMonitor
@@ -23,26 +23,15 @@ from .observer import HubEvent, MessageEvent, Observers, describe_event
 from .operations import find_operation
 from .outbox import Outbox
 from .rate_limit import RateLimit
-from .sizing import estimate_size
 from .state import StateKeeper
 
 __all__ = ["HubEngine"]
 
 log = logging.getLogger("asyncsamp.hub")
 
-_COMPLAINTS = 5
-_COMPLAINTS_PER_SECOND = 0.1
-"""Warnings about one client that does not take its messages: so many at once, and then one in ten seconds."""
-
-
-_LASTING = frozenset({"unregister", "declareMetadata", "declareSubscriptions"})
-_PASSING = frozenset({"call", "callAll", "reply"})
-"""Operations that change what a hub must know to come back after a crash: what a client relies on once it
-is answered, and open calls, which are saved soon after, since each message would wait for the disk."""
-
 
 class HubEngine:
-    """Outboxes, waiting callers and time limits around a `HubCore`.
+    """Operations, waiting callers, idleness and state around a `HubCore`; `Deliveries` has the outboxes.
 
     Each operation calls the core once and applies its effects with no `await` between,
     so operations are atomic and need no lock.
@@ -59,25 +48,21 @@ class HubEngine:
             max_pending_calls=limits.max_pending_calls,
         )
         self._loop = asyncio.get_running_loop()
-        self._couriers: dict[str, Courier] = {}
-        self._outboxes: dict[str, Outbox] = {}
+        self._observers = Observers(self._loop.time)
+        self._deliveries = Deliveries(
+            limits, self._core, self._observers, apply=self._apply, lose=self._remove_dead, who=self._who
+        )
         self._waits: dict[str, asyncio.Future[ValueMap | FaultError]] = {}
-        self._farewells: set[asyncio.Task[None]] = set()
-        self._ending: set[asyncio.Task[None]] = set()
-        self._liveness = LivenessMonitor(limits, self._owing, self._is_alive, self._remove_dead)
+        self._liveness = LivenessMonitor(limits, self._owing, self._deliveries.is_alive, self._remove_dead)
         self._registrations = RateLimit(limits.registrations_per_second, limits.registration_burst)
         self._names: dict[str, str] = {}
-        self._complaints: dict[str, RateLimit] = {}
-        self._weighed: tuple[Value, int] = ("", 0)
         self.last_active: dict[str, float] = {}
         self.last_operation = self._loop.time()
         self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
-        self._ahead: Outbox | None = None  # the fullest that the operation under way has put into
         self._roll_call: asyncio.Task[None] | None = None
-        self._observers = Observers(self._loop.time)
         itself = HubClient(self._core, self._apply)
-        self._attach(self.hub_id, itself)
+        self._deliveries.attach(self.hub_id, itself)
         itself.declare(metadata)
 
     @property
@@ -88,7 +73,7 @@ class HubEngine:
     @property
     def clients(self) -> list[str]:
         """The public ids of all registered clients, without the hub's own."""
-        return [client for client in list(self._outboxes) if client != self.hub_id]
+        return [client for client in self._deliveries.clients if client != self.hub_id]
 
     # ---- for the profiles
 
@@ -104,7 +89,7 @@ class HubEngine:
                 code=FaultCode.LIMIT_REACHED,
             )
         client = self._core.register(may_send)
-        self._attach(client, courier)
+        self._deliveries.attach(client, courier)
         self.last_active[client] = 0.0
         self._note_activity(client)
         self._apply()
@@ -213,9 +198,9 @@ class HubEngine:
         if operation == "declareMetadata":
             self._note_name(caller)
         answer = "" if result is None else result
-        ahead, self._ahead = self._ahead, None
+        ahead = self._deliveries.take_ahead()
         if self._keeper is not None:
-            return self._once_kept(self._keeper, operation, answer, ahead)
+            return self._once_kept(self._keeper, found.kept, answer, ahead)
         return answer if ahead is None else self._once_low(ahead, answer)
 
     # ---- for the hub
@@ -276,28 +261,14 @@ class HubEngine:
             self._core.take_effects()
         self._core.end_waits()
         self._apply()
-        news = [
-            self._loop.create_task(box.drained(), name=f"asyncsamp-drain-{client}")
-            for client, box in self._outboxes.items()
-            if box.busy
-        ]
-        waiting = [*news, *self._farewells]
-        if waiting:
-            await asyncio.wait(waiting, timeout=self.limits.shutdown_patience)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
-        for box in self._outboxes.values():
-            self._close_box(box)
-        ending = [*self._ending, *self._liveness.close()]
+        await self._deliveries.drain()
+        ending = [*self._deliveries.close(), *self._liveness.close()]
         if self._roll_call is not None:
             self._roll_call.cancel()
             ending.append(self._roll_call)
         if ending:  # a courier may not care that it is cancelled
             await asyncio.wait(ending, timeout=self.limits.shutdown_patience)
-        for client, courier in self._couriers.items():
-            courier.forget(client)
-        self._couriers.clear()
+        self._deliveries.release()
 
     # ---- inside
 
@@ -317,24 +288,16 @@ class HubEngine:
         if client in self.last_active:
             self.last_active[client] = self.last_operation
 
-    def _close_box(self, box: Outbox) -> None:
-        for worker in box.close():
-            self._ending.add(worker)
-            worker.add_done_callback(self._ending.discard)
-
     def _changed(self) -> None:
         if self._keeper is not None:
             self._keeper.changed()
 
-    async def _once_kept(
-        self, keeper: StateKeeper, operation: str, answer: Value, ahead: Outbox | None
-    ) -> Value:
+    async def _once_kept(self, keeper: StateKeeper, kept: str, answer: Value, ahead: Outbox | None) -> Value:
         """Return `answer` once what it promises is in the state file."""
-        if operation in _LASTING:
+        if kept:
             keeper.changed()
+        if kept == "before":
             await keeper.saved()
-        elif operation in _PASSING:
-            keeper.changed()
         return answer if ahead is None else await self._once_low(ahead, answer)
 
     def _once_low(self, box: Outbox, answer: Value) -> asyncio.Future[Value]:
@@ -351,21 +314,17 @@ class HubEngine:
     def _bring_back(self, client: str, courier: Courier, record: Mapping[str, Any]) -> None:
         self._client_ids.next_is(client)
         self._core.register()
-        self._attach(client, courier)
+        self._deliveries.attach(client, courier)
         self.last_active[client] = self._loop.time()
         self._core.declare_metadata(client, record["metadata"])
         self._note_name(client)
         self._core.declare_subscriptions(client, record["subscriptions"])
         self._core.set_callable(client, bool(record["callable"]))
 
-    def _attach(self, client: str, courier: Courier) -> None:
-        self._couriers[client] = courier
-        self._outboxes[client] = Outbox(client, self._deliver, self.limits)
-
     def _apply(self) -> None:
         """Carry out the effects that the core has left."""
         self._tell_observers()
-        self._ahead = None
+        self._deliveries.take_ahead()  # who was put into before is no business of this operation's sender
         while effects := self._core.take_effects():
             for effect in effects:
                 if isinstance(effect, FinishWait):
@@ -373,7 +332,9 @@ class HubEngine:
                 elif isinstance(effect, Forget):
                     self._forget(effect)
                 else:
-                    self._post(effect)
+                    self._deliveries.post(effect)
+                    if type(effect) is DeliverCall:
+                        self._liveness.begin()
             self._tell_observers()
 
     def _tell_observers(self) -> None:
@@ -381,35 +342,6 @@ class HubEngine:
             return
         for seen in self._core.take_observed():
             self._observers.observed(seen)
-
-    def _post(self, delivery: Delivery) -> None:
-        box = self._outboxes[delivery.recipient]
-        if self._observers.callbacks:
-            self._observers.posted(delivery)
-        # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
-        box.put(delivery, self._weigh(delivery) if box.busy else 0)
-        if box.outrun and (self._ahead is None or len(box) > len(self._ahead)):
-            self._ahead = box
-        if box.full and self._takes_part(delivery.recipient):
-            self._core.congest(delivery.recipient)
-            log.warning(
-                "%s does not take its messages: %d wait, further ones are refused",
-                self._who(delivery.recipient),
-                len(box),
-            )
-        if type(delivery) is DeliverCall:
-            self._liveness.begin()
-
-    def _takes_part(self, client: str) -> bool:
-        """Whether messages to `client` are still accepted; not while it is told that it is removed."""
-        return not self._core.is_congested(client) and self._core.is_registered(client)
-
-    def _weigh(self, delivery: Delivery) -> int:
-        """About how many bytes `delivery` has; a broadcast is weighed once for all."""
-        content = delivery[-1]
-        if self._weighed[0] is not content:
-            self._weighed = (content, estimate_size(content))
-        return self._weighed[1]
 
     def _finish_wait(self, effect: FinishWait) -> None:
         future = self._waits.get(effect.msg_id)
@@ -457,70 +389,8 @@ class HubEngine:
             )
         return min(asked, self.limits.max_wait) if asked > 0 else self.limits.max_wait
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Deliver, or see to it that nobody waits for what could not be delivered. Raises nothing."""
-        client = delivery.recipient
-        self._relieve(client)
-        try:
-            await self._try(self._couriers[client], delivery)
-            if self._observers.callbacks:
-                self._observers.delivered(delivery)
-        except DeliveryError as error:
-            self._undelivered(delivery, error)
-        except Exception:
-            log.exception("delivery to client %s failed", client)
-            self._undelivered(delivery, DeliveryError("the hub failed to deliver it"))
-
-    async def _try(self, courier: Courier, delivery: Delivery) -> None:
-        """Deliver; a refused connection is tried again, since nothing was delivered by it."""
-        for attempt in range(1, self.limits.refused_connections + 1):
-            try:
-                return await courier.deliver(delivery)
-            except DeliveryError as error:
-                if not error.gone or attempt == self.limits.refused_connections:
-                    raise
-            await asyncio.sleep(self.limits.refused_pause)
-        raise AssertionError("the loop returns or raises")
-
-    def _undelivered(self, delivery: Delivery, error: DeliveryError) -> None:
-        client = delivery.recipient
-        if self._observers.callbacks:
-            self._observers.refused(delivery, error.reason)
-        if not self._core.is_registered(client):
-            return
-        if error.gone:
-            self._remove_dead(client, error.reason)
-            return
-        # A client that fails at every message must not fill the disk with it.
-        level = logging.WARNING if self._may_complain(client) else logging.DEBUG
-        log.log(level, "%s did not take a message: %s", self._who(client), plain_line(error.reason))
-        if isinstance(delivery, DeliverCall):
-            self._core.refuse(delivery.msg_id, f"did not take the call: {error.reason}")
-            self._apply()
-
-    def _may_complain(self, client: str) -> bool:
-        complaints = self._complaints.get(client)
-        if complaints is None:
-            complaints = self._complaints[client] = RateLimit(_COMPLAINTS_PER_SECOND, _COMPLAINTS)
-        return complaints.take(self._loop.time())
-
-    def _relieve(self, client: str) -> None:
-        box = self._outboxes.get(client)
-        if box is not None and self._core.is_congested(client) and box.roomy:
-            log.info("%s takes its messages again", self._who(client))
-            self._core.relieve(client)
-            self._apply()
-
     def _owing(self) -> list[str]:
-        return [client for client in self._couriers if self._core.owes_reply(client)]
-
-    async def _is_alive(self, client: str) -> bool:
-        courier, box = self._couriers.get(client), self._outboxes.get(client)
-        # Whoever has a delivery under way is told by that one, and must not be disturbed: DS9 answers only
-        # when its image is loaded, and a second connection would make the load fail.
-        if box is not None and box.delivering:
-            return True
-        return courier is None or await courier.is_alive(client)
+        return [client for client in self._deliveries.reached if self._core.owes_reply(client)]
 
     def _remove_dead(self, client: str, reason: str) -> None:
         if self._core.is_registered(client):
@@ -530,28 +400,7 @@ class HubEngine:
             self._changed()
 
     def _forget(self, effect: Forget) -> None:
-        box = self._outboxes.pop(effect.client)
+        self._deliveries.forget(effect.client, last_words=effect.last_words)
         self.last_active.pop(effect.client, None)
-        self._complaints.pop(effect.client, None)
-        if effect.last_words and box.busy:
-            name = f"asyncsamp-farewell-{effect.client}"
-            task = self._loop.create_task(self._say_farewell(effect.client, box), name=name)
-            self._farewells.add(task)
-            task.add_done_callback(self._farewells.discard)
-        else:
-            self._close_box(box)
-            self._couriers.pop(effect.client).forget(effect.client)
-            self._observers.forgotten(effect.client)
         log.info("%s unregistered", self._who(effect.client))
         self._names.pop(effect.client, None)
-
-    async def _say_farewell(self, client: str, box: Outbox) -> None:
-        try:
-            async with asyncio.timeout(self.limits.shutdown_patience):
-                await box.drained()
-        except TimeoutError:
-            log.info("client %s did not take the news that it was disconnected", client)
-        finally:
-            self._close_box(box)
-            self._couriers.pop(client).forget(client)
-            self._observers.forgotten(client)

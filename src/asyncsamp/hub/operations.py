@@ -8,7 +8,7 @@ No I/O.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .._util.foreign_text import quoted
 from ..errors import FaultCode, FaultError
@@ -22,11 +22,16 @@ _TYPE_NAMES: dict[type, str] = {str: "string", list: "list", dict: "map"}
 
 
 class Operation(NamedTuple):
-    """One hub operation. `run` is None for callAndWait, which the engine does."""
+    """One hub operation. `run` is None for callAndWait, which the engine does.
+
+    `kept` says whether it changes what a hub must know to come back after a crash: "before" for what its
+    client relies on once it is answered, "soon" for open calls, since each message would wait for the disk.
+    """
 
     name: str
     params: tuple[tuple[str, type], ...]
     run: Callable[..., Any] | None
+    kept: Literal["", "before", "soon"] = ""
 
     def bind(self, params: Sequence[Value]) -> Sequence[Value]:
         """Return `params` if they are as many and of the types that the operation takes.
@@ -46,19 +51,19 @@ class Operation(NamedTuple):
 
 
 _TABLE = (
-    Operation("unregister", (), HubCore.unregister),
-    Operation("declareMetadata", (("metadata", dict),), HubCore.declare_metadata),
+    Operation("unregister", (), HubCore.unregister, "before"),
+    Operation("declareMetadata", (("metadata", dict),), HubCore.declare_metadata, "before"),
     Operation("getMetadata", (("client-id", str),), HubCore.get_metadata),
-    Operation("declareSubscriptions", (("subscriptions", dict),), HubCore.declare_subscriptions),
+    Operation("declareSubscriptions", (("subscriptions", dict),), HubCore.declare_subscriptions, "before"),
     Operation("getSubscriptions", (("client-id", str),), HubCore.get_subscriptions),
     Operation("getRegisteredClients", (), HubCore.get_registered_clients),
     Operation("getSubscribedClients", (("mtype", str),), HubCore.get_subscribed_clients),
     Operation("notify", (("recipient-id", str), ("message", dict)), HubCore.notify),
     Operation("notifyAll", (("message", dict),), HubCore.notify_all),
-    Operation("call", (("recipient-id", str), ("msg-tag", str), ("message", dict)), HubCore.call),
-    Operation("callAll", (("msg-tag", str), ("message", dict)), HubCore.call_all),
+    Operation("call", (("recipient-id", str), ("msg-tag", str), ("message", dict)), HubCore.call, "soon"),
+    Operation("callAll", (("msg-tag", str), ("message", dict)), HubCore.call_all, "soon"),
     Operation("callAndWait", (("recipient-id", str), ("message", dict), ("timeout", str)), None),
-    Operation("reply", (("msg-id", str), ("response", dict)), HubCore.reply),
+    Operation("reply", (("msg-id", str), ("response", dict)), HubCore.reply, "soon"),
 )
 
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _TABLE}

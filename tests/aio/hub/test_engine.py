@@ -116,8 +116,8 @@ class TestMembers:
         assert one.courier.forgotten == [one.id]
         assert engine.clients == [two.id]
         assert list(engine.last_active) == [two.id]
-        assert "hub" in engine._outboxes
-        assert one.id not in engine._outboxes
+        assert "hub" in engine._deliveries._outboxes
+        assert one.id not in engine._deliveries._outboxes
         await one.courier.until(lambda: not one.courier.under_way)
         assert one.courier.taken == []
         assert (await fault(asyncio.ensure_future(one.does("getRegisteredClients")))).code == (
@@ -575,7 +575,7 @@ class TestDisconnect:
         two.courier.let_go()
         await two.courier.until(lambda: two.courier.forgotten)
         assert two.courier.mtypes[-1] == "samp.hub.disconnect"
-        await turns_until(lambda: not engine._farewells)
+        await turns_until(lambda: not engine._deliveries._farewells)
 
     async def test_one_that_does_not_take_the_news_is_forgotten_all_the_same(
         self, engine: HubEngine, caplog: pytest.LogCaptureFixture

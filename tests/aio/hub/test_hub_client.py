@@ -101,7 +101,7 @@ async def test_a_query_without_key_and_value_is_answered_with_an_error(
 
 async def test_a_notification_needs_no_answer(engine: HubEngine, client: str) -> None:
     await engine.operate(client, "notify", ["hub", {"samp.mtype": "samp.app.ping"}])
-    await engine._outboxes["hub"].drained()
+    await engine._deliveries._outboxes["hub"].drained()
     assert not engine._core._pending
 
 
@@ -113,7 +113,7 @@ async def test_a_caller_that_has_left_is_no_trouble(
     await engine.operate(client, "unregister", [])
     with pytest.raises(FaultError):
         await calling
-    await engine._outboxes["hub"].drained()
+    await engine._deliveries._outboxes["hub"].drained()
     assert "delivery" not in caplog.text
 
 
@@ -123,6 +123,6 @@ async def test_it_does_not_take_what_it_does_not_know(engine: HubEngine, client:
 
 
 async def test_it_is_there_as_long_as_it_can_be_asked(engine: HubEngine) -> None:
-    itself = engine._couriers["hub"]
+    itself = engine._deliveries._couriers["hub"]
     assert isinstance(itself, HubClient)
     assert await itself.is_alive("hub")
