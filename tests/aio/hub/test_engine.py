@@ -552,7 +552,7 @@ class TestCongestion:
             weighed.append(value)
             return 1
 
-        monkeypatch.setattr("asyncsamp.hub.engine.estimate_size", estimate_size)
+        monkeypatch.setattr("asyncsamp.hub.deliveries.estimate_size", estimate_size)
         one = await join(engine)
         crowd = [await join(engine, "test.note") for _ in range(5)]
         for member in crowd:
