@@ -191,7 +191,10 @@ def _old_names(module: str, workload: str, lockfile: str, seconds: float) -> tup
             if not seen.acquire(timeout=5):
                 break
         else:
-            sender.call_and_wait(target, message, "5")
+            try:
+                sender.call_and_wait(target, message, "1")
+            except samp.SAMPProxyError:  # pyvo's hub loses an answer now and then
+                continue
         done += 1
     taken = perf_counter() - begun
     sender.disconnect()
