@@ -27,7 +27,7 @@ log = logging.getLogger("asyncsamp.client")
 
 _DEFAULT_HOST = "127.0.0.1"
 
-_TURN = 0.1
+_TURN = 0.25
 """Seconds that a message waits for the functions of the one before, so that quick ones run in order."""
 
 
