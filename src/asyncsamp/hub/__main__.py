@@ -19,7 +19,8 @@ from .. import __version__
 from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
-from .page import HubPage
+from .page import HubPage, PageConsent
+from .profiles.web import OriginStore, TerminalConsent, default_path
 from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
@@ -93,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return manage_origins(arguments.web_origins)
     _set_up_logging(arguments.log_level)
     _allow_files()
+    if _wants_page(arguments) and isinstance(arguments.web_consent, TerminalConsent):
+        arguments.web_consent = PageConsent(arguments.web_consent)
     try:
         hub = _make_hub(arguments)
         _run(_serve(hub, arguments))
@@ -168,8 +171,10 @@ async def _run_hub(hub: Hub, arguments: argparse.Namespace) -> None:
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(hub)
         print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
-        if arguments.page or arguments.open or (arguments.page is None and _is_on_terminal()):
-            page = await stack.enter_async_context(HubPage(hub))
+        if _wants_page(arguments):
+            consent = arguments.web_consent if isinstance(arguments.web_consent, PageConsent) else None
+            store = OriginStore(default_path())
+            page = await stack.enter_async_context(HubPage(hub, consent=consent, store=store))
             link = page.new_link()
             print(f"Hub's page, by a link that works once: {link}", flush=True)
             if arguments.open:
@@ -177,7 +182,9 @@ async def _run_hub(hub: Hub, arguments: argparse.Namespace) -> None:
         await hub.serve_forever()
 
 
-def _is_on_terminal() -> bool:
+def _wants_page(arguments: argparse.Namespace) -> bool:
+    if arguments.page is not None or arguments.open:
+        return bool(arguments.page or arguments.open)
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import signal
@@ -12,11 +14,13 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, expect
 
-from asyncsamp import Client, Hub, Message
-from asyncsamp.hub.page import HubPage
+from asyncsamp import Client, Hub, Message, OriginStore, TerminalConsent
+from asyncsamp.hub.page import HubPage, PageConsent
 
 from ..peers.process import process
 from .browser import tab_context
+from .harness import FILES, web_hub
+from .site import open_site
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -139,6 +143,42 @@ async def test_ping_disconnect_send_and_stop_by_keyboard(tmp_path: Path) -> None
                 assert (await anext(reasons)).params["reason"] == "too loud (on the hub's page)"
         await tab.get_by_role("button", name="Stop the hub").press("Enter")
         await hub.serve_forever()
+
+
+async def test_a_web_page_is_let_in_and_taken_back(tmp_path: Path) -> None:
+    consent = PageConsent(TerminalConsent(input=io.StringIO()))
+    store = OriginStore(tmp_path / "web-origins")
+    async with (
+        web_hub(tmp_path, consent=consent, store=store) as hub,
+        HubPage(hub, consent=consent, store=store) as page,
+        open_site(FILES) as site,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_link(context, page.new_link())
+        await expect(tab.locator("#state")).to_contain_text(hub.url)
+        other = await context.new_page()
+        await other.goto(site.url("page.html"))
+
+        async def ask(answer: str) -> str:
+            await other.evaluate(
+                "samp.told = null; samp.register('archive').then("
+                "() => samp.told = 'in', error => samp.told = error.message); 0"
+            )
+            question = tab.get_by_role("group", name="A web page asks to register")
+            await expect(question).to_contain_text(site.base)
+            await question.get_by_role("button", name=answer).press("Enter")
+            await expect(question).to_have_count(0)
+            await other.wait_for_function("samp.told")
+            return str(await other.evaluate("samp.told"))
+
+        assert "did not let 'archive' register" in await ask("Deny")
+        assert await ask("Allow once") == "in"
+        assert await ask("Always for this origin") == "in"
+        assert await asyncio.to_thread(store.read) == [site.base]
+        await tab.get_by_role("button", name=f"Revoke {site.base}").press("Enter")
+        await expect(tab.locator("#allowed")).to_be_hidden()
+        assert await asyncio.to_thread(store.read) == []
+        assert await ask("Allow once") == "in"
 
 
 async def test_who_has_no_token_sees_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .consent import PageConsent
 from .server import HubPage
 
-__all__ = ["HubPage"]
+__all__ = ["HubPage", "PageConsent"]

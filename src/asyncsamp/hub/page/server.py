@@ -18,6 +18,8 @@ from ...errors import FaultError, SampError
 from ...rpc import RpcServer
 from ...values import Value, ValueMap, encode_map
 from ..hub import Hub
+from ..profiles.web import ConsentAnswer, OriginStore
+from .consent import PageConsent
 from .feed import Feed
 from .guard import HEADERS, PageGuard
 from .shown import beginning
@@ -55,10 +57,16 @@ class HubPage:
 
     Args:
         hub: The hub, which must run.
+        consent: What the hub's `WebProfile` asks: its questions are answered on the page, too.
+        store: The origins that the user has allowed for good, as the `WebProfile` has it.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(
+        self, hub: Hub, *, consent: PageConsent | None = None, store: OriginStore | None = None
+    ) -> None:
         self._hub = hub
+        self._consent = consent
+        self._store = store
         self._guard = PageGuard()
         self._feeds: set[Feed] = set()
         self._files: dict[str, bytes] = {}
@@ -69,6 +77,8 @@ class HubPage:
             "/send": self._send,
             "/stop": self._stop,
             "/link": self._link,
+            "/consent": self._answer_question,
+            "/revoke": self._revoke,
         }
         self._ending = False
         self._stopping: asyncio.Task[None] | None = None
@@ -88,11 +98,16 @@ class HubPage:
         await self._server.start()
         self._guard.port = self._server.port
         self._hub.engine.own_ports.add(self._server.port)
+        if self._consent is not None:
+            self._consent.watched = lambda: self.watched
+            self._consent.changed = self._tell_questions
         return self
 
     async def stop(self) -> None:
         """End every stream and connection, within a second."""
         self._ending = True
+        if self._consent is not None:
+            self._consent.watched = lambda: False
         for feed in self._feeds:
             feed.tell({})
         await self._server.close(_END_TIME)
@@ -152,7 +167,7 @@ class HubPage:
         feed = Feed(self._hub)
         self._feeds.add(feed)
         try:
-            await response.write(_event("hello", self._hello(feed)))
+            await response.write(_event("hello", await self._hello(feed)))
             while self._hub.running and not self._ending:
                 try:
                     async with asyncio.timeout(_ALIVE):
@@ -169,9 +184,26 @@ class HubPage:
             feed.close()
         return response
 
-    def _hello(self, feed: Feed) -> dict[str, Any]:
-        hub = self._hub
-        return {"url": hub.url, "id": hub.engine.hub_id, "label": hub.label, "clients": feed.whole()}
+    async def _hello(self, feed: Feed) -> dict[str, Any]:
+        hub, origins = self._hub, await self._origins()
+        return {
+            "url": hub.url,
+            "id": hub.engine.hub_id,
+            "label": hub.label,
+            "clients": feed.whole(),
+            "questions": self._questions(),
+            "origins": origins,
+        }
+
+    def _questions(self) -> list[dict[str, Any]]:
+        return [] if self._consent is None else self._consent.questions()
+
+    async def _origins(self) -> list[str]:
+        return [] if self._store is None else await asyncio.to_thread(self._store.read)
+
+    def _tell_questions(self) -> None:
+        for feed in self._feeds:
+            feed.tell({"questions": self._questions()})
 
     # ---- what the user does
 
@@ -211,6 +243,21 @@ class HubPage:
 
     async def _link(self, asked: dict[str, Any]) -> dict[str, Any]:
         return {"link": self.new_link()}
+
+    async def _answer_question(self, asked: dict[str, Any]) -> dict[str, Any]:
+        try:
+            answer = ConsentAnswer(asked.get("answer"))
+        except ValueError:
+            raise web.HTTPBadRequest(text="the answer must be allow, allow always or deny\n") from None
+        if self._consent is None or not self._consent.answer(_text(asked, "number"), answer):
+            return {"error": "that question was answered already, or taken back"}
+        return {}
+
+    async def _revoke(self, asked: dict[str, Any]) -> dict[str, Any]:
+        origin = _text(asked, "origin")
+        if self._store is None or not await asyncio.to_thread(self._store.remove, origin):
+            return {"error": f"{origin[:300]} was not allowed"}
+        return {"origins": await self._origins()}
 
     async def _call(self, client: str, mtype: str, params: dict[str, Any], seconds: str) -> ValueMap:
         engine = self._hub.engine

@@ -80,8 +80,8 @@ function clientRow(client) {
   name.append(open);
   row.insertCell().textContent = client.id;
   row.insertCell().textContent = standing(client);
-  row.insertCell().textContent = client.subscriptions.slice(0, 8).join(" ")
-    + (client.subscriptions.length > 8 ? ` and ${client.subscriptions.length - 8} more` : "");
+  const takes = client.subscriptions.filter(mtype => !mtype.startsWith("samp."));
+  row.insertCell().textContent = takes.slice(0, 12).join(" ") + (takes.length > 12 ? ` and ${takes.length - 12} more` : "");
   row.insertCell().append(
     button("Ping", `Ping ${shownName}`, () => act("", async () => {
       const told = await post("ping", { client: client.id });
@@ -133,6 +133,55 @@ function drawMTypes() {
   for (const client of clients.values()) client.subscriptions.forEach(mtype => all.add(mtype));
   find("mtypes").replaceChildren(...[...all].filter(mtype => !mtype.endsWith("*")).sort()
     .map(mtype => make("option", "", { value: mtype })));
+}
+
+// ---- web pages
+
+const ORIGINS = { "": "none: a program, not a browser", null: "null (a page from a file on disk, or in a sandbox)",
+  "file://": "file:// (a page from a file on disk, in a program such as Electron)" };
+
+function drawQuestions(questions) {
+  const list = find("questions");
+  const drawn = new Map(Array.from(list.children, box => [box.dataset.number, box]));
+  for (const question of questions) {
+    if (!drawn.delete(question.number)) list.append(questionBox(question));
+  }
+  for (const box of drawn.values()) box.remove();
+}
+
+function questionBox(question) {
+  const box = make("div", "", { class: "question", role: "group", "aria-label": "A web page asks to register" });
+  box.dataset.number = question.number;
+  box.append(make("h2", "A web page asks to register with your SAMP hub"),
+    make("p", `It calls itself: ${question.name}`),
+    make("p", `Origin: ${ORIGINS[question.origin] || question.origin}`));
+  if (question.referer) box.append(make("p", `Referer: ${question.referer}`));
+  if (question.disagree) box.append(make("p", "Warning: origin and referer are not the same site.", { class: "bad" }));
+  box.append(make("p", "If you allow it, it can send data and commands to your other SAMP tools, see what they are "
+    + "and what they send, and read the files and URLs that they send it."));
+  const choices = [["Deny", "deny"], ["Allow once", "allow"]];
+  if (question.always) choices.push(["Always for this origin", "allow always"]);
+  for (const [text, answer] of choices) {
+    box.append(button(text, `${text}: ${question.name} of ${question.origin || "no origin"}`, () => act("", async () => {
+      await post("consent", { number: question.number, answer });
+      if (answer === "allow always") drawOrigins([...origins, question.origin]);
+    })), " ");
+  }
+  return box;
+}
+
+let origins = [];
+
+function drawOrigins(allowed) {
+  origins = [...new Set(allowed)];
+  find("allowed").hidden = !origins.length;
+  find("origins").replaceChildren(...origins.map(origin => {
+    const item = make("li", `${origin} `);
+    item.append(button("Revoke", `Revoke ${origin}`, () => act(`${origin} is asked about again`, async () => {
+      drawOrigins((await post("revoke", { origin })).origins);
+    })));
+    return item;
+  }));
 }
 
 // ---- messages
@@ -220,10 +269,13 @@ const handlers = {
     state(`Connected to ${hello.url}.`, "good");
     document.querySelector("main").hidden = false;
     drawClients(hello.clients, []);
+    drawQuestions(hello.questions);
+    drawOrigins(hello.origins);
   },
   batch(batch) {
     if (batch.clients.length || batch.left.length) drawClients(batch.clients, []);
     batch.messages.forEach(take);
+    for (const extra of batch.extra) if (extra.questions) drawQuestions(extra.questions);
     if (batch.left.length) drawClients([], batch.left);
     find("total").textContent = batch.total;
     find("missed").textContent = batch.missed ? `, a sample: ${batch.missed} not shown` : "";

@@ -67,12 +67,18 @@ class TerminalConsent:
         self._output = output
         self._turn = asyncio.Lock()
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether there is a terminal, and it is ours to read from now."""
+        source = self._input or sys.stdin
+        return source is not None and _may_be_read(source)
+
     async def __call__(self, question: ConsentQuestion) -> ConsentAnswer:
         """Ask, and return the answer. Cancelling is safe, and takes the question back."""
         source = self._input or sys.stdin
         output = self._output or sys.stdout
         async with self._turn:
-            if source is None or not _may_be_read(source):
+            if source is None or not self.can_ask:
                 return _nobody_to_ask(question)
             _discard_typed(source)
             # What the user typed for another purpose must not be a yes.
