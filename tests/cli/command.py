@@ -12,7 +12,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coverage import Coverage
+
 __all__ = ["Command", "Ended", "Running"]
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,20 @@ class Command:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.measured = Coverage.current() is not None
         kept = {name: value for name, value in os.environ.items() if name not in ("SAMP_HUB", "NO_COLOR")}
-        self.env = {**kept, "HOME": str(home), "TERM": "xterm"}
+        self.env = {**kept, "HOME": str(home), "TERM": "xterm", "COVERAGE_FILE": str(ROOT / ".coverage")}
+
+    def _program(self) -> list[str]:
+        """Return what runs it: measured, if the tests are, unless it is to be fast."""
+        measure = ["coverage", "run", "--parallel-mode", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
+        return [sys.executable, "-m", *(measure if self.measured else []), "asyncsamp"]
 
     @contextlib.asynccontextmanager
     async def start(self, *words: object) -> AsyncIterator[Running]:
         """Run it, piped, at most until the end of the block."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "asyncsamp", *map(str, words)),
+            *(*self._program(), *map(str, words)),
             env=self.env,
             cwd=self.home,
             stdin=asyncio.subprocess.DEVNULL,
@@ -85,7 +95,7 @@ class Command:
         """Run it on a pseudo-terminal to its end; press Ctrl-C once it has shown `interrupt_at`."""
         ours, its = pty.openpty()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "asyncsamp", *map(str, words)),
+            *(*self._program(), *map(str, words)),
             env={**self.env, "COLUMNS": str(columns)},
             cwd=self.home,
             stdin=its,

@@ -26,22 +26,11 @@ _TOKENS = re.compile(r"""\s*([()&|!]|~[a-z]|"[^"]*"|'[^']*'|[^\s()&|!]+)""")
 
 def parse_filter(text: str) -> Filter:
     """Return the filter that `text` describes. Raises `LocalProtocolError` that names the place."""
-    tokens = _tokens(text)
+    tokens = _TOKENS.findall(text)
     found, left = _either(tokens, text)
     if left:
         raise LocalProtocolError(f"the filter {text!r} cannot be read from {left[0]!r} on")
     return found
-
-
-def _tokens(text: str) -> list[str]:
-    tokens, place = [], 0
-    while text[place:].strip():
-        match = _TOKENS.match(text, place)
-        if match is None:
-            raise LocalProtocolError(f"the filter {text!r} cannot be read from {text[place:]!r} on")
-        tokens.append(match[1])
-        place = match.end()
-    return tokens
 
 
 def _either(tokens: list[str], text: str) -> tuple[Filter, list[str]]:

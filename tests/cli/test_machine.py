@@ -1,0 +1,161 @@
+"""What the command does with the machine: services, programs that it runs, tools that it starts, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import plistlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, LocalProtocolError, Message, ReplyError
+from asyncsamp.cli.commands import fill
+from asyncsamp.cli.service import desktop_entry, launchd_agent
+
+from ..tools.programs import write_tools
+from .command import Command
+
+pytestmark = pytest.mark.timeout(90)
+
+SYSTEMCTL = """#!/bin/sh
+echo "$@" >> "$HOME/asked"
+exit $(cat "$HOME/code")
+"""
+
+
+@pytest.fixture
+def systemctl(command: Command, tmp_path: Path) -> Path:
+    """A systemctl of the test's own: notes what it is asked, and ends as the file `code` says."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "systemctl").write_text(SYSTEMCTL)
+    (folder / "systemctl").chmod(0o755)
+    (tmp_path / "code").write_text("0")
+    command.env["PATH"] = f"{folder}:{command.env['PATH']}"
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME"):
+        command.env.pop(variable, None)
+    return tmp_path
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="systemd is Linux's")
+async def test_the_hub_is_installed_at_login_and_removed(command: Command, systemctl: Path) -> None:
+    unit = systemctl / ".config" / "systemd" / "user" / "asyncsamp-hub.service"
+    assert (await command.run("service", "status")).code == 3
+    assert (await command.run("service", "install")).code == 0
+    assert "-m" in await asyncio.to_thread(unit.read_text)
+    assert (await command.run("service", "status")).code == 0
+    await asyncio.to_thread((systemctl / "code").write_text, "3")
+    failing = await command.run("service", "status")
+    assert (failing.code, "it does not run" in failing.out) == (1, True)
+    refused = await command.run("service", "install")
+    assert refused.code == 1
+    assert "this failed: systemctl --user daemon-reload" in refused.err
+    assert (await command.run("service", "remove")).code == 0
+    assert not unit.exists()
+    assert (await command.run("service", "remove")).out == "not installed\n"
+    asked = await asyncio.to_thread((systemctl / "asked").read_text)
+    assert "--user enable --now asyncsamp-hub.service" in asked
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other desktops have other ways")
+async def test_open_is_offered_on_the_desktop(command: Command, systemctl: Path) -> None:
+    assert (await command.run("open", "--install")).code == 0
+    entry = systemctl / ".local" / "share" / "applications" / "asyncsamp-open.desktop"
+    assert "asyncsamp open --start %F" in await asyncio.to_thread(entry.read_text)
+
+
+def test_names_with_odd_characters_are_quoted_for_the_system() -> None:
+    assert 'Exec="/a \\$b/100%%/python" -m' in desktop_entry("/a $b/100%/python")
+    agent = plistlib.loads(launchd_agent("/a b/python", Path("/s t/hub.state")))
+    assert agent["ProgramArguments"][:5] == [
+        "/a b/python",
+        "-m",
+        "asyncsamp.hub",
+        "--state",
+        "/s t/hub.state",
+    ]
+
+
+def test_what_a_message_says_stays_within_its_argument() -> None:
+    message = Message("a.b", {"url": "x y; $(rm)", "map": {}, "zero": "a\0b"}, sender="c1")
+    assert fill(["echo", "{mtype}:{sender}", "{url}"], message) == ["echo", "a.b:c1", "x y; $(rm)"]
+    assert fill(["echo", "--url={url}"], message) == ["echo", "--url=x y; $(rm)"]
+    for word, said in (
+        ("{no}", "no text parameter"),
+        ("{map}", "no text parameter"),
+        ("{zero}", "zero byte"),
+    ):
+        with pytest.raises(LocalProtocolError, match=said):
+            fill(["echo", word], message)
+
+
+async def test_a_program_that_fails_is_an_error_with_its_output(command: Command, peer: Client) -> None:
+    script = "print('a\\x1b\\u00e9'); raise SystemExit(3)"
+    program = (sys.executable, "-X", "utf8", "-c", script)
+    async with command.start("handle", "test.it", "-C", "1", "--", *program) as handler:
+        handle = await peer.find("asyncsamp handle", timeout=30)
+        assert (await command.run("wait", "test.it", "-W", "30")).code == 0
+        with pytest.raises(ReplyError, match="ended with exit code 3") as caught:
+            await peer.call(handle, "test.it")
+        assert caught.value.response.result == {"exit-code": "3", "output": "a???\n"}
+        assert (await handler.end()).code == 0
+
+
+async def test_of_a_tool_that_dies_the_last_lines_are_shown(
+    command: Command, peer: Client, tmp_path: Path
+) -> None:
+    command.env["ASYNCSAMP_TOOLS"] = str(await asyncio.to_thread(write_tools, tmp_path))
+    ended = await command.run("point", "1", "2", "--to", "dies", "--start")
+    assert ended.code == 1
+    assert "asyncsamp: dies died while it started; it said:" in ended.err
+    assert "?[31mno display" in ended.err
+    assert (await command.run("point", "1", "2", "--to", "nothing", "--start")).code == 1
+
+
+async def test_doctor_notes_proxies_ssh_and_a_missing_home(command: Command, tmp_path: Path) -> None:
+    command.env |= {
+        "HTTP_PROXY": "http://user:s3cret@proxy:1",
+        "SSH_CONNECTION": "1",
+        "HOME": str(tmp_path / "no"),
+    }
+    command.env.pop("no_proxy", None)
+    command.env.pop("NO_PROXY", None)
+    ended = await command.run("doctor", "--json")
+    found = {each["what"]: each for each in json.loads(ended.out)}
+    assert ended.code == 1
+    assert found["proxies"]["text"] == "set: http_proxy"
+    assert found["ssh"]["state"] == "note"
+    assert "is not there" in found["home folder"]["text"]
+    assert "s3cret" not in ended.out + ended.err
+
+
+async def test_doctor_names_clients_that_fail_or_are_silent(command: Command, peer: Client) -> None:
+    @peer.on("samp.app.ping")
+    async def fail(message: Message) -> None:
+        raise ValueError("no disk")
+
+    await peer.settled()
+    ended = await command.run("doctor")
+    assert ended.code == 1
+    assert f"viewer ({peer.public_id})" in ended.out
+    assert (await command.run("ping", "viewer")).code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no", "line 1 is not a line of a recording"),
+        ('{"asyncsamp": 2}', "another version"),
+        ('{"asyncsamp": 1}\n{"t": 0, "mtype": 1, "params": {}}', "line 2 is not a line"),
+        ('{"asyncsamp": 1}\n', "the recording has no client 'topcat'"),
+    ],
+)
+async def test_what_is_not_a_recording_is_refused(
+    command: Command, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "session.jsonl").write_text(text)
+    ended = await command.run("replay", "session.jsonl", "--as", "topcat")
+    assert ended.code == 1
+    assert said in ended.err
