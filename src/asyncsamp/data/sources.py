@@ -17,7 +17,7 @@ from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
 from .formats.kinds import container, unpacked
 from .formats.table_read import as_table, read_table
-from .formats.table_write import write_fits, write_votable
+from .formats.table_write import goes_as_fits, write_fits, write_votable
 from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
@@ -119,7 +119,8 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
             raise LocalProtocolError(f"a {wanted} table is sent as it is: give a path or a URL of one")
         return (f"table.load.{wanted}",)
     if not is_url(data):
-        return TABLE_MTYPES
+        large = not is_place(data) and await asyncio.to_thread(_is_large, data)
+        return TABLE_MTYPES[::-1] if large else TABLE_MTYPES
     url = str(data)
     if file_urls.is_file_url(url):
         paths = file_urls.parse(url).paths
@@ -127,6 +128,14 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
     else:
         found = FITS if _FITS_URL.search(url.partition("#")[0].partition("?")[0]) else ""
     return (found,) if found else TABLE_MTYPES
+
+
+def _is_large(data: Any) -> bool:
+    """Whether FITS is the better way: FITS is written from memory as it is, VOTable row by row."""
+    try:
+        return goes_as_fits(as_table(data))
+    except DataError:
+        return False  # which whoever writes it tells the user
 
 
 async def file_source(

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import DataError, SampError
 from ..optional import need, quiet
 from .claims import MAX_SIZE, check_fits_claims, check_votable_claims
+from .fits_plus import describe
 from .images import read_image
 from .votable_metadata import KEY, from_votable, to_votable
 
@@ -197,7 +198,12 @@ def _read_fits(data: bytes, max_size: int) -> Any:
             unit = next((unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
             if unit is None:
                 raise DataError("the FITS file holds no table")
-            return table.Table.read(unit)
+            if units[0].header.get("VOTMETA") is not True:
+                return table.Table.read(unit)
+            text = units[0].data.tobytes()
+            read = table.Table.read(unit, mask_invalid=False)  # empty texts stay texts, NaN stays NaN
+        describe(read, _read_votable(text, max_size))
+        return read
     except DataError:
         raise
     except Exception as error:  # so does this one

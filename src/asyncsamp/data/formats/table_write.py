@@ -9,9 +9,10 @@ from typing import Any
 
 from ...errors import DataError
 from ..optional import need, quiet
+from .fits_plus import LARGE, fits_plus, is_lossless
 from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
 
-__all__ = ["Progress", "write_fits", "write_votable"]
+__all__ = ["Progress", "goes_as_fits", "write_fits", "write_votable"]
 
 Progress = Callable[[int, int], object]
 """Called with the rows that are done, and all rows."""
@@ -42,8 +43,23 @@ def write_votable(
     return sink.getvalue()
 
 
+def goes_as_fits(data: Any) -> bool:
+    """Whether a table, as `as_table` gives it, is large and loses nothing as FITS."""
+    if not hasattr(data, "colnames") or len(data) < LARGE:
+        return False
+    table = _plain_columns(data)
+    _fix_texts(table)
+    return is_lossless(table) and not any(_no_votable(table[name]) for name in table.colnames)
+
+
 def write_fits(data: Any, *, name: str = "") -> bytes:
-    """Return a table, as `as_table` gives it, as a FITS file with one table."""
+    """Return a table, as `as_table` gives it, as a FITS file with one table.
+
+    If a VOTable can say what its columns are, it stands before the table (`fits_plus`).
+
+    Raises:
+        DataError: FITS cannot hold it; the text names the columns.
+    """
     fits = need("astropy.io.fits")
     votable = need("astropy.io.votable")
     if isinstance(data, votable.tree.VOTableFile):
@@ -51,6 +67,7 @@ def write_fits(data: Any, *, name: str = "") -> bytes:
     table = _plain_columns(data)
     _fix_texts(table)
     _refuse(table, _no_fits)
+    described = _description(table, name)
     table.meta = {key: value for key, value in plain_params(table.meta, ()).items() if len(key) <= 8}
     sink = io.BytesIO()
     with quiet():
@@ -59,11 +76,20 @@ def write_fits(data: Any, *, name: str = "") -> bytes:
         except (TypeError, ValueError) as error:
             raise DataError(f"the table cannot be written as FITS: {error}") from error
         unit.name = name.upper() if name.isascii() else ""
+        if described:
+            return fits_plus(unit, described)
         fits.HDUList([fits.PrimaryHDU(), unit]).writeto(sink)
     return sink.getvalue()
 
 
 # ---- inside
+
+
+def _description(table: Any, name: str) -> bytes:
+    """Return a VOTable that describes a table with plain columns; b"" if there is none that could."""
+    if any(_no_votable(table[column]) for column in table.colnames):
+        return b""
+    return write_votable(table[:0], name=name, stop=threading.Event())
 
 
 def _to_votable(data: Any, name: str) -> Any:
@@ -83,8 +109,9 @@ def _to_votable(data: Any, name: str) -> Any:
     to_votable(kept, file, resource, element)
     if name and not element.name:
         element.name = name
-    for key, value in plain_params(data.meta, kept.params).items():
-        element.params.append(_param(tree, file, key, value))
+    with quiet():  # of keys that cannot be an ID
+        for key, value in plain_params(data.meta, kept.params).items():
+            element.params.append(_param(tree, file, key, value))
     _name_coordinates(tree, resource, element, table)
     return file
 
