@@ -145,3 +145,21 @@ async def test_starting_can_be_cancelled(receiver: Taken) -> None:
     cancelled = [number async for number in each_await(endpoint.start)]
     assert cancelled
     await endpoint.close()
+
+
+async def test_an_old_key_counts_until_the_new_one_is_used(
+    endpoint: CallbackEndpoint, sender: RpcClient, receiver: Taken
+) -> None:
+    async def say(key: str) -> Value:
+        return await sender.call(
+            endpoint.url, "samp.client.receiveNotification", [key, "hub", MESSAGE], timeout=5
+        )
+
+    with pytest.raises(FaultError):
+        await say("k-2")
+    endpoint.renew_key("k-2")
+    assert await say(KEY) == ""  # it was on its way
+    assert await say("k-2") == ""
+    with pytest.raises(FaultError):
+        await say(KEY)
+    assert len(receiver.taken) == 2

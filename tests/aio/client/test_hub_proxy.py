@@ -181,6 +181,7 @@ async def test_a_client_has_its_key_renewed_when_its_hub_comes_back(tmp_path: Pa
     async with Hub(lockfile=path, state=state, port=port, limits=LIMITS) as second:
         await client.wait_registered(10)
         assert second._standard._keys[client.public_id] != before
+        await second.engine.saved()
         assert before.encode() not in state.read_bytes()
         async with Client("other", lockfile=path, limits=LIMITS) as other:
             await other.notify(client.public_id, "a.note", {"n": "1"})
