@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["beside", "create_private", "make_folder", "replace_private"]
+__all__ = ["beside", "create_private", "make_folder", "replace_private", "sweep"]
 
 # O_EXCL and O_NOFOLLOW: neither a file nor a link that somebody has put there is written through.
 _CREATE_FLAGS = (
@@ -16,9 +17,42 @@ _CREATE_FLAGS = (
 )
 
 
+_RUN = secrets.token_hex(4)
+"""Tells this process from an earlier one of the same number."""
+
+_TEMPORARY = re.compile(r"\.asyncsamp-([0-9]+)-([0-9a-f]{8})-[0-9a-f]{8}\.tmp")
+
+
 def beside(path: Path) -> Path:
-    """Return a name in the same folder that nobody else has."""
-    return path.with_name(f".asyncsamp-{secrets.token_hex(8)}.tmp")
+    """Return a name in the same folder that nobody else has; `sweep` knows whose it is."""
+    return path.with_name(f".asyncsamp-{os.getpid()}-{_RUN}-{secrets.token_hex(4)}.tmp")
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that processes left in the folder when they were killed.
+
+    They may hold keys. Those of a process that runs stay; where that cannot be known (Windows) all stay.
+    """
+    if os.name == "nt":
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match is not None and not _runs(int(match[1]), match[2]):
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _runs(process: int, run: str) -> bool:
+    if process == os.getpid():  # in a container each hub may have the same number
+        return run == _RUN
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
 
 def create_private(path: Path, data: bytes) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .._util.private_files import beside, create_private, make_folder
+from .._util.private_files import beside, create_private, make_folder, sweep
 from ..errors import LockfileError
 from ..lockfile import Lockfile, parse_lockfile
 from .location import VARIABLE
@@ -156,11 +156,13 @@ def take_away(path: Path, ours: Lockfile) -> bool:
 def prepare_folder(path: Path) -> None:
     """See that the folder is there, and warn if others could replace the file.
 
-    A missing folder below the user's home is made, private. Raises `LockfileError`.
+    A missing folder below the user's home is made, private. What a killed hub has left there is removed.
+    Raises `LockfileError`.
     """
     folder = path.parent
     try:
         make_folder(folder)
+        sweep(folder)
         mode = folder.stat().st_mode
     except OSError as error:
         raise _cannot_write(path, error) from error

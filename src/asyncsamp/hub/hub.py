@@ -28,7 +28,7 @@ from .event_stream import HubEventStream
 from .idle_timeout import IdleTimeout
 from .lockfile_watch import LockfileWatch
 from .profiles.standard import StandardProfile
-from .state import StateFile, StateKeeper
+from .state import StateFile, StateKeeper, damage
 
 __all__ = ["Hub"]
 
@@ -266,6 +266,9 @@ class Hub:
     def _restore(self, engine: HubEngine, saved: Mapping[str, Any]) -> None:
         """Let everybody be registered who was before the crash. Raises `StateError`."""
         assert self._state is not None
+        wrong = damage(dict(saved))
+        if wrong:
+            raise StateError(str(self._state.path), f"its content is damaged: {wrong}")
         try:
             known = self._standard.restore(saved["standard"])
             engine.restore(saved["hub"], dict.fromkeys(known, self._standard))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,9 @@ from asyncsamp import (
     StateError,
     ValueMap,
 )
-from asyncsamp.hub.state import StateFile, StateKeeper
+from asyncsamp._util.private_files import beside
+from asyncsamp.hub import state as state_module
+from asyncsamp.hub.state import StateFile, StateKeeper, damage
 from asyncsamp.rpc import RpcClient
 
 
@@ -408,3 +412,139 @@ def free_port() -> int:
     """Return a port that nobody has; the system does not give it to anybody else so soon."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+# ---- what the file may be
+
+
+SOUND: dict[str, Any] = {
+    "format": 1,
+    "standard": {"secret": "s", "port": 1024, "clients": {"c1": ["k-1", "http://127.0.0.1:9/"]}},
+    "hub": {
+        "last_client": 1,
+        "clients": {"c1": {"callable": True, "metadata": {"a": ["b"]}, "subscriptions": {"a.b": {}}}},
+        "calls": [],
+    },
+}
+
+
+def changed(path: tuple[str, ...], value: object) -> dict[str, Any]:
+    """Return `SOUND` with another value in one place."""
+    state: dict[str, Any] = json.loads(json.dumps(SOUND))
+    place = state
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    return state
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (("standard", "port"), 99999, "'99999' is not a valid port"),
+        (("standard", "port"), "80", "'80' is not a valid port"),
+        (("standard", "port"), True, "'True' is not a valid port"),
+        (("standard", "secret"), 5, "the secret is not a text"),
+        (("standard", "secret"), "", "the secret is not a text"),
+        (("standard", "clients"), [], "the clients are not a map"),
+        (("standard", "clients", "c1"), "k-1", "the client 'c1' has wrong types"),
+        (("standard", "clients", "c1"), [1, None], "the client 'c1' has wrong types"),
+        (("standard", "clients", "c1"), ["k-1", 1], "the client 'c1' has wrong types"),
+        (("hub", "clients"), None, "the clients are not a map"),
+        (("hub", "clients", "c1"), [], "the client 'c1' has wrong types"),
+        (("hub", "clients", "c1", "callable"), "yes", "the client 'c1' has wrong types"),
+        (("hub", "clients", "c1", "metadata"), {"a": {"b": [1]}}, "the client 'c1' has wrong types"),
+        (("hub", "clients", "c1", "subscriptions"), "a.b", "the client 'c1' has wrong types"),
+        (("hub",), 1, "it lacks the clients"),
+    ],
+)
+async def test_a_state_of_wrong_types_says_which(
+    tmp_path: Path, path: tuple[str, ...], value: object, reason: str
+) -> None:
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(changed(path, value)))
+    with pytest.raises(StateError) as caught:
+        await Hub(lockfile=tmp_path / "samp", state=state).start()
+    assert f"its content is damaged: {reason}" in str(caught.value) or reason in caught.value.reason
+    assert damage(SOUND) == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o666, 0o620])
+async def test_a_state_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(SOUND))
+    state.chmod(mode)
+    with pytest.raises(StateError, match=f"other users can write to it \\(mode {mode:04o}\\); remove it, or"):
+        await Hub(lockfile=tmp_path / "samp", state=state).start()
+
+
+async def test_what_is_too_large_to_be_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = StateFile(tmp_path / "state.json")
+    await file.write(changed(("hub", "last_client"), 2))
+    before = file.path.read_bytes()
+    monkeypatch.setattr(state_module, "MAX_STATE", len(before))
+    assert await file.read() == changed(("hub", "last_client"), 2)
+    with pytest.raises(StateError, match="look for a client with very large metadata"):
+        await file.write(changed(("hub", "last_client"), 10))
+    assert file.path.read_bytes() == before
+
+
+async def test_only_clients_that_changed_are_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = StateFile(tmp_path / "state.json")
+    encoded: list[object] = []
+    real = json.JSONEncoder.iterencode
+
+    def counted(coder: json.JSONEncoder, value: object, _one_shot: bool = False) -> Iterator[str]:
+        encoded.append(value)
+        return real(coder, value, _one_shot)
+
+    monkeypatch.setattr(json.JSONEncoder, "iterencode", counted)
+    clients = {f"c{number}": dict(SOUND["hub"]["clients"]["c1"]) for number in range(3)}
+    for changes in (3, 0, 1):
+        del encoded[:]
+        for client in list(clients)[:changes]:
+            clients[client] = {**clients[client], "metadata": {"new": str(changes)}}
+        await file.write(changed(("hub", "clients"), {}) | {"hub": {"clients": clients, "calls": []}})
+        assert sum(isinstance(value, dict) and "callable" in value for value in encoded) == changes
+    del clients["c0"]
+    await file.write({"hub": {"clients": clients}})
+    assert await file.read() == {"format": 1, "hub": {"clients": clients}}
+
+
+async def test_the_loop_goes_on_while_a_large_state_is_encoded(tmp_path: Path) -> None:
+    metadata = {f"x.{number}": "value" for number in range(200_000)}
+    state = {"hub": {"clients": {"c1": {"callable": False, "metadata": metadata, "subscriptions": {}}}}}
+    writing = asyncio.ensure_future(StateFile(tmp_path / "state.json").write(state))
+    turns = 0
+    while not writing.done():
+        turns += 1
+        await asyncio.sleep(0.001)
+    await writing
+    assert turns > 10, "json.dumps would leave two or three"
+
+
+async def test_what_a_killed_hub_left_is_removed(tmp_path: Path) -> None:
+    """Killed between writing and renaming, it leaves a file with all keys."""
+    script = (
+        "import os, signal; from pathlib import Path; from asyncsamp._util import private_files as files;"
+        "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        f"files.replace_private(Path({str(tmp_path / 'state')!r}), b'k-1')"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script)
+    assert await process.wait() == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    assert left.read_bytes() == b"k-1"
+    own, other = beside(tmp_path / "x"), tmp_path / f".asyncsamp-{os.getppid()}-00000000-00000000.tmp"
+    earlier = tmp_path / f".asyncsamp-{os.getpid()}-00000000-00000000.tmp"
+    foreign = tmp_path / ".asyncsamp-mine.tmp"
+    for path in (own, other, earlier, foreign):
+        path.touch()
+    assert await StateFile(tmp_path / "state").read() is None
+    assert set(tmp_path.iterdir()) == {own, other, foreign}
+    other.unlink()
+    left.touch()
+    async with Hub(lockfile=tmp_path / "samp"):
+        assert not left.exists()
