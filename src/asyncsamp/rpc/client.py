@@ -98,10 +98,10 @@ class RpcClient:
         """Post `body` and return the body of the answer, within `timeout` seconds.
 
         If a kept connection ends within a second of the request, before a byte of the answer, the
-        request is sent once more on a new one: the peer closed it as idle while the request was on its
-        way, and never read it. It could arrive twice only at a peer that takes a request in, drops the
-        connection at once without a word, and still (or again, restarted) listens; no peer known to
-        keep connections does that.
+        request is sent once more on a new one, but only if the system says that the peer did not read it
+        whole: the peer closed the connection as idle while the request was on its way. A peer that reads
+        the request and closes without an answer gets it once; so does, on another machine, one whose
+        closing crosses with the request.
 
         Raises `PeerRefusedError`, `PeerTimeoutError`, `PeerClosedError` or `PeerError` when there is no
         answer, `RemoteProtocolError` when it is not HTTP 200, `LocalProtocolError` for a URL not http.
@@ -223,7 +223,8 @@ class RpcClient:
             try:
                 return await self._exchange(peer, connection, head, body, timeout)
             except ConnectionEnded as ended:
-                if ended.started or self._closed or now() > deadline - timeout + _RETRY_WINDOW:
+                late = now() > deadline - timeout + _RETRY_WINDOW
+                if ended.started or not ended.refused or self._closed or late:
                     raise
                 sent = ended.sent
         connection = await self._connect(peer, deadline - now(), sent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -23,11 +24,13 @@ _USUAL = 1024
 class ConnectionEnded(Exception):  # noqa: N818 - never leaves this package; the sender says what it means
     """The connection ended before a whole answer.
 
-    `sent` says whether the request went out on it, `started` whether a byte of the answer had come.
+    `sent` says whether the request went out on it, `refused` whether the system says that the peer did not
+    read it, `started` whether a byte of the answer had come.
     """
 
-    def __init__(self, reason: str, *, sent: bool, started: bool) -> None:
+    def __init__(self, reason: str, *, sent: bool, refused: bool, started: bool) -> None:
         self.sent = sent
+        self.refused = refused
         self.started = started
         super().__init__(reason)
 
@@ -92,7 +95,7 @@ class PeerConnection(asyncio.Protocol):
         After any of these, and after being cancelled, the connection is gone.
         """
         if self._transport is None or self._transport.is_closing():
-            raise ConnectionEnded("the connection was closed", sent=False, started=False)
+            raise ConnectionEnded("the connection was closed", sent=False, refused=True, started=False)
         self._reader = ResponseParser(max_body)
         self._waiter = self._loop.create_future()
         self._set_alarm(self._loop.time() + timeout)
@@ -148,24 +151,37 @@ class PeerConnection(asyncio.Protocol):
             waiter.set_exception(error)
 
     def eof_received(self) -> None:
-        self._end("the peer closed the connection")
+        self._end("the peer closed the connection", refused=self._refused())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(f"the connection was lost: {exc}" if exc else "the connection was closed")
+        reason = f"the connection was lost: {exc}" if exc else "the connection was closed"
+        self._end(reason, refused=isinstance(exc, ConnectionError))
         self._transport = None
         for timer in (self._timer, self._alarm):
             if timer is not None:
                 timer.cancel()
         self._on_lost(self)
 
-    def _end(self, reason: str) -> None:
+    def _refused(self) -> bool:
+        """Whether the peer had closed before it could read all that was sent.
+
+        Its system then answers with a reset, which is an error of our socket. One that closes after it has
+        read everything leaves none.
+        """
+        if self._transport is None:
+            return False
+        sock = self._transport.get_extra_info("socket")
+        return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+    def _end(self, reason: str, *, refused: bool) -> None:
         reader, waiter = self._reader, self._waiter
         if reader is None or waiter is None or waiter.done():
             return
         if reader.feed_eof():
             waiter.set_result(reader)
         else:
-            waiter.set_exception(ConnectionEnded(reason, sent=True, started=reader.started))
+            ended = ConnectionEnded(reason, sent=True, refused=refused, started=reader.started)
+            waiter.set_exception(ended)
 
     def _set_alarm(self, deadline: float) -> None:
         # One timer for many requests: it is set again only if it rings early. Making and cancelling one
