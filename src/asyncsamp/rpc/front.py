@@ -29,6 +29,9 @@ MOST = 64 * 1024
 BODY_PATIENCE = 30.0
 """Seconds that the announced body may take, however it comes. After that the connection is closed."""
 
+HALF_CLOSED_PATIENCE = 1.0
+"""Seconds in which who sends no more still gets an answer; see `Front.eof_received`."""
+
 TAG_PATIENCE = 1.0
 """Seconds that a body, complete by its announced length, may take to show its closing tag."""
 
@@ -138,11 +141,15 @@ class Front(asyncio.Protocol):
         self._take(data)
 
     def eof_received(self) -> bool:
-        """The peer sends no more. What it asked for is done by now, so that it gets its answer."""
-        if self._pending is not None and not isinstance(self._pending, asyncio.Task):
-            self._ends_then = True
-            return True
-        return False
+        """The peer sends no more, but may still wait for its answer; or it has gone, which looks the same.
+
+        So an answer that is a matter of a moment is given, and one that takes longer is given up.
+        """
+        if self._pending is None:
+            return False
+        self._ends_then = True
+        self._be_patient("answer")
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Take note of the end of the connection; an answer that is waited for is cancelled."""
@@ -262,7 +269,7 @@ class Front(asyncio.Protocol):
         handler.data_received(data)
 
     def _be_patient(self, waits_for: str) -> None:
-        """Bound the wait for the body, or for its closing tag; more of the same does not prolong it."""
+        """Bound the wait for body, closing tag or answer; more of the same does not prolong it."""
         if waits_for == self._patient_for:
             return
         self._patient_for = waits_for
@@ -272,6 +279,8 @@ class Front(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if waits_for == "body":
             self._patience = loop.call_later(BODY_PATIENCE, self.force_close)
+        elif waits_for == "answer":
+            self._patience = loop.call_later(HALF_CLOSED_PATIENCE, self.force_close)
         elif waits_for == "tag":
             self._patience = loop.call_later(TAG_PATIENCE, self._give_up_on_tag)
 

@@ -128,6 +128,17 @@ async def test_what_the_receiver_refuses_is_a_fault(
         await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=5)
 
 
+async def test_an_error_in_the_client_is_not_said_to_be_the_hubs(
+    endpoint: CallbackEndpoint, sender: RpcClient, receiver: Taken, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.refusal = ZeroDivisionError("k-secret")
+    for _ in range(2):  # the first request of a connection, and the next one
+        with pytest.raises(FaultError) as caught:
+            await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=5)
+        assert (caught.value.code, caught.value.text) == (FaultCode.INTERNAL, "internal error in the client")
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_the_same_for_callbacks_that_are_pulled(receiver: Taken) -> None:
     receive(receiver, "receiveCall", ["c2", "m1", MESSAGE])
     assert receiver.taken == [("call", "c2", "m1", MESSAGE)]

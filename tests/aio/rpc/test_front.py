@@ -206,6 +206,35 @@ async def test_a_caller_that_vanishes_has_its_response_cancelled() -> None:
         await served.cancelled.wait()
 
 
+@pytest.mark.parametrize("method", ["echo", "wait"])
+async def test_a_caller_that_closes_its_sending_half_gets_its_answer(method: str) -> None:
+    async with endpoint() as (served, caller, _):
+        caller.writer.write(post(call_body(method, "done")))
+        caller.writer.write_eof()  # as nc -N does
+        if method == "wait":
+            await served.waiting.wait()
+            served.go.set()
+        assert (await caller.answer())[1] == "done"
+        assert await caller.reader.read() == b""
+
+
+@pytest.mark.parametrize("ahead", ["echo", "wait"])
+async def test_a_refused_request_is_refused_again_behind_a_pipelined_one(ahead: str) -> None:
+    refused = post(call_body("echo", "page"), "Origin: https://evil.example")
+    async with endpoint() as (served, caller, server):
+        caller.writer.write(post(call_body(ahead, "one")) + refused)
+        if ahead == "wait":
+            await served.waiting.wait()
+            served.go.set()
+        assert (await caller.answer())[1] == "one"
+        assert b" 403 " in await caller.reader.readuntil(b"\r\n\r\n")
+        async with connect(server.port) as (reader, writer):
+            writer.write(refused + echo("two") + refused)
+            assert b" 403 " in await reader.readuntil(b"\r\n\r\n")
+            await reader.read()  # to the end
+        assert served.responded == 1
+
+
 async def test_a_caller_that_vanishes_at_once_leaves_nothing_unawaited() -> None:
     made: list[Coroutine[Any, Any, Value]] = []
 
