@@ -24,6 +24,9 @@ log = logging.getLogger("asyncsamp.client")
 _NAME_PATIENCE = 1.0
 """Seconds that a message waits for the name of its sender; then it is handled without."""
 
+_UNTOLD_KEPT = 1_000
+"""Senders whose name the hub did not tell that are remembered."""
+
 Handler: TypeAlias = Callable[[Message], Awaitable[Mapping[str, object] | Response | None]]
 
 
@@ -35,6 +38,14 @@ class Owner(Protocol):
     async def request(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
 
     def hub_lost(self, reason: str, *, come_back: bool, still_known: bool = False) -> None: ...
+
+
+class _Queue:
+    """The messages of one sender that wait for its name; a lock lets them go on in their order."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
 
 
 class Inbox:
@@ -55,6 +66,8 @@ class Inbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._asking: dict[str, asyncio.Task[None]] = {}  # for names, by public id
+        self._untold: dict[str, None] = {}
+        self._naming: dict[str, _Queue] = {}
         # A dict for its order: the msg-ids of the calls that await our answer.
         self._owed: dict[str, None] = {}
 
@@ -72,6 +85,7 @@ class Inbox:
         """
         for asking in self._asking.values():
             asking.cancel()
+        self._untold.clear()
         self._owed.clear()
         self.calls.fail_all(error)
         self.others.forget_all()
@@ -167,8 +181,11 @@ class Inbox:
         """
         if message.sender_name:
             return message
-        if not self.others.knows(message.sender):
-            await asyncio.wait({self._learn(message.sender)}, timeout=_NAME_PATIENCE)
+        if not self.others.knows(message.sender) and message.sender not in self._untold:
+            asking = self._learn(message.sender)
+            await asyncio.wait({asking}, timeout=_NAME_PATIENCE)
+            if not asking.done():
+                self._tell_not(message.sender)  # the next message does not wait
         name = self.others.name_of(message.sender)
         return replace(message, sender_name=name) if name else message
 
@@ -188,8 +205,31 @@ class Inbox:
             metadata = await self._owner.request("getMetadata", client)
         except SampError as error:
             log.debug("the name of client %s is not known: %s", client, error)
+            self._tell_not(client)
         else:
             self.others.first_seen(client, as_map(metadata), {})
+
+    def _tell_not(self, client: str) -> None:
+        """Note that the hub does not tell the name, so that nobody asks and waits for each message."""
+        if len(self._untold) >= _UNTOLD_KEPT:
+            del self._untold[next(iter(self._untold))]
+        self._untold[client] = None
+
+    async def _in_turn(self, message: Message) -> Message:
+        """Return the message with the name of its sender; those of one sender go on in their order."""
+        queue = self._naming.get(message.sender)
+        if queue is None:
+            if self.others.knows(message.sender):
+                return await self.with_name(message)
+            queue = self._naming[message.sender] = _Queue()
+        queue.users += 1
+        try:
+            async with queue.lock:
+                return await self.with_name(message)
+        finally:
+            queue.users -= 1
+            if not queue.users and self._naming.get(message.sender) is queue:
+                del self._naming[message.sender]
 
     # ---- inside
 
@@ -248,8 +288,7 @@ class Inbox:
     async def _handle(self, handler: Handler, message: Message) -> None:
         msg_id = message.msg_id
         try:
-            if not message.sender_name:
-                message = await self.with_name(message)
+            message = await self._in_turn(message)
             response = as_response(await handler(message))
         except asyncio.CancelledError as error:
             if not error.args:  # it was not `end_handlers`, which has said so

@@ -609,3 +609,24 @@ async def test_a_name_that_the_hub_does_not_tell(
     inbox.receive_notification("c2", message())
     assert (await named.get()).sender_name == ""
     inbox.end(lambda: NotRegisteredError("c", "wait"))
+
+
+async def test_messages_stay_in_order_while_a_name_is_asked_for(inbox: Inbox, owner: Owner) -> None:
+    """Whenever they come: before the hub is asked, meanwhile, and at the moment it has answered."""
+    for turns in range(8):
+        sender = f"d{turns}"
+        owner.names[sender] = "TOPCAT"
+        order: list[object] = []
+
+        async def note(message: Message) -> None:
+            order.append(message.params["n"])  # noqa: B023 - used within this round only
+
+        handle(inbox, note)
+        for number in range(3):
+            inbox.receive_notification(sender, message(n=str(number)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        while inbox._tasks:
+            await asyncio.sleep(0)
+        assert order == ["0", "1", "2"], turns
+        assert inbox._naming == {}
