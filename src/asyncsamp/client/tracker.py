@@ -171,12 +171,13 @@ class OtherClients(Mapping[str, RemoteClient]):
         client = self._get(name)
         if client is not None:
             return client
-        for wanted in {name.casefold(): None, _ALSO_CALLED.get(name.casefold(), ""): None}:
+        said = name.casefold()
+        for wanted in filter(None, (said, _ALSO_CALLED.get(said))):  # "" is the name of nobody
             found = [client for client in self._known.values() if client.name.casefold() == wanted]
             if len(found) > 1:
                 ids = ", ".join(client.public_id for client in found)
                 raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
-            if found and wanted:
+            if found:
                 return found[0]
         return None
 

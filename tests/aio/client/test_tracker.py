@@ -272,3 +272,12 @@ async def test_taking_stock_can_be_cancelled(others: OtherClients) -> None:
     hub.on_ask = lambda operation, client: None
     await others.take_stock(hub)
     assert len(others) == 18
+
+
+def test_those_without_a_name_are_found_by_no_name() -> None:
+    others = OtherClients()
+    for public_id in ("c1", "c2"):
+        others.first_seen(public_id, {}, {})
+    assert others.named("c3") is None
+    assert others.id_of("c3") == "c3"
+    assert others.named("") is None
