@@ -140,16 +140,15 @@ class HttpEntry:
         return self.loop.run_until_complete(self._converse(packets))
 
     async def _converse(self, packets: tuple[bytes, ...]) -> bytes:
-        protocol = self._server.make_front()
-        wire = _Wire()
-        protocol.connection_made(wire)
+        wire = _Wire(self._server.make_front())
+        wire.protocol.connection_made(wire)
         for packet in packets:
             if not wire.is_closing():
-                protocol.data_received(packet)
+                wire.protocol.data_received(packet)
             await asyncio.sleep(0)
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        protocol.connection_lost(None)
+        wire.protocol.connection_lost(None)
         await _settle()
         return bytes(wire.written)
 
@@ -187,10 +186,15 @@ class _Nowhere:
 class _Wire(asyncio.Transport):
     """A connection without a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__({"sockname": ("127.0.0.1", PORT), "peername": ("127.0.0.1", 1)})
+        self.protocol = protocol
         self.written = bytearray()
         self._closing = False
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self.protocol = protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
