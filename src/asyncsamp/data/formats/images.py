@@ -182,7 +182,9 @@ def _header_of(wcs: Any) -> Any:
 
 
 def _pixels(unit: Any) -> bool:
-    return bool(getattr(unit, "is_image", False)) and unit.data is not None and unit.data.size > 0
+    if not getattr(unit, "is_image", False) or unit.header.get("VOTMETA"):  # a text about the table behind it
+        return False
+    return unit.data is not None and unit.data.size > 0
 
 
 def _write(units: Any) -> bytes:

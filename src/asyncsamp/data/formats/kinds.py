@@ -54,7 +54,8 @@ def _fits_kind(head: bytes) -> Kind:
         extension = cards.get("XTENSION", "")
         if extension in ("BINTABLE", "TABLE") and cards.get("ZIMAGE") != "T":
             return _columns_kind(cards)
-        if extension == "BINTABLE" or (axes and all(axes)):
+        describes_table = cards.get("VOTMETA") == "T"  # the primary HDU is a text, in "fits-plus"
+        if extension == "BINTABLE" or (axes and all(axes) and not describes_table):
             return Kind.SPECTRUM if len([axis for axis in axes if axis > 1]) == 1 else Kind.IMAGE
         offset = start + _padded(_size(cards, axes))
         if not cards:
