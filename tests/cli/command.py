@@ -53,6 +53,11 @@ class Running:
         return Ended(self.process.returncode, out.decode(), err.decode())
 
 
+def _take_ctrl_c() -> None:
+    """Take Ctrl-C in the child though a parent in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Command:
     """Runs the command in a home folder."""
 
@@ -102,6 +107,7 @@ class Command:
             stdout=its,
             stderr=its,
             start_new_session=True,
+            preexec_fn=_take_ctrl_c,
         )
         os.close(its)
         try:

@@ -12,6 +12,7 @@ from astropy.table import Table
 
 from asyncsamp import Client, DataError, Hub, Message
 from asyncsamp.data.formats.kinds import Kind, recognise_bytes
+from asyncsamp.data.formats.table_write import write_fits
 from asyncsamp.data.recognising import recognise
 
 
@@ -43,6 +44,7 @@ CASES = [
     (b"\xcd\xf3\x00\x01\x00\x00\xff\xff", Kind.CDF),
     (b"ra,dec\n1,2\n", None),
     (b"", None),
+    (write_fits(Table({"a": [1]})), Kind.TABLE),
 ]
 
 SENT_AS = {
