@@ -12,7 +12,7 @@ from typing import Self, TypeAlias
 
 from asyncsamp import xmlrpc
 
-__all__ = ["Conversation", "ScriptedServer", "call_body", "connect", "http_answer", "result_body"]
+__all__ = ["Conversation", "ScriptedServer", "call_body", "connect", "http_answer", "post", "result_body"]
 
 
 def result_body(text: str = "done") -> bytes:
@@ -23,6 +23,19 @@ def result_body(text: str = "done") -> bytes:
 def call_body(method: str = "echo", *params: str) -> bytes:
     """Return the body of a request."""
     return xmlrpc.dump_call(method, params)
+
+
+def post(body: bytes, *headers: str, path: str = "/xmlrpc", version: str = "1.1") -> bytes:
+    """Return a whole request, whose headers may be odd."""
+    lines = [
+        f"POST {path} HTTP/{version}",
+        "Host: 127.0.0.1",
+        *headers,
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + body
 
 
 def http_answer(body: bytes, *headers: str, status: str = "HTTP/1.1 200 OK", end: str = "\r\n") -> bytes:

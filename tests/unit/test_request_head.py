@@ -7,18 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsamp.rpc.request_head import MAX_HEAD, HeadMemory, RequestHead, read_head
-
-
-def post(body: bytes, *headers: str, path: str = "/xmlrpc", version: str = "1.1") -> bytes:
-    lines = [
-        f"POST {path} HTTP/{version}",
-        "Host: 127.0.0.1",
-        *headers,
-        f"Content-Length: {len(body)}",
-        "",
-        "",
-    ]
-    return "\r\n".join(lines).encode() + body
+from tests.aio.wire import post
 
 
 def test_a_plain_head_is_read() -> None:

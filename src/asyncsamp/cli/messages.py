@@ -115,7 +115,7 @@ async def snoop(
     async with at_hub(hub, name=name, meta=meta, reconnect=True) as client:
         await client.get_clients()
         async for message in answered(client, mtypes or ["*"], _acknowledge):
-            its_name = sender_name(client, message)
+            its_name = message.sender_name
             if sender is not None and sender.casefold() not in (
                 its_name.casefold(),
                 message.sender.casefold(),
@@ -153,14 +153,6 @@ async def _reply(client: Client, message: Message, response: Response) -> None:
 
 async def _acknowledge(message: Message) -> Response:
     return Response.warning({}, _SEEN)
-
-
-def sender_name(client: Client, message: Message) -> str:
-    """Return the name of who sent it, as far as it is known."""
-    if message.sender == client.public_id:
-        return client.name
-    other = client.clients.get(message.sender)
-    return other.name if other is not None else ""
 
 
 def _show(message: Message, name: str) -> None:

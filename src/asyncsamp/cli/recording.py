@@ -15,7 +15,7 @@ from ..errors import SampError
 from ..recording import Answers, Recording, own_mtypes, read_recording
 from ..values import Message, ReplyError, Response
 from .clients import named
-from .messages import answered, sender_name
+from .messages import answered
 from .output import note, safe, say
 from .running import OK, at_hub
 
@@ -69,7 +69,7 @@ async def _record(
         if behind is not None and message.msg_id is None:
             await client.notify(behind, message.mtype, message.params)
         known = answers.pop(message.msg_id or "", None)
-        recorder.message(message, sender_name(client, message), known)
+        recorder.message(message, message.sender_name, known)
         if count is not None and recorder.written >= count:
             return
 

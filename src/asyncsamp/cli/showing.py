@@ -17,7 +17,7 @@ from ..errors import DataError, LocalProtocolError
 from ..mtypes import TableGetStil
 from ..values import Message, Response
 from .clients import named, who
-from .messages import answered, send, sender_name
+from .messages import answered, send
 from .output import safe, say
 from .running import ERROR, OK, at_hub
 
@@ -149,7 +149,7 @@ async def _next_table(client: Client, timeout: float) -> str:
             async for message in answered(client, ["table.load.*"], accept):
                 url = message.params.get("url")
                 if isinstance(url, str):
-                    say(f"table from {safe(sender_name(client, message) or message.sender)}")
+                    say(f"table from {safe(message.sender_name or message.sender)}")
                     return url
     except TimeoutError:
         raise TimeoutError(f"nobody sent a table within {timeout:g} s") from None

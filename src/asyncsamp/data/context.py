@@ -13,7 +13,7 @@ from typing import Any
 from .. import mtypes
 from .._util.threads import in_daemon_thread
 from ..client.messaging import MessagingClient
-from ..errors import DataError, SampError
+from ..errors import DataError
 from ..values import Message
 from .fetching import MAX_SIZE, TIMEOUT, fetch
 from .formats.images import read_image, read_moc
@@ -136,21 +136,10 @@ class DataContext:
 
     # ---- loading
 
-    async def _name_of(self, public_id: str) -> str | None:
-        """Return the samp.name of a sender; None if it has none, or has left."""
-        found = self.client.clients.get(public_id)
-        if found is not None and found.name:
-            return found.name
-        try:
-            name = (await self.client.get_metadata(public_id)).get("samp.name")
-        except SampError:
-            return None
-        return name if isinstance(name, str) and name else None
-
     async def _load_table(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "table-id")
         table = await self._loaded(read_table, data, item)
-        _describe(table.meta, message, await self._name_of(message.sender), **{"table-id": item.item_id})
+        _describe(table.meta, message, **{"table-id": item.item_id})
         self.items.remember(table, item, len(table), [message.sender])
         return Loaded(table, item)
 
@@ -164,8 +153,7 @@ class DataContext:
         data, item = await self._fetch(message, "spectrum-id")
         spectrum = await self._loaded(read_spectrum, data, item)
         if hasattr(spectrum, "meta"):
-            described = {"spectrum-id": item.item_id, "ssa": read.meta}
-            _describe(spectrum.meta, message, await self._name_of(message.sender), **described)
+            _describe(spectrum.meta, message, **{"spectrum-id": item.item_id, "ssa": read.meta})
         return Loaded(spectrum, item)
 
     async def _load_moc(self, message: Message) -> Loaded:
@@ -203,7 +191,7 @@ class DataContext:
         return self._rows(message, read.table_id, read.url, [read.row])
 
 
-def _describe(meta: Any, message: Message, sender_name: str | None, **more: object) -> None:
+def _describe(meta: Any, message: Message, **more: object) -> None:
     """Say in `meta["samp"]` where it comes from; its name is its own, or the sender's for it."""
     given = message.params.get("name")
     name = given if isinstance(given, str) and given else None
@@ -211,7 +199,7 @@ def _describe(meta: Any, message: Message, sender_name: str | None, **more: obje
         meta.setdefault("name", name)
     meta["samp"] = {
         "sender": message.sender,
-        "sender-name": sender_name,
+        "sender-name": message.sender_name or None,
         "url": message.params["url"],
         "name": name,
         **more,

@@ -87,7 +87,8 @@ async def find_or_start(
     """
     tool = await asyncio.to_thread(_tool_or_none, name)
     there = await context.client.get_clients()
-    meant = [other for other in there if other.public_id == name or other.name.casefold() == name.casefold()]
+    found = context.client.clients.named(name)
+    meant = [] if found is None else [found]
     if not meant and tool is not None:
         meant = [other for other in there if tool.answers_to(other.name)]
     if len(meant) > 1:

@@ -15,19 +15,7 @@ from asyncsamp.errors import FaultError
 from asyncsamp.rpc import RpcServer, XmlRpcServer
 from asyncsamp.values import Value
 from asyncsamp.xmlrpc import Fault, load_response
-from tests.aio.wire import call_body, connect
-
-
-def post(body: bytes, *headers: str, path: str = "/xmlrpc", version: str = "1.1") -> bytes:
-    lines = [
-        f"POST {path} HTTP/{version}",
-        "Host: 127.0.0.1",
-        *headers,
-        f"Content-Length: {len(body)}",
-        "",
-        "",
-    ]
-    return "\r\n".join(lines).encode() + body
+from tests.aio.wire import call_body, connect, post
 
 
 class Endpoint:
