@@ -179,7 +179,7 @@ class _Nowhere:
         assert params
         return xmlrpc.dump_response("")
 
-    async def probe(self, url: str, timeout: float) -> bool:
+    async def is_there(self, url: str, timeout: float, interval: float) -> bool:
         return True
 
 
