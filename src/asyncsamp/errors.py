@@ -20,6 +20,7 @@
       ToolError                            a tool that is to be started does not start
       LockfileError (ValueError)           a lockfile that cannot be understood or used
       StateError (ValueError)              a hub's state file that cannot be understood or used
+      InvitationError (ValueError)         an invitation to a room that cannot be understood or used
       ProtocolError
         LocalProtocolError (ValueError)    our caller's fault
         RemoteProtocolError                the peer's fault
@@ -45,6 +46,7 @@ __all__ = [
     "HubLostError",
     "HubNotFoundError",
     "HubRunningError",
+    "InvitationError",
     "LocalProtocolError",
     "LockfileError",
     "MissingExtraError",
@@ -332,6 +334,20 @@ class StateError(SampError, ValueError):
         self.reason = reason
         self.advice = advice
         super().__init__(f"cannot use the hub's state file {path}: {reason}; {advice}")
+
+
+class InvitationError(SampError, ValueError):
+    """An invitation to a room, or a server's URL in its place, cannot be understood or used.
+
+    Attributes:
+        where: The file it is from, or what else was said.
+        reason: What is wrong with it, without a secret.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where = where
+        self.reason = reason
+        super().__init__(f"cannot join by {where}: {reason}")
 
 
 class ProtocolError(SampError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -11,7 +11,7 @@ from .delivery import Delivery
 from .limits import Limits
 from .values import Value, ValueMap
 
-__all__ = ["Connection", "Courier", "Engine", "MaySend", "Profile", "Receiver", "Registration"]
+__all__ = ["Connection", "Courier", "Engine", "MaySend", "Named", "Profile", "Receiver", "Registration"]
 
 MaySend: TypeAlias = Callable[[str, ValueMap], bool]
 """Whether a client may send an mtype to a recipient that subscribes with this annotation (WEB-60..62)."""
@@ -103,10 +103,36 @@ class Courier(Protocol):
         ...
 
 
+class Named(Protocol):
+    """What strangers, such as web pages, named before anybody had sent it to them (`hub.named`)."""
+
+    @property
+    def moment(self) -> int:
+        """Counts what is named, to tell what was before from what was after."""
+        ...
+
+    def add(self, site: str, names: Iterable[str]) -> bool:
+        """Note `names`; return whether that was too much for the site."""
+        ...
+
+    def closes(self, site: str, names: Collection[str], before: int | None = None) -> bool:
+        """Return whether what `names` mean is closed to a page of `site`."""
+        ...
+
+    def closes_elsewhere(self, names: Collection[str], before: int | None = None) -> bool:
+        """Return whether what `names` mean is closed to those beyond this machine."""
+        ...
+
+
 class Engine(Protocol):
     """The running hub as a profile sees it."""
 
     limits: Limits
+
+    @property
+    def named(self) -> Named:
+        """What strangers named first: no profile reads it for them, or for other machines."""
+        ...
 
     own_ports: set[int]
     """The TCP ports on which this hub listens; a profile adds its own when it starts."""

@@ -18,6 +18,7 @@ from asyncsamp.errors import (
     HubLostError,
     HubNotFoundError,
     HubRunningError,
+    InvitationError,
     LocalProtocolError,
     LockfileError,
     MissingExtraError,
@@ -56,6 +57,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     ToolError: (SampError,),
     LockfileError: (SampError, builtins.ValueError),
     StateError: (SampError, builtins.ValueError),
+    InvitationError: (SampError, builtins.ValueError),
     ProtocolError: (SampError,),
     LocalProtocolError: (ProtocolError, builtins.ValueError),
     RemoteProtocolError: (ProtocolError,),
@@ -173,6 +175,7 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             StateError("/x/state", "why"),
             "cannot use the hub's state file /x/state: why; remove it, or name another one",
         ),
+        (InvitationError("a.reach", "it is empty"), "cannot join by a.reach: it is empty"),
         (LockfileError("/x/.samp", "it is empty"), "cannot use the SAMP lockfile /x/.samp: it is empty"),
         (LockfileError("/x/.samp", "no '='", 3), "cannot use the SAMP lockfile /x/.samp, line 3: no '='"),
     ],
@@ -206,6 +209,8 @@ def test_fields() -> None:
     assert replied.response is response
     lockfile = LockfileError("p", "why", 2)
     assert (lockfile.path, lockfile.reason, lockfile.line) == ("p", "why", 2)
+    invitation = InvitationError("a.reach", "why")
+    assert (invitation.where, invitation.reason) == ("a.reach", "why")
     unregistered = NotRegisteredError("n", "call")
     assert (unregistered.name, unregistered.operation) == ("n", "call")
 

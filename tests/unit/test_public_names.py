@@ -33,6 +33,7 @@ NAMES = [
     "HubLostError",
     "HubNotFoundError",
     "HubRunningError",
+    "InvitationError",
     "Limits",
     "LocalProtocolError",
     "LockfileError",

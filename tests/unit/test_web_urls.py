@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncsamp.hub.profiles.web.named import NamedUrls, find_names, names_of_url
-from asyncsamp.hub.profiles.web.urls import WebUrls, find_urls, is_local, replace_texts
+from asyncsamp._util.hosts import is_local
+from asyncsamp.hub.named import NamedUrls, find_names, names_of_url
+from asyncsamp.hub.profiles.web.urls import WebUrls
+from asyncsamp.hub.texts import find_urls, replace_texts
 from asyncsamp.values import Value
 
 TRANSLATOR = "http://127.0.0.1:21012/translator/TOKEN?"

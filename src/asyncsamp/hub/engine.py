@@ -19,6 +19,7 @@ from .deliveries import Deliveries
 from .hub_client import HubClient
 from .ids import ClientIds, msg_ids
 from .liveness import LivenessMonitor
+from .named import NamedUrls
 from .observer import HubEvent, MessageEvent, Observers, describe_event
 from .operations import find_operation
 from .outbox import Outbox
@@ -40,6 +41,7 @@ class HubEngine:
     def __init__(self, limits: Limits, metadata: ValueMap) -> None:
         self.limits = limits
         self.own_ports: set[int] = set()
+        self.named = NamedUrls()  # of the run: a page that comes back has named what it named
         self._client_ids = ClientIds()
         self._core = HubCore(
             client_ids=self._client_ids,

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, FaultCode, Message
+from asyncsamp._util.hosts import is_local_address
 from asyncsamp.hub.profiles.web import translator
-from asyncsamp.hub.profiles.web.urls import is_local_address
 
 from ..web_server import Server
 from ..webpage import ORIGIN, Page, WebHub, close, open_request, request, web_hub

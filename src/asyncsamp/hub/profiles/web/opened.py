@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...._util.threads import in_daemon_thread
 from ....errors import FaultCode, FaultError
-from .named import file_itself
+from ...named import file_itself
 
 __all__ = ["identities", "resolved"]
 

@@ -15,15 +15,16 @@ from ....interfaces import Engine
 from ....rpc import encode_value, is_large
 from ....values import Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
+from ...named import absolute_paths, find_names
+from ...texts import find_urls, replace_texts
 from ..keys import WEB, new_key, shown_keys
 from .callback_queue import SitePulls
 from .consent import ConsentQuestion, Gate, make_question
 from .mtypes import MTypeLimits
-from .named import NamedUrls, absolute_paths, find_names
 from .opened import identities
 from .request import WebRequest
 from .sites import site_of
-from .urls import WebUrls, find_urls, replace_texts
+from .urls import WebUrls
 from .web_client import Page
 
 __all__ = ["WebService"]
@@ -48,7 +49,6 @@ class WebService:
         self._gate = gate
         self._mtypes = mtypes
         self._rewrite_urls = rewrite_urls
-        self._named = NamedUrls()  # of the run: a page that comes back has named what it named
         self._pages: dict[str, Page] = {}  # public id -> page
         self._keys: dict[str, Page] = {}
         self._tokens: dict[str, Page] = {}
@@ -116,7 +116,7 @@ class WebService:
         client = self._engine.register(self, None if self._mtypes is None else self._mtypes.may_send)
         key, token = new_key(WEB), secrets.token_urlsafe(24)
         translator = f"{exchange.translator}{token}?"
-        urls = WebUrls(translator, exchange.origin, self._named, rewrite=self._rewrite_urls)
+        urls = WebUrls(translator, exchange.origin, self._engine.named, rewrite=self._rewrite_urls)
         page = Page(client, key, token, urls, self._engine.limits, self._vanished)
         self._pages[client] = self._keys[key] = self._tokens[token] = page
         log.info("web client %s is %r of %s", client, question.name, question.origin or "no origin")

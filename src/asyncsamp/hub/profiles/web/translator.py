@@ -16,12 +16,12 @@ from aiohttp.abc import ResolveResult
 from yarl import URL
 
 from ...._util import file_urls
+from ...._util.hosts import is_local, is_local_address
 from ....reading.content_types import content_type
 from ....reading.files import open_file
 from ....reading.serving import send, serve
-from .named import file_itself
+from ...named import file_itself
 from .opened import resolved
-from .urls import is_local, is_local_address
 
 __all__ = ["Translator"]
 

@@ -12,76 +12,28 @@ from __future__ import annotations
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping
-from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from ....values import Value
-from .named import NamedUrls, canonical, find_texts, names_of_path, names_of_url
+from ...._util.hosts import is_local
+from ....interfaces import Named
+from ...named import canonical, names_of_path, names_of_url
 from .sites import site_of
 
-__all__ = [
-    "WebUrls",
-    "find_urls",
-    "is_local",
-    "is_local_address",
-    "replace_texts",
-]
+__all__ = ["WebUrls"]
 
 MAX_URLS = 10_000
 """URLs that one page may read; the oldest is forgotten. A day of messages has a few hundred."""
 
-_MAX_LENGTH = 8192
 _ROUNDS = 3  # a page may put the translator before a URL that has it already
 
-_WHOLE = re.compile(r"(?:file|https?):/", re.IGNORECASE)
 # What browsers leave as it is in a query (WHATWG URL); they drop tabs and line ends.
 _QUERY_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
 _DROPPED = str.maketrans("", "", "\t\r\n")
 
 
-def find_urls(value: Value) -> list[str]:
-    """Return the strings in `value`, at any depth, that are http, https or file URLs as a whole."""
-    return [text for _, text in find_texts(value) if len(text) <= _MAX_LENGTH and _WHOLE.match(text)]
-
-
-def replace_texts(value: Value, table: Mapping[str, str]) -> Value:
-    """Return `value` with every string that `table` names replaced, at any depth. Copies what it changes."""
-    if isinstance(value, str):
-        return table.get(value, value)
-    if isinstance(value, list):
-        return [replace_texts(item, table) for item in value]
-    return {key: replace_texts(item, table) for key, item in value.items()}
-
-
-def is_local(url: str) -> bool:
-    """Whether `url` means a file, or a server on this machine."""
-    scheme = url.partition(":")[0].lower()
-    if scheme == "file":
-        return True
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return host == "localhost" or host.endswith(".localhost") or is_local_address(host)
-
-
-def is_local_address(host: str) -> bool:
-    """Whether `host` is an IP address by which a program reaches its own machine.
-
-    0.0.0.0 and :: are none, but whoever connects to them is connected to the loopback address.
-    """
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback or address.is_unspecified
-
-
 class _Readable(NamedTuple):
-    """What is known of a URL that the page may read: since when it may, in terms of `NamedUrls.moment`."""
+    """What is known of a URL that the page may read: since when it may, in terms of `Named.moment`."""
 
     name: str
     spellings: tuple[str, ...]
@@ -104,7 +56,7 @@ class WebUrls:
         self,
         translator: str,
         origin: str,
-        named: NamedUrls,
+        named: Named,
         *,
         rewrite: bool = True,
         max_urls: int = MAX_URLS,

@@ -1,4 +1,4 @@
-"""asyncsamp.hub.profiles.web.named: what a page names first is closed, however it names it (WEB-35)."""
+"""asyncsamp.hub.named: what a page names first is closed, however it names it (WEB-35)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asyncsamp.hub.profiles.web.named import (
+from asyncsamp.hub.named import (
     NamedUrls,
     absolute_paths,
     canonical,
@@ -170,3 +170,18 @@ def test_a_long_text_takes_no_long_time(text: str) -> None:
     begun = time.perf_counter()
     names(text)
     assert time.perf_counter() - begun < 5
+
+
+def test_what_any_site_named_is_closed_to_other_machines_unless_it_was_offered_before() -> None:
+    named = NamedUrls(by_site=2)
+    offered = named.moment
+    named.add("https://a.example", ["file:/home/u/key"])
+    assert named.closes_elsewhere(["file:/home/u/key"])
+    assert not named.closes_elsewhere(["file:/home/u/key"], offered)
+    assert not named.closes_elsewhere(["file:/home/u/table"])
+
+
+def test_once_names_are_forgotten_everything_is_closed_to_other_machines() -> None:
+    named = NamedUrls(by_site=2)
+    assert named.add("https://a.example", ["file:/1", "file:/2", "file:/3"])
+    assert named.closes_elsewhere(["file:/never-named"])

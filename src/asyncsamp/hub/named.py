@@ -21,8 +21,9 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from ...._util import file_urls
-from ....values import Value
+from .._util import file_urls
+from ..values import Value
+from .texts import find_texts
 
 __all__ = [
     "NamedUrls",
@@ -30,7 +31,6 @@ __all__ = [
     "canonical",
     "file_itself",
     "find_names",
-    "find_texts",
     "names_of_path",
     "names_of_url",
 ]
@@ -51,28 +51,6 @@ _STOPS = ".,:;!?)]}"
 _FILE_NAME = re.compile(r"[^/]*[^/.]\.[A-Za-z]\w{0,9}", re.ASCII)
 _UPWARDS = re.compile(r"(?:\.\.?(?:/|$)|~[^/]*/)+")
 _SUSPECT = re.compile(r"[/%.]")
-
-
-def find_texts(value: Value, *, keys: bool = False) -> list[tuple[str, str]]:
-    """Return the texts in `value`, at any depth, each with the key it stands under.
-
-    Args:
-        value: Any value.
-        keys: Whether the keys of maps are texts as well.
-    """
-    found: list[tuple[str, str]] = []
-    waiting: list[tuple[str, Value]] = [("", value)]
-    while waiting:
-        key, item = waiting.pop()
-        if isinstance(item, str):
-            found.append((key, item))
-        elif isinstance(item, list):
-            waiting.extend((key, inner) for inner in item)
-        else:
-            if keys:
-                found.extend(("", inner) for inner in item)
-            waiting.extend(item.items())
-    return found
 
 
 def find_names(value: Value) -> dict[str, set[str]]:
@@ -180,6 +158,17 @@ class NamedUrls:
                 if moment is not None and (before is None or moment <= before):
                     return True
         return False
+
+    def closes_elsewhere(self, names: Collection[str], before: int | None = None) -> bool:
+        """Return whether what `names` mean is closed to those beyond this machine.
+
+        Once a site is full, what it named may have been forgotten, so everything is.
+
+        Args:
+            names: All names of one file or URL.
+            before: As of `closes`.
+        """
+        return bool(self._full) or self.closes("", names, before)
 
     def _shrink(self, site: str) -> None:
         while len(self._named[site]) > self._by_site:

@@ -1,0 +1,1 @@
+"""Rooms: clients of several machines in one conversation."""

@@ -1,0 +1,147 @@
+"""asyncsamp.hub.profiles.reach.invitation: what may stand in an invitation, and what is shown of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from asyncsamp.errors import InvitationError
+from asyncsamp.hub.profiles.reach.invitation import (
+    ANYBODY,
+    MAX_TEXT,
+    Invitation,
+    check_name,
+    invitation_of_url,
+    parse_headers,
+    parse_invitation,
+)
+from asyncsamp.hub.profiles.reach.invitation_files import read_headers, read_invitation, write_invitation
+
+SEED = "SU" + "A" * 56
+CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+NOON = datetime(2027, 1, 31, 12, tzinfo=UTC)
+
+INVITATIONS = [
+    Invitation("nats://127.0.0.1:4222"),
+    Invitation("tls://h.example:4222", "m31", "alice", seed=SEED, ca=CA, own=True, expires=NOON),
+    Invitation("wss://h.example/user/me/proxy/4222/", "m31", "bob", user="bob", password='p"\\\u20ac\n'),
+    Invitation("ws://[::1]:80", headers={"Authorization": 'token "x"', "X-Y": ""}),
+    Invitation("tls://h", ca=CA + '"\\'),
+]
+
+
+@pytest.mark.parametrize("invitation", INVITATIONS)
+def test_what_is_written_is_read(invitation: Invitation, tmp_path: Path) -> None:
+    assert parse_invitation(invitation.to_text()) == invitation
+    path = tmp_path / "alice.reach"
+    path.write_text("what was there before")
+    write_invitation(path, invitation)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_invitation(path) == invitation
+
+
+def test_no_secret_is_shown() -> None:
+    invitation = Invitation(
+        "wss://h", "r", "m", seed="SECRET1", password="SECRET2", headers={"Authorization": "SECRET3"}
+    )
+    assert "SECRET" not in f"{invitation!r} {invitation}"
+
+
+def test_how_it_stands() -> None:
+    for url, encrypted, local in [
+        ("nats://127.0.0.1:4222", False, True),
+        ("nats://localhost", False, True),
+        ("ws://[::1]:1", False, True),
+        ("tls://h.example", True, False),
+        ("wss://h.example", True, False),
+        ("nats://10.0.0.1", False, False),
+    ]:
+        invitation = invitation_of_url(url)
+        assert (invitation.is_encrypted, invitation.is_local) == (encrypted, local), url
+        assert (invitation.member, invitation.has_account) == (ANYBODY, False)
+    assert Invitation("tls://h", seed=SEED).has_account
+
+
+def test_it_ends_when_it_says_so() -> None:
+    ending = Invitation("tls://h", expires=NOON)
+    assert not ending.has_expired(NOON - timedelta(seconds=1))
+    assert ending.has_expired(NOON)
+    assert not Invitation("tls://h").has_expired(NOON)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "'' is not the URL of a server"),
+        ("nonsense", "it is not an invitation (they are TOML)"),
+        ("a = " + "[" * 60_000, "it is not an invitation (they are TOML)"),
+        ("#" * (MAX_TEXT + 1), "it has more than 65536 characters"),
+        ('url = "nats://h"\nsecret = 1', "there is no field 'secret'"),
+        ('url = "nats://h"\nroom = 1', "room must be a text in quotes"),
+        ('url = "nats://h"\nown = "yes"', "own must be true or false"),
+        ('url = "http://h"', "'http://h' is not the URL of a server"),
+        ('url = "nats://"', "'nats://' is not the URL of a server"),
+        ('url = "nats://h:0"', "'nats://h:0' is not the URL of a server"),
+        ('url = "nats://h:x"', "the URL cannot be read"),
+        ('url = "nats://u:SECRET@h"', "the URL must hold no user, password"),
+        ('url = "wss://h/?token=SECRET"', "the URL must hold no user, password, query or fragment"),
+        ('url = "nats://h"\nroom = "a.b"', "'a.b' is not a valid name of a room"),
+        ('url = "nats://h"\nmember = "*"', "'*' is not a valid name of a member"),
+        (f'url = "nats://h"\nseed = "{SEED}"', "'' is not a valid name of a member"),
+        ('url = "nats://h"\nmember = "a"\nseed = "SECRET"', "the seed is not that of a user's nkey"),
+        (f'url = "nats://h"\nseed = "{SEED}"\nuser = "u"', "it has both a seed and a user"),
+        ('url = "nats://h"\nuser = "u"', "user and password go together"),
+        ('url = "nats://h"\nca = "/etc/ca.pem"', "ca is not a certificate in PEM"),
+        ('url = "nats://h"\nexpires = 2027-01-31', "expires must be a time with its zone"),
+        ('url = "nats://h"\nexpires = 2027-01-31T00:00:00', "expires must be a time with its zone"),
+        ('url = "nats://h"\n[headers]\na = "b"', "only ws:// and wss:// have headers"),
+        ('url = "ws://h"\nheaders = 1', "headers must be a table"),
+        ('url = "ws://h"\n[headers]\na = "b\\r\\nc: SECRET"', "the header 'a' is not valid"),
+        ('url = "ws://h"\n[headers]\n"a b" = "c"', "the header 'a b' is not valid"),
+        ('url = "ws://h"\n[headers]\na = 1', "the header 'a' is not valid"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_reason(text: str, reason: str) -> None:
+    with pytest.raises(InvitationError) as caught:
+        parse_invitation(text, "alice.reach")
+    assert str(caught.value).startswith(f"cannot join by alice.reach: {reason}")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_headers_of_a_file() -> None:
+    assert parse_headers("# Jupyter's\n\nAuthorization:token x:y \nX-Empty:\n") == {
+        "Authorization": "token x:y",
+        "X-Empty": "",
+    }
+    with pytest.raises(InvitationError, match="line 2 is not of the form 'Name: value'") as caught:
+        parse_headers("A: b\ntoken SECRET\n", "headers")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "alice.reach"
+    path.write_text('url = "nats://h"')
+    path.chmod(0o640)
+    with pytest.raises(InvitationError, match=f"first: chmod 600 {path}"):
+        read_invitation(path)
+    path.chmod(0o600)
+    assert read_invitation(path).url == "nats://h"
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(InvitationError, match="it cannot be read: No such file"):
+        read_invitation(tmp_path / "none")
+    path = tmp_path / "binary"
+    path.write_bytes(b"\xff\xfe")
+    path.chmod(0o600)
+    with pytest.raises(InvitationError, match="it is not a text"):
+        read_headers(path)
+
+
+def test_names() -> None:
+    assert check_name("room", "M31_a-b") == "M31_a-b"
+    for name in ("", "a b", "a.b", ">", "a" * 65, "\u00e9"):
+        with pytest.raises(InvitationError, match="not a valid name of a room"):
+            check_name("room", name)
