@@ -5,7 +5,7 @@ import contextlib
 
 from asyncsamp import Client, Message, as_float
 
-client = Client("receiver", metadata={"samp.description.text": "shows what it is told"})
+client = Client("receiver", description="shows what it is told")
 
 
 @client.on("table.load.votable")

@@ -189,9 +189,22 @@ async def test_the_readmes_notebook(hub: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not names["client"].registered
 
 
-@pytest.mark.parametrize("number", range(len(WHOLE)))
-async def test_the_readmes_other_programs(hub: Path, tmp_path: Path, number: int) -> None:
-    """In any order: a hub of the session runs, also where a program starts its own."""
-    program = tmp_path / "program.py"
-    program.write_text(WHOLE[number])
-    await run(hub, program)
+async def test_the_readmes_programs_in_their_order_and_in_the_reverse(lockfile: Path) -> None:
+    """In one session, with the hub that README starts first, also where a program has its own."""
+    program = lockfile.parent / "program.py"
+
+    async def run_block(text: str) -> None:
+        program.write_text(text)
+        await run(lockfile, program)
+
+    [embedded] = [text for text in WHOLE if "Hub(lockfile" in text]
+    await run_block(embedded)
+    async with hub_process(lockfile):
+        for text in (*WHOLE, *reversed(WHOLE)):
+            await run_block(text)
+        async with Program(lockfile, "-m", "asyncsamp.hub", "--no-web-profile") as second:
+            code, said = await second.end()
+    assert code == 1
+    assert "a SAMP hub is already running" in said
+    for way_out in ("use that one", "python -m asyncsamp.hub --multiple", "Hub(lockfile=...)"):
+        assert way_out in said

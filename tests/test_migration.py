@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import warnings
@@ -15,6 +16,8 @@ import pytest
 import asyncsamp
 from asyncsamp import Client, Hub, compat
 
+from .installed import require_module
+
 PAGE = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+)` \| [^|]+ \| (.+) \|$", PAGE, re.MULTILINE))
 
@@ -26,7 +29,8 @@ OF_ASTROPY = {"Conf"}
 def samp(package: str) -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy says that its own is deprecated
-        module: ModuleType = pytest.importorskip(f"{package}.samp")
+        require_module(f"{package}.samp", {"astropy": "astropy<9"}.get(package, package))
+        module: ModuleType = importlib.import_module(f"{package}.samp")
     return module
 
 

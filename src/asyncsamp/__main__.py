@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from .errors import MissingExtraError
+
 
 def main() -> int:
     """Run the command; return the exit code. Without the extra `cli`, say in one line what to install."""
@@ -12,10 +14,9 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
+        missing = MissingExtraError(error.name or "click", "cli")
         print(
-            f"asyncsamp: the command needs {error.name}; install it with: pip install 'asyncsamp[cli]' "
-            "(a hub alone needs nothing more: python -m asyncsamp.hub)",
-            file=sys.stderr,
+            f"asyncsamp: {missing}; a hub alone needs nothing more: python -m asyncsamp.hub", file=sys.stderr
         )
         return 2
     return run()

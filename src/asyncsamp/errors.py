@@ -307,7 +307,9 @@ class MissingExtraError(SampError, ImportError):
         self.module = module
         self.extra = extra
         super().__init__(
-            f"this needs {module}, which is not installed: pip install 'asyncsamp[{extra}]'", name=module
+            f"this needs {module}, which is not installed: pip install 'asyncsamp[{extra}]', "
+            f"or in a checkout pip install '.[{extra}]'",
+            name=module,
         )
 
 

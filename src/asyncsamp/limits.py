@@ -12,127 +12,106 @@ class Limits:
     """What a hub or a client allows; times in seconds.
 
     Pass a changed copy to `Hub` or `Client`: `Limits(delivery_timeout=60)`.
+
+    Attributes:
+        max_body: Bytes of one request or answer. A row list of a million rows takes about 40 MB.
+        max_clients: Registered clients. A user has ten; a runaway script must not eat the machine.
+        registrations_per_second: Registrations in the long run. Each one is told to everybody; a script
+            that registers in an endless loop must not drown the others in events.
+        registration_burst: Registrations at once: as many as there may be clients. A load test is not an
+            attack.
+        max_pending_calls: Calls that one caller may have unanswered; the oldest is ended when one more
+            comes.
+        outbox: Messages that wait for one client. A full outbox refuses further ones, the others go on.
+        outbox_weight: About how many bytes may wait for one client: two of the largest messages.
+        delivery_patience: How long one delivery may hold up the next to the same client. A client that
+            calls the hub back while it handles a message would deadlock without an end to it.
+        deliveries_in_flight: Deliveries to one client that may be open at once, once patience is over.
+        delivery_timeout: How long a client may take to accept a delivery. DS9 keeps it open while it
+            loads an image.
+        refused_connections: Refused connections in a row after which a client is taken for dead (HUB-46).
+        refused_pause: Pause before a refused connection is tried again.
+        vigil_interval: How often a client that owes an answer is checked for being there still (HUB-60).
+        probe_interval: How often a client may be asked by a connection whether it is there, where nothing
+            else tells: a program that is at work may take a connection without a request for a broken
+            one.
+        max_wait: Ceiling of callAndWait, also when no timeout is asked for (MSG-29); as long as JSAMP's.
+        shutdown_patience: How long a closing hub waits for clients to take the news.
+        state_interval: Pause between two writes of a hub's state file, under load; a first change is
+            written at once.
+        lockfile_interval: How often a hub looks whether its lockfile is still there, and puts it back if
+            it is not.
+        request_timeout: How long a client waits for the hub to answer an operation that answers at once
+            (MSG-38).
+        call_timeout: How long a call awaits its response when it names no timeout; a large table takes
+            minutes.
+        hub_check_interval: How often a hub that keeps no connection open is asked whether it lives.
+        close_timeout: How long a leaving client waits for its handlers before it cancels them.
+        max_handlers: Handlers that one client may have running; more calls are refused, notifications
+            dropped.
+        stream: Messages that wait in one stream; see `MessageStream` for what happens when it is full.
+        reconnect_first: First pause before a lost hub is looked for again; doubled each time.
+        reconnect_last: Longest pause between two looks for a lost hub.
+        max_web_clients: Web clients registered at once; fewer than `max_clients`, so that no page shuts
+            the tools out.
+        web_callbacks: Callbacks kept for a web client until it pulls them, as many as JSAMP keeps.
+        web_callback_bytes: Bytes of callbacks kept for a web client; room for two messages of the largest
+            size.
+        web_poll: Ceiling of one pull. What samp.js and JSAMP's client ask for.
+        web_polls_per_site: Pulls that pages of one site may have waiting. A browser keeps at most six
+            connections to one host for one site, and some must be left for calls.
+        web_call_patience: How long a call of a page may wait, about, for a connection that pulls of its
+            site occupy.
+        web_poll_early: How long a pull has waited at least before another page of its site takes its
+            place. It costs about 25 requests a second as long as more than four pages of a site are open.
+        web_poll_shortest: The same, where there are so many pages that `web_call_patience` cannot be
+            kept.
+        web_silence: How long a page that can be called may go without a pull or a call. Browsers let the
+            timers of hidden pages run once a minute.
+        web_silence_broken: How long a page whose pull broke off may go without a new one: it was closed,
+            or reloads.
+        web_silence_sender: How long a page that never pulls may go without a call.
+        web_consent_timeout: How long a page may wait until the user has answered for it, other questions
+            before it included.
+        web_port_retry: How often a Web Profile whose port is taken looks whether it has become free.
     """
 
     max_body: int = 64 * 1024 * 1024
-    """Bytes of one request or answer. A row list of a million rows takes about 40 MB."""
-
     max_clients: int = 2_000
-    """Registered clients. A user has ten; a runaway script must not eat the machine."""
-
     registrations_per_second: float = 50.0
-    """Registrations in the long run. Each one is told to everybody; a script that registers in an
-    endless loop must not drown the others in events."""
-
     registration_burst: int = 2_000
-    """Registrations at once: as many as there may be clients. A load test is not an attack."""
-
     max_pending_calls: int = 10_000
-    """Calls that one caller may have unanswered; the oldest is ended when one more comes."""
-
     outbox: int = 5_000
-    """Messages that wait for one client. A full outbox refuses further ones, the others go on."""
-
     outbox_weight: int = 128 * 1024 * 1024
-    """About how many bytes may wait for one client: two of the largest messages."""
-
     delivery_patience: float = 1.0
-    """How long one delivery may hold up the next to the same client. A client that calls the
-    hub back while it handles a message would deadlock without an end to it."""
-
     deliveries_in_flight: int = 16
-    """Deliveries to one client that may be open at once, once patience is over."""
-
     delivery_timeout: float = 300.0
-    """How long a client may take to accept a delivery. DS9 keeps it open while it loads an image."""
-
     refused_connections: int = 3
-    """Refused connections in a row after which a client is taken for dead (HUB-46)."""
-
     refused_pause: float = 0.25
-    """Pause before a refused connection is tried again."""
-
     vigil_interval: float = 0.75
-    """How often a client that owes an answer is checked for being there still (HUB-60)."""
-
     probe_interval: float = 10.0
-    """How often a client may be asked by a connection whether it is there, where nothing else tells: a
-    program that is at work may take a connection without a request for a broken one."""
-
     max_wait: float = 43_200.0
-    """Ceiling of callAndWait, also when no timeout is asked for (MSG-29); as long as JSAMP's."""
-
     shutdown_patience: float = 1.0
-    """How long a closing hub waits for clients to take the news."""
-
     state_interval: float = 0.1
-    """Pause between two writes of a hub's state file, under load; a first change is written at once."""
-
     lockfile_interval: float = 10.0
-    """How often a hub looks whether its lockfile is still there, and puts it back if it is not."""
-
     request_timeout: float = 30.0
-    """How long a client waits for the hub to answer an operation that answers at once (MSG-38)."""
-
     call_timeout: float = 300.0
-    """How long a call awaits its response when it names no timeout; a large table takes minutes."""
-
     hub_check_interval: float = 10.0
-    """How often a hub that keeps no connection open is asked whether it lives."""
-
     close_timeout: float = 2.0
-    """How long a leaving client waits for its handlers before it cancels them."""
-
     max_handlers: int = 1_000
-    """Handlers that one client may have running; more calls are refused, notifications dropped."""
-
     stream: int = 1_000
-    """Messages that wait in one stream; see `MessageStream` for what happens when it is full."""
-
     reconnect_first: float = 0.1
-    """First pause before a lost hub is looked for again; doubled each time."""
-
     reconnect_last: float = 5.0
-    """Longest pause between two looks for a lost hub."""
-
     max_web_clients: int = 500
-    """Web clients registered at once; fewer than `max_clients`, so that no page shuts the tools out."""
-
     web_callbacks: int = 4_096
-    """Callbacks kept for a web client until it pulls them, as many as JSAMP keeps."""
-
     web_callback_bytes: int = 128 * 1024 * 1024
-    """Bytes of callbacks kept for a web client; room for two messages of the largest size."""
-
     web_poll: float = 600.0
-    """Ceiling of one pull. What samp.js and JSAMP's client ask for."""
-
     web_polls_per_site: int = 4
-    """Pulls that pages of one site may have waiting. A browser keeps at most six connections to one
-    host for one site, and some must be left for calls."""
-
     web_call_patience: float = 0.35
-    """How long a call of a page may wait, about, for a connection that pulls of its site occupy."""
-
     web_poll_early: float = 0.25
-    """How long a pull has waited at least before another page of its site takes its place. It costs
-    about 25 requests a second as long as more than four pages of a site are open."""
-
     web_poll_shortest: float = 0.1
-    """The same, where there are so many pages that `web_call_patience` cannot be kept."""
-
     web_silence: float = 180.0
-    """How long a page that can be called may go without a pull or a call. Browsers let the timers of
-    hidden pages run once a minute."""
-
     web_silence_broken: float = 8.0
-    """How long a page whose pull broke off may go without a new one: it was closed, or reloads."""
-
     web_silence_sender: float = 3_600.0
-    """How long a page that never pulls may go without a call."""
-
     web_consent_timeout: float = 600.0
-    """How long a page may wait until the user has answered for it, other questions before it included."""
-
     web_port_retry: float = 5.0
-    """How often a Web Profile whose port is taken looks whether it has become free."""

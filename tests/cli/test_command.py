@@ -85,7 +85,7 @@ async def test_without_the_extra_one_line_says_what_to_install(command: Command)
     _, err = await process.communicate()
     assert process.returncode == 2
     assert err.decode().count("\n") == 1
-    assert "pip install 'asyncsamp[cli]'" in err.decode()
+    assert "pip install 'asyncsamp[cli]', or in a checkout pip install '.[cli]'" in err.decode()
 
 
 async def test_hub_is_the_hub_of_the_module(command: Command) -> None:

@@ -253,7 +253,7 @@ async def test_a_file_system_that_is_full(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if await _run("mount", "-t", "tmpfs", "-o", "size=16k", "none", str(disk)):
-        pytest.skip("mounting a file system needs root")
+        pytest.skip("only root can mount a file system: run the tests as root")
     try:
         with contextlib.suppress(OSError):
             (disk / "filler").write_bytes(b"x" * 100_000)

@@ -5,7 +5,6 @@ The long runs are recorded in docs/security.md; see `__main__` for how to start 
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ..installed import require_module
 from .targets import HttpEntry, xmlrpc_target
 
 ROOT = Path(__file__).parents[2]
@@ -63,11 +63,7 @@ def test_what_they_send_with_bytes_changed(entry: HttpEntry) -> None:
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", ["xmlrpc", "http"])
 def test_a_short_run_of_the_fuzzer(kind: str, tmp_path: Path) -> None:
-    if importlib.util.find_spec("atheris") is None:
-        text = "atheris is not installed: pip install 'asyncsamp[fuzz]'"
-        if os.environ.get("CI", "").lower() in ("true", "1"):
-            pytest.fail(text)
-        pytest.skip(text)
+    require_module("atheris", "atheris>=3.0")
     command = [sys.executable, "-m", "tests.fuzz", kind, str(tmp_path), f"-runs={RUNS}", "-seed=1"]
     path = os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     done = subprocess.run(

@@ -21,10 +21,10 @@ from asyncsamp import Client, RemoteClient, UnknownClientError
 from asyncsamp.cli.service import systemd_unit
 
 from ..cli.command import Command
+from ..installed import require_program
 from .desktop.conftest import PICTURES
 from .desktop.sky import image, stars
 from .peers import DS9_NAME, ds9_on, jsamp_hub, own_hub, process, screen
-from .peers.process import require_program
 
 pytestmark = pytest.mark.timeout(150)
 

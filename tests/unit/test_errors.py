@@ -169,7 +169,8 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         ),
         (
             MissingExtraError("astropy", "astropy"),
-            "this needs astropy, which is not installed: pip install 'asyncsamp[astropy]'",
+            "this needs astropy, which is not installed: pip install 'asyncsamp[astropy]', "
+            "or in a checkout pip install '.[astropy]'",
         ),
         (
             StateError("/x/state", "why"),

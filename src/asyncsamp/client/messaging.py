@@ -400,7 +400,7 @@ class MessagingClient:
     async def notify(
         self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
     ) -> None:
-        """Send a message to one client, without an answer (HUB-28).
+        """Send a message to one client, by name or public id, without an answer (HUB-28).
 
         Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
         hub may have taken it or not.
@@ -430,9 +430,10 @@ class MessagingClient:
     ) -> Response:
         """Send a message to one client and await its response (HUB-30).
 
-        `timeout` is in seconds, `Limits.call_timeout` if None. `on_progress` is called with
-        each samp.msg.progress message about this call. No request is held open meanwhile.
-        A samp.warning is returned, not raised.
+        `recipient` is a name such as "topcat", in any case of letters, a public id, or what `find` gave.
+        `timeout` is in seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
+        `on_progress` is called with each samp.msg.progress message about this call. No request is held
+        open meanwhile. A samp.warning is returned, not raised.
 
         Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
         what `notify` raises. Cancelling is safe: a response that comes later is dropped.

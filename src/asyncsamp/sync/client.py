@@ -572,7 +572,7 @@ class Client(BaseClient):
     def notify(
         self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
     ) -> None:
-        """Send a message to one client, without an answer (HUB-28).
+        """Send a message to one client, by name or public id, without an answer (HUB-28).
 
         Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
         hub may have taken it or not.
@@ -601,9 +601,10 @@ class Client(BaseClient):
     ) -> Response:
         """Send a message to one client and its response (HUB-30).
 
-        `timeout` is in seconds, `Limits.call_timeout` if None. `on_progress` is called with
-        each samp.msg.progress message about this call. No request is held open meanwhile.
-        A samp.warning is returned, not raised.
+        `recipient` is a name such as "topcat", in any case of letters, a public id, or what `find` gave.
+        `timeout` is in seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
+        `on_progress` is called with each samp.msg.progress message about this call. No request is held
+        open meanwhile. A samp.warning is returned, not raised.
 
         Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
         what `notify` raises. Ctrl-C is safe: a response that comes later is dropped.

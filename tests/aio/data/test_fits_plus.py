@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits, votable
 from astropy.table import MaskedColumn, Table
@@ -23,6 +21,7 @@ from asyncsamp.data.formats.fits_plus import LARGE
 from asyncsamp.data.formats.table_read import as_table, read_table
 from asyncsamp.data.formats.table_write import goes_as_fits, write_fits, write_votable
 
+from ...installed import require_program
 from ..desktops import pair
 
 KINDS = st.sampled_from(["f8", "f4", "i8", "i4", "i2", "u1", "bool", "U7", "S5"])
@@ -111,8 +110,8 @@ def test_astropy_reads_it_as_any_fits_table() -> None:
         assert units[1].columns["ra"].unit == "deg"
 
 
-@pytest.mark.skipif(shutil.which("stilts") is None, reason="STILTS is not installed: apt-get install stilts")
 def test_stilts_reads_what_the_votable_says(tmp_path: Path) -> None:
+    program = require_program("stilts", "stilts")
     data = stars(5)
     file = votable.from_table(data)
     file.resources[0].coordinate_systems.append(votable.tree.CooSys(ID="sys", system="ICRS"))
@@ -121,8 +120,6 @@ def test_stilts_reads_what_the_votable_says(tmp_path: Path) -> None:
     kept.meta["observer"] = "Leavitt"
     kept["name"] = kept["name"].astype("U3")
     (tmp_path / "t.fits").write_bytes(write_fits(kept))
-    program = shutil.which("stilts")
-    assert program is not None
     done = subprocess.run(
         [program, "tpipe", "ifmt=fits-plus", f"in={tmp_path / 't.fits'}", "omode=out", "ofmt=votable"],
         capture_output=True,

@@ -22,6 +22,7 @@ from asyncsamp.hub.__main__ import _handle_signals, main
 from asyncsamp.lockfile import parse_lockfile
 from asyncsamp.values import ValueMap
 
+from ...installed import require_module
 from ..callees import Callee
 from ..raw import call, ping_works
 
@@ -404,7 +405,7 @@ class TestMain:
         if loop == "asyncio":
             monkeypatch.setitem(sys.modules, "uvloop", None)
         else:
-            pytest.importorskip("uvloop")
+            require_module("uvloop", "uvloop>=0.19")
         assert main(["--multiple", "--port", "0", "--timeout", "0.01", "--no-web-profile"]) == 0
         assert loops == [loop]
         ready = READY.fullmatch(capsys.readouterr().out)

@@ -248,7 +248,7 @@ class TestConnections:
             assert [(await answered(reader))[0] for reader in (first, second)] == [200, 200]
 
     def test_the_bound_is_half_of_the_files_of_the_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        resource = pytest.importorskip("resource")
+        resource = pytest.importorskip("resource", reason="limits of a process are a Unix thing")
         for soft, most in ((1024, 512), (10, 16), (10**6, 8192), (resource.RLIM_INFINITY, 8192)):
             monkeypatch.setattr(resource, "getrlimit", lambda what, soft=soft: (soft, soft))
             assert most_connections() == most

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from .process import PeerError, Process, hub_variable, process, require_file, require_program
+from ...installed import require_file, require_program
+from .process import PeerError, Process, hub_variable, process
 
 DS9_NAME = "SAOImageDS9"
 """The samp.name under which DS9 registers."""

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from .process import Process, hub_variable, process, require_file, require_program
+from ...installed import require_file, require_program
+from .process import Process, hub_variable, process
 
 JAR = Path("/usr/share/java/jsamp.jar")
 

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import itertools
 import os
 import re
-import shutil
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-
-import pytest
 
 import asyncsamp
 
@@ -184,35 +180,3 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
 def hub_variable(lockfile: Path) -> dict[str, str]:
     """Return the variable that leads a peer to the hub of `lockfile` (STD-50)."""
     return {"SAMP_HUB": f"std-lockurl:{lockfile.as_uri()}"}
-
-
-def require_program(program: str, package: str) -> str:
-    """Return the path of an installed program, or skip the test; in CI it must be there."""
-    found = shutil.which(program)
-    if found is None:
-        _missing(program, f"apt-get install -y --no-install-recommends {package}")
-    return str(found)
-
-
-def require_file(path: Path, package: str) -> Path:
-    """Like `require_program`, for a file of a Debian package."""
-    if not path.exists():
-        _missing(str(path), f"apt-get install -y --no-install-recommends {package}")
-    return path
-
-
-def require_module(module: str, package: str) -> None:
-    """Like `require_program`, for a module of a Python package of PyPI."""
-    top, _, below = module.partition(".")
-    spec = importlib.util.find_spec(top)
-    # Importing the top package, as find_spec would for what is below it, costs a second for astropy.
-    folders = (spec.submodule_search_locations or []) if spec is not None else []
-    if not any(Path(folder, *below.split(".")).exists() for folder in folders):
-        _missing(module, f"pip install '{package}'")
-
-
-def _missing(what: str, command: str) -> None:
-    text = f"{what} is not installed: {command}"
-    if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(text)
-    pytest.skip(text)

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...installed import require_module
 from .java import java_command
-from .process import START_SECONDS, PeerError, Process, hub_variable, process, require_module
+from .process import START_SECONDS, PeerError, Process, hub_variable, process
 
 HERE = Path(__file__).parent
 ANSWER_SECONDS = 15.0

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..peers.process import require_file, require_module, require_program
+from ...installed import require_file, require_module, require_program
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext

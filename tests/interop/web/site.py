@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ..peers.process import require_program
+from ...installed import require_program
 
 __all__ = ["HERE", "Site", "certificate", "open_site"]
 
