@@ -20,7 +20,11 @@ NO_IO = {"aiohttp", "asyncio", "logging", "os", "pathlib", "random", "secrets", 
 DEPENDENCIES = {"aiohttp", "defusedxml", "yarl"}
 """yarl is the type of aiohttp's URLs, and comes with it."""
 
-OPTIONAL = {"hub.__main__": {"uvloop"}, "tools.registry": {"platformdirs"}}
+OPTIONAL = {
+    "hub.__main__": {"uvloop"},
+    "hub.profiles.reach.bus": {"nats", "nkeys"},
+    "tools.registry": {"platformdirs"},
+}
 """What a module may import if it is installed, and do without."""
 
 

@@ -1,0 +1,246 @@
+"""The bus over a real nats-server: order, cuts, refusals, TLS, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nkeys
+import pytest
+
+from asyncsamp.errors import LocalProtocolError
+from asyncsamp.hub.profiles.reach.bus import BusError, BusMessage, BusServer, NatsBus, NobodyThereError
+
+from ..nats_server import PATIENCE, NatsServer, running_server
+
+
+class Watched:
+    """A bus and what it told: when there was a server, and why it was lost."""
+
+    def __init__(self, server: BusServer) -> None:
+        self.backs = 0
+        self.reasons: list[str] = []
+        self._changed = asyncio.Event()
+        self.bus = NatsBus(server, back=self._back, lost=self._lost)
+
+    def _back(self) -> None:
+        self.backs += 1
+        self._changed.set()
+
+    def _lost(self, reason: str) -> None:
+        self.reasons.append(reason)
+        self._changed.set()
+
+    async def until(self, *, backs: int = 0, lost: int = 0) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.backs < backs or len(self.reasons) < lost:
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def __aenter__(self) -> Watched:
+        await self.bus.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.bus.close()
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[NatsServer]:
+    async with running_server(tmp_path / "server") as server:
+        yield server
+
+
+async def came(queue: asyncio.Queue[BusMessage]) -> BusMessage:
+    async with asyncio.timeout(PATIENCE):
+        return await queue.get()
+
+
+async def test_what_is_published_comes_in_order_and_nothing_else(server: NatsServer) -> None:
+    queue: asyncio.Queue[BusMessage] = asyncio.Queue()
+    async with Watched(BusServer(url=server.url)) as a, Watched(BusServer(url=server.url)) as b:
+        await a.until(backs=1)
+        await b.until(backs=1)
+        end = b.bus.subscribe("samp.*.here", queue.put_nowait)
+        assert await asking(b, a, queue)
+        for number in range(2000):
+            a.bus.publish("samp.x.here", b"%d" % number, "back.to.me")
+        a.bus.publish("samp.x.there", b"no")
+        got = [await came(queue) for _ in range(2000)]
+        assert [int(message.payload) for message in got] == list(range(2000))
+        assert got[0] == BusMessage("samp.x.here", b"0", "back.to.me")
+        end()
+        assert await silent(a, b)
+        assert queue.empty()
+
+
+async def asking(listening: Watched, other: Watched, queue: asyncio.Queue[BusMessage]) -> bool:
+    """Whether the server knows by now what `listening` listens to."""
+    async with asyncio.timeout(PATIENCE):
+        while queue.empty():
+            other.bus.publish("samp.first.here", b"")
+            await asyncio.sleep(0.01)
+    assert await silent(other, listening)
+    while not queue.empty():
+        queue.get_nowait()
+    return True
+
+
+async def silent(sender: Watched, receiver: Watched) -> bool:
+    """Whether what `sender` published before has reached `receiver`."""
+    inbox = receiver.bus.new_inbox()
+    mark: asyncio.Queue[BusMessage] = asyncio.Queue()
+    end = receiver.bus.subscribe(inbox, mark.put_nowait)
+    async with asyncio.timeout(PATIENCE):
+        while mark.empty():
+            sender.bus.publish(inbox, b"")
+            await asyncio.sleep(0.01)
+    end()
+    return True
+
+
+async def test_the_server_says_when_nobody_listens(server: NatsServer) -> None:
+    queue: asyncio.Queue[BusMessage] = asyncio.Queue()
+    async with Watched(BusServer(url=server.url)) as a:
+        await a.until(backs=1)
+        a.bus.subscribe("mine.refused.*", queue.put_nowait)
+        a.bus.publish("nobody.here", b"x", "mine.refused.c2")
+        assert await came(queue) == BusMessage("mine.refused.c2", b"", "", True)
+        with pytest.raises(NobodyThereError, match=r"nobody\.here"):
+            await a.bus.request("nobody.here", b"", PATIENCE)
+
+
+async def test_a_request_is_answered_or_times_out(server: NatsServer) -> None:
+    async with Watched(BusServer(url=server.url)) as a, Watched(BusServer(url=server.url)) as b:
+        await a.until(backs=1)
+        await b.until(backs=1)
+        b.bus.subscribe("ask", lambda message: b.bus.publish(message.reply, message.payload * 2))
+        b.bus.subscribe("mute", lambda message: None)
+        assert await silent(a, b)
+        assert await a.bus.request("ask", b"ab", PATIENCE) == b"abab"
+        with pytest.raises(TimeoutError):
+            await a.bus.request("mute", b"", 0.05)
+
+
+async def test_it_comes_back_with_its_subscriptions_and_sends_nothing_late(server: NatsServer) -> None:
+    queue: asyncio.Queue[BusMessage] = asyncio.Queue()
+    async with Watched(BusServer(url=server.url)) as a:
+        await a.until(backs=1)
+        a.bus.subscribe("x", queue.put_nowait)
+        await server.kill()
+        await a.until(lost=1)
+        assert not a.bus.connected
+        a.bus.publish("x", b"while there is no server")
+        with pytest.raises(BusError, match="no connection"):
+            await a.bus.request("x", b"", 1)
+        await server.start()
+        await a.until(backs=2)
+        a.bus.publish("x", b"after it")
+        assert (await came(queue)).payload == b"after it"
+        assert len(a.reasons) == 1
+
+
+async def test_a_server_that_comes_later_is_found(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "server") as server:
+        await server.kill()
+        async with Watched(BusServer(url=server.url)) as a:
+            await a.until(lost=1)
+            assert "onnect" in a.reasons[0]
+            await server.start()
+            await a.until(backs=1)
+
+
+async def test_a_server_that_hangs_is_given_up(server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._CHECK_INTERVAL", 0.05)
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._CHECK_TIMEOUT", 0.1)
+    async with Watched(BusServer(url=server.url)) as a:
+        await a.until(backs=1)
+        server.freeze()
+        await a.until(lost=1)
+        assert "does not answer" in a.reasons[0]
+        server.thaw()
+        await a.until(backs=2)
+
+
+ACCOUNTS = """
+authorization {{ users = [
+  {{ nkey: {key}, permissions: {{ publish: ["a.>"], subscribe: ["a.>"] }} }},
+  {{ user: bob, password: secret-of-bob }}
+] }}
+"""
+
+
+async def test_who_is_let_in_and_what_he_may(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    seed, public = new_key()
+    stranger, _ = new_key()
+    async with running_server(tmp_path / "server", ACCOUNTS.format(key=public)) as server:
+        async with Watched(BusServer(url=server.url, seed=seed, inbox="a.inbox")) as a:
+            await a.until(backs=1)
+            a.bus.publish("b.not.mine", b"")
+            assert await a_line(caplog, "ermission")
+            assert a.bus.connected
+            assert a.bus.new_inbox().startswith("a.inbox.")
+        async with Watched(BusServer(url=server.url, user="bob", password="secret-of-bob")) as b:
+            await b.until(backs=1)
+        for wrong in (
+            BusServer(url=server.url),
+            BusServer(url=server.url, seed=stranger),
+            BusServer(url=server.url, user="bob", password="guessed"),
+        ):
+            async with Watched(wrong) as c:
+                await c.until(lost=1)
+                assert "uthorization" in c.reasons[0]
+                assert c.backs == 0
+    assert "secret-of-bob" not in caplog.text
+    assert seed not in caplog.text
+    assert seed not in repr(BusServer(url=server.url, seed=seed, password="pw-1", ca="pem"))
+
+
+async def a_line(caplog: pytest.LogCaptureFixture, text: str) -> bool:
+    async with asyncio.timeout(PATIENCE):
+        while not any(text in r.message for r in caplog.records if r.levelno >= logging.WARNING):
+            await asyncio.sleep(0.01)
+    return True
+
+
+def new_key() -> tuple[str, str]:
+    """Return a seed and its public key."""
+    raw = b"0123456789abcdef0123456789abcde" + next(_NEW)
+    pair = nkeys.from_seed(nkeys.encode_seed(raw, nkeys.PREFIX_BYTE_USER))
+    return pair.seed.decode(), pair.public_key.decode()
+
+
+_NEW = iter([b"1", b"2", b"3", b"4", b"5", b"6"])
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://127.0.0.1:4222", "is not the URL of a NATS server"),
+        ("nats://127.0.0.1:99999", "no valid port"),
+        ("nats://", "is not the URL of a NATS server"),
+        ("nats://me:pw@127.0.0.1:4222", "put it into an invitation"),
+        ("ws://nats.example.org/x", "speaks without TLS"),
+    ],
+)
+def test_urls_that_cannot_be_used(url: str, text: str) -> None:
+    with pytest.raises(LocalProtocolError, match=text):
+        NatsBus(BusServer(url=url))
+
+
+def test_where_tls_is_demanded() -> None:
+    assert not BusServer(url="nats://127.0.0.1:4222").needs_tls
+    assert not BusServer(url="nats://localhost").needs_tls
+    assert not BusServer(url="ws://[::1]:1/x").needs_tls
+    assert BusServer(url="nats://nats.example.org").needs_tls
+    assert BusServer(url="tls://127.0.0.1").needs_tls
+    assert not BusServer(url="nats://nats.example.org", plain=True).needs_tls
+
+
+async def test_an_unusable_seed_or_certificate_is_said(server: NatsServer) -> None:
+    with pytest.raises(LocalProtocolError, match="not a valid nkey seed"):
+        await NatsBus(BusServer(url=server.url, seed="SUNOSEED")).start()
+    with pytest.raises(LocalProtocolError, match="certificate"):
+        await NatsBus(BusServer(url=server.url, ca="no PEM")).start()
