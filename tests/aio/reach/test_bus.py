@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -244,3 +245,51 @@ async def test_an_unusable_seed_or_certificate_is_said(server: NatsServer) -> No
         await NatsBus(BusServer(url=server.url, seed="SUNOSEED")).start()
     with pytest.raises(LocalProtocolError, match="certificate"):
         await NatsBus(BusServer(url=server.url, ca="no PEM")).start()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    made = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-out", str(made[0]), "-keyout", str(made[1]), "-subj", "/CN=x", "-days", "2"]
+    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return made
+
+
+async def test_by_tls_only_to_a_server_that_proves_who_it_is(
+    tmp_path: Path, certificate: tuple[Path, Path]
+) -> None:
+    config = f'tls {{ cert_file: "{certificate[0]}", key_file: "{certificate[1]}" }}'
+    async with running_server(tmp_path / "server", config) as server:
+        url = f"tls://127.0.0.1:{server.port}"
+        async with Watched(BusServer(url=url, ca=certificate[0].read_text())) as a:
+            await a.until(backs=1)
+        async with Watched(BusServer(url=url)) as a:
+            await a.until(lost=1)
+            assert "certificate" in a.reasons[0].lower()
+            assert a.backs == 0
+
+
+@pytest.mark.parametrize("known", [{"user": "bob", "password": "secret-of-bob"}, {"seed": "new"}, {}])
+async def test_nothing_is_said_to_a_server_that_has_dropped_tls(known: dict[str, str]) -> None:
+    if known.get("seed"):
+        known = {"seed": new_key()[0]}
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"version":"2.11.0","headers":true,"max_payload":1000,"nonce":"abc"}\r\n')
+        said.append(await reader.readline())
+        if said[-1]:
+            writer.write(b"PONG\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"tls://127.0.0.1:{port}", **known)) as a:
+            await a.until(lost=1)
+            assert "speaks without TLS" in a.reasons[0]
+            assert a.backs == 0
+    if known:
+        assert said[0] == b""

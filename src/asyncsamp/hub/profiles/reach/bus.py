@@ -146,7 +146,7 @@ class BusServer:
     def place(self) -> str:
         """The URL without what is secret in it."""
         parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def needs_tls(self) -> bool:
