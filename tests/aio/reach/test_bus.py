@@ -7,6 +7,7 @@ import logging
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import nkeys
 import pytest
@@ -273,7 +274,7 @@ async def test_by_tls_only_to_a_server_that_proves_who_it_is(
 
 
 @pytest.mark.parametrize("known", [{"user": "bob", "password": "secret-of-bob"}, {"seed": "new"}, {}])
-async def test_nothing_is_said_to_a_server_that_has_dropped_tls(known: dict[str, str]) -> None:
+async def test_nothing_is_said_to_a_server_that_has_dropped_tls(known: dict[str, Any]) -> None:
     if known.get("seed"):
         known = {"seed": new_key()[0]}
     said: list[bytes] = []
