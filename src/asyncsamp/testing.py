@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import pytest
 
+from ._util import file_urls
 from .recording import Answers, own_mtypes, read_recording
 from .sync import Client, Hub
 from .values import Message, Response
@@ -64,7 +65,7 @@ def samp_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub of the test's own, named by SAMP_HUB until the test ends."""
     lockfile = tmp_path / "samp-hub" / ".samp"
     lockfile.parent.mkdir()
-    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{lockfile.as_uri()}")
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{file_urls.make(str(lockfile))}")
     with Hub(lockfile=lockfile) as hub:
         yield hub
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from asyncsamp._util import socket_table
-from asyncsamp._util.socket_table import Ends, another_user, is_loopback, listening_user, user_who_took
+from asyncsamp._util.socket_table import Ends, another_user, listening_user, user_who_took
 
 from .users import LINUX, NOBODY, ROOT, nobody_listening
 
@@ -102,11 +102,3 @@ async def test_where_the_kernel_may_not_be_asked_its_table_is_read(monkeypatch: 
                 monkeypatch.setattr(socket_table, "_connected_user", denied)
                 assert await another_user(ends) == NOBODY
             child.communicate()
-
-
-@pytest.mark.parametrize(
-    ("host", "is_it"),
-    [("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("fe80::1%eth0", False), ("localhost", False)],
-)
-def test_a_loopback_address_is_a_number(host: str, is_it: bool) -> None:
-    assert is_loopback(host) is is_it

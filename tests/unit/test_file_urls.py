@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsamp._util import file_urls
+
+from .test_layers import MODULES, parsed
 
 
 def likeliest(url: str) -> str:
@@ -21,6 +26,7 @@ def likeliest(url: str) -> str:
         "file://localhost//tmp/a%20b.vot",
         "file://LOCALHOST/tmp/a b.vot",
         "file://127.0.0.1/tmp/a b.vot",
+        "file://[::1]/tmp/a b.vot",
         "file:///tmp/a b.vot",
         "file:/tmp/a b.vot",
         "FILE:///tmp/a b.vot",
@@ -85,6 +91,19 @@ def test_windows(url: str, path: str) -> None:
     assert file_urls.parse(url, windows=True).paths[0] == path
 
 
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("C:\\x y\\a#b", "file:///C:/x%20y/a%23b"),
+        ("//server/share/x", "file://server/share/x"),
+        ("\\\\server\\share\\x", "file://server/share/x"),
+    ],
+)
+def test_made_on_windows(path: str, url: str) -> None:
+    assert file_urls.make(path, windows=True) == url
+    assert file_urls.parse(url, windows=True).paths[0] == path.replace("\\", "/")
+
+
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
     for path in file_urls.parse("file:" + text, windows=False).paths:
@@ -96,6 +115,35 @@ def test_any_text_is_read(text: str) -> None:
 def test_a_path_comes_back(name: str) -> None:
     path = "/" + name.lstrip("/")
     assert likeliest(file_urls.make(path)) == path
+
+
+def spelled(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module does with file URLs by itself."""
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Attribute(attr="as_uri" | "from_uri" | "url2pathname" as name)
+                | ast.alias(name="url2pathname" as name)
+            ):
+                yield name
+            case ast.Call(func=ast.Attribute(attr="startswith"), args=[ast.Constant(value=str(text))]):
+                if text.lower().startswith("file:"):
+                    yield text
+            case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]) if text.lower().startswith(
+                "file:/"
+            ):
+                yield text
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"_util.file_urls"}))
+def test_nobody_else_reads_or_makes_file_urls(module: str) -> None:
+    # `named` calls what a page named "file:/path": a key of its own, not a URL.
+    assert [text for text in spelled(parsed(module)) if (module, text) != ("hub.named", "file:/")] == []
+
+
+def test_one_who_does_is_found() -> None:
+    source = 'x.startswith("FILE:"); f"file://{x}"; x.as_uri(); from urllib.request import url2pathname'
+    assert sorted(spelled(ast.parse(source))) == ["FILE:", "as_uri", "file://", "url2pathname"]
 
 
 @pytest.mark.parametrize("url", ["ftp://h/x", "relative", "", "data:,x", "/file:/x"])

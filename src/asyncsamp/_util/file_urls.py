@@ -14,11 +14,12 @@ import sys
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
+from .hosts import is_local_host
+
 __all__ = ["FileUrl", "is_file_url", "make", "parse"]
 
 WINDOWS = sys.platform == "win32"
 
-_THIS_MACHINE = ("", "localhost", "127.0.0.1")
 _DRIVE = re.compile(r"/*([A-Za-z])[:|]")
 
 
@@ -40,8 +41,16 @@ def is_file_url(text: str) -> bool:
     return text.strip()[:5].lower() == "file:"
 
 
-def make(path: str) -> str:
-    """Return the URL of an absolute path, with an empty host, as all tools read it (MTYPE-72)."""
+def make(path: str, *, windows: bool = WINDOWS) -> str:
+    """Return the URL of an absolute path, with an empty host, as all tools read it (MTYPE-72).
+
+    On Windows the host is the server of a share, if the path has one.
+    """
+    if windows:
+        path = path.replace("\\", "/")
+        if path.startswith("//"):
+            return "file:" + quote(path, errors="surrogateescape")
+        return "file:///" + quote(path, safe="/:", errors="surrogateescape")
     return "file://" + quote(path, errors="surrogateescape")
 
 
@@ -65,7 +74,7 @@ def parse(url: str, *, windows: bool = WINDOWS) -> FileUrl:
     host = ""
     if rest.startswith("//"):
         named, slash, path = rest[2:].partition("/")
-        if named.lower() in _THIS_MACHINE:
+        if not named or is_local_host(named.lower().strip("[]")):
             rest = slash + path
         elif windows and _DRIVE.match(named):
             rest = rest[2:]

@@ -16,7 +16,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Ends", "another_user", "is_loopback", "listening_user", "user_in_table", "user_who_took"]
+from .hosts import is_loopback_number, number_of
+
+__all__ = ["Ends", "another_user", "listening_user", "user_in_table", "user_who_took"]
 
 _TABLES = Path("/proc/net")
 
@@ -53,15 +55,7 @@ class Ends(NamedTuple):
     @property
     def within_machine(self) -> bool:
         """Whether both ends are certain to be on this machine."""
-        return self.peer[0] == self.ours[0] or is_loopback(self.peer[0])
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host` is a number of this machine's loopback."""
-    try:
-        return _number(host).is_loopback
-    except ValueError:
-        return False
+        return self.peer[0] == self.ours[0] or is_loopback_number(self.peer[0])
 
 
 async def another_user(ends: Ends | None) -> int | None:
@@ -174,20 +168,18 @@ def _look_up(ends: Ends) -> int | None:
     return None
 
 
-def _number(host: str) -> IPv4Address | IPv6Address:
-    return ip_address(host.partition("%")[0])
-
-
 def _plain(host: str) -> IPv4Address | IPv6Address:
     """Return the address without the form in which a socket for IPv6 has one of IPv4."""
-    address = _number(host)
-    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+    address = number_of(host)
+    if address is None:
+        raise ValueError(f"{host!r} is not an address")
+    return address
 
 
 def _address(end: tuple[str, int], mapped: bool) -> str:
     """Return an end as the tables spell it. A socket for IPv6 may have an IPv4 address, mapped."""
     host, port = end
-    address = _number(host)
+    address = ip_address(host.partition("%")[0])
     packed = address.packed if isinstance(address, IPv6Address) or not mapped else _MAPPED + address.packed
     words = struct.unpack(f"={len(packed) // 4}I", packed)
     return "".join(f"{word:08X}" for word in words) + f":{port:04X}"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .._util import file_urls
 from .integrated_client import SAMPIntegratedClient
 
 __all__ = [
@@ -91,4 +92,4 @@ def accessible_table(table: Any) -> Iterator[str]:
             table.to_xml(str(path))
         else:
             table.write(str(path), format="votable")
-        yield f"file://{path}"
+        yield file_urls.make(str(path))

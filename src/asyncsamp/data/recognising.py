@@ -27,7 +27,7 @@ async def recognise(place: str | Path) -> Kind:
 
     Raises `DataError` if it cannot be read, or is none of the kinds that can be sent.
     """
-    if is_url(place) and not str(place).lower().startswith("file:"):
+    if is_url(place) and not file_urls.is_file_url(str(place)):
         head = await _head_of_url(str(place))
     else:
         paths = file_urls.parse(str(place)).paths if is_url(place) else (str(place),)

@@ -7,12 +7,14 @@ import gzip
 import os
 import re
 import threading
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .._util import file_urls
 from ..errors import DataError, LocalProtocolError
+from ..reading.files import open_first
 from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
 from .formats.kinds import container, unpacked
@@ -79,7 +81,7 @@ class TableSource:
         if is_place(self._data):
             path = path_of(self._data)
             as_it_is = mtype not in TABLE_MTYPES
-            if as_it_is or await asyncio.to_thread(_format_of, path) == mtype:
+            if as_it_is or await asyncio.to_thread(_format_of, [str(path)]) == mtype:
                 return await share_file(self._context, path, local=self._local)
             self._data = await asyncio.to_thread(_read_path, path)
         table = await asyncio.to_thread(as_table, self._data)
@@ -123,8 +125,7 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
         return TABLE_MTYPES[::-1] if large else TABLE_MTYPES
     url = str(data)
     if file_urls.is_file_url(url):
-        paths = file_urls.parse(url).paths
-        found = await asyncio.to_thread(_format_of, Path(paths[0])) if paths else ""
+        found = await asyncio.to_thread(_format_of, file_urls.parse(url).paths, url)
     else:
         found = FITS if _FITS_URL.search(url.partition("#")[0].partition("?")[0]) else ""
     return (found,) if found else TABLE_MTYPES
@@ -168,20 +169,31 @@ async def share_file(context: DataContext, path: Path, *, local: bool) -> str:
     return await context.shares.share(content, name=name, content_type=None, lifetime=None)
 
 
-def _format_of(path: Path) -> str:
-    """Return the mtype of the file's format by its first bytes, "" if it is not known."""
+def _format_of(paths: Iterable[str], shown: str = "") -> str:
+    """Return the mtype of a file's format by its first bytes, "" if it is not known.
+
+    Args:
+        paths: Where the file may be; the first that is there counts.
+        shown: What an error calls it if there is no path.
+
+    Raises:
+        DataError: It cannot be read.
+    """
     try:
-        with path.open("rb") as file:
-            head = unpacked(file.read(_HEAD), _HEAD)
+        file = open_first(paths)
+        try:
+            head = file.read_at(0, min(file.size, _HEAD))
+        finally:
+            file.close_now()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    found = container(head)
+        raise DataError(f"cannot read {error.filename or shown}: {error.strerror or error}") from None
+    found = container(unpacked(head, _HEAD))
     return f"table.load.{found}" if found else ""
 
 
 def _read_path(path: Path) -> Any:
     """Read a table of any format that astropy knows."""
-    if _format_of(path) in TABLE_MTYPES:
+    if _format_of([str(path)]) in TABLE_MTYPES:
         data = path.read_bytes()
         return read_table(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data)
     table = need("astropy.table")

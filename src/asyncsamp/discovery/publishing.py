@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .._util.hosts import address_of
 from .._util.threads import to_its_end
 from ..errors import HubNotFoundError, HubRunningError, LockfileError
 from ..lockfile import Lockfile, render_lockfile
@@ -108,7 +109,7 @@ def _same_address(one: str, other: str) -> bool:
     return _address(one) == _address(other)
 
 
-def _address(url: str) -> tuple[str | None, int]:
+def _address(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
-    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
-    return host, parts.port or 80
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    return str(address_of(host) or host), parts.port or 80

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import socket
-from ipaddress import IPv6Address, ip_address
 
 from aiohttp import HttpVersion11, web
 
+from .._util.hosts import host_header_is_ours
 from .request_head import BROWSER_HEADERS
 
 __all__ = ["OriginGuard"]
 
 _log = logging.getLogger("asyncsamp.rpc")
-
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::[0-9]{0,5})?")
 
 _KNOWN = 64
 """Values of Host that are remembered as right, so that they need not be read again."""
@@ -66,23 +63,10 @@ class OriginGuard:
         return True
 
     def _is_here(self, value: str, transport: asyncio.BaseTransport) -> bool:
-        match = _HOST.fullmatch(value.strip())
-        if match is None:
-            return False
-        host = match[1].lower().removesuffix(".")
-        if host in self._names:
-            return True
-        try:
-            address = ip_address(host.strip("[]"))
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if address.is_loopback or str(address) in self._names:
-            return True
         # Listening on all interfaces, this machine is whatever the caller has connected to.
         here = transport.get_extra_info("sockname")
-        return here is not None and str(address) == str(here[0]).partition("%")[0]
+        reached = "" if here is None else str(here[0])
+        return host_header_is_ours(value, self._names, any_loopback=True, reached=reached)
 
     def _refusal(self, why: str) -> web.HTTPForbidden:
         # Once is enough: a page could fill the log. What it sent is never repeated.

@@ -6,7 +6,7 @@ import asyncio
 import re
 from urllib.parse import urlsplit
 
-from .._util.socket_table import is_loopback
+from .._util.hosts import is_loopback_number
 from ..errors import LocalProtocolError
 from .connection import PeerConnection
 from .errors import origin
@@ -60,7 +60,9 @@ class Peer:
         self.closes = False  # has closed one during a trial
         self.busy = 0  # requests under way
         # Where on this machine the last connection went, and whether the system tells who listens there.
-        self.address: tuple[str, int] | None = (self.host, self.port) if is_loopback(self.host) else None
+        self.address: tuple[str, int] | None = (
+            (self.host, self.port) if is_loopback_number(self.host) else None
+        )
         self.told = True
         self.seen = 0.0  # when it was last known to be there, by the loop's clock
         self.kept: set[PeerConnection] = set()

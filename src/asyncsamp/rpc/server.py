@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
+from .._util.hosts import url_host
 from .connection_limit import ConnectionLimit, most_connections
 from .front import Front, PlainRequests
 from .offload import MAX_BODY
@@ -87,12 +88,7 @@ class RpcServer:
     @property
     def url_host(self) -> str:
         """The first host as it stands in a URL; for all interfaces, the loopback address."""
-        host = self._hosts[0]
-        if host in ("", "0.0.0.0"):  # noqa: S104 - compared, not bound
-            return "127.0.0.1"
-        if host == "::":
-            return "[::1]"
-        return f"[{host}]" if ":" in host else host
+        return url_host(self._hosts[0])
 
     async def start(self) -> None:
         """Begin to listen. Raises OSError, saying which address cannot be had and why.

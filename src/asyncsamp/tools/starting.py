@@ -10,6 +10,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO
 
+from .._util import file_urls
 from .._util.foreign_text import plain_line
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
@@ -165,4 +166,5 @@ def _filled(argument: str, values: dict[str, str]) -> str:
 
 
 def _variable(location: Location) -> str:
-    return "std-lockurl:" + (location.url if location.path is None else location.path.absolute().as_uri())
+    path = location.path
+    return "std-lockurl:" + (location.url if path is None else file_urls.make(str(path.absolute())))

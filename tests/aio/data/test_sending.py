@@ -48,6 +48,14 @@ async def test_a_file_goes_as_it_is_in_a_format_that_is_not_written_here(tmp_pat
             await sender.send_table(TABLE, "receiver", format="fits")
 
 
+async def test_the_url_of_a_file_may_have_a_percent_sign_that_was_not_encoded(tmp_path: Path) -> None:
+    TABLE.write(tmp_path / "50%20.fits")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        sent = await sender.send_table(f"file://{tmp_path}/50%20.fits", "receiver", timeout=10)
+        assert sent[receiver.public_id].mtype == "table.load.fits"
+        assert list((await asyncio.wait_for(anext(tables), 5))["a"]) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("which", [2, "T2"])
 async def test_the_hdu_that_is_wanted(tmp_path: Path, which: int | str) -> None:
     two_tables().writeto(tmp_path / "two.fits")

@@ -15,8 +15,7 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, FaultCode, Message
-from asyncsamp._util.hosts import is_local_address
-from asyncsamp.hub.profiles.web import translator
+from asyncsamp._util import hosts
 
 from ..web_server import Server
 from ..webpage import ORIGIN, Page, WebHub, close, open_request, request, web_hub
@@ -326,9 +325,8 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> None:
         return await find(ADDRESSES.get(host, host), *args, **options)
 
     monkeypatch.setattr(loop, "getaddrinfo", find_all)
-    monkeypatch.setattr(
-        translator, "is_local_address", lambda host: host != ELSEWHERE and is_local_address(host)
-    )
+    reaches = hosts.reaches_this_machine
+    monkeypatch.setattr(hosts, "reaches_this_machine", lambda host: host != ELSEWHERE and reaches(host))
 
 
 async def test_redirects_from_elsewhere_never_lead_onto_this_machine(

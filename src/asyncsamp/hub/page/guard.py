@@ -12,6 +12,8 @@ import secrets
 
 from aiohttp import web
 
+from ..._util.hosts import host_header_is_ours
+
 __all__ = ["HEADERS", "KEY_HEADER", "PageGuard"]
 
 KEY_HEADER = "X-Asyncsamp-Page"
@@ -52,7 +54,7 @@ class PageGuard:
             aiohttp.web.HTTPForbidden: It was, or does.
         """
         host = request.headers.get("Host", "").lower()
-        if host not in (f"127.0.0.1:{self.port}", f"localhost:{self.port}"):
+        if not host_header_is_ours(host, ("127.0.0.1", "localhost"), port=self.port):
             raise web.HTTPForbidden(text="the hub's page is called 127.0.0.1 or localhost, with its port\n")
         origin = request.headers.get("Origin")
         if origin is None and request.method == "POST":

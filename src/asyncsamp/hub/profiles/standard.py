@@ -9,11 +9,11 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 from ..._util.foreign_text import plain_line, quoted
-from ..._util.socket_table import is_loopback, listening_user
+from ..._util.hosts import is_below_localhost, is_loopback_number, reaches_this_machine
+from ..._util.socket_table import listening_user
 from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...discovery import PROVE, RENEW_KEY, make_proof
 from ...errors import (
@@ -245,7 +245,7 @@ class StandardProfile:
 
     def _note_owner(self, client: str, host: str, port: int) -> None:
         self._owners.pop(client, None)
-        if is_loopback(host):
+        if is_loopback_number(host):
             with contextlib.suppress(OSError):
                 owner = listening_user(host, port)
                 if owner is not None:
@@ -322,10 +322,8 @@ async def _once_saved(engine: Engine, result: ValueMap | str) -> ValueMap | str:
 
 
 def _leaves_the_machine(host: str) -> bool:
-    try:
-        return not ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() not in ("localhost", socket.gethostname().lower())
+    # Some systems ask the network for names below localhost.
+    return is_below_localhost(host) or not reaches_this_machine(host, {socket.gethostname().lower()})
 
 
 def _callback_address(url: str) -> tuple[str, int]:

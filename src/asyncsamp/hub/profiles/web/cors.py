@@ -6,6 +6,8 @@ import re
 
 from aiohttp import web
 
+from ...._util.hosts import host_header_is_ours
+
 __all__ = ["POLICY_FILES", "cors_headers", "host_is_ours", "origin_of", "policy_response", "preflight"]
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[0-9A-Za-z._~%:\[\]-]{1,255}", re.IGNORECASE)
@@ -55,10 +57,7 @@ def host_is_ours(request: web.BaseRequest, port: int) -> bool:
     host = request.headers.get("Host")
     if host is None:
         return True
-    name, _, given = host.strip().lower().rpartition(":")
-    if not name or host.endswith("]"):
-        name, given = host.strip().lower(), "80"
-    return name in _HOSTS and given == str(port)
+    return host_header_is_ours(host, _HOSTS, port=port)
 
 
 def cors_headers(request: web.BaseRequest) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from aiohttp import web
 
+from ...._util.hosts import is_loopback_number
 from ....errors import FaultCode
 from ....interfaces import Engine
 from ....rpc import RpcServer, answer, fault_response
@@ -174,7 +174,7 @@ class WebProfile:
     def _refusal(self, request: web.BaseRequest) -> str:
         """Return why the request is refused whatever it says, "" if it is not (WEB-50, WEB-63)."""
         peer = request.transport and request.transport.get_extra_info("peername")
-        if peer and not ipaddress.ip_address(str(peer[0]).partition("%")[0]).is_loopback:
+        if peer and not is_loopback_number(str(peer[0])):
             return "the Web Profile serves this machine only"
         if not host_is_ours(request, self.port):
             return "the Web Profile is called localhost, 127.0.0.1 or [::1], with its port"

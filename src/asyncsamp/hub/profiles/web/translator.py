@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Set
@@ -15,8 +14,8 @@ from aiohttp import web
 from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from ...._util import file_urls
-from ...._util.hosts import is_local, is_local_address
+from ...._util import file_urls, hosts
+from ...._util.hosts import is_local
 from ....reading.content_types import content_type
 from ....reading.files import open_file
 from ....reading.serving import send, serve
@@ -192,7 +191,7 @@ class _Elsewhere(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        if any(is_local_address(item["host"]) for item in found):
+        if any(hosts.reaches_this_machine(item["host"]) for item in found):
             raise OSError("the URL leads to a server on this machine")
         return found
 
@@ -218,23 +217,15 @@ class _Pieces:
 
 def _is_our_name(url: str) -> bool:
     """Whether the host of `url` is what this machine is called: many systems give that 127.0.1.1."""
-    host, name = (urlsplit(url).hostname or "").lower(), socket.gethostname().lower()
-    return bool(name) and host in (name, name.partition(".")[0], f"{name.partition('.')[0]}.local")
+    return (urlsplit(url).hostname or "") in hosts.own_names(socket.gethostname())
 
 
 def _leads_here(url: URL) -> bool:
     """Whether `url` means this machine by what is in it. What a name means is told by its addresses."""
     host = url.host or ""
-    # To the system 2130706433 is an address, too; not every version of aiohttp refuses it.
-    return is_local(str(url)) or (host.replace(".", "").isdigit() and not _is_address(host))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    # To the system 2130706433 is an address, too. Systems differ in how they read such numbers.
+    odd = hosts.looks_like_number(host) and hosts.number_of(host) is None
+    return odd or hosts.reaches_this_machine(host)
 
 
 def _as_sent(url: str) -> URL:
