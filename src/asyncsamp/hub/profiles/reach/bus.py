@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from ...._util.foreign_text import plain_line
-from ...._util.socket_table import is_loopback
+from ...._util.hosts import is_loopback_number
 from ....errors import LocalProtocolError, MissingExtraError, SampError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class BusServer:
         if parts.scheme in ("tls", "wss"):
             return True
         host = parts.hostname or ""
-        return not self.plain and host != "localhost" and not is_loopback(host)
+        return not self.plain and host != "localhost" and not is_loopback_number(host)
 
     def check(self) -> None:
         """Raises `LocalProtocolError` for a URL that cannot be used."""
