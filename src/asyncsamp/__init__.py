@@ -44,7 +44,9 @@ from .hub.core import ClientStanding
 from .hub.event_stream import HubEventStream
 from .hub.hub import Hub
 from .hub.observer import ClientEvent, MessageEvent
+from .hub.permissions import Permission, Permissions, Subject
 from .hub.profiles.web import (
+    AskingConsent,
     Consent,
     ConsentAnswer,
     ConsentQuestion,
@@ -61,6 +63,7 @@ from .values import Message, ReplyError, Response, Value, ValueMap, as_bool, as_
 
 __all__ = [
     "Answer",
+    "AskingConsent",
     "CallTimeoutError",
     "Client",
     "ClientEvent",
@@ -94,6 +97,8 @@ __all__ = [
     "NotSubscribedError",
     "OriginStore",
     "OtherClients",
+    "Permission",
+    "Permissions",
     "ProtocolError",
     "Received",
     "RegistrationError",
@@ -107,6 +112,7 @@ __all__ = [
     "Sent",
     "StandardConnection",
     "StateError",
+    "Subject",
     "TerminalConsent",
     "ToolError",
     "UnknownClientError",

@@ -14,6 +14,7 @@ import asyncsamp.hub
 
 NAMES = [
     "Answer",
+    "AskingConsent",
     "CallTimeoutError",
     "Client",
     "ClientEvent",
@@ -47,6 +48,8 @@ NAMES = [
     "NotSubscribedError",
     "OriginStore",
     "OtherClients",
+    "Permission",
+    "Permissions",
     "ProtocolError",
     "Received",
     "RegistrationError",
@@ -60,6 +63,7 @@ NAMES = [
     "Sent",
     "StandardConnection",
     "StateError",
+    "Subject",
     "TerminalConsent",
     "ToolError",
     "UnknownClientError",

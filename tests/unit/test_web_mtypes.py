@@ -1,11 +1,11 @@
-"""asyncsamp.hub.profiles.web.mtypes: what web clients may send, and what they see of others (WEB-60..62)."""
+"""asyncsamp.hub.mtype_limits: what web clients may send, and what they see of others (WEB-60..62)."""
 
 from __future__ import annotations
 
 import pytest
 
 from asyncsamp import LocalProtocolError
-from asyncsamp.hub.profiles.web.mtypes import WEB_MTYPES, MTypeLimits
+from asyncsamp.hub.mtype_limits import WEB_MTYPES, MTypeLimits
 from asyncsamp.values import Value, ValueMap
 
 LIMITS = MTypeLimits()

@@ -20,7 +20,7 @@ from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
 from .page import HubPage, PageConsent
-from .profiles.web import OriginStore, TerminalConsent, default_path
+from .profiles.web import Permissions, TerminalConsent, default_path
 from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
@@ -96,9 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     _allow_files()
     if _wants_page(arguments) and isinstance(arguments.web_consent, TerminalConsent):
         arguments.web_consent = PageConsent(arguments.web_consent)
+    permissions = Permissions(default_path())
     try:
-        hub = _make_hub(arguments)
-        _run(_serve(hub, arguments))
+        hub = _make_hub(arguments, permissions)
+        _run(_serve(hub, arguments, permissions))
     except SampError as error:
         print(f"asyncsamp.hub: {error}", file=sys.stderr)
         return 1
@@ -125,16 +126,17 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _make_hub(arguments: argparse.Namespace) -> Hub:
+def _make_hub(arguments: argparse.Namespace, permissions: Permissions) -> Hub:
     return Hub(
         lockfile=_lockfile(arguments),
         host=arguments.host,
         port=arguments.port,
         label=arguments.label,
-        profiles=web_profiles(arguments),
+        profiles=web_profiles(arguments, permissions),
         timeout=arguments.timeout,
         client_timeout=arguments.client_timeout,
         state=arguments.state,
+        permissions=permissions,
     )
 
 
@@ -149,12 +151,12 @@ def _lockfile(arguments: argparse.Namespace) -> str | Path | None:
     return locate_multiple(secrets.token_hex(4)).path
 
 
-async def _serve(hub: Hub, arguments: argparse.Namespace) -> None:
+async def _serve(hub: Hub, arguments: argparse.Namespace, permissions: Permissions) -> None:
     """Run the hub until it stops or a signal comes, which may be before it has started."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     handled = _handle_signals(loop, stop)
-    serving = loop.create_task(_run_hub(hub, arguments), name="asyncsamp-serve")
+    serving = loop.create_task(_run_hub(hub, arguments, permissions), name="asyncsamp-serve")
     signalled = loop.create_task(stop.wait(), name="asyncsamp-signal")
     try:
         await asyncio.wait((serving, signalled), return_when=asyncio.FIRST_COMPLETED)
@@ -167,14 +169,13 @@ async def _serve(hub: Hub, arguments: argparse.Namespace) -> None:
             loop.remove_signal_handler(number)
 
 
-async def _run_hub(hub: Hub, arguments: argparse.Namespace) -> None:
+async def _run_hub(hub: Hub, arguments: argparse.Namespace, permissions: Permissions) -> None:
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(hub)
         print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
         if _wants_page(arguments):
             consent = arguments.web_consent if isinstance(arguments.web_consent, PageConsent) else None
-            store = OriginStore(default_path())
-            page = await stack.enter_async_context(HubPage(hub, consent=consent, store=store))
+            page = await stack.enter_async_context(HubPage(hub, consent=consent, store=permissions))
             link = page.new_link()
             print(f"Hub's page, by a link that works once: {link}", flush=True)
             if arguments.open:

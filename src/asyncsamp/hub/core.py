@@ -48,7 +48,9 @@ _EVENTS: dict[str, _What] = {
 @dataclass(slots=True)
 class _Client:
     may_send: MaySend | None = None
+    receives: bool = True  # what other clients say, as the user has decided
     callable: bool = False
+    origin: str | None = None
     metadata: ValueMap = field(default_factory=dict)
     subscriptions: dict[str, ValueMap] = field(default_factory=dict)
     # Dicts for their order: the oldest open call is ended first.
@@ -59,7 +61,8 @@ class _Client:
 class ClientStanding(NamedTuple):
     """How a client stands in the hub.
 
-    `owes` is how many calls it has not answered; `congested`, that it does not take its messages.
+    `owes` is how many calls it has not answered; `congested`, that it does not take its messages. `origin` is
+    the web origin of a page, as its browser says, and None for what is no web client.
     """
 
     public_id: str
@@ -69,6 +72,7 @@ class ClientStanding(NamedTuple):
     callable: bool
     congested: bool
     owes: int
+    origin: str | None = None
 
 
 class ClientChange(NamedTuple):
@@ -154,6 +158,7 @@ class HubCore:
             record.callable,
             client in self._missed,
             len(record.owes),
+            record.origin,
         )
 
     def name_of(self, client: str) -> str:
@@ -173,7 +178,7 @@ class HubCore:
 
     # ---- who is here
 
-    def register(self, may_send: MaySend | None = None) -> str:
+    def register(self, may_send: MaySend | None = None, origin: str | None = None) -> str:
         """Admit a client and return its public id (HUB-3, HUB-20).
 
         Raises `FaultError` while the hub closes or when it is full.
@@ -184,7 +189,7 @@ class HubCore:
             text = f"the hub takes no more than {self._max_clients} clients"
             raise FaultError(text, code=FaultCode.REGISTRATION_REFUSED)
         client = next(self._client_ids)
-        self._clients[client] = _Client(may_send)
+        self._clients[client] = _Client(may_send, origin=origin)
         self._announce("register", client)
         return client
 
@@ -192,6 +197,11 @@ class HubCore:
         """Say whether `client` can be called (CLIENT-2); earlier subscriptions count from now (TOL-8)."""
         self._record(client).callable = callable_
         self._note("callable", client)
+
+    def permit(self, client: str, may_send: MaySend | None, receives: bool) -> None:
+        """Say what `client` may send from now on, and whether others may send it anything."""
+        record = self._record(client)
+        record.may_send, record.receives = may_send, receives
 
     def is_registered(self, client: str) -> bool:
         """Whether `client` is the public id of a registered client."""
@@ -449,6 +459,9 @@ class HubCore:
         if not other.callable:
             text = f"{self.label(recipient)} cannot be called: it has set no callback"
             raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
+        if not other.receives and caller != self.hub_id:
+            text = f"the user of the hub lets {self.label(recipient)} receive no messages"
+            raise FaultError(text, code=FaultCode.NOT_ALLOWED)
         if record.may_send is not None and not record.may_send(mtype, subscriptions[key]):
             raise FaultError(
                 f"this client may not send {mtype!r} to {self.label(recipient)}", code=FaultCode.NOT_ALLOWED
@@ -469,10 +482,13 @@ class HubCore:
 
     def _recipients(self, caller: str, record: _Client, mtype: str) -> dict[str, ValueMap]:
         found: dict[str, ValueMap] = {}
+        of_hub = caller == self.hub_id
         for key in keys_for(mtype):
             for client, annotation in self._subscribers.get(key, {}).items():
-                if client not in found and client != caller and self._clients[client].callable:
-                    found[client] = annotation
+                if client not in found and client != caller:
+                    other = self._clients[client]
+                    if other.callable and (of_hub or other.receives):
+                        found[client] = annotation
         if record.may_send is None:
             return found
         return {client: found[client] for client in found if record.may_send(mtype, found[client])}

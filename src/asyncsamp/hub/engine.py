@@ -14,6 +14,7 @@ from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
 from ..limits import Limits
 from ..values import Value, ValueMap
+from .client_permissions import ClientPermissions
 from .core import ClientStanding, HubCore
 from .deliveries import Deliveries
 from .hub_client import HubClient
@@ -23,6 +24,7 @@ from .named import NamedUrls
 from .observer import HubEvent, MessageEvent, Observers, describe_event
 from .operations import find_operation
 from .outbox import Outbox
+from .permissions import Permissions
 from .rate_limit import RateLimit
 from .state import StateKeeper
 
@@ -38,7 +40,7 @@ class HubEngine:
     so operations are atomic and need no lock.
     """
 
-    def __init__(self, limits: Limits, metadata: ValueMap) -> None:
+    def __init__(self, limits: Limits, metadata: ValueMap, permissions: Permissions | None = None) -> None:
         self.limits = limits
         self.own_ports: set[int] = set()
         self.named = NamedUrls()  # of the run: a page that comes back has named what it named
@@ -58,10 +60,13 @@ class HubEngine:
         self._liveness = LivenessMonitor(limits, self._owing, self._deliveries.is_alive, self._remove_dead)
         self._registrations = RateLimit(limits.registrations_per_second, limits.registration_burst)
         self._names: dict[str, str] = {}
+        self._judged_by_profile: set[str] = set()
         self.last_active: dict[str, float] = {}
         self.last_operation = self._loop.time()
         self._listening: Counter[str] = Counter()
         self._keeper: StateKeeper | None = None
+        self.permissions = permissions
+        self._permitted = None if permissions is None else ClientPermissions(self._core, permissions)
         self._roll_call: asyncio.Task[None] | None = None
         itself = HubClient(self._core, self._apply)
         self._deliveries.attach(self.hub_id, itself)
@@ -79,8 +84,11 @@ class HubEngine:
 
     # ---- for the profiles
 
-    def register(self, courier: Courier, may_send: MaySend | None = None) -> str:
+    def register(self, courier: Courier, may_send: MaySend | None = None, origin: str | None = None) -> str:
         """Admit a client that `courier` reaches, and return its public id.
+
+        What the user has decided about names is held against those without `may_send` only. `origin` is that
+        of a web page.
 
         Raises `FaultError` if the hub is full or closing, or too many come at once.
         """
@@ -90,8 +98,10 @@ class HubEngine:
                 "too many clients have registered in a short time; try again in a second",
                 code=FaultCode.LIMIT_REACHED,
             )
-        client = self._core.register(may_send)
+        client = self._core.register(may_send, origin)
         self._deliveries.attach(client, courier)
+        if may_send is not None:
+            self._judged_by_profile.add(client)
         self.last_active[client] = 0.0
         self._note_activity(client)
         self._apply()
@@ -105,6 +115,11 @@ class HubEngine:
         self._tell_observers()
         self._note_activity(client)
         self._changed()
+
+    def permit(self, client: str, may_send: MaySend | None, receives: bool) -> None:
+        """Say what `client` may send from now on, and whether others may send it anything."""
+        if self._core.is_registered(client):
+            self._core.permit(client, may_send, receives)
 
     def observe(self, callback: Callable[[HubEvent], None]) -> Callable[[], None]:
         """Tell `callback` from now on who comes and goes, and what becomes of messages.
@@ -263,6 +278,8 @@ class HubEngine:
             self._core.take_effects()
         self._core.end_waits()
         self._apply()
+        if self._permitted is not None:
+            self._permitted.close()
         await self._deliveries.drain()
         ending = [*self._deliveries.close(), *self._liveness.close()]
         if self._roll_call is not None:
@@ -284,6 +301,8 @@ class HubEngine:
         if name and name != self._names.get(client):
             self._names[client] = name
             log.info("client %s is %s", client, name)
+            if self._permitted is not None and client not in self._judged_by_profile:
+                self._permitted.named(client, name)
 
     def _note_activity(self, client: str) -> None:
         self.last_operation = self._loop.time()
@@ -406,3 +425,6 @@ class HubEngine:
         self.last_active.pop(effect.client, None)
         log.info("%s unregistered", self._who(effect.client))
         self._names.pop(effect.client, None)
+        self._judged_by_profile.discard(effect.client)
+        if self._permitted is not None:
+            self._permitted.forget(effect.client)

@@ -27,6 +27,7 @@ from .engine import HubEngine
 from .event_stream import HubEventStream
 from .idle_timeout import IdleTimeout
 from .lockfile_watch import LockfileWatch
+from .permissions import Permissions
 from .profiles.standard import StandardProfile
 from .state import StateFile, StateKeeper, damage
 
@@ -55,6 +56,9 @@ class Hub:
     the machine): port, keys, registrations, metadata, subscriptions and callbacks are there again, so
     that clients of any make go on. Calls that were open are answered with an error. The file is
     the user's own (0600), and is removed when the hub is shut down in order.
+
+    `permissions` are what the user has decided about clients by their name; without them every client of
+    the Standard Profile may do everything. Give the same to `WebProfile` and `HubPage`.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Hub:
         client_timeout: float = 0.0,
         secret: str | None = None,
         state: str | os.PathLike[str] | None = None,
+        permissions: Permissions | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -92,6 +97,7 @@ class Hub:
         self._lookout: LockfileWatch | None = None
         self._state = None if state is None else StateFile(Path(state).expanduser())
         self._keeper: StateKeeper | None = None
+        self._permissions = permissions
         self._streams: weakref.WeakSet[HubEventStream] = weakref.WeakSet()
 
     def __repr__(self) -> str:
@@ -159,10 +165,12 @@ class Hub:
             raise RuntimeError("the hub is running already; a second one needs another Hub object")
         self._start_over, self._stopped = asyncio.Event(), asyncio.Event()
         self._stopping = None
-        self._engine = engine = HubEngine(self.limits, self._metadata)
+        self._engine = engine = HubEngine(self.limits, self._metadata, self._permissions)
         if log.isEnabledFor(logging.DEBUG):
             engine.log_messages()
         try:
+            if self._permissions is not None:
+                await self._permissions.refresh()
             saved = None if self._state is None else await self._state.read()
             if saved is not None:
                 self._restore(engine, saved)

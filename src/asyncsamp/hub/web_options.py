@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..errors import LocalProtocolError
+from .mtype_limits import WEB_MTYPES
 from .profiles.web import (
     Consent,
-    OriginStore,
+    Permission,
+    Permissions,
+    Subject,
     TerminalConsent,
     WebProfile,
     allow_all,
@@ -17,10 +20,11 @@ from .profiles.web import (
     default_path,
     deny_all,
 )
-from .profiles.web.mtypes import WEB_MTYPES
 from .profiles.web.profile import PORT
 
 __all__ = ["add_web_options", "manage_origins", "web_profiles"]
+
+_CLIENT = "client:"
 
 
 def add_web_options(parser: argparse.ArgumentParser, port: Callable[[str], int]) -> None:
@@ -52,7 +56,7 @@ def add_web_options(parser: argparse.ArgumentParser, port: Callable[[str], int])
         "--web-origins",
         nargs="*",
         metavar="remove ORIGIN",
-        help="list the origins that you allowed for good, or take that back, and run no hub",
+        help="list what you decided for good about web pages and clients, or take that back, and run no hub",
     )
 
 
@@ -66,8 +70,8 @@ def _consent(text: str) -> Consent:
         raise argparse.ArgumentTypeError(f"{error}, or ask, allow or deny") from None
 
 
-def web_profiles(arguments: argparse.Namespace) -> list[WebProfile]:
-    """Return the profiles to serve beside the Standard Profile."""
+def web_profiles(arguments: argparse.Namespace, permissions: Permissions) -> list[WebProfile]:
+    """Return the profiles to serve beside the Standard Profile, which keep to `permissions`."""
     if arguments.no_web_profile:
         return []
     return [
@@ -77,21 +81,36 @@ def web_profiles(arguments: argparse.Namespace) -> list[WebProfile]:
             mtypes=None if arguments.web_any_mtype else WEB_MTYPES,
             rewrite_urls=not arguments.web_plain_urls,
             policy_files=arguments.web_policy_files,
+            store=permissions,
         )
     ]
 
 
 def manage_origins(words: list[str]) -> int:
-    """List or remove remembered origins; return the exit code."""
-    store = OriginStore(default_path())
+    """List or remove what was decided for good; return the exit code."""
+    store = Permissions(default_path())
     if words[:1] == ["remove"] and len(words) > 1:
-        unknown = [origin for origin in words[1:] if not store.remove(origin)]
-        for origin in unknown:
-            print(f"asyncsamp.hub: {origin} was not allowed", file=sys.stderr)
+        unknown = [word for word in words[1:] if not store.forget(_subject(word))]
+        for word in unknown:
+            print(f"asyncsamp.hub: nothing was decided about {word}", file=sys.stderr)
         return 1 if unknown else 0
     if words not in ([], ["list"]):
         print("asyncsamp.hub: --web-origins, or --web-origins remove ORIGIN ...", file=sys.stderr)
         return 2
-    for origin in store.read():
-        print(origin)
+    for subject, decided in store.load().items():
+        print(_line(subject, decided))
     return 0
+
+
+def _subject(word: str) -> Subject:
+    """Read what `_line` begins with."""
+    if word.startswith(_CLIENT):
+        return Subject("client", word.removeprefix(_CLIENT))
+    return Subject("origin", word.strip().rstrip("/").lower())
+
+
+def _line(subject: Subject, decided: Mapping[Permission, bool]) -> str:
+    """Return a line that tells what is decided; an origin that may register stands alone."""
+    told = [f"{one.value}={'yes' if allowed else 'no'}" for one, allowed in decided.items()]
+    name = f"{_CLIENT}{subject.name}" if subject.kind == "client" else subject.name
+    return name if dict(decided) == {Permission.REGISTER: True} else "  ".join([name, *told])

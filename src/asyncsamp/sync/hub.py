@@ -10,6 +10,7 @@ from typing import Self
 from ..hub.core import ClientStanding
 from ..hub.engine import HubEngine
 from ..hub.observer import HubEvent
+from ..hub.permissions import Permissions
 from ..interfaces import Profile
 from ..limits import Limits
 from .base import AsyncHub, BaseHub
@@ -42,6 +43,7 @@ class Hub(BaseHub):
         client_timeout: float = 0.0,
         secret: str | None = None,
         state: str | os.PathLike[str] | None = None,
+        permissions: Permissions | None = None,
         limits: Limits | None = None,
     ) -> None:
         super().__init__(
@@ -56,6 +58,7 @@ class Hub(BaseHub):
                 client_timeout=client_timeout,
                 secret=secret,
                 state=state,
+                permissions=permissions,
                 limits=limits,
             )
         )

@@ -68,8 +68,9 @@ async def test_the_page_answers(answer: str, remembered: list[str], tmp_path: Pa
         assert (b"<fault>" in answered.body) is (answer == "deny")
         assert await asyncio.to_thread(store.read) == remembered
         for origin in remembered:
-            assert (await browser.do("/revoke", origin=origin))["origins"] == []
-        assert "was not allowed" in (await browser.do("/revoke", origin=ORIGIN))["error"]
+            assert (await browser.do("/revoke", kind="origin", name=origin))["permissions"] == []
+        again = await browser.do("/revoke", kind="origin", name=ORIGIN)
+        assert again["error"] == f"nothing was decided about {ORIGIN}"
         assert (await browser.post("/consent", {"number": "x", "answer": "perhaps"})).status == 400
 
 

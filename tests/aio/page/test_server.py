@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from asyncsamp import Client, Hub, Message
+from asyncsamp import Client, Hub, Message, Permission, Permissions, Subject
 from asyncsamp.hub.page import HubPage
 from asyncsamp.hub.page.feed import MOST
 
@@ -261,6 +261,45 @@ class TestActions:
                 told = await browser.do("/send", **{"mtype": "test.echo", "params": {}, **body})
                 assert told["error"]
         assert (await browser.do("/ping", client="c99"))["error"]
+
+    async def test_what_is_decided_is_told_to_every_page_and_kept(self, hub: Hub, tmp_path: Path) -> None:
+        store = Permissions(tmp_path / "permissions.json")
+        async with HubPage(hub, store=store) as page:
+            browser = Browser(page.new_link())
+            await browser.enter()
+            async with browser.events() as events:
+                assert (await anext(events))[1]["permissions"] == []
+                subject = {"kind": "client", "name": "TOPCAT"}
+                told = await browser.do("/permit", **subject, permission="command", allowed=False)
+                assert told["permissions"] == [{**subject, "decided": {"command": False}}]
+                _, batch = await anext(events)
+                assert batch["extra"] == [told]
+            assert not store.may(Subject("client", "TOPCAT"), Permission.COMMAND)
+            assert (await browser.do("/permit", **subject, permission="command", allowed=None)) == {
+                "permissions": []
+            }
+            assert "nothing was decided" in (await browser.do("/revoke", **subject))["error"]
+            refused = await browser.do("/permit", kind="origin", name="null", permission="read", allowed=True)
+            assert "web origin" in refused["error"]
+            for wrong in ({"permission": "fly"}, {"allowed": "yes"}, {"kind": "hub"}, {"name": 1}):
+                body = {**subject, "permission": "read", "allowed": True, **wrong}
+                assert (await browser.post("/permit", body)).status == 400
+
+    async def test_a_file_that_cannot_be_written_is_told(self, hub: Hub, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        async with HubPage(hub, store=Permissions(tmp_path / "file" / "p.json")) as page:
+            browser = Browser(page.new_link())
+            await browser.enter()
+            told = await browser.do("/permit", kind="client", name="a", permission="send", allowed=False)
+            assert "cannot be written" in told["error"]
+
+    async def test_the_hubs_permissions_are_the_pages(self, tmp_path: Path) -> None:
+        store = Permissions()
+        async with Hub(lockfile=tmp_path / "own.samp", permissions=store) as hub, HubPage(hub) as page:
+            browser = Browser(page.new_link())
+            await browser.enter()
+            await browser.do("/permit", kind="client", name="one", permission="send", allowed=False)
+            assert not store.may(Subject("client", "one"), Permission.SEND)
 
     async def test_stop(self, hub: Hub, browser: Browser) -> None:
         assert await browser.do("/stop") == {}

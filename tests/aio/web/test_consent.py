@@ -243,7 +243,9 @@ async def test_only_three_denials_within_a_minute_shut_a_site_out(
     async with web_hub(tmp_path, consent=asker) as hub:
         assert hub.profile._service is not None
         now = asyncio.get_running_loop().time()
-        hub.profile._service._gate._site(ORIGIN).denials.extend(now - seconds for seconds in ago)
+        hub.profile._service._gate._site(make_question("page", ORIGIN, "", "")).denials.extend(
+            now - seconds for seconds in ago
+        )
         assert (await register(hub.port)).startswith("wk-") is asked
         assert len(asker.questions) == asked
 

@@ -15,6 +15,9 @@ from asyncsamp import (
     Hub,
     Limits,
     OriginStore,
+    Permission,
+    Permissions,
+    Subject,
     TerminalConsent,
     WebProfile,
     allow_all,
@@ -102,9 +105,9 @@ def test_the_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert isinstance(parsed("--web-consent", "ask").web_consent, TerminalConsent)
     assert parsed("--web-consent", "allow").web_consent is allow_all
     assert parsed("--web-consent", "deny").web_consent is deny_all
-    assert [profile.port for profile in web_profiles(parsed())] == [21012]
-    assert [profile.port for profile in web_profiles(parsed("--web-port", "7"))] == [7]
-    assert web_profiles(parsed("--no-web-profile")) == []
+    assert [profile.port for profile in web_profiles(parsed(), Permissions())] == [21012]
+    assert [profile.port for profile in web_profiles(parsed("--web-port", "7"), Permissions())] == [7]
+    assert web_profiles(parsed("--no-web-profile"), Permissions()) == []
     with pytest.raises(SystemExit):
         parsed("--web-consent", "archive.example.org")
     assert "https://archive.example.org" in capsys.readouterr().err
@@ -114,7 +117,7 @@ def test_remembered_origins_are_listed_and_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    store = OriginStore(tmp_path / "asyncsamp" / "web-origins")
+    store = OriginStore(tmp_path / "asyncsamp" / "permissions.json")
     assert main(["--web-origins"]) == 0
     for origin in ("https://a.example.org", "https://b.example.org"):
         asyncio.run(store.add(origin))
@@ -122,7 +125,28 @@ def test_remembered_origins_are_listed_and_removed(
     assert capsys.readouterr().out == "https://a.example.org\nhttps://b.example.org\n"
     assert main(["--web-origins", "remove", "https://A.example.org/"]) == 0
     assert main(["--web-origins", "remove", "https://a.example.org"]) == 1
-    assert "was not allowed" in capsys.readouterr().err
+    assert "nothing was decided about" in capsys.readouterr().err
     assert main(["--web-origins", "list"]) == 0
     assert capsys.readouterr().out == "https://b.example.org\n"
     assert main(["--web-origins", "forget"]) == 2
+
+
+def test_all_that_was_decided_is_listed_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    store = Permissions(tmp_path / "asyncsamp" / "permissions.json")
+    archive, topcat = Subject("origin", "https://a.example.org"), Subject("client", "TOPCAT")
+    for subject, permission, allowed in (
+        (archive, Permission.REGISTER, True),
+        (archive, Permission.COMMAND, True),
+        (topcat, Permission.RECEIVE, False),
+    ):
+        asyncio.run(store.decide(subject, permission, allowed))
+    assert main(["--web-origins"]) == 0
+    lines = "https://a.example.org  register=yes  command=yes\nclient:TOPCAT  receive=no\n"
+    assert capsys.readouterr().out == lines
+    assert main(["--web-origins", "remove", "client:TOPCAT", "client:DS9"]) == 1
+    assert "nothing was decided about client:DS9" in capsys.readouterr().err
+    assert main(["--web-origins"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1

@@ -41,7 +41,8 @@ VOTABLE = f"""<?xml version="1.0"?>
 async def web_hub(folder: Path, **options: Any) -> AsyncIterator[Hub]:
     """Run a hub that lets every page in, unless told otherwise."""
     options = {"consent": allow_all, "store": OriginStore(), **options}
-    async with Hub(lockfile=folder / "hub.samp", profiles=[WebProfile(**options)]) as hub:
+    profile = WebProfile(**options)
+    async with Hub(lockfile=folder / "hub.samp", profiles=[profile], permissions=profile.permissions) as hub:
         yield hub
 
 

@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Dialog, Page, expect
 
-from asyncsamp import Client, Hub, Message, OriginStore, TerminalConsent
+from asyncsamp import (
+    Client,
+    Hub,
+    HubFaultError,
+    Message,
+    OriginStore,
+    Permission,
+    Permissions,
+    Subject,
+    TerminalConsent,
+)
 from asyncsamp.hub.page import HubPage, PageConsent
 
 from ..peers.process import process
@@ -175,10 +185,52 @@ async def test_a_web_page_is_let_in_and_taken_back(tmp_path: Path) -> None:
         assert await ask("Allow once") == "in"
         assert await ask("Always for this origin") == "in"
         assert await asyncio.to_thread(store.read) == [site.base]
+        await expect(tab.get_by_label(f"register: {site.base}")).to_have_value("true")
         await tab.get_by_role("button", name=f"Revoke {site.base}").press("Enter")
-        await expect(tab.locator("#allowed")).to_be_hidden()
+        await expect(tab.locator("#permissions tr")).to_have_count(0)
         assert await asyncio.to_thread(store.read) == []
         assert await ask("Allow once") == "in"
+
+
+async def test_permissions_of_clients_and_of_pages(tmp_path: Path) -> None:
+    consent = PageConsent(TerminalConsent(input=io.StringIO()))
+    store = Permissions(tmp_path / "permissions.json")
+    async with (
+        web_hub(tmp_path, consent=consent, store=store) as hub,
+        HubPage(hub, consent=consent) as page,
+        open_site(FILES) as site,
+        tab_context(tmp_path) as context,
+        echoing("one", hub) as one,
+        echoing("two", hub) as two,
+    ):
+        tab = await open_link(context, page.new_link())
+        await tab.locator("#permit-who").select_option("client one")
+        await tab.get_by_role("button", name="Add").press("Enter")
+        choice = tab.get_by_label("command: one")
+        await choice.select_option("no")
+        await expect(tab.locator("#told")).to_contain_text("command of one: no")
+        with pytest.raises(HubFaultError, match=r"may not send .test\.echo. to two"):
+            await one.notify(two.public_id, "test.echo")
+        await store.revoke(Subject("client", "one"))  # elsewhere, such as by --web-origins
+        await expect(choice).to_have_value("null")
+        await one.notify(two.public_id, "test.echo")
+
+        other = await context.new_page()
+        await other.goto(site.url("page.html"))
+        await other.evaluate("samp.register('archive').then(() => samp.told = 'in'); 0")
+        await tab.get_by_role("button", name="Allow once: archive").press("Enter")
+        await other.wait_for_function("samp.told")
+        await other.evaluate(
+            "samp.do('notifyAll', {'samp.mtype': 'test.echo', 'samp.params': {}})"
+            ".then(told => samp.said = told); 0"
+        )
+        question = tab.get_by_role("group", name="wants to send commands")
+        await expect(question).to_contain_text("test.echo to one, two")
+        await question.get_by_role("button", name="Always").press("Enter")
+        await other.wait_for_function("samp.said")
+        assert await other.evaluate("samp.said") == [one.public_id, two.public_id]
+        await expect(tab.get_by_label(f"command: {site.base}")).to_have_value("true")
+        assert store.may(Subject("origin", site.base), Permission.COMMAND)
 
 
 async def test_who_has_no_token_sees_nothing(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..profiles.web import ConsentAnswer, ConsentQuestion, TerminalConsent
-from ..profiles.web.origin_store import rememberable
+from ..permissions import rememberable
+from ..profiles.web import AskingConsent, ConsentAnswer, ConsentQuestion, TerminalConsent
+from ..profiles.web.terminal_consent import consequence, question_title
 
 __all__ = ["PageConsent"]
 
@@ -20,7 +21,7 @@ class _Open:
     answered: asyncio.Future[ConsentAnswer]
 
 
-class PageConsent:
+class PageConsent(AskingConsent):
     """A consent for `WebProfile` that asks on the hub's page and on the terminal at once.
 
     Where there is no terminal and no browser shows the page, the answer is no at once, as it is from
@@ -65,6 +66,10 @@ class PageConsent:
         return [
             {
                 "number": number,
+                "title": question_title(one.question),
+                "wants": one.question.wants.value,
+                "detail": one.question.detail,
+                "consequence": consequence(one.question),
                 "name": one.question.name,
                 "origin": one.question.origin,
                 "referer": one.question.referer,

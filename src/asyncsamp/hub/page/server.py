@@ -18,11 +18,12 @@ from ...errors import FaultError, SampError
 from ...rpc import RpcServer
 from ...values import Value, ValueMap, encode_map
 from ..hub import Hub
-from ..profiles.web import ConsentAnswer, OriginStore
+from ..permissions import Permission, Permissions, Subject
+from ..profiles.web import ConsentAnswer
 from .consent import PageConsent
 from .feed import Feed
 from .guard import HEADERS, PageGuard
-from .shown import beginning
+from .shown import beginning, permissions_shown
 
 __all__ = ["HubPage"]
 
@@ -58,11 +59,11 @@ class HubPage:
     Args:
         hub: The hub, which must run.
         consent: What the hub's `WebProfile` asks: its questions are answered on the page, too.
-        store: The origins that the user has allowed for good, as the `WebProfile` has it.
+        store: What the user has decided for good, as the hub and its `WebProfile` have it; the hub's if None.
     """
 
     def __init__(
-        self, hub: Hub, *, consent: PageConsent | None = None, store: OriginStore | None = None
+        self, hub: Hub, *, consent: PageConsent | None = None, store: Permissions | None = None
     ) -> None:
         self._hub = hub
         self._consent = consent
@@ -78,9 +79,11 @@ class HubPage:
             "/stop": self._stop,
             "/link": self._link,
             "/consent": self._answer_question,
+            "/permit": self._permit,
             "/revoke": self._revoke,
         }
         self._ending = False
+        self._unobserve: Callable[[], None] = lambda: None
         self._stopping: asyncio.Task[None] | None = None
 
     @property
@@ -101,11 +104,17 @@ class HubPage:
         if self._consent is not None:
             self._consent.watched = lambda: self.watched
             self._consent.changed = self._tell_questions
+        if self._store is None:
+            self._store = self._hub.engine.permissions
+        if self._store is not None:
+            await self._store.refresh()
+            self._unobserve = self._store.observe(self._tell_permissions)
         return self
 
     async def stop(self) -> None:
         """End every stream and connection, within a second."""
         self._ending = True
+        self._unobserve()
         if self._consent is not None:
             self._consent.watched = lambda: False
         for feed in self._feeds:
@@ -185,21 +194,27 @@ class HubPage:
         return response
 
     async def _hello(self, feed: Feed) -> dict[str, Any]:
-        hub, origins = self._hub, await self._origins()
+        hub = self._hub
+        if self._store is not None:
+            await self._store.refresh()
         return {
             "url": hub.url,
             "id": hub.engine.hub_id,
             "label": hub.label,
             "clients": feed.whole(),
             "questions": self._questions(),
-            "origins": origins,
+            "permissions": self._permissions(),
         }
 
     def _questions(self) -> list[dict[str, Any]]:
         return [] if self._consent is None else self._consent.questions()
 
-    async def _origins(self) -> list[str]:
-        return [] if self._store is None else await asyncio.to_thread(self._store.read)
+    def _permissions(self) -> list[dict[str, Any]]:
+        return [] if self._store is None else permissions_shown(self._store)
+
+    def _tell_permissions(self) -> None:
+        for feed in self._feeds:
+            feed.tell({"permissions": self._permissions()})
 
     def _tell_questions(self) -> None:
         for feed in self._feeds:
@@ -254,10 +269,29 @@ class HubPage:
         return {}
 
     async def _revoke(self, asked: dict[str, Any]) -> dict[str, Any]:
-        origin = _text(asked, "origin")
-        if self._store is None or not await asyncio.to_thread(self._store.remove, origin):
-            return {"error": f"{origin[:300]} was not allowed"}
-        return {"origins": await self._origins()}
+        subject = _subject(asked)
+        try:
+            if self._store is None or not await self._store.revoke(subject):
+                return {"error": f"nothing was decided about {str(subject)[:300]}"}
+        except OSError as error:
+            return {"error": f"what was decided cannot be written: {error.strerror}"}
+        return {"permissions": self._permissions()}
+
+    async def _permit(self, asked: dict[str, Any]) -> dict[str, Any]:
+        allowed = asked.get("allowed")
+        try:
+            permission = Permission(asked.get("permission"))
+        except ValueError:
+            raise web.HTTPBadRequest(text="there is no such permission\n") from None
+        if self._store is None or not (allowed is None or isinstance(allowed, bool)):
+            raise web.HTTPBadRequest(text="allowed must be true, false or null\n")
+        try:
+            await self._store.decide(_subject(asked), permission, allowed)
+        except ValueError as error:
+            return {"error": str(error)}
+        except OSError as error:
+            return {"error": f"what you decided cannot be written: {error.strerror}"}
+        return {"permissions": self._permissions()}
 
     async def _call(self, client: str, mtype: str, params: dict[str, Any], seconds: str) -> ValueMap:
         engine = self._hub.engine
@@ -288,6 +322,15 @@ def _text(asked: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise web.HTTPBadRequest(text=f"{key} must be a text\n")
     return value
+
+
+def _subject(asked: dict[str, Any]) -> Subject:
+    kind, name = asked.get("kind"), _text(asked, "name")
+    if kind == "origin":
+        return Subject("origin", name)
+    if kind == "client":
+        return Subject("client", name)
+    raise web.HTTPBadRequest(text="kind must be origin or client\n")
 
 
 def _event(kind: str, data: dict[str, Any]) -> bytes:

@@ -7,8 +7,9 @@ from typing import Any
 from ...values import Value
 from ..core import ClientStanding
 from ..observer import MessageEvent
+from ..permissions import Permissions
 
-__all__ = ["SHOWN", "beginning", "client_shown", "message_shown"]
+__all__ = ["SHOWN", "beginning", "client_shown", "message_shown", "permissions_shown"]
 
 SHOWN = 4_000
 """Characters of a message's parameters, or of a response, that are shown."""
@@ -26,12 +27,25 @@ def client_shown(standing: ClientStanding) -> dict[str, Any]:
         "callable": standing.callable,
         "congested": standing.congested,
         "owes": standing.owes,
+        "origin": standing.origin,
         "metadata": beginning(standing.metadata),
         # What nearly every client takes stands last.
         "subscriptions": sorted(standing.subscriptions, key=lambda key: (key.startswith("samp."), key))[
             :1_000
         ],
     }
+
+
+def permissions_shown(permissions: Permissions) -> list[dict[str, Any]]:
+    """Return what the page shows of what is decided for good."""
+    return [
+        {
+            "kind": subject.kind,
+            "name": subject.name,
+            "decided": {permission.value: allowed for permission, allowed in decided.items()},
+        }
+        for subject, decided in permissions.decisions.items()
+    ]
 
 
 def message_shown(event: MessageEvent) -> dict[str, Any]:

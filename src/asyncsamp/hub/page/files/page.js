@@ -118,6 +118,7 @@ function drawClients(changed, left) {
   find("count").textContent = clients.size;
   for (const list of [find("of-client"), find("to")]) drawChoice(list);
   drawMTypes();
+  drawSubjects();
 }
 
 function drawChoice(list) {
@@ -150,38 +151,109 @@ function drawQuestions(questions) {
 }
 
 function questionBox(question) {
-  const box = make("div", "", { class: "question", role: "group", "aria-label": "A web page asks to register" });
+  const box = make("div", "", { class: "question", role: "group", "aria-label": question.title });
   box.dataset.number = question.number;
-  box.append(make("h2", "A web page asks to register with your SAMP hub"),
+  box.append(make("h2", question.title),
     make("p", `It calls itself: ${question.name}`),
     make("p", `Origin: ${ORIGINS[question.origin] || question.origin}`));
   if (question.referer) box.append(make("p", `Referer: ${question.referer}`));
   if (question.disagree) box.append(make("p", "Warning: origin and referer are not the same site.", { class: "bad" }));
-  box.append(make("p", "If you allow it, it can send data and commands to your other SAMP tools, see what they are "
-    + "and what they send, and read the files and URLs that they send it."));
-  const choices = [["Deny", "deny"], ["Allow once", "allow"]];
+  if (question.detail) box.append(make("p", `Now it wants to send: ${question.detail}`));
+  box.append(make("p", question.consequence));
+  const choices = [["Deny", "deny"], [question.wants === "register" ? "Allow once" : "Allow until it leaves", "allow"]];
   if (question.always) choices.push(["Always for this origin", "allow always"]);
   for (const [text, answer] of choices) {
     box.append(button(text, `${text}: ${question.name} of ${question.origin || "no origin"}`, () => act("", async () => {
       await post("consent", { number: question.number, answer });
-      if (answer === "allow always") drawOrigins([...origins, question.origin]);
     })), " ");
   }
   return box;
 }
 
-let origins = [];
+// ---- permissions
 
-function drawOrigins(allowed) {
-  origins = [...new Set(allowed)];
-  find("allowed").hidden = !origins.length;
-  find("origins").replaceChildren(...origins.map(origin => {
-    const item = make("li", `${origin} `);
-    item.append(button("Revoke", `Revoke ${origin}`, () => act(`${origin} is asked about again`, async () => {
-      drawOrigins((await post("revoke", { origin })).origins);
-    })));
-    return item;
-  }));
+const PERMISSIONS = ["register", "receive", "send", "command", "read", "upload"];
+const DEFAULTS = {
+  origin: { register: "ask", receive: "yes", send: "yes", command: "ask", read: "yes", upload: "ask" },
+  client: { receive: "yes", send: "yes", command: "yes" },
+};
+let permissions = []; // what is decided
+const added = new Map(); // "kind name" -> subject about which the user is about to decide
+
+const keyOf = subject => `${subject.kind} ${subject.name}`;
+
+// Whom a decision about this client is about; null if nothing can be decided for good.
+function subjectOf(client) {
+  if (client.origin === null) return client.name ? { kind: "client", name: client.name } : null;
+  return /^https?:/.test(client.origin) ? { kind: "origin", name: client.origin } : null;
+}
+
+function drawPermissions(decided) {
+  permissions = decided;
+  const table = find("permissions");
+  const active = document.activeElement;
+  const place = table.contains(active) ? [active.closest("tr").dataset.subject, active.getAttribute("aria-label")] : null;
+  const all = new Map([...added, ...permissions.map(subject => [keyOf(subject), subject])]);
+  table.replaceChildren(...Array.from(all.values(), permissionRow));
+  table.closest(".scroll").hidden = !all.size;
+  if (place) // who is on a control of this table stays there
+    for (const row of table.rows)
+      if (row.dataset.subject === place[0])
+        [...row.querySelectorAll("select, button")].find(each => each.getAttribute("aria-label") === place[1])?.focus();
+}
+
+function permissionRow(subject) {
+  const row = make("tr");
+  row.dataset.subject = keyOf(subject);
+  row.append(make("th", subject.name, { scope: "row" }));
+  for (const permission of PERMISSIONS) {
+    const cell = row.insertCell();
+    const standard = DEFAULTS[subject.kind][permission];
+    if (!standard) {
+      cell.textContent = "\u2013";
+      continue;
+    }
+    const choice = make("select", "", { "aria-label": `${permission}: ${subject.name}` });
+    choice.append(make("option", `default: ${standard}`, { value: "null" }), make("option", "yes", { value: "true" }),
+      make("option", "no", { value: "false" }));
+    choice.value = String(subject.decided?.[permission] ?? null);
+    choice.addEventListener("change", () => act("", async () => {
+      const { kind, name } = subject;
+      const told = await post("permit", { kind, name, permission, allowed: JSON.parse(choice.value) });
+      added.set(keyOf(subject), { kind, name });
+      drawPermissions(told.permissions);
+      return `${permission} of ${name}: ${choice.selectedOptions[0].textContent}`;
+    }));
+    cell.append(choice);
+  }
+  row.insertCell().append(button("Revoke", `Revoke ${subject.name}`, () => act("", async () => {
+    added.delete(keyOf(subject));
+    if (!subject.decided) return drawPermissions(permissions);
+    drawPermissions((await post("revoke", { kind: subject.kind, name: subject.name })).permissions);
+    return `Nothing is decided about ${subject.name} any more`;
+  })));
+  return row;
+}
+
+function decideAbout(subject) {
+  added.set(keyOf(subject), subject);
+  drawPermissions(permissions);
+  for (const row of find("permissions").rows)
+    if (row.dataset.subject === keyOf(subject)) row.querySelector("select").focus();
+}
+
+function drawSubjects() {
+  const list = find("permit-who");
+  const chosen = list.value;
+  const all = new Map();
+  for (const client of clients.values()) {
+    const subject = subjectOf(client);
+    if (subject) all.set(keyOf(subject), subject);
+  }
+  list.replaceChildren(...Array.from(all, ([key, subject]) =>
+    make("option", subject.kind === "origin" ? `web pages of ${subject.name}` : subject.name, { value: key })));
+  if (all.has(chosen)) list.value = chosen;
+  find("permit").disabled = !all.size;
 }
 
 // ---- messages
@@ -270,12 +342,15 @@ const handlers = {
     document.querySelector("main").hidden = false;
     drawClients(hello.clients, []);
     drawQuestions(hello.questions);
-    drawOrigins(hello.origins);
+    drawPermissions(hello.permissions);
   },
   batch(batch) {
     if (batch.clients.length || batch.left.length) drawClients(batch.clients, []);
     batch.messages.forEach(take);
-    for (const extra of batch.extra) if (extra.questions) drawQuestions(extra.questions);
+    for (const extra of batch.extra) {
+      if (extra.questions) drawQuestions(extra.questions);
+      if (extra.permissions) drawPermissions(extra.permissions);
+    }
     if (batch.left.length) drawClients([], batch.left);
     find("total").textContent = batch.total;
     find("missed").textContent = batch.missed ? `, a sample: ${batch.missed} not shown` : "";
@@ -352,6 +427,10 @@ find("clear").addEventListener("click", () => {
 });
 find("save").addEventListener("click", save);
 find("close").addEventListener("click", () => { find("detail").hidden = true; shown = null; });
+find("permit").addEventListener("click", () => {
+  const [kind, ...name] = find("permit-who").value.split(" ");
+  if (kind) decideAbout({ kind, name: name.join(" ") });
+});
 find("link").addEventListener("click", () => act("", async () => (await post("link", {})).link));
 find("stop").addEventListener("click", () => {
   if (confirm("Stop the hub? All tools lose their connection.")) act("The hub stops.", () => post("stop", {}).then(() => null));

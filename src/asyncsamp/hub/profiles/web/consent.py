@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from ....errors import FaultCode, FaultError, LocalProtocolError
-from .origin_store import OriginStore, rememberable
+from ...permissions import Permission, Permissions, Subject, rememberable
 from .sites import site_of
 
 __all__ = [
+    "AskingConsent",
     "Consent",
     "ConsentAnswer",
     "ConsentQuestion",
@@ -57,12 +59,13 @@ class ConsentAnswer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentQuestion:
-    """A page, or a program, asks to register.
+    """A page, or a program, asks to register, or, when it is registered, for more than it may.
 
     All texts are the page's own claims, cut to a harmless length, and without control characters and
     markup. `origin` is what the browser says of the page: "" for a program that is not a browser, "null"
     for a page from a file or a sandbox. `disagree` says that `referer` names another site than
-    `origin`. `address` is where the request came from.
+    `origin`. `address` is where the request came from. `wants` is what it asks for, and `detail` on what
+    occasion, in words, if it is registered.
     """
 
     name: str
@@ -70,6 +73,8 @@ class ConsentQuestion:
     referer: str
     disagree: bool
     address: str
+    wants: Permission = Permission.REGISTER
+    detail: str = ""
 
 
 Consent: TypeAlias = Callable[[ConsentQuestion], Awaitable[ConsentAnswer]]
@@ -95,6 +100,17 @@ def _origin_of_url(url: str) -> str:
         return f"{parts.scheme}://{parts.netloc}"
     except ValueError:
         return "?"
+
+
+class AskingConsent(ABC):
+    """A consent that asks a person, who can be asked as well whether a page may do more than register.
+
+    What is no such consent, and so answers by rules, is asked about registering only.
+    """
+
+    @abstractmethod
+    async def __call__(self, question: ConsentQuestion) -> ConsentAnswer:
+        """Ask, and return the answer. Cancelling is safe, and takes the question back."""
 
 
 async def allow_all(question: ConsentQuestion) -> ConsentAnswer:
@@ -148,14 +164,18 @@ class Gate:
 
     A no is also the answer to the questions of the same site that wait meanwhile; three within a minute
     stand for the next minute (WEB-54): a site has as many host names, and so origins, as it likes. A yes is
-    for one origin. What was allowed always is in `store`.
+    for one origin. What was decided for good is in `permissions`. `more` is asked when a registered page
+    wants more than it may; None: nobody is.
     """
 
-    def __init__(self, consent: Consent, store: OriginStore, timeout: float) -> None:
+    def __init__(
+        self, consent: Consent, permissions: Permissions, timeout: float, more: Consent | None = None
+    ) -> None:
         self._consent = consent
-        self._store = store
+        self._more = more
+        self.permissions = permissions
         self._timeout = timeout
-        self._sites: dict[str, _Site] = {}
+        self._sites: dict[tuple[str, bool], _Site] = {}
         self._waiting = 0
 
     async def admit(self, question: ConsentQuestion, check: Callable[[], Awaitable[None]]) -> None:
@@ -163,10 +183,10 @@ class Gate:
 
         `check` raises what refuses it whatever its Origin and the user's answer; it may be costly.
         """
-        if rememberable(question.origin) and await self._store.has(question.origin):
+        if await self._decided(question):
             await check()
             return
-        site = self._site(question.origin)
+        site = self._site(question)
         if site.waiting >= MAX_WAITING or self._waiting >= MAX_WAITING_ALL:
             raise FaultError(
                 "too many pages ask to register; wait until the user has answered",
@@ -184,28 +204,70 @@ class Gate:
     async def _ask_in_turn(self, site: _Site, question: ConsentQuestion) -> None:
         begun = site.round
         async with site.turn:
-            if rememberable(question.origin) and await self._store.has(question.origin):
+            if await self._decided(question):
                 return
             if site.round != begun or self._is_shut(site):
                 raise _refused(question)
-            if await self._ask(question) is ConsentAnswer.DENY:
+            if await self._ask(question, self._consent) is ConsentAnswer.DENY:
                 site.round += 1
                 site.denials.append(asyncio.get_running_loop().time())
                 raise _refused(question)
 
-    async def _ask(self, question: ConsentQuestion) -> ConsentAnswer:
+    async def ask_for_more(
+        self, question: ConsentQuestion, settled: Callable[[], bool], take: Callable[[ConsentAnswer], None]
+    ) -> None:
+        """Ask whether a registered page may do what it `wants`, and `take` the answer. May be cancelled.
+
+        Nobody is asked if it is `settled` when its turn comes, if the user said no to its site too often,
+        or if too many questions wait.
+        """
+        site = self._site(question)
+        if self._more is None or site.waiting >= MAX_WAITING or self._waiting >= MAX_WAITING_ALL:
+            return
+        site.waiting += 1
+        self._waiting += 1
+        try:
+            async with site.turn:
+                if settled() or self._is_shut(site):
+                    return
+                answer = await self._ask(question, self._more)
+                take(answer)
+                if answer is ConsentAnswer.DENY:
+                    site.denials.append(asyncio.get_running_loop().time())
+        finally:
+            site.waiting -= 1
+            self._waiting -= 1
+
+    async def _decided(self, question: ConsentQuestion) -> bool:
+        """Whether it may register by an earlier decision. Raises `FaultError` if that says no."""
+        if not rememberable(question.origin):
+            return False
+        await self.permissions.refresh()
+        decided = self.permissions.decided(Subject("origin", question.origin), Permission.REGISTER)
+        if decided is False:
+            raise _refused(question)
+        return decided is True
+
+    async def _ask(self, question: ConsentQuestion, consent: Consent) -> ConsentAnswer:
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._consent(question)
+                answer = await consent(question)
         except TimeoutError:
-            log.warning("nobody answered whether web page %r may register: no", question.name)
+            log.warning("nobody answered whether web page %r may %s: no", question.name, question.wants.value)
             return ConsentAnswer.DENY
         except Exception:
             log.exception("asking for consent failed: no")
             return ConsentAnswer.DENY
         if answer is ConsentAnswer.ALLOW_ALWAYS and rememberable(question.origin):
-            await self._store.add(question.origin)
+            await self._remember(question)
         return answer if answer in (ConsentAnswer.ALLOW, ConsentAnswer.ALLOW_ALWAYS) else ConsentAnswer.DENY
+
+    async def _remember(self, question: ConsentQuestion) -> None:
+        """Keep a yes for good. A file that cannot be written is only logged: the answer counts now."""
+        try:
+            await self.permissions.decide(Subject("origin", question.origin), question.wants, True)
+        except OSError as error:
+            log.warning("cannot remember what %s may do: %s", question.origin, error)
 
     def _is_shut(self, site: _Site) -> bool:
         now = asyncio.get_running_loop().time()
@@ -214,8 +276,9 @@ class Gate:
             return False
         return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
 
-    def _site(self, origin: str) -> _Site:
-        name = site_of(origin)
+    def _site(self, question: ConsentQuestion) -> _Site:
+        # A no to more is none to the next page that only wants to register.
+        name = site_of(question.origin), question.wants is not Permission.REGISTER
         site = self._sites.get(name)
         if site is None:
             if len(self._sites) >= _MAX_REMEMBERED_DENIALS:

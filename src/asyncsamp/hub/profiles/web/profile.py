@@ -14,10 +14,10 @@ from ...._util.hosts import is_loopback_number
 from ....errors import FaultCode
 from ....interfaces import Engine
 from ....rpc import RpcServer, answer, fault_response
-from .consent import Consent, Gate
+from ...mtype_limits import WEB_MTYPES, MTypeLimits
+from ...permissions import Permission, Permissions, default_path
+from .consent import AskingConsent, Consent, Gate
 from .cors import POLICY_FILES, cors_headers, host_is_ours, origin_of, policy_response, preflight
-from .mtypes import WEB_MTYPES, MTypeLimits
-from .origin_store import OriginStore, default_path
 from .request import WebRequest
 from .service import WebService
 from .terminal_consent import TerminalConsent
@@ -39,11 +39,13 @@ _END_TIME = 0.5
 class WebProfile:
     """Serves web pages, and programs that speak as they do, with their user's consent.
 
-    `consent` is asked before a page may register; by default the user, on the terminal. What was
-    answered "always" is kept in `store`, by default a file in the user's config folder. `port` is 21012
-    wherever pages are to find it; 0 means any. `mtypes` are those that web clients may send (WEB-60),
-    None lifts the limit. `rewrite_urls` shows pages the `file:` and loopback URLs of messages as ones
-    that they can read. `policy_files` serves what Flash and Silverlight ask for.
+    `consent` is asked before a page may register; by default the user, on the terminal. `more` is asked
+    when a registered page wants more than it may, such as to send commands: once for each registration. By
+    default that is `consent`, if it is an `AskingConsent`, and otherwise nobody: no. What was answered
+    "always" is kept in `store`, by default a file in the user's config folder. `port` is 21012 wherever
+    pages are to find it; 0 means any. `mtypes` are those that web clients may send without being asked about
+    (WEB-60), None lifts the limit. `rewrite_urls` shows pages the `file:` and loopback URLs of messages as
+    ones that they can read. `policy_files` serves what Flash and Silverlight ask for.
 
     If the port is taken the hub runs without the profile, which tries again until it is free.
     """
@@ -56,14 +58,16 @@ class WebProfile:
         mtypes: Iterable[str] | None = WEB_MTYPES,
         rewrite_urls: bool = True,
         policy_files: bool = False,
-        store: OriginStore | None = None,
+        store: Permissions | None = None,
+        more: Consent | None = None,
     ) -> None:
         self._consent = consent or TerminalConsent()
         self._asked_port = port
         self._mtypes = None if mtypes is None else MTypeLimits(mtypes)
         self._rewrite_urls = rewrite_urls
         self._policy_files = policy_files
-        self._store = store or OriginStore(default_path())
+        self._more = more or (self._consent if isinstance(self._consent, AskingConsent) else None)
+        self._store = store or Permissions(default_path())
         self._service: WebService | None = None
         self._server: RpcServer | None = None
         self._translator: Translator | None = None
@@ -74,6 +78,11 @@ class WebProfile:
     def running(self) -> bool:
         """Whether the profile serves; not while its port is taken."""
         return self._server is not None
+
+    @property
+    def permissions(self) -> Permissions:
+        """What its user has decided for good."""
+        return self._store
 
     @property
     def port(self) -> int:
@@ -87,7 +96,8 @@ class WebProfile:
 
     async def start(self, engine: Engine) -> None:
         """Bind the port and serve; if it is taken, say so and go on trying."""
-        gate = Gate(self._consent, self._store, engine.limits.web_consent_timeout)
+        await self._store.refresh()
+        gate = Gate(self._consent, self._store, engine.limits.web_consent_timeout, self._more)
         self._service = WebService(engine, gate, mtypes=self._mtypes, rewrite_urls=self._rewrite_urls)
         self._translator = Translator(engine.own_ports)
         try:
@@ -196,6 +206,9 @@ class WebProfile:
         page = self._service.page_of_token(path[len(_TRANSLATOR) :])
         if page is None:
             raise web.HTTPForbidden(text="the URL translator knows no such token, or not any more\n")
+        await self._store.refresh(now=False)
+        if not self._service.may(page, Permission.READ):
+            raise web.HTTPForbidden(text="the user lets this web page read no files and URLs\n")
         url = page.urls.resolve(tail)
         if url is None:
             raise web.HTTPForbidden(text="only URLs that others have sent to this client are read for it\n")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from ...._util.socket_table import another_user
 from ....delivery import DeliverNotification, Delivery, DeliveryError
@@ -15,13 +15,15 @@ from ....interfaces import Engine
 from ....rpc import encode_value, is_large
 from ....values import Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
+from ...mtype_limits import MTypeLimits
 from ...named import absolute_paths, find_names
+from ...permissions import Permission
 from ...texts import find_urls, replace_texts
 from ..keys import WEB, new_key, shown_keys
 from .callback_queue import SitePulls
 from .consent import ConsentQuestion, Gate, make_question
-from .mtypes import MTypeLimits
 from .opened import identities
+from .page_permissions import PagePermissions, command_wanted
 from .request import WebRequest
 from .sites import site_of
 from .urls import WebUrls
@@ -41,28 +43,38 @@ _LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
 class WebService:
     """Knows the keys, tokens and callback queues of web clients, and is their `Courier`.
 
-    The engine knows public ids only. `mtypes` limits what web clients may send, None for no limit.
+    The engine knows public ids only. `mtypes` limits what web clients may send without being asked about,
+    None for no limit.
     """
 
     def __init__(self, engine: Engine, gate: Gate, *, mtypes: MTypeLimits | None, rewrite_urls: bool) -> None:
         self._engine = engine
         self._gate = gate
-        self._mtypes = mtypes
+        self._harmless = mtypes or MTypeLimits()
+        self._any_mtype = mtypes is None
         self._rewrite_urls = rewrite_urls
         self._pages: dict[str, Page] = {}  # public id -> page
+        self._may: dict[str, PagePermissions] = {}  # by public id, as the pages
         self._keys: dict[str, Page] = {}
         self._tokens: dict[str, Page] = {}
         self._sites: dict[str, SitePulls] = {}
         self._asking: set[asyncio.Timeout] = set()
         self._stopping = False
+        self._end = gate.permissions.observe(self._permissions_changed)
 
     def page_of_token(self, token: str) -> Page | None:
         """Return the client whose URL translator has `token`."""
         return self._tokens.get(token)
 
+    def may(self, page: Page, permission: Permission) -> bool:
+        """Whether a registered page may do that, without a question."""
+        may = self._may.get(page.client)
+        return may is not None and may.may(permission)
+
     def stop(self) -> None:
         """End questions and pulls."""
         self._stopping = True
+        self._end()
         now = asyncio.get_running_loop().time()
         for scope in self._asking:
             scope.reschedule(now)
@@ -104,21 +116,18 @@ class WebService:
             raise _bad("register takes one map with samp.name, the name of the application (WEB-15)")
         self._check_room()
         question = make_question(name, exchange.origin, exchange.referer, exchange.address)
-        try:
-            async with asyncio.timeout(None) as scope:
-                self._asking.add(scope)
-                await self._gate.admit(question, lambda: _refuse_another_user(exchange, question))
-        except TimeoutError:
-            raise _stopping() from None
-        finally:
-            self._asking.discard(scope)
+        await self._until_the_end(
+            self._gate.admit(question, lambda: _refuse_another_user(exchange, question))
+        )
         self._check_room()
-        client = self._engine.register(self, None if self._mtypes is None else self._mtypes.may_send)
+        client = self._engine.register(self, _nothing_yet, question.origin)
         key, token = new_key(WEB), secrets.token_urlsafe(24)
         translator = f"{exchange.translator}{token}?"
         urls = WebUrls(translator, exchange.origin, self._engine.named, rewrite=self._rewrite_urls)
         page = Page(client, key, token, urls, self._engine.limits, self._vanished)
         self._pages[client] = self._keys[key] = self._tokens[token] = page
+        self._may[client] = PagePermissions(self._gate, self._harmless, self._any_mtype, question)
+        self._permit(client)
         log.info("web client %s is %r of %s", client, question.name, question.origin or "no origin")
         return {
             "samp.hub-id": self._engine.hub_id,
@@ -145,10 +154,35 @@ class WebService:
 
     async def _operate(self, page: Page, operation: str, params: Sequence[Value]) -> Value:
         restored = [item if isinstance(item, str) else await _restored(page, item) for item in params]
+        await self._gate.permissions.refresh(now=False)
+        may = self._may[page.client]
+        wanted = await command_wanted(self._engine, page.client, may, operation, restored)
+        if wanted:
+            await self._until_the_end(may.ask_for(Permission.COMMAND, wanted))
         result = await self._engine.operate(page.client, operation, restored)
         if operation == "getSubscriptions" and isinstance(result, dict) and restored[0] != page.client:
-            result = self._visible(result)
+            result = may.visible(result)
         return result if isinstance(result, str) else await _translated(page, result)
+
+    async def _until_the_end(self, asking: Awaitable[object]) -> None:
+        """Wait for an answer of the user's. Raises `FaultError` when the hub stops."""
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._asking.add(scope)
+                await asking
+        except TimeoutError:
+            raise _stopping() from None
+        finally:
+            self._asking.discard(scope)
+
+    def _permit(self, client: str) -> None:
+        may = self._may[client]
+        self._engine.permit(client, may.may_send, may.may(Permission.RECEIVE))
+
+    def _permissions_changed(self) -> None:
+        for client, may in self._may.items():
+            may.follow()
+            self._permit(client)
 
     # ---- callbacks
 
@@ -243,6 +277,7 @@ class WebService:
     def forget(self, client: str) -> None:
         """Drop the client's key, token and callbacks, all dead from now on."""
         page = self._pages.pop(client, None)
+        self._may.pop(client, None)
         if page is not None:
             self._keys.pop(page.key, None)
             self._tokens.pop(page.token, None)
@@ -251,9 +286,6 @@ class WebService:
 
     def _vanished(self, page: Page, reason: str) -> None:
         self._engine.disconnect(page.client, reason)
-
-    def _visible(self, subscriptions: ValueMap) -> ValueMap:
-        return subscriptions if self._mtypes is None else self._mtypes.visible(subscriptions)
 
     def _shown(self, page: Page, delivery: DeliverNotification) -> ValueMap:
         """Return the message as a web client may see it: hidden subscriptions stay hidden (WEB-61)."""
@@ -265,7 +297,12 @@ class WebService:
         declared = params.get("subscriptions")
         if params.get("id") == page.client or not isinstance(declared, dict):
             return message
-        return {**message, "samp.params": {**params, "subscriptions": self._visible(declared)}}
+        visible = self._may[page.client].visible(declared)
+        return {**message, "samp.params": {**params, "subscriptions": visible}}
+
+
+def _nothing_yet(mtype: str, annotation: ValueMap) -> bool:
+    return False
 
 
 async def _refuse_another_user(exchange: WebRequest, question: ConsentQuestion) -> None:

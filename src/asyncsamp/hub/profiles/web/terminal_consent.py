@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
-from .consent import ConsentAnswer, ConsentQuestion
-from .origin_store import rememberable
+from ...permissions import Permission, rememberable
+from .consent import AskingConsent, ConsentAnswer, ConsentQuestion
 
-__all__ = ["TerminalConsent", "question_text"]
+__all__ = ["TerminalConsent", "consequence", "question_text", "question_title"]
 
 log = logging.getLogger("asyncsamp.hub")
 
@@ -26,6 +26,30 @@ _ANSWERS = {
 }
 
 
+_CONSEQUENCES = {
+    Permission.REGISTER: "If you say yes, it can send data and harmless messages to your other SAMP tools, "
+    "see\nwhat they are and what they send, and read the files and URLs that they send it.",
+    Permission.COMMAND: "If you say yes, it can run commands in your other SAMP tools, which may read,\n"
+    "change and delete your files.",
+    Permission.UPLOAD: "If you say yes, it can leave files with the hub, for your other SAMP tools to read.",
+}
+_ASKS = {
+    Permission.REGISTER: "A web page asks to register with your SAMP hub.",
+    Permission.COMMAND: "A web page that is registered with your SAMP hub wants to send commands.",
+    Permission.UPLOAD: "A web page that is registered with your SAMP hub wants to leave files with it.",
+}
+
+
+def question_title(question: ConsentQuestion) -> str:
+    """Return what is asked, in a sentence."""
+    return _ASKS.get(question.wants, "A web page that is registered wants more than it may.")
+
+
+def consequence(question: ConsentQuestion) -> str:
+    """Return what a yes lets the page do."""
+    return _CONSEQUENCES.get(question.wants, f"If you say yes, it can {question.wants.value}.")
+
+
 def question_text(question: ConsentQuestion) -> str:
     """Return what the user reads. Everything in it that the page says of itself is marked as such."""
     origin = question.origin or "(none: a program, not a browser)"
@@ -35,7 +59,7 @@ def question_text(question: ConsentQuestion) -> str:
         origin = "file:// (a page from a file on disk, in a program such as Electron)"
     lines = [
         "",
-        "A web page asks to register with your SAMP hub.",
+        question_title(question),
         f"  it calls itself: {question.name}",
         f"  page's origin:   {origin}",
     ]
@@ -43,14 +67,13 @@ def question_text(question: ConsentQuestion) -> str:
         lines.append(f"  referer:         {question.referer}")
     if question.disagree:
         lines.append("  WARNING: origin and referer are not the same site.")
-    lines += [
-        "If you say yes, it can send data and commands to your other SAMP tools, see what they are",
-        "and what they send, and read the files and URLs that they send it.",
-    ]
+    if question.detail:
+        lines.append(f"  now it wants:    {question.detail}")
+    lines.append(consequence(question))
     return "\n".join(lines) + "\n"
 
 
-class TerminalConsent:
+class TerminalConsent(AskingConsent):
     """Asks on the terminal, one question at a time, in order; anything but a yes is a no.
 
     Nothing else waits meanwhile. Where there is no terminal the answer is no, and the log says how to
@@ -83,7 +106,8 @@ class TerminalConsent:
             _discard_typed(source)
             # What the user typed for another purpose must not be a yes.
             always = " / [a]lways for this origin" if rememberable(question.origin) else ""
-            _say(output, question_text(question) + f"Allow it? [y]es, once{always} / [N]o: ")
+            once = "once" if question.wants is Permission.REGISTER else "until it leaves"
+            _say(output, question_text(question) + f"Allow it? [y]es, {once}{always} / [N]o: ")
             try:
                 async with asyncio.timeout(self._timeout):
                     line = await _read_line(source)
@@ -97,7 +121,9 @@ class TerminalConsent:
 
 
 def _nobody_to_ask(question: ConsentQuestion) -> ConsentAnswer:
-    if question.origin:
+    if question.wants is not Permission.REGISTER:
+        advice = "to allow it, open the hub's page, or start the hub on a terminal and answer there"
+    elif question.origin:
         advice = f"to allow it, start the hub with --web-consent {question.origin}"
     else:
         # "allow" would let it in, and every page in the world with it.

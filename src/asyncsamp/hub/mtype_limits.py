@@ -1,11 +1,11 @@
-"""Which messages a web client may send, and to whom, without I/O (WEB-60..62). No I/O."""
+"""Which messages are harmless enough for strangers, and to whom (WEB-60..62). No I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ....mtypes import check_subscription, keys_for, matches
-from ....values import ValueMap
+from ..mtypes import check_subscription, keys_for, matches
+from ..values import ValueMap
 
 __all__ = ["WEB_MTYPES", "MTypeLimits"]
 
