@@ -1,0 +1,160 @@
+"""Numbers and acknowledgements between two hubs: what is accepted arrives, once and in order.
+
+Each side has one stream to the other at a time, of frames numbered from 1. What is not acknowledged is kept,
+and sent again after a cut. Nothing is negotiated: a side that knows nothing of the other's stream says so,
+and the other one begins a new stream.
+
+No I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from ....errors import RemoteProtocolError
+from .wire import Frame, dump_frames
+
+__all__ = ["Body", "Incoming", "Outgoing", "Verdict"]
+
+_STREAMS_KEPT = 16
+"""Former streams of a peer that are remembered: a frame that comes late must not begin one of them again."""
+
+
+class Outgoing:
+    """The stream to a peer: what was sent and is not acknowledged.
+
+    Args:
+        stream: A name that this hub has not used before.
+        frames: How many frames may be under way before who sends should wait.
+        size: How many bytes.
+    """
+
+    def __init__(self, stream: str, *, frames: int, size: int) -> None:
+        self.stream = stream
+        self.acknowledged = 0
+        self._last = 0
+        self._frames = frames
+        self._size = size
+        self._kept: deque[tuple[bytes, bool]] = deque()  # payload; whether it is of a message
+        self._bytes = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message may be put in; what tells of clients may always."""
+        return len(self._kept) < self._frames and self._bytes < self._size
+
+    @property
+    def waiting(self) -> int:
+        """How many frames are not acknowledged."""
+        return len(self._kept)
+
+    @property
+    def messages_waiting(self) -> int:
+        """How many messages are among them."""
+        return sum(is_message for _, is_message in self._kept)
+
+    def put(self, kind: str, body: bytes, max_payload: int) -> list[bytes]:
+        """Append an item, and return the payloads that are to be published."""
+        payloads = dump_frames(self.stream, self._last + 1, kind, body, max_payload)
+        self._last += len(payloads)
+        for payload in payloads:
+            self._kept.append((payload, kind == "msg" and payload is payloads[-1]))
+            self._bytes += len(payload)
+        return payloads
+
+    def take_ack(self, taken: int) -> bool:
+        """Drop what the peer has taken; return whether that was something new.
+
+        Raises `RemoteProtocolError` if it has taken more than was sent.
+        """
+        if taken > self._last:
+            raise RemoteProtocolError("an acknowledgement of what was not sent")
+        if taken <= self.acknowledged:
+            return False
+        for _ in range(taken - self.acknowledged):
+            self._bytes -= len(self._kept.popleft()[0])
+        self.acknowledged = taken
+        return True
+
+    def unacknowledged(self) -> Iterator[bytes]:
+        """Yield what is to be published again, in order."""
+        return iter([payload for payload, _ in self._kept])
+
+
+class Verdict(Enum):
+    """What a frame is to who gets it."""
+
+    NEXT = "the next one"
+    KNOWN = "taken already"
+    GAP = "one before it is missing"
+    UNKNOWN = "of a stream whose beginning is not known"
+
+
+class Body(NamedTuple):
+    """The whole body of an item, and the number up to which its stream has been taken with it."""
+
+    kind: str
+    body: bytes
+    number: int
+
+
+class Incoming:
+    """The stream from a peer: what has come, and what of it has been taken.
+
+    Come is what `admit` has called the next one; taken, and so acknowledged, what `take` was told.
+    """
+
+    def __init__(self, *, max_body: int) -> None:
+        self.stream = ""
+        self.taken = 0
+        self._come = 0
+        self._former: deque[str] = deque(maxlen=_STREAMS_KEPT)
+        self._max_body = max_body
+        self._pieces: list[bytes] = []
+        self._length = 0
+        self._kind = ""
+
+    def admit(self, frame: Frame) -> Verdict:
+        """Say what a frame is. With number 1 of a new stream everything begins anew."""
+        if frame.stream != self.stream:
+            if frame.number != 1 or frame.stream in self._former:
+                return Verdict.UNKNOWN
+            if self.stream:
+                self._former.append(self.stream)
+            self.stream, self.taken, self._come = frame.stream, 0, 0
+            self._pieces, self._length = [], 0
+        if frame.number <= self._come:
+            return Verdict.KNOWN
+        if frame.number > self._come + 1:
+            return Verdict.GAP
+        self._come = frame.number
+        return Verdict.NEXT
+
+    def join(self, frame: Frame) -> Body | None:
+        """Add an admitted frame; return the body once it is whole.
+
+        Raises `RemoteProtocolError` if the body is too long, changes its kind, or the stream does not begin
+        with a sync.
+        """
+        if self._pieces and frame.kind != self._kind:
+            raise RemoteProtocolError("a body whose pieces are of different kinds")
+        if frame.number == 1 and frame.kind != "sync":
+            raise RemoteProtocolError("a stream that does not begin with a sync frame")
+        self._kind = frame.kind
+        self._pieces.append(frame.body)
+        self._length += len(frame.body)
+        if self._length > self._max_body:
+            raise RemoteProtocolError(f"a body of more than {self._max_body} bytes")
+        if frame.more:
+            return None
+        body = b"".join(self._pieces)
+        self._pieces, self._length = [], 0
+        return Body(frame.kind, body, frame.number)
+
+    def take(self, stream: str, number: int) -> None:
+        """Note that all up to `number` has been taken, unless the stream has been replaced meanwhile."""
+        if stream == self.stream and number > self.taken:
+            self.taken = number

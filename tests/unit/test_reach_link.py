@@ -1,0 +1,113 @@
+"""Two ends of a link over a line that loses, repeats and swaps: all arrives, once and in order."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncsamp.errors import RemoteProtocolError
+from asyncsamp.hub.profiles.reach.link import Incoming, Outgoing, Verdict
+from asyncsamp.hub.profiles.reach.wire import Frame, load_payload
+
+
+def outgoing(stream: str = "0a", frames: int = 10, size: int = 100_000) -> Outgoing:
+    return Outgoing(stream, frames=frames, size=size)
+
+
+def frame(payload: bytes) -> Frame:
+    loaded = load_payload(payload)
+    assert isinstance(loaded, Frame)
+    return loaded
+
+
+def kind_of(number: int) -> str:
+    return "sync" if number == 0 else "msg"
+
+
+@given(st.lists(st.sampled_from(["put", "arrive", "lose", "swap", "twice", "ack", "cut"]), max_size=60))
+def test_all_arrives_once_and_in_order(steps: list[str]) -> None:
+    sending, receiving = outgoing(), Incoming(max_body=10_000)
+    line: deque[bytes] = deque()
+    accepted = 0
+    arrived: list[bytes] = []
+
+    def arrive() -> None:
+        got = frame(line.popleft())
+        if receiving.admit(got) is Verdict.NEXT:
+            body = receiving.join(got)
+            receiving.take(got.stream, got.number)
+            if body is not None:
+                arrived.append(body.body)
+
+    def cut() -> None:
+        line.clear()
+        line.extend(sending.unacknowledged())
+
+    for step in steps:
+        if step == "put" and sending.has_room:
+            # every third body needs three frames
+            body = b"%d" % accepted + b"x" * (2100 if accepted % 3 == 2 else 0)
+            line.extend(sending.put(kind_of(accepted), body, 2000))
+            accepted += 1
+        elif step == "ack":
+            sending.take_ack(receiving.taken)
+        elif step == "cut":
+            cut()
+        elif line:
+            match step:
+                case "arrive":
+                    arrive()
+                case "lose":
+                    line.popleft()
+                case "swap":
+                    line.rotate(1)
+                case "twice":
+                    line.append(line[0])
+    cut()
+    while line:
+        arrive()
+    sending.take_ack(receiving.taken)
+    assert [int(body.rstrip(b"x")) for body in arrived] == list(range(accepted))
+    assert sending.waiting == 0
+
+
+def test_there_is_room_for_so_many_frames_and_bytes() -> None:
+    sending = outgoing(frames=2)
+    assert sending.has_room
+    sending.put("sync", b"", 2000)
+    assert sending.has_room
+    sending.put("msg", b"", 2000)
+    assert not sending.has_room
+    assert sending.take_ack(1)
+    assert sending.has_room
+    assert (sending.waiting, sending.messages_waiting) == (1, 1)
+    large = outgoing(size=1000)
+    large.put("sync", b"x" * 1000, 2000)
+    assert not large.has_room
+
+
+def test_acknowledgements_only_of_what_was_sent() -> None:
+    sending = outgoing()
+    sending.put("sync", b"", 2000)
+    assert sending.take_ack(1)
+    assert not sending.take_ack(1)
+    assert not sending.take_ack(0)
+    with pytest.raises(RemoteProtocolError, match="not sent"):
+        sending.take_ack(2)
+
+
+def test_a_new_stream_replaces_the_old_one_and_that_does_not_come_back() -> None:
+    old, new, receiving = outgoing("0a"), outgoing("0b"), Incoming(max_body=100)
+    first = frame(old.put("sync", b"", 2000)[0])
+    second = frame(old.put("msg", b"", 2000)[0])
+    assert receiving.admit(second) is Verdict.UNKNOWN
+    assert receiving.admit(first) is Verdict.NEXT
+    receiving.take("0a", 1)
+    assert receiving.admit(frame(new.put("sync", b"", 2000)[0])) is Verdict.NEXT
+    receiving.take("0a", 2)  # what was still being worked on
+    assert (receiving.stream, receiving.taken) == ("0b", 0)
+    assert receiving.admit(first) is Verdict.UNKNOWN
+    assert receiving.stream == "0b"

@@ -1,0 +1,176 @@
+"""Frames between hubs: what is written is read, and nothing else is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asyncsamp.errors import RemoteProtocolError
+from asyncsamp.hub.profiles.reach.link import Incoming
+from asyncsamp.hub.profiles.reach.wire import (
+    Ack,
+    ClientIs,
+    ClientLeft,
+    Frame,
+    Go,
+    Item,
+    Messages,
+    Pause,
+    RemoteClient,
+    Reply,
+    Sync,
+    dump_ack,
+    dump_frames,
+    dump_here,
+    dump_item,
+    load_here,
+    load_item,
+    load_payload,
+)
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"))
+IDS = TEXT.filter(lambda text: 0 < len(text) < 200)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    TEXT, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12
+)
+MAPS = st.dictionaries(TEXT, VALUES, max_size=4)
+CLIENTS = st.builds(RemoteClient, IDS, MAPS, MAPS)
+LABELS = st.from_regex("[a-z]{1,20}", fullmatch=True)
+ITEMS: st.SearchStrategy[Item] = st.one_of(
+    st.builds(Sync, LABELS, st.lists(CLIENTS, max_size=3)),
+    st.builds(ClientIs, CLIENTS),
+    st.builds(ClientLeft, IDS),
+    st.builds(Messages, IDS, st.lists(st.tuples(IDS, st.none() | IDS), max_size=3), MAPS),
+    st.builds(Reply, IDS, IDS, IDS, MAPS),
+    st.builds(Pause, IDS),
+    st.builds(Go, IDS),
+)
+
+
+@given(ITEMS, st.integers(1025, 1200), st.integers(1, 10**9))
+def test_an_item_comes_out_as_it_went_in(item: Item, max_payload: int, first: int) -> None:
+    kind, body = dump_item(item)
+    payloads = dump_frames("0a", first, kind, body, max_payload)
+    assert all(len(payload) <= max_payload for payload in payloads)
+    frames = [load_payload(payload) for payload in payloads]
+    assert all(isinstance(frame, Frame) for frame in frames)
+    assert [frame.number for frame in frames if isinstance(frame, Frame)] == list(
+        range(first, first + len(payloads))
+    )
+    assert [frame.more for frame in frames if isinstance(frame, Frame)] == [True] * (len(frames) - 1) + [
+        False
+    ]
+    joined = b"".join(frame.body for frame in frames if isinstance(frame, Frame))
+    assert load_item(kind, joined) == item
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
+    try:
+        frame = load_payload(payload)
+        if isinstance(frame, Frame):
+            load_item(frame.kind, frame.body)
+    except RemoteProtocolError:
+        pass
+
+
+@given(st.sampled_from(["sync", "client", "left", "msg", "reply", "pause", "go", "other"]), VALUES)
+def test_any_value_is_an_item_or_refused(kind: str, value: Any) -> None:
+    with contextlib.suppress(RemoteProtocolError):
+        load_item(kind, json.dumps(value).encode())
+
+
+def test_acknowledgements() -> None:
+    assert load_payload(dump_ack("0f", 12)) == Ack("0f", 12)
+    assert load_payload(dump_ack("", 0)) == Ack("!", 0)
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "A x 1",
+        "A 0f -1",
+        "A 0f " + "9" * 30,
+        "= 0f 1\n[]",
+        "= 0f " + "9" * 30 + " msg\n[]",
+        "= XY 1 msg\n[]",
+        "? 0f 1 msg\n[]",
+    ],
+)
+def test_payloads_that_are_none(payload: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        load_payload(payload.encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("msg", DEEP),
+        ("msg", '["c1",[["c2"]],' + '{"a":' * 70 + '""' + "}" * 70 + "]"),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":1}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":true}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":null}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":NaN}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":' + "9" * 5000 + "}]"),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":"\\ud800"}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":"\\u0000"}]'),
+        ("msg", '["c1",[["c2"]],"a text"]'),
+        ("msg", '["c1",[[]],{}]'),
+        ("msg", '["c1",["c2"],{}]'),
+        ("msg", '["c1","c2",{}]'),
+        ("msg", '[["c1"],[["c2"]],{}]'),
+        ("msg", '["' + "c" * 300 + '",[["c2"]],{}]'),
+        ("msg", '["c1",[["c2"]]]'),
+        ("reply", '["c1","c2","m",[]]'),
+        ("client", '"c1"'),
+        ("client", '["c1",{},[]]'),
+        ("sync", '["label",["c1"]]'),
+        ("sync", "[[],[]]"),
+        ("left", "[]"),
+        ("left", '[""]'),
+        ("exec", "[]"),
+        ("msg", "\xff"),
+    ],
+)
+def test_bodies_that_are_refused(kind: str, body: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        load_item(kind, body.encode("latin-1"))
+
+
+def test_what_a_hub_says_of_itself() -> None:
+    assert load_here(dump_here("laptop")) == "laptop"
+    assert load_here(dump_here("a\n\u202e" + "b" * 100)) == ("a ?" + "b" * 100)[:60]
+    with pytest.raises(RemoteProtocolError, match="version '2', not 1: use the same release"):
+        load_here(b'{"v":"2","label":"x"}')
+    for payload in (b"", b"[]", b'{"v":"1"}', b'{"v":"1","label":[]}'):
+        with pytest.raises(RemoteProtocolError):
+            load_here(payload)
+
+
+def test_a_body_without_an_end_is_refused() -> None:
+    incoming = Incoming(max_body=100)
+    for number in (1, 2):
+        incoming.join(Frame("0a", number, "sync", True, b"x" * 40))
+    with pytest.raises(RemoteProtocolError, match="more than 100 bytes"):
+        incoming.join(Frame("0a", 3, "sync", True, b"x" * 40))
+
+
+def test_pieces_of_two_kinds_are_refused() -> None:
+    incoming = Incoming(max_body=100)
+    incoming.join(Frame("0a", 1, "sync", True, b"x"))
+    with pytest.raises(RemoteProtocolError, match="different kinds"):
+        incoming.join(Frame("0a", 2, "msg", False, b"x"))
+
+
+def test_a_stream_begins_with_a_sync() -> None:
+    with pytest.raises(RemoteProtocolError, match="begin with a sync"):
+        Incoming(max_body=100).join(Frame("0a", 1, "msg", False, b"x"))
