@@ -20,6 +20,7 @@ from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
 from .page import HubPage, PageConsent
+from .page.desktop import hint
 from .profiles.web import Permissions, TerminalConsent, default_path
 from .web_options import add_web_options, manage_origins, web_profiles
 
@@ -95,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _set_up_logging(arguments.log_level)
     _allow_files()
     if _wants_page(arguments) and isinstance(arguments.web_consent, TerminalConsent):
-        arguments.web_consent = PageConsent(arguments.web_consent)
+        arguments.web_consent = PageConsent(arguments.web_consent, hint=hint)
     permissions = Permissions(default_path())
     try:
         hub = _make_hub(arguments, permissions)

@@ -8,8 +8,10 @@ No I/O.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .._util.foreign_text import plain_line, quoted
@@ -160,6 +162,13 @@ class HubCore:
             len(record.owes),
             record.origin,
         )
+
+    def owed(self, client: str, most: int = 1_000) -> dict[str, int]:
+        """Return to whom `client` owes how many answers, as of its `most` oldest open calls."""
+        record = self._clients.get(client)
+        if record is None:
+            return {}
+        return dict(Counter(self._pending[msg_id].caller for msg_id in islice(record.owes, most)))
 
     def name_of(self, client: str) -> str:
         """Return the name of `client` for people to read; empty if it has said none."""

@@ -143,6 +143,10 @@ class HubEngine:
         """Return how `client` stands in the hub; None if it is not registered."""
         return self._core.describe(client)
 
+    def owed(self, client: str) -> dict[str, int]:
+        """Return to whom `client` owes how many answers, as of its 1,000 oldest open calls."""
+        return self._core.owed(client)
+
     def log_messages(self) -> None:
         """Log what becomes of every message, at level DEBUG."""
 

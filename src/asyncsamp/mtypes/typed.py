@@ -91,6 +91,33 @@ def mtype_of(kind: str | type[TypedMessage] | TypedMessage) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a message, for forms.
+
+    Attributes:
+        name: How it is spelled.
+        kind: "text", "integer", "number", "boolean", "list", "map" or "any".
+        required: Whether it must be given.
+    """
+
+    name: str
+    kind: str
+    required: bool
+
+
+def parameters(cls: type[TypedMessage]) -> list[Parameter]:
+    """Return the parameters of an mtype, in the order of its fields.
+
+    Raises:
+        TypeError: For a class with a field that no parameter can be.
+    """
+    return [
+        Parameter(name, _KINDS[decode], item.default is MISSING and item.default_factory is MISSING)
+        for item, name, decode in _parameters(cls)
+    ]
+
+
 _Decoder = Callable[[Value], Any]
 
 
@@ -167,3 +194,13 @@ _DECODERS: tuple[tuple[Any, _Decoder], ...] = (
     *((hint, _as_it_is) for hint in (Any, list, list[Any], dict, dict[str, Any])),
 )
 """What a field may be, and how it is read."""
+
+_KINDS: dict[_Decoder, str] = {
+    _text: "text",
+    as_int: "integer",
+    as_float: "number",
+    as_bool: "boolean",
+    _mapping: "map",
+    **{decode: "list" for hint, decode in _DECODERS if get_origin(hint) is list},
+    _as_it_is: "any",
+}

@@ -106,6 +106,43 @@ async def test_no_answer_on_the_page_is_a_no(tmp_path: Path) -> None:
         assert refused.fault.code == FaultCode.REGISTRATION_REFUSED
 
 
+@pytest.mark.parametrize("shown", [True, False])
+async def test_a_hint_on_the_desktop_lets_a_question_wait_where_nobody_looks(
+    shown: bool, tmp_path: Path
+) -> None:
+    hints: list[tuple[str, str]] = []
+    hinted = asyncio.Event()
+
+    async def hint(title: str, text: str) -> bool:
+        hints.append((title, text))
+        hinted.set()
+        return shown
+
+    consent = PageConsent(no_terminal(), hint=hint)
+    async with web_hub(tmp_path, consent=consent) as hub, HubPage(hub.hub, consent=consent) as page:
+        browser = Browser(page.new_link())
+        await browser.enter()
+        asking = asyncio.create_task(Page(hub.port).post("samp.webhub.register", {"samp.name": "<b>page"}))
+        await hinted.wait()
+        [(title, text)] = hints
+        assert title == "A web page asks to register with your SAMP hub."
+        assert text == f"?b?page, origin {ORIGIN}. Answer on the hub's page {browser.origin}/."
+        if shown:
+            [question] = consent.questions()
+            assert await browser.do("/consent", number=question["number"], answer="allow") == {}
+        assert (b"<fault>" in (await asking).body) is not shown
+
+
+async def test_a_hint_that_fails_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def hint(title: str, text: str) -> bool:
+        raise RuntimeError("no desktop")
+
+    async with web_hub(tmp_path, consent=PageConsent(no_terminal(), hint=hint)) as hub:
+        refused = await Page(hub.port).post("samp.webhub.register", {"samp.name": "page"})
+        assert refused.fault.code == FaultCode.REGISTRATION_REFUSED
+    assert "a hint of a question cannot be shown" in caplog.text
+
+
 async def test_stopping_the_hub_ends_the_question(tmp_path: Path) -> None:
     terminal = Terminal()
     consent = PageConsent(terminal)

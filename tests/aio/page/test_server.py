@@ -220,6 +220,36 @@ class TestEvents:
         while page.watched:
             await asyncio.sleep(0)
 
+    async def test_who_owes_whom(self, hub: Hub, browser: Browser) -> None:
+        go = asyncio.Event()
+        one = Client("one", lockfile=hub.lockfile)
+
+        @one.on("test.wait")
+        async def wait(message: Message) -> None:
+            await go.wait()
+
+        async with one, Client("two", lockfile=hub.lockfile) as two, browser.events() as events:
+            _, hello = await anext(events)
+            assert [client["owed"] for client in hello["clients"]] == [{}, {}]
+            calls = [asyncio.create_task(two.call(one.public_id, "test.wait", timeout=10)) for _ in range(2)]
+            owing: dict[str, Any] = {}
+            while owing.get("owed") != {two.public_id: 2}:
+                _, batch = await anext(events)
+                [owing] = batch["owing"] or [owing]
+            assert owing == {"id": one.public_id, "owes": 2, "owed": {two.public_id: 2}}
+            async with browser.events() as later:
+                _, hello = await anext(later)
+                assert {client["id"]: client["owes"] for client in hello["clients"]} == {
+                    one.public_id: 2,
+                    two.public_id: 0,
+                }
+            go.set()
+            await asyncio.gather(*calls)
+            while owing["owes"]:
+                _, batch = await anext(events)
+                [owing] = batch["owing"] or [owing]
+            assert owing["owed"] == {}
+
     async def test_the_end_is_told(self, tmp_path: Path) -> None:
         async with Hub(lockfile=tmp_path / "own.samp") as hub, HubPage(hub) as page:
             browser = Browser(page.new_link())

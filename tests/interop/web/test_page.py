@@ -155,6 +155,97 @@ async def test_ping_disconnect_send_and_stop_by_keyboard(tmp_path: Path) -> None
         await hub.serve_forever()
 
 
+async def test_the_form_knows_the_parameters_of_an_mtype(tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+        Client("one", lockfile=hub.lockfile) as one,
+        one.messages("table.*", "spectrum.*") as sent,
+    ):
+        tab = await open_link(context, page.new_link())
+        await tab.locator("#to").select_option(one.public_id)
+        await tab.locator("#mtype").fill("table.highlight.row")
+        await expect(tab.locator("#about")).to_have_text("Highlight one row of a table loaded before.")
+        fields = tab.locator("#fields")
+        await tab.get_by_role("button", name="Send").press("Enter")
+        assert await fields.locator(":invalid").get_attribute("name") == "row"
+        await fields.get_by_label("row").fill("x")
+        assert await fields.locator(":invalid").count() == 1
+        await fields.get_by_label("row").fill(" 7 ")
+        await fields.get_by_label("table-id").fill("t = 1")
+        await tab.locator("#params").fill("x-more = a=b")
+        await tab.get_by_role("button", name="Send").press("Enter")
+        assert (await anext(sent)).params == {"row": "7", "table-id": "t = 1", "x-more": "a=b"}
+        await tab.locator("#params").fill("")
+        await tab.locator("#mtype").fill("table.select.rowList")
+        await fields.get_by_label("row-list").fill("1, 2,3")
+        await tab.get_by_role("button", name="Send").press("Enter")
+        assert (await anext(sent)).params == {"row-list": ["1", "2", "3"]}
+        await tab.locator("#mtype").fill("spectrum.load.ssa-generic")
+        await fields.get_by_label("url").fill("http://a/")
+        await fields.get_by_label("meta").fill("Access.Format = text/xml")
+        await tab.get_by_role("button", name="Send").press("Enter")
+        received = await anext(sent)
+        assert received.params == {"url": "http://a/", "meta": {"Access.Format": "text/xml"}}
+        await tab.locator("#mtype").fill("x.y")
+        await expect(fields.locator("input")).to_have_count(0)
+
+
+async def test_the_rate_and_who_owes_whom(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+        echoing("two", hub) as two,
+    ):
+        slow = Client("slow", lockfile=hub.lockfile)
+
+        @slow.on("test.wait")
+        async def wait(message: Message) -> None:
+            await go.wait()
+
+        async with slow:
+            tab = await open_link(context, page.new_link())
+            await expect(tab.locator("#clients tr")).to_have_count(2)
+            calls = [asyncio.create_task(two.call(slow.public_id, "test.wait", timeout=30)) for _ in range(3)]
+            row = tab.locator("#clients tr", has_text="slow")
+            await expect(row).to_contain_text("owes 3 answers to two (3)")
+            await expect(tab.locator("#rate")).to_contain_text("at most 3 in the last two minutes")
+            await tab.get_by_role("button", name="Details of two").press("Enter")
+            await expect(tab.locator("#content")).to_contain_text("waits for answers of:\n  slow (3)")
+            go.set()
+            await asyncio.gather(*calls)
+            await expect(row).to_contain_text("ready")
+            await expect(tab.locator("#content")).to_contain_text("waits for answers of:\n  nobody")
+
+
+async def test_a_question_answered_in_another_tab_is_told(tmp_path: Path) -> None:
+    consent = PageConsent(TerminalConsent(input=io.StringIO()))
+    async with (
+        web_hub(tmp_path, consent=consent) as hub,
+        HubPage(hub, consent=consent) as page,
+        open_site(FILES) as site,
+        tab_context(tmp_path) as context,
+    ):
+        first = await open_link(context, page.new_link())
+        await expect(first.locator("#state")).to_contain_text(hub.url)
+        second = await open_link(context, page.new_link().partition("#")[0])
+        other = await context.new_page()
+        await other.goto(site.url("page.html"))
+        await other.evaluate("samp.register('archive').then(() => samp.told = 'in'); 0")
+        for tab in (first, second):
+            await expect(tab.get_by_role("group", name="asks to register")).to_be_visible()
+            await expect(tab).to_have_title("(?) SAMP hub")
+        await second.get_by_role("button", name="Allow once").press("Enter")
+        await expect(first.locator("#told")).to_have_text("archive: answered elsewhere, or taken back")
+        await expect(second.locator("#told")).to_have_text("")
+        for tab in (first, second):
+            await expect(tab.locator("#questions > *")).to_have_count(0)
+        await other.wait_for_function("samp.told === 'in'")
+
+
 async def test_a_web_page_is_let_in_and_taken_back(tmp_path: Path) -> None:
     consent = PageConsent(TerminalConsent(input=io.StringIO()))
     store = OriginStore(tmp_path / "web-origins")

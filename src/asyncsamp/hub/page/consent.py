@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,10 @@ from ..profiles.web import AskingConsent, ConsentAnswer, ConsentQuestion, Termin
 from ..profiles.web.terminal_consent import consequence, question_title
 
 __all__ = ["PageConsent"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+_ELSEWHERE = "the question was answered on the hub's page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +35,21 @@ class PageConsent(AskingConsent):
     Args:
         terminal: Who asks on the terminal.
         timeout: Seconds that the user has for an answer on the page, where there is no terminal.
+        hint: Told of each question, in two texts without markup, so as to show it where the user looks;
+            returns whether it is shown. `desktop.hint` does so by a notification.
     """
 
-    def __init__(self, terminal: TerminalConsent | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        terminal: TerminalConsent | None = None,
+        *,
+        timeout: float = 60.0,
+        hint: Callable[[str, str], Awaitable[bool]] | None = None,
+    ) -> None:
         self._terminal = terminal or TerminalConsent()
         self._timeout = timeout
+        self._hint = hint
+        self.place = ""  # where the page is
         self._open: dict[str, _Open] = {}
         self.watched: Callable[[], bool] = lambda: False
         self.changed: Callable[[], None] = lambda: None
@@ -44,22 +59,35 @@ class PageConsent(AskingConsent):
         loop = asyncio.get_running_loop()
         number, on_page = secrets.token_urlsafe(8), loop.create_future()
         asking: set[asyncio.Future[ConsentAnswer]] = {on_page}
-        if self._terminal.can_ask or not self.watched():
-            asking.add(loop.create_task(self._terminal(question), name="asyncsamp-consent"))
-            limit = None
-        else:
-            limit = self._timeout
         self._open[number] = _Open(question, on_page)
         self.changed()
+        hinting = loop.create_task(self._show_hint(question), name="asyncsamp-consent-hint")
+        limit: float | None = self._timeout
         try:
+            if self._terminal.can_ask or not (self.watched() or await hinting):
+                asking.add(loop.create_task(self._terminal(question), name="asyncsamp-consent"))
+                limit = None
             done, _ = await asyncio.wait(asking, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             del self._open[number]
+            hinting.cancel()
             for other in asking:
-                other.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+                other.cancel(_ELSEWHERE if on_page.done() and not on_page.cancelled() else None)
+            await asyncio.gather(hinting, *asking, return_exceptions=True)
             self.changed()
         return next(iter(done)).result() if done else ConsentAnswer.DENY
+
+    async def _show_hint(self, question: ConsentQuestion) -> bool:
+        if self._hint is None:
+            return False
+        where = " or on the hub's terminal" if self._terminal.can_ask else ""
+        who = f"{question.name}, origin {question.origin or 'none'}"
+        text = f"{who}. Answer on the hub's page {self.place}{where}."
+        try:
+            return await self._hint(question_title(question), text)
+        except Exception:
+            log.exception("a hint of a question cannot be shown")
+            return False
 
     def questions(self) -> list[dict[str, Any]]:
         """Return the open questions, as the page shows them."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
+from ..core import ClientStanding
 from ..hub import Hub
 from ..observer import ClientEvent, HubEvent, MessageEvent
-from .shown import client_shown, message_shown
+from .shown import client_shown, message_shown, owing_shown
 
 __all__ = ["Feed"]
 
@@ -16,6 +18,9 @@ INTERVAL = 0.2
 
 MOST = 60
 """Messages that one batch begins to show. Of a faster hub a sample is shown, and the rest counted."""
+
+_MOST_OWING = 100
+"""Clients of which one batch tells to whom they owe answers; the next one tells of more."""
 
 _MAX_OPEN = 5_000
 """Messages whose end is waited for."""
@@ -27,6 +32,7 @@ class Feed:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._changed: set[str] = set()
+        self._owing: set[str] = set()  # who has been called, or has answered
         self._messages: list[MessageEvent] = []
         self._open: set[int] = set()
         self._begun = 0
@@ -42,7 +48,7 @@ class Feed:
 
     def whole(self) -> list[dict[str, Any]]:
         """Return every client as it stands now."""
-        return [client_shown(standing) for standing in self._hub.clients.values()]
+        return [self._shown(standing) for standing in self._hub.clients.values()]
 
     def tell(self, what: dict[str, Any]) -> None:
         """Let the page be told something else beside."""
@@ -57,38 +63,52 @@ class Feed:
         changed, self._changed = self._changed, set()
         messages, self._messages = self._messages, []
         extra, self._extra = self._extra, []
-        standings = self._hub.clients if changed and self._hub.running else {}
+        standings = self._describe(changed)
+        owing = [self._owing.pop() for _ in range(min(len(self._owing), _MOST_OWING))]
         told = {
-            "clients": [client_shown(standings[client]) for client in changed if client in standings],
+            "clients": [self._shown(standing) for standing in standings.values()],
             "left": [client for client in changed if client not in standings],
+            "owing": [
+                owing_shown(standing, self._hub.engine.owed(client))
+                for client, standing in self._describe(owing).items()
+            ],
             "messages": [message_shown(event) for event in messages],
             "total": self._total,
             "missed": self._missed,
             "extra": extra,
         }
         self._begun = 0
+        if self._owing:
+            self._something.set()
         return told
+
+    def _shown(self, standing: ClientStanding) -> dict[str, Any]:
+        return client_shown(standing, self._hub.engine.owed(standing.public_id))
+
+    def _describe(self, clients: Iterable[str]) -> dict[str, ClientStanding]:
+        if not self._hub.running:
+            return {}
+        found = ((client, self._hub.engine.describe(client)) for client in clients)
+        return {client: standing for client, standing in found if standing is not None}
 
     def _take(self, event: HubEvent) -> None:
         if isinstance(event, ClientEvent):
             self._changed.add(event.client)
-        elif event.what == "sent":
+            self._something.set()
+            return
+        if event.msg_id and event.what != "delivered":
+            self._owing.add(event.recipient)
+        if event.what == "sent":
             self._total += 1
             if self._begun >= MOST or len(self._open) >= _MAX_OPEN:
                 self._missed += 1
+                self._something.set()
                 return
             self._begun += 1
             self._open.add(event.number)
-            self._note(event)
+            self._messages.append(event)
         elif event.number in self._open:
             if event.what != "delivered" or not event.msg_id:
                 self._open.discard(event.number)
-            self._note(event)
-        else:
-            return
+            self._messages.append(event)
         self._something.set()
-
-    def _note(self, event: MessageEvent) -> None:
-        self._messages.append(event)
-        if event.msg_id:  # who owes whom has changed
-            self._changed.add(event.recipient)

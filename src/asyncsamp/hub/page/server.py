@@ -22,6 +22,7 @@ from ..permissions import Permission, Permissions, Subject
 from ..profiles.web import ConsentAnswer
 from .consent import PageConsent
 from .feed import Feed
+from .forms import forms
 from .guard import HEADERS, PageGuard
 from .shown import beginning, permissions_shown
 
@@ -71,6 +72,7 @@ class HubPage:
         self._guard = PageGuard()
         self._feeds: set[Feed] = set()
         self._files: dict[str, bytes] = {}
+        self._forms: list[dict[str, Any]] = []
         self._server = RpcServer(self._handle, max_body=_MAX_BODY, name="page")
         self._actions: dict[str, _Action] = {
             "/ping": self._ping,
@@ -98,11 +100,13 @@ class HubPage:
     async def start(self) -> Self:
         """Begin to serve. Raises OSError if there is no free port."""
         self._files = await asyncio.to_thread(_read_files)
+        self._forms = await asyncio.to_thread(forms)
         await self._server.start()
         self._guard.port = self._server.port
         self._hub.engine.own_ports.add(self._server.port)
         if self._consent is not None:
             self._consent.watched = lambda: self.watched
+            self._consent.place = f"http://127.0.0.1:{self._server.port}/"
             self._consent.changed = self._tell_questions
         if self._store is None:
             self._store = self._hub.engine.permissions
@@ -204,6 +208,7 @@ class HubPage:
             "clients": feed.whole(),
             "questions": self._questions(),
             "permissions": self._permissions(),
+            "forms": self._forms,
         }
 
     def _questions(self) -> list[dict[str, Any]]:

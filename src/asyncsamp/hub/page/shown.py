@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from ...values import Value
@@ -9,16 +11,19 @@ from ..core import ClientStanding
 from ..observer import MessageEvent
 from ..permissions import Permissions
 
-__all__ = ["SHOWN", "beginning", "client_shown", "message_shown", "permissions_shown"]
+__all__ = ["SHOWN", "beginning", "client_shown", "message_shown", "owing_shown", "permissions_shown"]
 
 SHOWN = 4_000
 """Characters of a message's parameters, or of a response, that are shown."""
 
 _NAME = 200
 
+_MOST_OWED = 20
+"""To how many others a client owes answers that are named."""
 
-def client_shown(standing: ClientStanding) -> dict[str, Any]:
-    """Return what the page shows of a client."""
+
+def client_shown(standing: ClientStanding, owed: Mapping[str, int]) -> dict[str, Any]:
+    """Return what the page shows of a client, which owes the others so many answers."""
     icon = standing.metadata.get("samp.icon.url")
     return {
         "id": standing.public_id,
@@ -26,7 +31,7 @@ def client_shown(standing: ClientStanding) -> dict[str, Any]:
         "icon": icon if isinstance(icon, str) and icon.startswith(("http://", "https://")) else "",
         "callable": standing.callable,
         "congested": standing.congested,
-        "owes": standing.owes,
+        **owing_shown(standing, owed),
         "origin": standing.origin,
         "metadata": beginning(standing.metadata),
         # What nearly every client takes stands last.
@@ -34,6 +39,11 @@ def client_shown(standing: ClientStanding) -> dict[str, Any]:
             :1_000
         ],
     }
+
+
+def owing_shown(standing: ClientStanding, owed: Mapping[str, int]) -> dict[str, Any]:
+    """Return what changes of a client with each call."""
+    return {"id": standing.public_id, "owes": standing.owes, "owed": dict(islice(owed.items(), _MOST_OWED))}
 
 
 def permissions_shown(permissions: Permissions) -> list[dict[str, Any]]:

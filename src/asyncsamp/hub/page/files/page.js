@@ -49,19 +49,34 @@ async function act(text, work) {
 
 // ---- clients
 
+function drawOwing(changed) {
+  if (!changed.length) return;
+  for (const each of changed) if (clients.has(each.id)) Object.assign(clients.get(each.id), each);
+  const ids = new Set(changed.map(each => each.id));
+  for (const row of find("clients").rows)
+    if (ids.has(row.dataset.client)) row.cells[2].textContent = standing(clients.get(row.dataset.client));
+  if (clients.has(shown)) find("content").textContent = contentOfClient(clients.get(shown));
+}
+
 const nameOf = id => clients.get(id)?.name || id;
 
 function standing(client) {
   const told = [];
   if (!client.callable) told.push("cannot be called");
   if (client.congested) told.push("does not take its messages");
-  if (client.owes) told.push(`owes ${client.owes} answer${client.owes > 1 ? "s" : ""}`);
+  if (client.owes) {
+    const to = Object.entries(client.owed).map(([id, count]) => nameOf(id) + (count > 1 ? ` (${count})` : ""));
+    told.push(`owes ${client.owes} answer${client.owes > 1 ? "s" : ""} to ${to.join(", ") || "others"}`);
+  }
   return told.join(", ") || "ready";
 }
 
 function contentOfClient(client) {
   const takes = client.subscriptions.map(mtype => `  ${mtype}`).join("\n") || "  nothing";
-  return `metadata:${client.metadata}\n\ntakes:\n${takes}`;
+  const waits = [...clients.values()].filter(other => other.owed[client.id])
+    .map(other => `  ${other.name || other.id} (${other.owed[client.id]})`).join("\n") || "  nobody";
+  const origin = client.origin === null ? "" : `web page of: ${client.origin || "no origin"}\n\n`;
+  return `${origin}metadata:${client.metadata}\n\ntakes:\n${takes}\n\nstate: ${standing(client)}\n\nwaits for answers of:\n${waits}`;
 }
 
 function clientRow(client) {
@@ -82,6 +97,7 @@ function clientRow(client) {
   row.insertCell().textContent = standing(client);
   const takes = client.subscriptions.filter(mtype => !mtype.startsWith("samp."));
   row.insertCell().textContent = takes.slice(0, 12).join(" ") + (takes.length > 12 ? ` and ${takes.length - 12} more` : "");
+  const subject = subjectOf(client);
   row.insertCell().append(
     button("Ping", `Ping ${shownName}`, () => act("", async () => {
       const told = await post("ping", { client: client.id });
@@ -91,7 +107,8 @@ function clientRow(client) {
       const reason = prompt(`Disconnect ${shownName}. Reason, which it is told:`, "");
       if (reason !== null)
         act(`${shownName} is disconnected`, () => post("disconnect", { client: client.id, reason }).then(() => null));
-    }));
+    }), " ");
+  if (subject) row.cells[4].append(button("Permissions", `Permissions of ${shownName}`, () => decideAbout(subject)));
   return row;
 }
 
@@ -130,7 +147,7 @@ function drawChoice(list) {
 }
 
 function drawMTypes() {
-  const all = new Set();
+  const all = new Set(forms.keys());
   for (const client of clients.values()) client.subscriptions.forEach(mtype => all.add(mtype));
   find("mtypes").replaceChildren(...[...all].filter(mtype => !mtype.endsWith("*")).sort()
     .map(mtype => make("option", "", { value: mtype })));
@@ -141,18 +158,25 @@ function drawMTypes() {
 const ORIGINS = { "": "none: a program, not a browser", null: "null (a page from a file on disk, or in a sandbox)",
   "file://": "file:// (a page from a file on disk, in a program such as Electron)" };
 
+const answered = new Set(); // numbers of questions that were answered here
+
 function drawQuestions(questions) {
   const list = find("questions");
   const drawn = new Map(Array.from(list.children, box => [box.dataset.number, box]));
   for (const question of questions) {
     if (!drawn.delete(question.number)) list.append(questionBox(question));
   }
-  for (const box of drawn.values()) box.remove();
+  for (const [number, box] of drawn) {
+    if (!answered.delete(number)) find("told").textContent = `${box.dataset.name}: answered elsewhere, or taken back`;
+    box.remove();
+  }
+  document.title = questions.length ? "(?) SAMP hub" : "SAMP hub";
 }
 
 function questionBox(question) {
   const box = make("div", "", { class: "question", role: "group", "aria-label": question.title });
   box.dataset.number = question.number;
+  box.dataset.name = question.name;
   box.append(make("h2", question.title),
     make("p", `It calls itself: ${question.name}`),
     make("p", `Origin: ${ORIGINS[question.origin] || question.origin}`));
@@ -164,6 +188,7 @@ function questionBox(question) {
   if (question.always) choices.push(["Always for this origin", "allow always"]);
   for (const [text, answer] of choices) {
     box.append(button(text, `${text}: ${question.name} of ${question.origin || "no origin"}`, () => act("", async () => {
+      answered.add(question.number);
       await post("consent", { number: question.number, answer });
     })), " ");
   }
@@ -331,6 +356,26 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+// ---- the rate
+
+const SECONDS = 120;
+const rates = new Array(SECONDS).fill(0); // messages in each of the last seconds
+let total = 0; // messages since this page was opened
+let counted = 0; // those that are in `rates`
+
+function drawRate() {
+  const idle = total === counted && rates.every(rate => rate === 0);
+  rates.push(total - counted);
+  rates.shift();
+  counted = total;
+  if (idle) return;
+  const most = Math.max(...rates, 1);
+  find("line").setAttribute("points", rates.map((rate, second) => `${second},${(39 - 36 * rate / most).toFixed(1)}`).join(" "));
+  find("rate").textContent = `${rates.at(-1)} a second, at most ${most === 1 ? Math.max(...rates) : most} in the last two minutes`;
+}
+
+setInterval(drawRate, 1000);
+
 // ---- the stream
 
 const handlers = {
@@ -343,16 +388,22 @@ const handlers = {
     drawClients(hello.clients, []);
     drawQuestions(hello.questions);
     drawPermissions(hello.permissions);
+    forms = new Map(hello.forms.map(form => [form.mtype, form]));
+    drawMTypes();
+    drawForm();
+    total = counted = 0;
   },
   batch(batch) {
     if (batch.clients.length || batch.left.length) drawClients(batch.clients, []);
+    drawOwing(batch.owing);
     batch.messages.forEach(take);
     for (const extra of batch.extra) {
       if (extra.questions) drawQuestions(extra.questions);
       if (extra.permissions) drawPermissions(extra.permissions);
     }
     if (batch.left.length) drawClients([], batch.left);
-    find("total").textContent = batch.total;
+    total = batch.total;
+    find("total").textContent = total;
     find("missed").textContent = batch.missed ? `, a sample: ${batch.missed} not shown` : "";
   },
   stopped() {
@@ -403,9 +454,59 @@ async function main() {
   }
 }
 
+// ---- the form
+
+let forms = new Map(); // mtype -> its parameters
+let drawnForm = null;
+
+const KINDS = {
+  text: {}, integer: { inputmode: "numeric", pattern: "\\s*[+\\-]?[0-9]+\\s*", title: "a whole number" },
+  number: { inputmode: "decimal", pattern: "\\s*[+\\-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+\\-]?[0-9]+)?\\s*", title: "a number" },
+  list: { placeholder: "one, two, three" },
+};
+
+function drawForm() {
+  const form = forms.get(find("mtype").value.trim());
+  if (form === drawnForm) return;
+  drawnForm = form;
+  find("about").textContent = form ? form.about : "";
+  find("fields").replaceChildren(...(form ? form.params : []).map(fieldOf));
+}
+
+function fieldOf(param) {
+  const label = make("label", `${param.name}${param.required ? "" : " (optional)"} `);
+  let field;
+  if (param.kind === "boolean") {
+    field = make("select");
+    field.append(make("option", "", { value: "" }), make("option", "yes", { value: "1" }), make("option", "no", { value: "0" }));
+  } else if (param.kind === "map" || param.kind === "any") {
+    field = make("textarea", "", { rows: 2, cols: 40, placeholder: "name = value" });
+  } else field = make("input", "", KINDS[param.kind]);
+  field.name = param.name;
+  field.dataset.kind = param.kind;
+  field.required = param.required;
+  label.append(field);
+  return label;
+}
+
+function valueOf(field) {
+  const text = field.value;
+  if (field.dataset.kind === "list") return text.split(",").map(each => each.trim()).filter(Boolean);
+  if (field.dataset.kind === "map") return mapOf(text);
+  if (field.dataset.kind === "any" && text.includes("=")) return mapOf(text);
+  return field.dataset.kind === "text" ? text : text.trim();
+}
+
 function parameters() {
+  const params = mapOf(find("params").value);
+  for (const field of find("fields").querySelectorAll("input, select, textarea"))
+    if (field.value.trim()) params[field.name] = valueOf(field);
+  return params;
+}
+
+function mapOf(text) {
   const params = {};
-  for (const line of find("params").value.split("\n")) {
+  for (const line of text.split("\n")) {
     if (!line.trim()) continue;
     const [name, ...value] = line.split("=");
     if (!value.length) throw new Error(`"${line}" is not of the form name = value`);
@@ -414,6 +515,7 @@ function parameters() {
   return params;
 }
 
+find("mtype").addEventListener("input", drawForm);
 for (const id of ["of-client", "of-mtype", "search"]) find(id).addEventListener("input", redraw);
 find("pause").addEventListener("click", () => {
   paused = !paused;

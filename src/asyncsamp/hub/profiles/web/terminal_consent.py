@@ -114,8 +114,9 @@ class TerminalConsent(AskingConsent):
             except TimeoutError:
                 _say(output, f"\nno answer within {self._timeout:g} s: no\n")
                 return ConsentAnswer.DENY
-            except BaseException:
-                _say(output, "\nthe question is taken back\n")
+            except BaseException as end:
+                why = end.args[0] if isinstance(end, asyncio.CancelledError) and end.args else None
+                _say(output, f"\n{why or 'the question is taken back'}\n")
                 raise
         return _ANSWERS.get(line.strip().lower(), ConsentAnswer.DENY)
 
