@@ -73,6 +73,9 @@ class Limits:
         web_silence_sender: How long a page that never pulls may go without a call.
         web_consent_timeout: How long a page may wait until the user has answered for it, other questions
             before it included.
+        web_upload_bytes: Bytes that one web client may have uploaded at once.
+        web_upload_bytes_all: Bytes that all web clients may have uploaded at once; they lie in the folder
+            for temporary files.
         web_port_retry: How often a Web Profile whose port is taken looks whether it has become free.
     """
 
@@ -114,4 +117,6 @@ class Limits:
     web_silence_broken: float = 8.0
     web_silence_sender: float = 3_600.0
     web_consent_timeout: float = 600.0
+    web_upload_bytes: int = 512 * 1024 * 1024
+    web_upload_bytes_all: int = 2 * 1024 * 1024 * 1024
     web_port_retry: float = 5.0

@@ -101,6 +101,7 @@ class Page:
         self.key = ""
         self.id = ""
         self.translator = ""
+        self.upload_url = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -125,6 +126,7 @@ class Page:
         assert isinstance(info, dict)
         self.key, self.id = str(info["samp.private-key"]), str(info["samp.self-id"])
         self.translator = str(info["samp.url-translator"])
+        self.upload_url = str(info["x-asyncsamp.upload"])
 
     async def listen(self, *mtypes: str) -> None:
         """Become callable, and subscribe."""
@@ -145,6 +147,12 @@ class Page:
         """Read by the translator: `url` is what is put behind it, raw."""
         target = "/" + self.translator.partition("://")[2].partition("/")[2] + url
         return await request(self.port, method, target, {"Origin": self.origin, **headers})
+
+    async def upload(self, name: str, data: bytes, **headers: str) -> Answer:
+        """Upload: `name` is what is put behind the URL, raw."""
+        target = "/" + self.upload_url.partition("://")[2].partition("/")[2] + name
+        sent = {"Origin": self.origin, "Content-Type": "application/octet-stream", **headers}
+        return await request(self.port, "POST", target, sent, data)
 
 
 @dataclass

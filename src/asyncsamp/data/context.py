@@ -14,6 +14,7 @@ from .. import mtypes
 from .._util.threads import in_daemon_thread
 from ..client.messaging import MessagingClient
 from ..errors import DataError
+from ..reading.share_server import ShareServer
 from ..values import Message
 from .fetching import MAX_SIZE, TIMEOUT, fetch
 from .formats.images import read_image, read_moc
@@ -22,7 +23,6 @@ from .optional import need
 from .positions import sky_position
 from .rows import within
 from .share.files import LocalFiles
-from .share.http import ShareServer
 from .streams import Feed
 from .table_registry import Item, Known, TableRegistry
 

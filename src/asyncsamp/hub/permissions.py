@@ -74,7 +74,7 @@ class Subject(NamedTuple):
 Decisions: TypeAlias = dict[Subject, dict[Permission, bool]]
 
 _DEFAULTS: dict[str, frozenset[Permission]] = {
-    "origin": frozenset({Permission.RECEIVE, Permission.SEND, Permission.READ}),
+    "origin": frozenset({Permission.RECEIVE, Permission.SEND, Permission.READ, Permission.UPLOAD}),
     "client": frozenset(Permission),
 }
 

@@ -228,6 +228,14 @@ class TestReading:
             answer = await page.get(shown)
             assert (answer.status, b"lets this web page read no files" in answer.body) == (403, True)
 
+    async def test_a_page_that_may_not_upload(self, hub: WebHub) -> None:
+        assert hub.profile.permissions is not None
+        page = await hub.page()
+        assert (await page.upload("t.vot", b"x")).status == 200
+        await hub.profile.permissions.decide(ARCHIVE, Permission.UPLOAD, False)
+        answer = await page.upload("t.vot", b"x")
+        assert (answer.status, b"lets this web page upload nothing" in answer.body) == (403, True)
+
     async def test_a_page_that_may_not_receive(self, hub: WebHub) -> None:
         async with Client("tool", lockfile=hub.lockfile) as sender:
             page = await hub.page("table.load.votable")

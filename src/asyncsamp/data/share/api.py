@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from ...errors import DataError
+from ...reading.share_server import ShareServer
 from .content import BytesContent, CallContent, FileContent, Source, as_content
 from .files import LocalFiles
-from .http import ShareServer
 
 __all__ = ["share"]
 

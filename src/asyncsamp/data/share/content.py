@@ -7,34 +7,18 @@ import inspect
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from ..._util import file_urls
 from ...errors import DataError
 from ...reading.files import PIECE, open_file
-from ...reading.serving import Reader
+from ...reading.share_server import Content, OpenContent
 
 __all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Callable[[], Any]"
 """Bytes, a path, or a function (plain ones run off the loop) that gives bytes, a path, or an
 iterable of bytes."""
-
-
-class OpenContent(Reader, Protocol):
-    """Content that somebody reads; he closes it."""
-
-    async def close(self) -> None:
-        """Let go of what it holds."""
-        ...
-
-
-class Content(Protocol):
-    """Something that can be opened, by several readers at once."""
-
-    async def open(self) -> OpenContent:
-        """Return a reader for it. Raises `DataError` if it is gone."""
-        ...
 
 
 def as_content(source: Source) -> Content:

@@ -199,7 +199,7 @@ function questionBox(question) {
 
 const PERMISSIONS = ["register", "receive", "send", "command", "read", "upload"];
 const DEFAULTS = {
-  origin: { register: "ask", receive: "yes", send: "yes", command: "ask", read: "yes", upload: "ask" },
+  origin: { register: "ask", receive: "yes", send: "yes", command: "ask", read: "yes", upload: "yes" },
   client: { receive: "yes", send: "yes", command: "yes" },
 };
 let permissions = []; // what is decided

@@ -7,6 +7,7 @@ import errno
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -18,10 +19,11 @@ from ...mtype_limits import WEB_MTYPES, MTypeLimits
 from ...permissions import Permission, Permissions, default_path
 from .consent import AskingConsent, Consent, Gate
 from .cors import POLICY_FILES, cors_headers, host_is_ours, origin_of, policy_response, preflight
-from .request import WebRequest
+from .request import TRANSLATOR, UPLOAD, WebRequest
 from .service import WebService
 from .terminal_consent import TerminalConsent
 from .translator import Translator
+from .uploads import Uploads, upload_response
 
 __all__ = ["PORT", "WebProfile"]
 
@@ -29,8 +31,6 @@ log = logging.getLogger("asyncsamp.hub")
 
 PORT = 21012
 """The fixed port by which pages find the hub (WEB-1)."""
-
-_TRANSLATOR = "/translator/"
 
 _END_TIME = 0.5
 """Seconds that requests under way have to end when the hub stops."""
@@ -71,6 +71,7 @@ class WebProfile:
         self._service: WebService | None = None
         self._server: RpcServer | None = None
         self._translator: Translator | None = None
+        self._uploads: Uploads | None = None
         self._retrying: asyncio.Task[None] | None = None
         self._serving = asyncio.Event()
 
@@ -98,7 +99,10 @@ class WebProfile:
         """Bind the port and serve; if it is taken, say so and go on trying."""
         await self._store.refresh()
         gate = Gate(self._consent, self._store, engine.limits.web_consent_timeout, self._more)
-        self._service = WebService(engine, gate, mtypes=self._mtypes, rewrite_urls=self._rewrite_urls)
+        self._uploads = Uploads(engine.limits)
+        self._service = WebService(
+            engine, gate, self._uploads.forget, mtypes=self._mtypes, rewrite_urls=self._rewrite_urls
+        )
         self._translator = Translator(engine.own_ports)
         try:
             await self._bind(engine)
@@ -125,6 +129,8 @@ class WebProfile:
             await server.close(_END_TIME)
         if self._translator is not None:
             await self._translator.close()
+        if self._uploads is not None:
+            await self._uploads.close()
 
     async def _bind(self, engine: Engine) -> None:
         try:
@@ -167,7 +173,7 @@ class WebProfile:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = cors_headers(request)
         refusal = self._refusal(request)
-        if request.method == "POST":
+        if request.method == "POST" and not request.raw_path.startswith(UPLOAD):
             if refusal:
                 return fault_response(request, FaultCode.NOT_ALLOWED, refusal, headers)
             return await self._post(request, headers)
@@ -176,6 +182,8 @@ class WebProfile:
                 raise web.HTTPForbidden(text=refusal + "\n")
             if request.method == "OPTIONS":
                 return preflight(request)
+            if request.method == "POST":
+                return await self._upload(request, headers)
             return await self._get(request, headers)
         except web.HTTPException as error:
             error.headers.update(headers)
@@ -199,11 +207,11 @@ class WebProfile:
             raise web.HTTPMethodNotAllowed(request.method, ["POST", "GET", "HEAD", "OPTIONS"], text=text)
         if self._policy_files and path in POLICY_FILES:
             return policy_response(path)
-        if not path.startswith(_TRANSLATOR):
+        if not path.startswith(TRANSLATOR):
             raise web.HTTPNotFound(text="this is the Web Profile of a SAMP hub; there are no pages here\n")
         assert self._service is not None
         assert self._translator is not None
-        page = self._service.page_of_token(path[len(_TRANSLATOR) :])
+        page = self._service.page_of_token(path[len(TRANSLATOR) :])
         if page is None:
             raise web.HTTPForbidden(text="the URL translator knows no such token, or not any more\n")
         await self._store.refresh(now=False)
@@ -219,10 +227,29 @@ class WebProfile:
         finally:
             page.request_ends(broken=request.transport is None or request.transport.is_closing())
 
+    async def _upload(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        """Keep what a registered page posts, and answer with its URL."""
+        assert self._service is not None
+        assert self._uploads is not None
+        token, _, name = request.raw_path.partition("?")[0].removeprefix(UPLOAD).partition("/")
+        page = self._service.page_of_token(token)
+        if page is None:
+            raise web.HTTPForbidden(text="the hub knows no such upload token, or not any more\n")
+        await self._store.refresh(now=False)
+        if not self._service.may(page, Permission.UPLOAD):
+            raise web.HTTPForbidden(text="the user lets this web page upload nothing\n")
+        page.request_begins()
+        try:
+            url = await self._uploads.take(page, unquote(name), request)
+        finally:
+            page.request_ends(broken=request.transport is None or request.transport.is_closing())
+        page.urls.to_page([url])  # the page may name it: it is not somebody else's
+        return upload_response(url, headers)
+
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         assert self._service is not None
         host = request.headers.get("Host") or f"127.0.0.1:{self.port}"
-        exchange = WebRequest(request, self._service, f"http://{host}{_TRANSLATOR}")
+        exchange = WebRequest(request, self._service, f"http://{host}")
         try:
             try:
                 response = await answer(

@@ -13,7 +13,11 @@ from .callback_queue import CallbackQueue
 from .cors import origin_of
 from .web_client import Page
 
-__all__ = ["WebRequest"]
+__all__ = ["TRANSLATOR", "UPLOAD", "WebRequest"]
+
+TRANSLATOR = "/translator/"
+UPLOAD = "/upload/"
+"""Where URLs are read for a page, and where it puts its data."""
 
 
 class _Service(Protocol):
@@ -25,11 +29,12 @@ class _Service(Protocol):
 class WebRequest:
     """A request, who makes it, and the pull that it is, if it is one.
 
-    `translator` is the URL of the translator by the name by which the page reached the hub.
+    `base` is the URL of the profile by the name by which the page reached the hub.
     """
 
-    def __init__(self, request: web.BaseRequest, service: _Service, translator: str) -> None:
-        self.translator = translator
+    def __init__(self, request: web.BaseRequest, service: _Service, base: str) -> None:
+        self.translator = base + TRANSLATOR
+        self.upload = base + UPLOAD
         self.origin = origin_of(request) or ""
         self.referer = request.headers.get("Referer", "")
         self._request = request

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from ...._util.socket_table import another_user
 from ....delivery import DeliverNotification, Delivery, DeliveryError
@@ -34,6 +34,9 @@ __all__ = ["WebService"]
 log = logging.getLogger("asyncsamp.hub")
 
 _PREFIX = "samp.webhub"
+UPLOAD_KEY = "x-asyncsamp.upload"
+"""Where a web client may upload data: POST to this URL with the name of the data behind it."""
+
 _SUBSCRIPTIONS_EVENT = "samp.hub.event.subscriptions"
 
 _LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
@@ -43,13 +46,22 @@ _LAST_WORDS = ("samp.hub.disconnect", "samp.hub.event.shutdown")
 class WebService:
     """Knows the keys, tokens and callback queues of web clients, and is their `Courier`.
 
-    The engine knows public ids only. `mtypes` limits what web clients may send without being asked about,
-    None for no limit.
+    The engine knows public ids only. `forgotten` is called with the id of each that has left. `mtypes`
+    limits what web clients may send without being asked about, None for no limit.
     """
 
-    def __init__(self, engine: Engine, gate: Gate, *, mtypes: MTypeLimits | None, rewrite_urls: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        gate: Gate,
+        forgotten: Callable[[str], None],
+        *,
+        mtypes: MTypeLimits | None,
+        rewrite_urls: bool,
+    ) -> None:
         self._engine = engine
         self._gate = gate
+        self._forgotten = forgotten
         self._harmless = mtypes or MTypeLimits()
         self._any_mtype = mtypes is None
         self._rewrite_urls = rewrite_urls
@@ -134,6 +146,7 @@ class WebService:
             "samp.self-id": client,
             "samp.private-key": key,
             "samp.url-translator": translator,
+            UPLOAD_KEY: f"{exchange.upload}{token}/",
         }
 
     def _check_room(self) -> None:
@@ -283,6 +296,7 @@ class WebService:
             self._tokens.pop(page.token, None)
             self._leave_site(page)
             page.close()
+            self._forgotten(client)
 
     def _vanished(self, page: Page, reason: str) -> None:
         self._engine.disconnect(page.client, reason)

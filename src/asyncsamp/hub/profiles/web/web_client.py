@@ -55,6 +55,11 @@ class Page:
         # Its answer may never have reached the page: the first call has to come soon.
         self._set_timer(limits.web_silence, "it never called after it had registered")
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is no longer registered."""
+        return self._closed
+
     def request_begins(self, *, pull: bool = False) -> None:
         """Note that it makes a request, a pull or another one: it is there."""
         self._requests += 1

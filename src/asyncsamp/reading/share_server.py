@@ -1,4 +1,4 @@
-"""A small HTTP server for what a client shares (SAMP 1.3 §4.5: data goes by URL)."""
+"""A small HTTP server for what a program shares (SAMP 1.3 §4.5: data goes by URL)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 
-from ...errors import DataError
-from ...reading.content_types import content_type as content_type_of
-from ...reading.serving import serve
-from ...rpc import RpcServer
-from .content import Content
+from ..errors import DataError
+from ..rpc import RpcServer
+from .content_types import content_type as content_type_of
+from .serving import Reader, serve
 
-__all__ = ["ShareServer"]
+__all__ = ["Content", "OpenContent", "ShareServer"]
 
-log = logging.getLogger("asyncsamp.client")
+log = logging.getLogger("asyncsamp")
 
 _MAX_REQUEST = 64 * 1024  # a request has no body to speak of
 
@@ -31,6 +31,22 @@ _OPEN_TO_PAGES = {
     "Access-Control-Allow-Private-Network": "true",
     "Access-Control-Max-Age": "7200",
 }
+
+
+class OpenContent(Reader, Protocol):
+    """Content that somebody reads; he closes it."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class Content(Protocol):
+    """Something that can be opened, by several readers at once."""
+
+    async def open(self) -> OpenContent:
+        """Return a reader for it. Raises `DataError` if it is gone."""
+        ...
 
 
 @dataclass(slots=True)

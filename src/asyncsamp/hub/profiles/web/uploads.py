@@ -1,0 +1,177 @@
+"""The upload door: data that a page has made, at a URL which the programs of this machine can read.
+
+It is our extension of the Web Profile. A page cannot serve anything, so it posts its data to the hub,
+which keeps it in an unnamed temporary file for as long as the page is registered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from typing import BinaryIO
+
+from aiohttp import web
+
+from ...._util.threads import to_its_end
+from ....errors import DataError
+from ....limits import Limits
+from ....reading.files import FileReader
+from ....reading.share_server import ShareServer
+from .web_client import Page
+
+__all__ = ["Uploads", "upload_response"]
+
+log = logging.getLogger("asyncsamp.hub")
+
+PATIENCE = 60.0
+"""Seconds that the page may send nothing before an upload counts as broken off."""
+
+_PIECE = 1024 * 1024
+_MAX_NAME = 200
+
+
+class Uploads:
+    """What web clients have uploaded, each upload at a URL that cannot be guessed.
+
+    Args:
+        limits: `web_upload_bytes` bounds what one page may have here, `web_upload_bytes_all` all of them.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._server = ShareServer()
+        self._kept: dict[str, list[tuple[str, _Upload]]] = {}  # public id -> URLs with their files
+        self._used: dict[str, int] = {}
+        self._closed = False
+
+    async def take(self, page: Page, name: str, request: web.BaseRequest) -> str:
+        """Keep the body of a request. Cancelling is safe: nothing is kept then.
+
+        Args:
+            page: Whose it is.
+            name: The name of the data, with which its URL ends.
+            request: The request; its body is read piece by piece.
+
+        Returns:
+            The URL, which ends with the page's registration.
+
+        Raises:
+            aiohttp.web.HTTPException: 400, 408, 413 or 507, with a reason.
+        """
+        name = name.replace("/", "-").strip()
+        if not name or len(name) > _MAX_NAME or not name.isprintable():
+            text = f"an upload needs a name of 1 to {_MAX_NAME} characters: POST to .../upload/TOKEN/NAME\n"
+            raise web.HTTPBadRequest(text=text)
+        self._reserve(page.client, request.content_length or 0, keep=False)
+        upload = _Upload(name)
+        size = 0
+        try:
+            async for piece in _pieces(request):
+                self._reserve(page.client, len(piece))
+                size += len(piece)
+                await upload.write(piece)
+            if page.closed or self._closed:
+                raise web.HTTPForbidden(text="the page was unregistered while it uploaded\n")
+            url = await self._server.share(upload, name=name, content_type=None, lifetime=None)
+        except BaseException:
+            self._release(page.client, size)
+            upload.close()
+            raise
+        self._kept.setdefault(page.client, []).append((url, upload))
+        return url
+
+    def forget(self, client: str) -> None:
+        """End everything that `client` has uploaded. Who reads already may read on."""
+        for url, upload in self._kept.pop(client, ()):
+            self._server.unshare(url)
+            upload.close()
+        self._used.pop(client, None)
+
+    async def close(self) -> None:
+        """End all uploads, and close the port."""
+        self._closed = True
+        for client in list(self._kept):
+            self.forget(client)
+        await self._server.close()
+
+    def _reserve(self, client: str, size: int, *, keep: bool = True) -> None:
+        """Count `size` more bytes for `client`; only see whether there is room if not `keep`."""
+        mine, all_of_them = self._used.get(client, 0) + size, sum(self._used.values()) + size
+        for used, most, whose in (
+            (mine, self._limits.web_upload_bytes, "one page"),
+            (all_of_them, self._limits.web_upload_bytes_all, "all pages together"),
+        ):
+            if used > most:
+                text = f"the upload is too large: the hub keeps {most:,} bytes for {whose}\n"
+                raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=used, text=text)
+        if keep:
+            self._used[client] = mine
+
+    def _release(self, client: str, size: int) -> None:
+        if client in self._used:
+            self._used[client] -= size
+
+
+class _Upload:
+    """One upload: a temporary file without a name, which ends with its last descriptor."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._file: BinaryIO | None = None
+
+    async def write(self, piece: bytes) -> None:
+        try:
+            await to_its_end(partial(self._write, piece))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            log.warning("an upload of a web page failed: no space in %s", tempfile.gettempdir())
+            raise web.HTTPInsufficientStorage(text="there is no space left for the upload\n") from None
+
+    def _write(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="asyncsamp-", buffering=0)  # noqa: SIM115 - it stays open
+        view = memoryview(piece)
+        while view:
+            view = view[self._file.write(view) :]
+
+    async def open(self) -> FileReader:
+        """Return a reader with a descriptor of its own, which no end of the upload takes from it."""
+        try:
+            return await to_its_end(self._open, FileReader.close_now)
+        except (OSError, ValueError):
+            raise DataError("the upload has ended") from None
+
+    def _open(self) -> FileReader:
+        if self._file is None:
+            self._write(b"")  # an empty one
+        assert self._file is not None
+        descriptor = os.dup(self._file.fileno())
+        return FileReader(self._name, descriptor, os.fstat(descriptor))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """Yield the body in pieces, each within `PATIENCE` seconds."""
+    while True:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                piece = await request.content.read(_PIECE)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"nothing came for {PATIENCE:g} s\n") from None
+        if not piece:
+            return
+        yield piece
+
+
+def upload_response(url: str, headers: Mapping[str, str]) -> web.Response:
+    """Return the answer to an upload."""
+    return web.json_response({"url": url}, headers=headers)
