@@ -17,12 +17,12 @@ from ....values import Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
 from ...mtype_limits import MTypeLimits
 from ...named import absolute_paths, find_names
+from ...opened import identities
 from ...permissions import Permission
 from ...texts import find_urls, replace_texts
 from ..keys import WEB, new_key, shown_keys
 from .callback_queue import SitePulls
 from .consent import ConsentQuestion, Gate, make_question
-from .opened import identities
 from .page_permissions import PagePermissions, command_wanted
 from .request import WebRequest
 from .sites import site_of

@@ -20,7 +20,7 @@ from ....reading.content_types import content_type
 from ....reading.files import open_file
 from ....reading.serving import send, serve
 from ...named import file_itself
-from .opened import resolved
+from ...opened import resolved
 
 __all__ = ["Translator"]
 

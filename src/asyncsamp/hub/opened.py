@@ -10,9 +10,9 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from ...._util.threads import in_daemon_thread
-from ....errors import FaultCode, FaultError
-from ...named import file_itself
+from .._util.threads import in_daemon_thread
+from ..errors import FaultCode, FaultError
+from .named import file_itself
 
 __all__ = ["identities", "resolved"]
 
