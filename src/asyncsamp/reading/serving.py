@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
 
@@ -12,9 +13,19 @@ from aiohttp import web
 
 from .ranges import RangeNotSatisfiableError, byte_range
 
-__all__ = ["Reader", "send", "serve"]
+__all__ = ["OPEN_TO_PAGES", "Part", "Reader", "part_of", "send", "serve"]
 
 log = logging.getLogger("asyncsamp")
+
+OPEN_TO_PAGES = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Range, If-Range",
+    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, Content-Type",
+    "Access-Control-Allow-Private-Network": "true",
+    "Access-Control-Max-Age": "7200",
+}
+"""Headers for URLs that cannot be guessed: whoever knows one may read it, from web pages too."""
 
 
 class Reader(Protocol):
@@ -35,6 +46,48 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is sent of a reader: from where, how much, and what the answer's head says.
+
+    Attributes:
+        status: 200, 206 or 416; with the last nothing is sent.
+        headers: The head.
+        start: The first byte.
+        length: How many bytes; None for all there will be.
+    """
+
+    status: int
+    headers: dict[str, str]
+    start: int
+    length: int | None
+
+
+def part_of(reader: Reader, asked: Mapping[str, str], headers: Mapping[str, str]) -> Part:
+    """Return which part of `reader` is asked for.
+
+    Args:
+        reader: What is sent.
+        asked: The request's headers.
+        headers: Headers of the answer. Range and date are added.
+    """
+    told = dict(headers)
+    size = reader.size
+    if reader.modified is not None:
+        told["Last-Modified"] = formatdate(reader.modified, usegmt=True)
+    if size is None:
+        return Part(200, told, 0, None)
+    told["Accept-Ranges"] = "bytes"
+    try:
+        part = _range(asked, told.get("Last-Modified", ""), size)
+    except RangeNotSatisfiableError:
+        return Part(416, {**told, "Content-Range": f"bytes */{size}"}, 0, 0)
+    if part is None:
+        return Part(200, told, 0, size)
+    start, length = part
+    return Part(206, {**told, "Content-Range": f"bytes {start}-{start + length - 1}/{size}"}, start, length)
+
+
 async def serve(
     request: web.BaseRequest, reader: Reader, headers: Mapping[str, str], *, what: str
 ) -> web.StreamResponse:
@@ -50,24 +103,12 @@ async def serve(
         The answer, sent: 200, 206 or 416. If the reader fails in the middle, the connection is broken,
         since nothing else tells the client that the data is not whole.
     """
-    told = dict(headers)
-    size = reader.size
-    if reader.modified is not None:
-        told["Last-Modified"] = formatdate(reader.modified, usegmt=True)
-    start, length, status = 0, size, 200
-    if size is not None:
-        told["Accept-Ranges"] = "bytes"
-        try:
-            part = _part(request, told.get("Last-Modified", ""), size)
-        except RangeNotSatisfiableError:
-            told["Content-Range"] = f"bytes */{size}"
-            return web.Response(status=416, headers=told)
-        if part is not None:
-            (start, length), status = part, 206
-            told["Content-Range"] = f"bytes {start}-{start + part[1] - 1}/{size}"
-    response = web.StreamResponse(status=status, headers=told)
-    response.content_length = length
-    async with contextlib.aclosing(reader.pieces(start, length)) as pieces:
+    part = part_of(reader, request.headers, headers)
+    if part.status == 416:
+        return web.Response(status=416, headers=part.headers)
+    response = web.StreamResponse(status=part.status, headers=part.headers)
+    response.content_length = part.length
+    async with contextlib.aclosing(reader.pieces(part.start, part.length)) as pieces:
         return await send(request, response, pieces, what=what)
 
 
@@ -93,7 +134,7 @@ async def send(
     return response
 
 
-def _part(request: web.BaseRequest, modified: str, size: int) -> tuple[int, int] | None:
-    if request.headers.get("If-Range", modified) != modified:
+def _range(asked: Mapping[str, str], modified: str, size: int) -> tuple[int, int] | None:
+    if asked.get("If-Range", modified) != modified:
         return None
-    return byte_range(request.headers.get("Range", ""), size)
+    return byte_range(asked.get("Range", ""), size)

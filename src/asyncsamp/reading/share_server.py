@@ -14,23 +14,13 @@ from aiohttp import web
 from ..errors import DataError
 from ..rpc import RpcServer
 from .content_types import content_type as content_type_of
-from .serving import Reader, serve
+from .serving import OPEN_TO_PAGES, Reader, serve
 
 __all__ = ["Content", "OpenContent", "ShareServer"]
 
 log = logging.getLogger("asyncsamp")
 
 _MAX_REQUEST = 64 * 1024  # a request has no body to speak of
-
-# Whoever knows the URL may read it, from web pages too: it cannot be guessed.
-_OPEN_TO_PAGES = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": "Range, If-Range",
-    "Access-Control-Expose-Headers": "Accept-Ranges, Content-Length, Content-Range, Content-Type",
-    "Access-Control-Allow-Private-Network": "true",
-    "Access-Control-Max-Age": "7200",
-}
 
 
 class OpenContent(Reader, Protocol):
@@ -112,20 +102,20 @@ class ShareServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "OPTIONS":
-            return web.Response(status=204, headers=_OPEN_TO_PAGES)
+            return web.Response(status=204, headers=OPEN_TO_PAGES)
         if request.method not in ("GET", "HEAD"):
-            headers = {**_OPEN_TO_PAGES, "Allow": "GET, HEAD, OPTIONS"}
+            headers = {**OPEN_TO_PAGES, "Allow": "GET, HEAD, OPTIONS"}
             return web.Response(status=405, headers=headers, text="only GET and HEAD\n")
         token, _, name = request.raw_path.partition("?")[0].lstrip("/").partition("/")
         share = self._shares.get(token)
         if share is None or unquote(name) != share.name:
-            return web.Response(status=404, headers=_OPEN_TO_PAGES, text="not shared here (any more)\n")
+            return web.Response(status=404, headers=OPEN_TO_PAGES, text="not shared here (any more)\n")
         try:
             reader = await share.content.open()
         except (DataError, OSError) as error:
             log.warning("what is shared as %s cannot be read: %s", share.name, error)
-            return web.Response(status=404, headers=_OPEN_TO_PAGES, text="it cannot be read\n")
-        headers = {**_OPEN_TO_PAGES, "Content-Type": share.content_type, "X-Content-Type-Options": "nosniff"}
+            return web.Response(status=404, headers=OPEN_TO_PAGES, text="it cannot be read\n")
+        headers = {**OPEN_TO_PAGES, "Content-Type": share.content_type, "X-Content-Type-Options": "nosniff"}
         try:
             return await serve(request, reader, headers, what=f"the shared {share.name}")
         finally:
