@@ -111,8 +111,8 @@ class Named(Protocol):
         """Counts what is named, to tell what was before from what was after."""
         ...
 
-    def add(self, site: str, names: Iterable[str]) -> bool:
-        """Note `names`; return whether that was too much for the site."""
+    def add(self, site: str, names: Iterable[str], moment: int | None = None) -> bool:
+        """Note `names`, as named at a `moment` before; return whether that was too much for the site."""
         ...
 
     def closes(self, site: str, names: Collection[str], before: int | None = None) -> bool:
@@ -136,6 +136,9 @@ class Engine(Protocol):
 
     own_ports: set[int]
     """The TCP ports on which this hub listens; a profile adds its own when it starts."""
+
+    own_files: set[str]
+    """The files in which this hub keeps secrets: nothing of them is read for anybody."""
 
     @property
     def hub_id(self) -> str: ...

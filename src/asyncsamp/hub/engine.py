@@ -43,6 +43,7 @@ class HubEngine:
     def __init__(self, limits: Limits, metadata: ValueMap, permissions: Permissions | None = None) -> None:
         self.limits = limits
         self.own_ports: set[int] = set()
+        self.own_files: set[str] = set()
         self.named = NamedUrls()  # of the run: a page that comes back has named what it named
         self._client_ids = ClientIds()
         self._core = HubCore(

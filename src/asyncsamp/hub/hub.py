@@ -166,6 +166,7 @@ class Hub:
         self._start_over, self._stopped = asyncio.Event(), asyncio.Event()
         self._stopping = None
         self._engine = engine = HubEngine(self.limits, self._metadata, self._permissions)
+        engine.own_files.update(self._secret_files())
         if log.isEnabledFor(logging.DEBUG):
             engine.log_messages()
         try:
@@ -219,6 +220,10 @@ class Hub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.shutdown()
+
+    def _secret_files(self) -> list[str]:
+        state = None if self._state is None else self._state.path
+        return [str(path) for path in (self.lockfile, state) if path is not None]
 
     async def _start_profiles(self, engine: HubEngine, *, comes_back: bool) -> None:
         for profile in self._profiles:

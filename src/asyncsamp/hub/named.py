@@ -128,15 +128,22 @@ class NamedUrls:
         self.moment = 0
         """Counts what is named, to tell what was before from what was after."""
 
-    def add(self, site: str, names: Iterable[str]) -> bool:
-        """Note `names`; return whether the site has become full."""
+    def add(self, site: str, names: Iterable[str], moment: int | None = None) -> bool:
+        """Note `names`; return whether the site has become full.
+
+        Args:
+            site: The site of who named them.
+            names: What it named.
+            moment: When, if that turns out later; None for now.
+        """
         self.moment += 1
+        when = self.moment if moment is None else moment
         ours = self._named.setdefault(site, {})
         for name in names:
             number = hash(name)
             if number not in ours:
-                ours[number] = self.moment
                 self._total += 1
+            ours[number] = min(when, ours.get(number, when))
         was_full = site in self._full
         self._shrink(site)
         return site in self._full and not was_full

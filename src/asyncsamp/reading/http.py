@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -71,7 +71,7 @@ class HttpReader:
             onto this machine.
     """
 
-    def __init__(self, own_ports: Set[int], *, redirects: bool = True) -> None:
+    def __init__(self, own_ports: Container[int], *, redirects: bool = True) -> None:
         self._own_ports = own_ports
         self._redirects = redirects
         self._sessions: dict[bool, aiohttp.ClientSession] = {}

@@ -15,7 +15,6 @@ No I/O.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from ...._util import file_urls
-from ...._util.hosts import is_local_host
+from ...._util.hosts import looks_like_number, number_of, reaches_this_machine
 from ....interfaces import Named
 from ....values import Value
 from ...named import absolute_paths, find_names, names_of_url
@@ -47,8 +46,6 @@ _SCHEME = re.compile(r"\s*(file|https?|ftp|jar|reach):", re.IGNORECASE)
 _HUB = r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{8}"
 _ADDRESS = re.compile(rf"{_HUB}/[A-Za-z0-9_-]{{22}}/[A-Za-z0-9._~%-]{{0,800}}(?:#[\w-]{{1,32}})?", re.ASCII)
 _FRAGMENT = re.compile(r"#[\w-]{1,32}\Z", re.ASCII)
-_NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]*|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]*|[0-9]+))*\.?")
-_PLAIN_ADDRESS = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2})){3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ class ReachUrls:
         self._base = base
         self._named = named
         self._new_token = new_token
-        self._host_names = {name.lower() for name in host_names}
+        self._host_names = {*_HERE, *(name.lower() for name in host_names)}
         self._offers = offers
         self._note_paths = note_paths
         self._max_offered = max_offered
@@ -221,11 +218,9 @@ class ReachUrls:
             host = urlsplit(url).hostname or ""
         except ValueError:
             return True
-        host = unicodedata.normalize("NFKC", host).replace("\u3002", ".").rstrip(".")
-        if not host or is_local_host(host) or host in _HERE or host in self._host_names:
+        if not host or reaches_this_machine(host, self._host_names):
             return True
-        # To the system 2130706433 and 127.1 are addresses, too.
-        return bool(_NUMBER.fullmatch(host)) and not _PLAIN_ADDRESS.fullmatch(host)
+        return looks_like_number(host) and number_of(host) is None  # which systems read differently
 
 
 def find_marked(value: Value) -> set[str]:

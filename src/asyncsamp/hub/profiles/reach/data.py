@@ -1,0 +1,249 @@
+"""The data port: URLs of other hubs for the tools of this machine, and our URLs for other hubs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections import defaultdict
+from collections.abc import Callable, Set
+
+from aiohttp import web
+
+from ...._util.hosts import own_names
+from ....errors import FaultError, RemoteProtocolError
+from ....interfaces import Engine
+from ....reading.serving import OPEN_TO_PAGES, send
+from ....rpc import RpcServer
+from ...opened import identities
+from .bus import Bus, BusMessage
+from .reading import Reading, ReadingError
+from .serving import Serving
+from .source import SourceReader
+from .transfer import ALIVE, Failure, Head, read_ask
+from .urls import NOT_OFFERED, Capability, ReachUrls, parse_address
+
+__all__ = ["DataPort"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+_MAX_REQUEST = 64 * 1024  # a request has no body to speak of
+
+_TRANSFERS = 16
+_WAITING = 64
+"""Transfers to one hub at once, and such as wait for their turn. A page of thumbnails asks for a dozen."""
+
+_MAX_UNSURE = 1_000
+"""Paths that others named and the system has not said yet what they mean."""
+
+
+class DataPort:
+    """Lets tools here read what other hubs offer, and other hubs what this one does.
+
+    Args:
+        engine: The hub's.
+        bus: What carries pieces; best one of its own, so that they hold up no message.
+        room: The name of the room.
+        hub: What the room calls this hub: member and incarnation.
+        offers: Whether what trusted clients send may be read by the room.
+    """
+
+    def __init__(self, engine: Engine, bus: Bus, room: str, hub: str, *, offers: bool) -> None:
+        self._engine = engine
+        self._bus = bus
+        self._room = f"samp.{room}"
+        self._hub = hub
+        self._offers = offers
+        self._server = RpcServer(
+            self._handle, hosts=("127.0.0.1",), port=0, max_body=_MAX_REQUEST, name="reach-data"
+        )
+        self._ports: set[int] = set()
+        self._sources: SourceReader | None = None
+        self._urls: ReachUrls | None = None
+        self._readings: set[Reading] = set()
+        self._servings: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_TRANSFERS))
+        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._looking: set[asyncio.Task[None]] = set()
+        self._unsure: dict[str, tuple[str, int]] = {}  # path -> who named it, and when
+        self._end: Callable[[], None] = lambda: None
+
+    @property
+    def urls(self) -> ReachUrls:
+        """The URLs of the room. Raises RuntimeError before `start`."""
+        if self._urls is None:
+            raise RuntimeError("the data port has not started")
+        return self._urls
+
+    async def start(self) -> None:
+        """Open the port, and answer other hubs. Raises OSError."""
+        await self._server.start()
+        base = f"http://{self._server.url_host}:{self._server.port}"
+        self._urls = ReachUrls(
+            self._hub,
+            base,
+            self._engine.named,
+            new_token=lambda: secrets.token_urlsafe(16),
+            host_names=own_names(socket.gethostname()),
+            offers=self._offers,
+            note_paths=self._note_paths,
+        )
+        # Not among the hub's own: pages here may read what other hubs offer.
+        own_ports = _Ports(self._engine.own_ports, self._server.port)
+        self._sources = SourceReader(self._engine.named, own_ports, self._engine.own_files)
+        self._end = self._bus.subscribe(f"{self._room}.*.*.get.{self._hub}", self._asked)
+
+    def back(self) -> None:
+        """Take note that the bus has a server again: what was under way is asked for anew."""
+        for reading in self._readings:
+            reading.cut()
+
+    async def close(self) -> None:
+        """End every transfer, and close the port."""
+        self._end()
+        for reading in list(self._readings):
+            reading.close()
+        await self._server.close()
+        tasks = [*self._servings.values(), *self._looking]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._sources is not None:
+            await self._sources.close()
+
+    # ---- for tools of this machine
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers=OPEN_TO_PAGES)
+        if request.method not in ("GET", "HEAD"):
+            headers = {**OPEN_TO_PAGES, "Allow": "GET, HEAD, OPTIONS"}
+            return web.Response(status=405, headers=headers, text="only GET and HEAD\n")
+        path = request.raw_path.partition("?")[0]
+        if path == NOT_OFFERED:
+            return _refusal(403, "the URL that was sent means the sender's own machine, and is not offered")
+        capability = parse_address(path[1:])
+        if capability is None or capability.hub == self._hub:
+            return _refusal(404, "there is nothing here (any more)")
+        return await self._read(request, capability)
+
+    async def _read(self, request: web.BaseRequest, capability: Capability) -> web.StreamResponse:
+        owner = capability.hub
+        reading = Reading(
+            self._bus,
+            f"{self._room}.{self._hub}.get.{owner}",
+            f"{self._room}.{owner.partition('.')[0]}.inbox.",
+            capability.token,
+            request.method,
+            request.headers,
+        )
+        self._readings.add(reading)
+        try:
+            head = await reading.head()
+            response = web.StreamResponse(status=head.status, headers=_headers(head))
+            async with contextlib.aclosing(reading.pieces()) as pieces:
+                return await send(request, response, pieces, what="what another hub offers")
+        except ReadingError as error:
+            return _refusal(502, str(error))
+        finally:
+            self._readings.discard(reading)
+            reading.close()
+
+    # ---- for other hubs
+
+    def _asked(self, message: BusMessage) -> None:
+        """Begin what another hub asks for; who it is stands in the subject, which the server has checked."""
+        reader = ".".join(message.subject.split(".")[2:4])
+        if not message.reply.startswith(f"{self._room}.{reader.partition('.')[0]}.inbox."):
+            log.warning("hub %s wants an answer at another's place, and gets none", reader)
+            return
+        try:
+            ask = read_ask(message.payload)
+        except RemoteProtocolError as error:
+            self._bus.publish(message.reply, Failure(str(error)).dump())
+            return
+        if self._waiting[reader] >= _WAITING:
+            self._bus.publish(message.reply, Failure("too many transfers at once").dump())
+            return
+        key = reader, ask.reading
+        earlier = self._servings.get(key)
+        if earlier is not None:
+            earlier.cancel()
+        assert self._sources is not None
+        offer = self.urls.offered(ask.token)
+        if offer is None:
+            self._bus.publish(message.reply, Failure("the hub that has it offers it no more").dump())
+            return
+        serving = Serving(self._bus, self._sources, offer, ask, message.reply)
+        task = asyncio.get_running_loop().create_task(
+            self._serve(reader, serving, message.reply), name="asyncsamp-reach-serving"
+        )
+        self._servings[key] = task
+        task.add_done_callback(lambda _: self._servings.get(key) is task and self._servings.pop(key))
+
+    async def _serve(self, reader: str, serving: Serving, to: str) -> None:
+        turn = self._turns[reader]
+        self._waiting[reader] += 1
+        try:
+            while turn.locked():  # the reader is to know that we are there
+                self._bus.publish(to, ALIVE)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await turn.acquire()
+                        break
+            else:
+                await turn.acquire()
+        finally:
+            self._waiting[reader] -= 1
+        try:
+            await self._settle()
+            await serving.run()
+        except FaultError as error:
+            self._bus.publish(to, Failure(error.text).dump())
+        finally:
+            turn.release()
+
+    # ---- what others named, by what it is
+
+    def _note_paths(self, site: str, paths: list[str]) -> None:
+        for path in paths:
+            if len(self._unsure) < _MAX_UNSURE:
+                self._unsure.setdefault(path, (site, self._engine.named.moment))
+        task = asyncio.get_running_loop().create_task(self._look(), name="asyncsamp-reach-looking")
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def _look(self) -> None:
+        with contextlib.suppress(FaultError):
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Close what strangers named by another name. Raises `FaultError`: it cannot be told in time."""
+        while self._unsure:
+            path, (site, moment) = next(iter(self._unsure.items()))
+            found = await identities([path])
+            if self._unsure.pop(path, None) is not None and found:
+                self._engine.named.add(site, found, moment)
+
+
+class _Ports:
+    """The hub's ports, which may become more, and the data port."""
+
+    def __init__(self, hub: Set[int], own: int) -> None:
+        self._hub = hub
+        self._own = own
+
+    def __contains__(self, port: object) -> bool:
+        return port == self._own or port in self._hub
+
+
+def _headers(head: Head) -> dict[str, str]:
+    told = {"Content-Type": "application/octet-stream", **head.headers}
+    return {**told, **OPEN_TO_PAGES, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+def _refusal(status: int, reason: str) -> web.Response:
+    return web.Response(status=status, headers=OPEN_TO_PAGES, text=f"{reason}\n")
