@@ -16,11 +16,11 @@ import pytest
 from aiohttp import web
 
 from asyncsamp.data.share.content import BytesContent
-from asyncsamp.data.share.http import ShareServer
 from asyncsamp.hub.profiles.reach import reading, serving
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.transfer import Ask, Credit, Data, End, Failure, Head, read_said
 from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED
+from asyncsamp.reading.share_server import ShareServer
 
 from ..nats_server import PATIENCE
 from ..web_server import Server
@@ -289,10 +289,10 @@ class Mallory:
         self.bus = sides.bob.bus
         self.came: asyncio.Queue[BusMessage] = asyncio.Queue()
 
-    def ask(self, payload: bytes, *, inbox: str = "") -> str:
+    def ask(self, payload: bytes, *, inbox: str = "", sender: str = "bob.0123abcd") -> str:
         own = self.bus.new_inbox()
         self.bus.subscribe(own, self.came.put_nowait)
-        self.bus.publish(f"samp.{ROOM}.bob.0123abcd.get.{self.sides.alice.name}", payload, inbox or own)
+        self.bus.publish(f"samp.{ROOM}.{sender}.get.{self.sides.alice.name}", payload, inbox or own)
         return own
 
     async def next(self) -> BusMessage:
@@ -329,6 +329,7 @@ async def test_nothing_is_sent_to_the_inbox_of_another(
     ask = Ask(token, "0" * 16, "GET", {}).dump()
     mallory.ask(ask, inbox="samp.m31.carol.inbox.x")
     mallory.ask(ask, inbox="samp.m31.bob.0123abcd.to.alice")
+    mallory.ask(ask, sender="carol.inbox")  # where all may publish
     mallory.ask(ask)
     assert isinstance(read_said((await mallory.next()).payload), Head)
     assert caplog.text.count("wants an answer at another's place") == 2

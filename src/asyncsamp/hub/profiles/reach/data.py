@@ -23,7 +23,7 @@ from .reading import Reading, ReadingError
 from .serving import Serving
 from .source import SourceReader
 from .transfer import ALIVE, Failure, Head, read_ask
-from .urls import NOT_OFFERED, Capability, ReachUrls, parse_address
+from .urls import NOT_OFFERED, Capability, ReachUrls, is_hub, parse_address
 
 __all__ = ["DataPort"]
 
@@ -157,6 +157,8 @@ class DataPort:
     def _asked(self, message: BusMessage) -> None:
         """Begin what another hub asks for; who it is stands in the subject, which the server has checked."""
         reader = ".".join(message.subject.split(".")[2:4])
+        if not is_hub(reader):
+            return  # a subject that is an inbox: anybody may send there
         if not message.reply.startswith(f"{self._room}.{reader.partition('.')[0]}.inbox."):
             log.warning("hub %s wants an answer at another's place, and gets none", reader)
             return

@@ -28,7 +28,16 @@ from ....values import Value
 from ...named import absolute_paths, find_names, names_of_url
 from ...texts import find_texts, replace_texts
 
-__all__ = ["MAX_OFFERED", "NOT_OFFERED", "Capability", "Offer", "ReachUrls", "find_marked", "parse_address"]
+__all__ = [
+    "MAX_OFFERED",
+    "NOT_OFFERED",
+    "Capability",
+    "Offer",
+    "ReachUrls",
+    "find_marked",
+    "is_hub",
+    "parse_address",
+]
 
 MAX_OFFERED = 10_000
 """URLs that one hub offers, the least recently mentioned goes. A day of messages has a few hundred."""
@@ -226,6 +235,11 @@ class ReachUrls:
 def find_marked(value: Value) -> set[str]:
     """Return the texts in `value` that may have to be replaced on their way in or out."""
     return {text for _, text in find_texts(value) if len(text) <= _MAX_LENGTH and _SCHEME.match(text)}
+
+
+def is_hub(name: str) -> bool:
+    """Return whether a hub may be called so: member and incarnation."""
+    return re.fullmatch(_HUB, name) is not None
 
 
 def parse_address(text: str) -> Capability | None:
