@@ -114,7 +114,7 @@ class _Echo:
 
     def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
         response: ValueMap = {"samp.status": "samp.ok", "samp.result": message["samp.params"]}
-        task = asyncio.ensure_future(self._connection.operate("reply", msg_id, response))
+        task = asyncio.ensure_future(self._connection.ask_hub("reply", msg_id, response))
         self.replies.add(task)
         task.add_done_callback(self.replies.discard)
 
@@ -136,7 +136,7 @@ async def _bare_direct(workload: str, lockfile: str, seconds: float) -> tuple[in
             registration: Registration = await connection.register("bench", echo)
             ids.append(registration.self_id)
             await connection.listen()
-            await connection.operate("declareSubscriptions", {MTYPE: {}})
+            await connection.ask_hub("declareSubscriptions", {MTYPE: {}})
         loop = asyncio.get_running_loop()
         number = 0
 
@@ -145,13 +145,13 @@ async def _bare_direct(workload: str, lockfile: str, seconds: float) -> tuple[in
             number += 1
             tag = f"t{number}"
             waiter = echoes[0].responses[tag] = loop.create_future()
-            await connections[0].operate("call", ids[1], tag, message)
+            await connections[0].ask_hub("call", ids[1], tag, message)
             await waiter
 
         async def notify() -> None:
             nonlocal number
             number += 1
-            await connections[0].operate("notify", ids[1], message)
+            await connections[0].ask_hub("notify", ids[1], message)
             while number - echoes[1].seen > 100:
                 await asyncio.sleep(0)
 

@@ -74,7 +74,7 @@ class Connection(Protocol):
         """Become callable (CLIENT-2). Once callable, calling it again does nothing."""
         ...
 
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+    async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
         """Do one hub operation, named as in the standard ("declareMetadata", "notifyAll", ...).
 
         `timeout` in seconds bounds the wait for the hub's answer; None takes the connection's own bound.

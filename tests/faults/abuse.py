@@ -54,14 +54,14 @@ class Quiet:
     async def register(self) -> None:
         """Register and subscribe."""
         self.public_id = (await self._connection.register(self.name, self)).self_id
-        await self._connection.operate("declareMetadata", {"samp.name": self.name})
+        await self._connection.ask_hub("declareMetadata", {"samp.name": self.name})
         await self._connection.listen()
         mtypes: ValueMap = {mtype: {} for mtype in ("well.note", "well.call", "well.all")}
-        await self._connection.operate("declareSubscriptions", mtypes)
+        await self._connection.ask_hub("declareSubscriptions", mtypes)
 
     async def send(self, operation: str, *params: Value) -> Value:
         """Do a hub operation."""
-        return await self._connection.operate(operation, *params)
+        return await self._connection.ask_hub(operation, *params)
 
     async def call(self, recipient: str, message: ValueMap) -> ValueMap:
         """Call and return the response."""

@@ -120,7 +120,7 @@ class StandardConnection(RpcConnection):
         )
         try:
             await endpoint.start()
-            await self.operate("setXmlrpcCallback", endpoint.url)
+            await self.ask_hub("setXmlrpcCallback", endpoint.url)
         except BaseException:
             await endpoint.close()
             raise
@@ -194,8 +194,8 @@ class DirectConnection:
         if self._engine is not None:
             self._engine.set_callable(self._self_id, True)
 
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.operate`. What goes over is copied, as a wire would."""
+    async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Do one hub operation; see `Connection.ask_hub`. What goes over is copied, as a wire would."""
         if self._engine is None:
             raise HubLostError(self.url, operation, "there is no connection to it")
         if operation == "unregister":

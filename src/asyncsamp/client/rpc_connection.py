@@ -48,7 +48,7 @@ class RpcConnection(ABC):
         return registration
 
     async def listen(self) -> None:
-        """Become callable; raises as `operate` does, or OSError.
+        """Become callable; raises as `ask_hub` does, or OSError.
 
         Two tasks may call it at once: the client becomes callable once. If it fails or is cancelled,
         nothing is left open.
@@ -58,8 +58,8 @@ class RpcConnection(ABC):
             if receiver is not None and not self._is_listening():
                 await self._begin_listening(receiver)
 
-    async def operate(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.operate`.
+    async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
+        """Do one hub operation; see `Connection.ask_hub`.
 
         Raises `RemoteProtocolError`, too, if the answer of the hub cannot be understood.
         """

@@ -273,7 +273,7 @@ class Session:
         """
         self.require(operation)
         try:
-            return await self._connection.operate(operation, *params, timeout=timeout)
+            return await self._connection.ask_hub(operation, *params, timeout=timeout)
         except HubFaultError as error:
             if error.code == FaultCode.SHUTTING_DOWN:
                 raise HubLostError(self._connection.url, operation, error.text) from error
@@ -493,7 +493,7 @@ class Session:
 
         A request that is broken off may not have been read: the hub would keep us.
         """
-        unregister = self._connection.operate("unregister", timeout=self._limits.close_timeout)
+        unregister = self._connection.ask_hub("unregister", timeout=self._limits.close_timeout)
         saying = self.loop.create_task(unregister, name=f"asyncsamp-unregister-{self._name}")
         try:
             await asyncio.shield(saying)

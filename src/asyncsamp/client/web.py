@@ -80,7 +80,7 @@ class WebConnection(RpcConnection):
 
     async def _begin_listening(self, receiver: Receiver) -> None:
         """Allow callbacks, and begin to pull them (WEB-71)."""
-        await self.operate("allowReverseCallbacks", "1")
+        await self.ask_hub("allowReverseCallbacks", "1")
         pulling = self._pull(receiver)
         self._pulling = asyncio.get_running_loop().create_task(pulling, name="asyncsamp-pull")
 
@@ -120,7 +120,7 @@ class WebConnection(RpcConnection):
 
     async def _pull_once(self) -> Sequence[Value]:
         seconds = self._limits.web_poll
-        pulled = await self.operate("pullCallbacks", f"{seconds:.0f}", timeout=seconds + _GRACE)
+        pulled = await self.ask_hub("pullCallbacks", f"{seconds:.0f}", timeout=seconds + _GRACE)
         if not isinstance(pulled, list):
             raise RemoteProtocolError("the hub answered pullCallbacks with no list")
         return pulled
@@ -148,4 +148,4 @@ class WebConnection(RpcConnection):
             "samp.error": {"samp.errortxt": reason},
         }
         with contextlib.suppress(SampError):  # whatever becomes of it, the pulling goes on
-            await self.operate("reply", msg_id, response)
+            await self.ask_hub("reply", msg_id, response)

@@ -74,7 +74,7 @@ class SAMPHubProxy:
 
     def ping(self) -> Any:
         """Ask whether the hub is there."""
-        return self._operate("ping")
+        return self._ask_hub("ping")
 
     def knows(self, private_key: str, client_id: str) -> bool:
         """Return whether the hub is there and has that registration now; not of astropy.samp."""
@@ -82,47 +82,47 @@ class SAMPHubProxy:
 
     def set_xmlrpc_callback(self, private_key: str, xmlrpc_addr: str) -> Any:
         """Name the URL at which the client listens."""
-        return self._operate("setXmlrpcCallback", private_key, xmlrpc_addr)
+        return self._ask_hub("setXmlrpcCallback", private_key, xmlrpc_addr)
 
     def register(self, secret: str) -> Any:
         """Register; the answer has samp.self-id, samp.private-key and samp.hub-id."""
-        return self._operate("register", secret)
+        return self._ask_hub("register", secret)
 
     def unregister(self, private_key: str) -> Any:
         """Unregister."""
-        return self._operate("unregister", private_key)
+        return self._ask_hub("unregister", private_key)
 
     def declare_metadata(self, private_key: str, metadata: Mapping[str, Any]) -> Any:
         """Declare the client's metadata."""
-        return self._operate("declareMetadata", private_key, encode_map(metadata, "metadata"))
+        return self._ask_hub("declareMetadata", private_key, encode_map(metadata, "metadata"))
 
     def get_metadata(self, private_key: str, client_id: str) -> Any:
         """Return a client's metadata."""
-        return self._operate("getMetadata", private_key, client_id)
+        return self._ask_hub("getMetadata", private_key, client_id)
 
     def declare_subscriptions(self, private_key: str, subscriptions: Mapping[str, Any]) -> Any:
         """Declare what the client takes."""
-        return self._operate("declareSubscriptions", private_key, encode_map(subscriptions, "subscriptions"))
+        return self._ask_hub("declareSubscriptions", private_key, encode_map(subscriptions, "subscriptions"))
 
     def get_subscriptions(self, private_key: str, client_id: str) -> Any:
         """Return what a client takes."""
-        return self._operate("getSubscriptions", private_key, client_id)
+        return self._ask_hub("getSubscriptions", private_key, client_id)
 
     def get_registered_clients(self, private_key: str) -> Any:
         """Return the ids of the other clients."""
-        return self._operate("getRegisteredClients", private_key)
+        return self._ask_hub("getRegisteredClients", private_key)
 
     def get_subscribed_clients(self, private_key: str, mtype: str) -> Any:
         """Return who takes `mtype`."""
-        return self._operate("getSubscribedClients", private_key, mtype)
+        return self._ask_hub("getSubscribedClients", private_key, mtype)
 
     def notify(self, private_key: str, recipient_id: str, message: Mapping[str, Any]) -> Any:
         """Send a message to one client, without an answer."""
-        return self._operate("notify", private_key, recipient_id, outgoing(message))
+        return self._ask_hub("notify", private_key, recipient_id, outgoing(message))
 
     def notify_all(self, private_key: str, message: Mapping[str, Any]) -> Any:
         """Send a message to all who take it, without answers."""
-        recipients = self._operate("notifyAll", private_key, outgoing(message))
+        recipients = self._ask_hub("notifyAll", private_key, outgoing(message))
         if not recipients:
             text = f"No client was able to receive this message: none takes {message.get('samp.mtype')}"
             warnings.warn(text, SAMPWarning, stacklevel=2)
@@ -130,11 +130,11 @@ class SAMPHubProxy:
 
     def call(self, private_key: str, recipient_id: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
         """Send a message to one client; its response comes to the function bound to `msg_tag`."""
-        return self._operate("call", private_key, recipient_id, msg_tag, outgoing(message))
+        return self._ask_hub("call", private_key, recipient_id, msg_tag, outgoing(message))
 
     def call_all(self, private_key: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
         """Send a message to all who take it; their responses come to the function bound to `msg_tag`."""
-        return self._operate("callAll", private_key, msg_tag, outgoing(message))
+        return self._ask_hub("callAll", private_key, msg_tag, outgoing(message))
 
     def call_and_wait(
         self, private_key: str, recipient_id: str, message: Mapping[str, Any], timeout: str | float
@@ -150,13 +150,13 @@ class SAMPHubProxy:
         seconds = math.ceil(float(timeout))
         patience = seconds + _PATIENCE if seconds > 0 else None
         params = (private_key, recipient_id, outgoing(message), str(seconds))
-        return self._operate("callAndWait", *params, patience=patience)
+        return self._ask_hub("callAndWait", *params, patience=patience)
 
     def reply(self, private_key: str, msg_id: str, response: Mapping[str, Any]) -> Any:
         """Answer a call."""
-        return self._operate("reply", private_key, msg_id, encode_map(response, "response"))
+        return self._ask_hub("reply", private_key, msg_id, encode_map(response, "response"))
 
-    def _operate(self, operation: str, *params: Any, patience: float | None = _PATIENCE) -> Any:
+    def _ask_hub(self, operation: str, *params: Any, patience: float | None = _PATIENCE) -> Any:
         if self._line is None:
             raise SAMPHubError(f"not connected to a hub: connect() before {operation}")
         try:

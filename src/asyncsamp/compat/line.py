@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from ..errors import RemoteProtocolError
 from ..limits import Limits
-from ..rpc.pool import Peer
+from ..rpc.pool import PeerPool
 from ..rpc.response_parser import ResponseParser
 from ..values import Value
 from ..xmlrpc import Fault, dump_call, load_response
@@ -29,7 +29,7 @@ class Line:
     """Calls methods at one URL; any number of threads may do so at once."""
 
     def __init__(self, url: str) -> None:
-        self._peer = Peer(url)
+        self._pool = PeerPool(url)
         self._idle: list[socket.socket] = []
         self._closings = 0
         self._pid = os.getpid()
@@ -46,7 +46,7 @@ class Line:
             RemoteProtocolError: The answer cannot be understood.
         """
         body = dump_call(method, params)
-        request = b"%b%d\r\n\r\n%b" % (self._peer.head, len(body), body)
+        request = b"%b%d\r\n\r\n%b" % (self._pool.head, len(body), body)
         answer = load_response(self._exchange(request, timeout))
         if isinstance(answer, Fault):
             raise SAMPProxyError(answer.code, answer.text)
@@ -67,7 +67,7 @@ class Line:
         closings = self._closings
         while True:
             kept = self._kept()
-            connection = kept or socket.create_connection((self._peer.host, self._peer.port), timeout=30.0)
+            connection = kept or socket.create_connection((self._pool.host, self._pool.port), timeout=30.0)
             reader = ResponseParser(_LIMITS.max_body)
             whole = False
             try:

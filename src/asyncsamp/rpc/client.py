@@ -21,7 +21,7 @@ from ..xmlrpc import Encoded, Fault
 from .connection import ConnectionEnded, PeerConnection
 from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, origin
 from .offload import MAX_BODY, dump_call, load_response
-from .pool import TRIAL, Peer
+from .pool import TRIAL, PeerPool
 from .response_parser import ResponseParser
 
 __all__ = ["RpcClient"]
@@ -76,8 +76,8 @@ class RpcClient:
         self._max_open = max_open
         self._trial = trial
         self._trusts = trusts
-        self._peers: dict[str, Peer] = {}
-        self._open: dict[PeerConnection, Peer] = {}  # those used last come last
+        self._pools: dict[str, PeerPool] = {}
+        self._open: dict[PeerConnection, PeerPool] = {}  # those used last come last
         self._emptied: asyncio.Event = asyncio.Event()
         self._closed = False
 
@@ -106,17 +106,17 @@ class RpcClient:
         Raises `PeerRefusedError`, `PeerTimeoutError`, `PeerClosedError` or `PeerError` when there is no
         answer, `RemoteProtocolError` when it is not HTTP 200, `LocalProtocolError` for a URL not http.
         """
-        peer = self._peer(url)
-        head = b"%b%d\r\n\r\n" % (peer.head, len(body))
-        peer.busy += 1
+        pool = self._pool(url)
+        head = b"%b%d\r\n\r\n" % (pool.head, len(body))
+        pool.busy += 1
         try:
-            reader = await self._send(peer, head, body, timeout)
+            reader = await self._send(pool, head, body, timeout)
         except ConnectionEnded as ended:
             raise PeerClosedError(url, f"{ended} before the answer was complete", sent=ended.sent) from None
         except RemoteProtocolError as error:
             raise RemoteProtocolError(f"{origin(url)}: {error}") from None
         finally:
-            peer.busy -= 1
+            pool.busy -= 1
         return reader.body
 
     async def probe(self, url: str, timeout: float) -> bool:
@@ -125,11 +125,11 @@ class RpcClient:
         With a kept connection open the answer is True at once, else a connection is opened and closed.
         A peer that does not accept it within `timeout` seconds may have a full backlog: that is True.
         """
-        peer = self._peer(url)
-        if peer.reachable:
+        pool = self._pool(url)
+        if pool.reachable:
             return True
         try:
-            connection = await self._connect(peer, timeout, sent=False)
+            connection = await self._connect(pool, timeout, sent=False)
         except PeerRefusedError:
             return False
         except PeerError:
@@ -150,13 +150,13 @@ class RpcClient:
             timeout: Seconds to wait for a connection to be accepted; see `probe`.
             interval: Seconds between two such connections.
         """
-        peer = self._peer(url)
-        if peer.reachable:
+        pool = self._pool(url)
+        if pool.reachable:
             return True
         nobody = False
-        if peer.address is not None:
+        if pool.address is not None:
             try:
-                user = listening_user(*peer.address)
+                user = listening_user(*pool.address)
             except OSError:
                 pass
             else:
@@ -164,11 +164,11 @@ class RpcClient:
                     return self._may_have(url, user)
                 nobody = True
         now = asyncio.get_running_loop().time()
-        if not (nobody and peer.told) and peer.seen and now < peer.seen + interval:
+        if not (nobody and pool.told) and pool.seen and now < pool.seen + interval:
             return True
         there = await self.probe(url, timeout)
         if there:
-            peer.seen, peer.told = now, not nobody
+            pool.seen, pool.told = now, not nobody
         return there
 
     def _may_have(self, url: str, user: int) -> bool:
@@ -184,15 +184,15 @@ class RpcClient:
         Raises `PeerError` if no connection to `url` is kept now: the peer does not keep any, or has
         not been asked yet. Raises `PeerError` too when the sender is closed.
         """
-        peer = self._peer(url)
-        if not peer.reachable:
+        pool = self._pool(url)
+        if not pool.reachable:
             raise PeerError(url, "no connection to it is kept open", sent=False)
         watcher = asyncio.get_running_loop().create_future()
-        peer.watchers.append(watcher)
+        pool.watchers.append(watcher)
         try:
             await watcher
         finally:
-            peer.watchers.remove(watcher)
+            pool.watchers.remove(watcher)
         if self._closed:
             raise PeerError(url, "the sender is closed", sent=False)
 
@@ -204,89 +204,89 @@ class RpcClient:
         if self._open:
             await self._emptied.wait()
 
-    def _peer(self, url: str) -> Peer:
+    def _pool(self, url: str) -> PeerPool:
         if self._closed:
             raise PeerError(url, "the sender is closed", sent=False)
-        peer = self._peers.get(url)
-        if peer is None:
-            if len(self._peers) >= _MAX_PEERS:
-                self._peers = {known: peer for known, peer in self._peers.items() if peer.in_use}
-            peer = self._peers[url] = Peer(url, self._trial)
-        return peer
+        pool = self._pools.get(url)
+        if pool is None:
+            if len(self._pools) >= _MAX_PEERS:
+                self._pools = {known: pool for known, pool in self._pools.items() if pool.in_use}
+            pool = self._pools[url] = PeerPool(url, self._trial)
+        return pool
 
-    async def _send(self, peer: Peer, head: bytes, body: bytes, timeout: float) -> ResponseParser:
+    async def _send(self, pool: PeerPool, head: bytes, body: bytes, timeout: float) -> ResponseParser:
         now = asyncio.get_running_loop().time
         deadline = now() + timeout
-        connection = peer.take()
+        connection = pool.take()
         sent = False
         if connection is not None:
             try:
-                return await self._exchange(peer, connection, head, body, timeout)
+                return await self._exchange(pool, connection, head, body, timeout)
             except ConnectionEnded as ended:
                 late = now() > deadline - timeout + _RETRY_WINDOW
                 if ended.started or not ended.refused or self._closed or late:
                     raise
                 sent = ended.sent
-        connection = await self._connect(peer, deadline - now(), sent)
-        return await self._exchange(peer, connection, head, body, deadline - now())
+        connection = await self._connect(pool, deadline - now(), sent)
+        return await self._exchange(pool, connection, head, body, deadline - now())
 
     async def _exchange(
-        self, peer: Peer, connection: PeerConnection, head: bytes, body: bytes, timeout: float
+        self, pool: PeerPool, connection: PeerConnection, head: bytes, body: bytes, timeout: float
     ) -> ResponseParser:
         try:
             reader = await connection.exchange(head, body, self._max_body, timeout)
         except TimeoutError:
-            raise PeerTimeoutError(peer.url, "it did not answer in time", sent=True) from None
+            raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
         if connection in self._open:  # it goes to the end
             self._open[connection] = self._open.pop(connection)
-        peer.seen = asyncio.get_running_loop().time()
-        peer.give_back(connection, reader.keep)
+        pool.seen = asyncio.get_running_loop().time()
+        pool.give_back(connection, reader.keep)
         return reader
 
-    async def _connect(self, peer: Peer, timeout: float, sent: bool) -> PeerConnection:
+    async def _connect(self, pool: PeerPool, timeout: float, sent: bool) -> PeerConnection:
         """Open a connection; `sent` goes into the errors."""
         self._make_room()
         try:
             async with asyncio.timeout(timeout):
-                connection = await self._create(peer)
+                connection = await self._create(pool)
         except (OSError, UnicodeError) as error:
-            raise _connect_error(peer.url, error, sent) from None
+            raise _connect_error(pool.url, error, sent) from None
         if self._closed:
             connection.abort()
-            raise PeerError(peer.url, "the sender is closed", sent=sent)
-        self._check_listener(peer, connection, sent)
+            raise PeerError(pool.url, "the sender is closed", sent=sent)
+        self._check_listener(pool, connection, sent)
         if connection.usable:
-            self._open[connection] = peer
+            self._open[connection] = pool
         return connection
 
-    def _check_listener(self, peer: Peer, connection: PeerConnection, sent: bool) -> None:
+    def _check_listener(self, pool: PeerPool, connection: PeerConnection, sent: bool) -> None:
         """Note where the connection went. Raises `ForeignPeerError` if who has it must not get a request."""
         ends = connection.ends
         if ends is None or not ends.within_machine:
-            peer.address = None
+            pool.address = None
             return
-        peer.address = ends.peer
+        pool.address = ends.peer
         if self._trusts is None:
             return
         user = user_who_took(ends)
-        if user is not None and not self._trusts(peer.url, user):
+        if user is not None and not self._trusts(pool.url, user):
             connection.abort()
-            raise ForeignPeerError(peer.url, user, sent=sent)
+            raise ForeignPeerError(pool.url, user, sent=sent)
 
-    async def _create(self, peer: Peer) -> PeerConnection:
+    async def _create(self, pool: PeerPool) -> PeerConnection:
         loop = asyncio.get_running_loop()
         for attempt in range(1, _LACK_TRIES + 1):
             try:
                 _, connection = await loop.create_connection(
-                    lambda: PeerConnection(loop, self._lost), peer.host, peer.port
+                    lambda: PeerConnection(loop, self._lost), pool.host, pool.port
                 )
                 return connection
             except OSError as error:
                 if error.errno not in _NO_FILE or attempt == _LACK_TRIES:
                     raise
             # A message must not be lost for it: what is idle goes, what is at work will be idle soon.
-            for open_one, its_peer in list(self._open.items()):
-                if its_peer.is_idle(open_one) and not its_peer.watchers:
+            for open_one, its_pool in list(self._open.items()):
+                if its_pool.is_idle(open_one) and not its_pool.watchers:
                     open_one.close()
             await asyncio.sleep(_LACK_PAUSE)
         raise AssertionError("the loop returns or raises")
@@ -294,15 +294,15 @@ class RpcClient:
     def _make_room(self) -> None:
         if len(self._open) < self._max_open:
             return
-        for connection, peer in self._open.items():
-            if peer.is_idle(connection) and not peer.watchers:
+        for connection, pool in self._open.items():
+            if pool.is_idle(connection) and not pool.watchers:
                 connection.close()
                 return
 
     def _lost(self, connection: PeerConnection) -> None:
-        peer = self._open.pop(connection, None)
-        if peer is not None:
-            peer.lost(connection)
+        pool = self._open.pop(connection, None)
+        if pool is not None:
+            pool.lost(connection)
         if self._closed and not self._open:
             self._emptied.set()
 

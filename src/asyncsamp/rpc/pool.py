@@ -11,7 +11,7 @@ from ..errors import LocalProtocolError
 from .connection import PeerConnection
 from .errors import origin
 
-__all__ = ["MAX_IDLE", "TRIAL", "Peer", "check_url"]
+__all__ = ["MAX_IDLE", "TRIAL", "PeerPool", "check_url"]
 
 TRIAL = 0.25
 """Seconds that a connection must stay open, unused, before an HTTP/1.1 peer that says nothing counts
@@ -24,8 +24,8 @@ _TARGET = re.compile(r"/[!-~]*")
 _NETLOC = re.compile(r"[0-9A-Za-z._~:%\[\]-]+")
 
 
-class Peer:
-    """One URL: its address, the ready-made head of requests to it, its kept connections.
+class PeerPool:
+    """The connections that are kept to one URL, with its address and the ready-made head of requests to it.
 
     A connection is kept only with a peer that has *shown* that it keeps them: by saying `Connection:
     keep-alive`, or by leaving one open for the time of a trial. DS9 answers as HTTP/1.1, says nothing,

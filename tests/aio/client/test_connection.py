@@ -88,38 +88,38 @@ async def test_registering_and_operating(house: House, connection: Connection, l
     assert house.hub.engine.clients == [registration.self_id]
     assert registration == Registration(registration.self_id, "hub", registration.url_translator)
     assert bool(registration.url_translator) == (house.way == "web")
-    assert await connection.operate("declareMetadata", {"samp.name": "x"}) == ""
-    assert await connection.operate("getMetadata", registration.self_id) == {"samp.name": "x"}
-    assert await connection.operate("getRegisteredClients") == ["hub"]
-    assert await connection.operate("unregister") == ""
+    assert await connection.ask_hub("declareMetadata", {"samp.name": "x"}) == ""
+    assert await connection.ask_hub("getMetadata", registration.self_id) == {"samp.name": "x"}
+    assert await connection.ask_hub("getRegisteredClients") == ["hub"]
+    assert await connection.ask_hub("unregister") == ""
     assert house.hub.engine.clients == []
 
 
 async def test_being_called(house: House, connection: Connection, listener: Listener) -> None:
     """CLIENT-2, CLIENT-4."""
     own = (await connection.register("test", listener)).self_id
-    await connection.operate("declareSubscriptions", {"a.b": {}})
+    await connection.ask_hub("declareSubscriptions", {"a.b": {}})
     with pytest.raises(NotSubscribedError, match="cannot be called"):
-        await connection.operate("notify", own, MESSAGE)
+        await connection.ask_hub("notify", own, MESSAGE)
     await connection.listen()
     await connection.listen()
-    await connection.operate("notify", own, MESSAGE)
+    await connection.ask_hub("notify", own, MESSAGE)
     assert await listener.taken.get() == (own, MESSAGE)
-    msg_id = await connection.operate("call", own, "t1", MESSAGE)
+    msg_id = await connection.ask_hub("call", own, "t1", MESSAGE)
     assert await listener.taken.get() == (own, msg_id, MESSAGE)
     response: ValueMap = {"samp.status": "samp.ok", "samp.result": {}}
-    await connection.operate("reply", str(msg_id), response)
+    await connection.ask_hub("reply", str(msg_id), response)
     assert await listener.taken.get() == (own, "t1", response)
 
 
 async def test_faults_are_errors(connection: Connection, listener: Listener) -> None:
     await connection.register("test", listener)
     with pytest.raises(UnknownClientError) as caught:
-        await connection.operate("getMetadata", "c99")
+        await connection.ask_hub("getMetadata", "c99")
     assert caught.value.operation == "getMetadata"
     assert str(caught.value) == "the hub refused getMetadata: no client 'c99' is registered"
     with pytest.raises(HubFaultError) as other:
-        await connection.operate("frobnicate")
+        await connection.ask_hub("frobnicate")
     assert other.value.code == FaultCode.UNKNOWN_METHOD
 
 
@@ -127,23 +127,23 @@ async def test_before_and_after(connection: Connection, listener: Listener) -> N
     await connection.listen()
     assert not await connection.resume(), "there is nothing to go on with"
     with pytest.raises(HubLostError, match="during notifyAll: there is no connection to it"):
-        await connection.operate("notifyAll", MESSAGE)
+        await connection.ask_hub("notifyAll", MESSAGE)
     await connection.close()
     await connection.register("test", listener)
     await connection.close()
     await connection.close()
     with pytest.raises(HubLostError):
-        await connection.operate("notifyAll", MESSAGE)
+        await connection.ask_hub("notifyAll", MESSAGE)
 
 
 async def test_registering_again(house: House, connection: Connection, listener: Listener) -> None:
     await connection.register("test", listener)
     await connection.listen()
-    await connection.operate("unregister")
+    await connection.ask_hub("unregister")
     again = await connection.register("test", listener)
     await connection.listen()
-    await connection.operate("declareSubscriptions", {"a.b": {}})
-    await connection.operate("notify", again.self_id, MESSAGE)
+    await connection.ask_hub("declareSubscriptions", {"a.b": {}})
+    await connection.ask_hub("notify", again.self_id, MESSAGE)
     assert (await listener.taken.get())[1] == MESSAGE
     assert house.hub.engine.clients == [again.self_id]
 
@@ -152,22 +152,22 @@ async def test_what_is_refused_by_the_receiver_is_told_to_the_caller(
     house: House, connection: Connection, listener: Listener
 ) -> None:
     own = (await connection.register("test", listener)).self_id
-    await connection.operate("declareSubscriptions", {"a.b": {}})
+    await connection.ask_hub("declareSubscriptions", {"a.b": {}})
     await connection.listen()
     listener.refusal = FaultError("not now", code=FaultCode.LIMIT_REACHED)
     if house.way == "web":  # there is no way to refuse but to answer
-        response = await connection.operate("callAndWait", own, MESSAGE, "10")
+        response = await connection.ask_hub("callAndWait", own, MESSAGE, "10")
         assert isinstance(response, dict)
         assert response["samp.error"] == {"samp.errortxt": "not now"}
         return
     with pytest.raises(HubFaultError, match=r"did not take the call: .*not now"):
-        await connection.operate("callAndWait", own, MESSAGE, "10")
+        await connection.ask_hub("callAndWait", own, MESSAGE, "10")
 
 
 async def test_registering_can_be_cancelled(house: House, connection: Connection, listener: Listener) -> None:
     async for _ in each_await(lambda: connection.register("test", listener)):
         with pytest.raises(HubLostError):
-            await connection.operate("getRegisteredClients")
+            await connection.ask_hub("getRegisteredClients")
         assert house.hub.engine.clients == []  # whose request was out, has unregistered
 
 
@@ -175,8 +175,8 @@ async def test_becoming_callable_can_be_cancelled(connection: Connection, listen
     own = (await connection.register("test", listener)).self_id
     async for _ in each_await(connection.listen):
         pass  # what it leaves is looked for when the test ends
-    await connection.operate("declareSubscriptions", {"a.b": {}})
-    await connection.operate("notify", own, MESSAGE)
+    await connection.ask_hub("declareSubscriptions", {"a.b": {}})
+    await connection.ask_hub("notify", own, MESSAGE)
     assert await listener.taken.get() == (own, MESSAGE)
 
 
@@ -326,7 +326,7 @@ async def test_a_hub_that_does_not_answer(
     odd.answers["notifyAll"] = never
     await standard.register("test", listener)
     with pytest.raises(HubLostError) as caught:
-        await standard.operate("notifyAll", MESSAGE, timeout=0.05)
+        await standard.ask_hub("notifyAll", MESSAGE, timeout=0.05)
     assert (
         str(caught.value) == f"the SAMP hub at {odd.url} was lost during notifyAll: no answer within 0.05 s"
     )
@@ -339,7 +339,7 @@ async def test_a_hub_that_answers_nonsense(
     await standard.register("test", listener)
     odd.status = 500
     with pytest.raises(RemoteProtocolError, match="500"):
-        await standard.operate("notifyAll", MESSAGE)
+        await standard.ask_hub("notifyAll", MESSAGE)
 
 
 async def test_a_hub_that_hangs_up(odd: OddHub, standard: StandardConnection, listener: Listener) -> None:
@@ -353,7 +353,7 @@ async def test_a_hub_that_hangs_up(odd: OddHub, standard: StandardConnection, li
     odd.answers["notifyAll"] = never
     odd.keeps = False
     await standard.register("test", listener)
-    sending = asyncio.ensure_future(standard.operate("notifyAll", MESSAGE))
+    sending = asyncio.ensure_future(standard.ask_hub("notifyAll", MESSAGE))
     await asked.wait()
     await odd.stop()
     with pytest.raises(HubLostError, match=r"during notifyAll: .*before the answer was complete"):
@@ -381,7 +381,7 @@ async def test_a_hub_that_dies_is_noticed_by_an_operation(
     await connection.register("test", listener)
     await odd.stop()
     with pytest.raises(HubLostError, match="nobody listens there"):
-        await connection.operate("notifyAll", MESSAGE)
+        await connection.ask_hub("notifyAll", MESSAGE)
     assert await listener.taken.get() == ("nobody listens there (any more)",)
     await connection.close()
 
@@ -484,13 +484,13 @@ async def test_nothing_is_shared_with_the_hub(hub: Hub, listener: Listener) -> N
         connection = DirectConnection(hub)
         own = (await connection.register("test", listener)).self_id
         metadata: ValueMap = {"x": ["1"]}
-        await connection.operate("declareMetadata", metadata)
+        await connection.ask_hub("declareMetadata", metadata)
         metadata["x"] = "changed"
-        answered = await connection.operate("getMetadata", own)
+        answered = await connection.ask_hub("getMetadata", own)
         assert answered == {"x": ["1"]}
         assert isinstance(answered, dict)
         answered["x"] = "changed"
-        assert await connection.operate("getMetadata", own) == {"x": ["1"]}
+        assert await connection.ask_hub("getMetadata", own) == {"x": ["1"]}
         await connection.close()
 
 
@@ -501,7 +501,7 @@ async def test_a_hub_that_stops_says_so(hub: Hub, listener: Listener) -> None:
         await connection.register("test", listener)
     assert await listener.taken.get() == ("it has let this client go",)
     with pytest.raises(HubLostError):
-        await connection.operate("notifyAll", MESSAGE)
+        await connection.ask_hub("notifyAll", MESSAGE)
     await connection.close()
     assert listener.taken.empty()
 
@@ -542,6 +542,6 @@ async def test_deliveries_after_the_end(hub: Hub, listener: Listener) -> None:
         own = (await connection.register("test", listener)).self_id
         assert await connection.is_alive(own)
         connection.forget("somebody else")
-        assert await connection.operate("getRegisteredClients") == ["hub"]
+        assert await connection.ask_hub("getRegisteredClients") == ["hub"]
         await connection.close()
         assert not await connection.is_alive(own)

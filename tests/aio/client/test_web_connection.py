@@ -212,15 +212,15 @@ async def test_pulling_goes_on_when_a_refusal_is_answered_with_nonsense(
     async with odd_hub(pull) as hub:
         receiver, connection = Receiver(), WebConnection(port=hub.port)
         receiver.refusal = FaultError("not now")
-        operate = connection.operate
+        ask_hub = connection.ask_hub
 
         async def nonsense(operation: str, *params: Value, **options: Any) -> Value:
-            answered = await operate(operation, *params, **options)
+            answered = await ask_hub(operation, *params, **options)
             if operation == "reply":
                 raise RemoteProtocolError("no methodResponse")
             return answered
 
-        monkeypatch.setattr(connection, "operate", nonsense)
+        monkeypatch.setattr(connection, "ask_hub", nonsense)
         await connection.register("x", receiver)
         await connection.listen()
         assert await asyncio.wait_for(receiver.heard.get(), 5) == ("c2", message)

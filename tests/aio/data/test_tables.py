@@ -815,19 +815,19 @@ async def test_a_reader_survives_a_hub_that_refuses_for_a_while(
 ) -> None:
     async with pair(tmp_path) as (sender, receiver):
         connection = receiver._connection
-        operate = connection.operate
+        ask_hub = connection.ask_hub
 
         async def refuse(operation: str, *params: Any, **options: Any) -> Any:
             raise HubFaultError("not today")
 
-        monkeypatch.setattr(connection, "operate", refuse)
+        monkeypatch.setattr(connection, "ask_hub", refuse)
         with pytest.raises(HubFaultError, match="not today"):
             async with receiver.tables():
                 pass
         tables = receiver.tables()
         with pytest.raises(HubFaultError, match="not today"):
             await receiver.settled()
-        monkeypatch.setattr(connection, "operate", operate)
+        monkeypatch.setattr(connection, "ask_hub", ask_hub)
         async with receiver.images():  # whatever is declared next says it all
             await sender.send_table(stars(), "receiver", timeout=10)
         assert len(await asyncio.wait_for(anext(tables), 5)) == 3

@@ -658,7 +658,7 @@ async def test_a_trial_that_ends_while_the_connection_does_shows_nothing(sender:
         await sender.post(server.url, REQUEST, timeout=T)
         (connection,) = sender._open
         connection.close()
-        peer = sender._peers[server.url]
+        peer = sender._pools[server.url]
         peer._end_trial()
         assert not peer.keeps
 
@@ -700,7 +700,7 @@ async def test_what_is_known_of_peers_is_bounded(sender: RpcClient, monkeypatch:
         await sender.post(keeping.url, REQUEST, timeout=T)
         for number in range(50):
             await sender.post(f"{closing.url}?{number}", REQUEST.replace(b"c1", b"c%d" % number), timeout=T)
-            assert len(sender._peers) <= 12
+            assert len(sender._pools) <= 12
         await sender.post(keeping.url, REQUEST, timeout=T)
         assert keeping.accepted == 1
 
@@ -825,7 +825,7 @@ async def test_a_watch_that_is_cancelled_leaves_nothing(sender: RpcClient) -> No
         watch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await watch
-        assert not sender._peers[server.url].watchers
+        assert not sender._pools[server.url].watchers
 
 
 async def test_a_watch_and_its_end_in_the_same_moment(sender: RpcClient) -> None:
@@ -834,7 +834,7 @@ async def test_a_watch_and_its_end_in_the_same_moment(sender: RpcClient) -> None
         watch = asyncio.ensure_future(sender.gone(server.url))
         await sender.post(server.url, REQUEST, timeout=T)
         watch.cancel()
-        sender._peers[server.url]._wake_watchers()
+        sender._pools[server.url]._wake_watchers()
         with pytest.raises(asyncio.CancelledError):
             await watch
 

@@ -7,7 +7,7 @@ import pytest
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.rpc import PeerError, check_url
 from asyncsamp.rpc.errors import PeerTimeoutError, origin
-from asyncsamp.rpc.pool import Peer
+from asyncsamp.rpc.pool import PeerPool
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ from asyncsamp.rpc.pool import Peer
 def test_a_url_becomes_an_address_and_the_head_of_a_request(
     url: str, host: str, port: int, start: str
 ) -> None:
-    peer = Peer(url)
-    assert (peer.host, peer.port) == (host, port)
-    assert peer.head.decode().startswith(start)
-    assert peer.head.endswith(b"\r\nContent-Type: text/xml\r\nContent-Length: ")
+    pool = PeerPool(url)
+    assert (pool.host, pool.port) == (host, port)
+    assert pool.head.decode().startswith(start)
+    assert pool.head.endswith(b"\r\nContent-Type: text/xml\r\nContent-Length: ")
     assert check_url(url) == (host, port)
 
 

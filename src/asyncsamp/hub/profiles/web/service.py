@@ -119,7 +119,7 @@ class WebService:
             case "pullCallbacks":
                 return await self._pull(exchange, page, params[1:])
             case _:
-                return await self._operate(page, operation, params[1:])
+                return await self._operate_for_page(page, operation, params[1:])
 
     async def _register(self, exchange: WebRequest, params: Sequence[Value]) -> ValueMap:
         identity = params[0] if len(params) == 1 else None
@@ -165,7 +165,7 @@ class WebService:
             "the private key is not known, or not any more; register again", code=FaultCode.NOT_REGISTERED
         )
 
-    async def _operate(self, page: Page, operation: str, params: Sequence[Value]) -> Value:
+    async def _operate_for_page(self, page: Page, operation: str, params: Sequence[Value]) -> Value:
         restored = [item if isinstance(item, str) else await _restored(page, item) for item in params]
         await self._gate.permissions.refresh(now=False)
         may = self._may[page.client]
