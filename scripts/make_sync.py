@@ -55,8 +55,8 @@ class Client(BaseClient):
         dispatcher: Where handlers run instead of a thread of their own: it is called with a function
             of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
             `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
-        metadata, description, icon, documentation, lockfile, connection, callback_host, reconnect, start_hub,
-        wait_for_hub, limits: As those of `asyncsamp.Client`.
+        metadata, description, icon, documentation, lockfile, connection: As those of `asyncsamp.Client`.
+        callback_host, reconnect, start_hub, wait_for_hub, limits: As those of `asyncsamp.Client`.
     """
 ''',
     "Hub": '''

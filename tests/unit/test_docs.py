@@ -1,0 +1,185 @@
+"""The pages of docs/ have a row for each thing that a user looks up, and lead nowhere wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import asyncsamp
+import asyncsamp.sync
+import asyncsamp.testing
+from asyncsamp import FaultCode, Limits, mtypes
+from asyncsamp.hub.__main__ import main
+from asyncsamp.mtypes import common
+from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, pictures
+
+PAGES = pages()
+
+LONG = {
+    "samp-rules.md": "a row for each rule of the standard",
+    "migration.md": "a row for each name of two packages",
+    "cli-reference.md": "generated",
+}
+"""Pages that may have more than 300 lines, and why; a test counts the rows of each."""
+
+SHOWN = {"", "text", "console"}
+"""Languages of what is output, and not code."""
+
+RUN = {"python", "sh"}
+"""Languages of what tests/docs/test_blocks.py runs."""
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+
+
+def reference(name: str) -> str:
+    return (DOCS / "reference" / name).read_text(encoding="utf-8")
+
+
+def first_cells(text: str) -> list[str]:
+    return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
+
+
+# ---- rows
+
+
+def test_each_public_name_is_in_the_api() -> None:
+    shown = set(
+        re.findall(r"auto\w+:: (\S+)", "".join(map(Path.read_text, (DOCS / "reference/api").glob("*.md"))))
+    )
+    public = {f"asyncsamp.{name}" for name in asyncsamp.__all__ if name != "NobodyError"}
+    public |= {f"asyncsamp.sync.{name}" for name in asyncsamp.sync.__all__}
+    public |= {f"asyncsamp.mtypes.{name}" for name in mtypes.__all__}
+    assert sorted(public - shown) == []
+    assert "`asyncsamp.NobodyError`" in reference("api/errors.md")
+
+
+def test_each_fixture_is_in_the_api() -> None:
+    """The page shows the text of the module, since a fixture is no function any more."""
+    text = inspect.getdoc(asyncsamp.testing) or ""
+    fixtures = [name for name in asyncsamp.testing.__all__ if name != "ScriptedPeer"]
+    assert [name for name in fixtures if f"`{name}`" not in text] == []
+
+
+def test_each_limit_has_a_row() -> None:
+    assert sorted(first_cells(reference("limits.md"))) == sorted(f.name for f in dataclasses.fields(Limits))
+
+
+def test_the_row_of_a_limit_has_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+)( MiB)?", reference("limits.md"), re.MULTILINE)
+    defaults = {name: float(number) * (2**20 if unit else 1) for name, number, unit in rows}
+    assert defaults == dataclasses.asdict(Limits())
+
+
+def test_each_error_has_a_row_with_cause_and_mend() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", reference("errors.md"), re.MULTILINE))
+    errors = {
+        name
+        for module in (asyncsamp, asyncsamp.sync)
+        for name in module.__all__
+        if inspect.isclass(kind := getattr(module, name)) and issubclass(kind, Exception)
+    }
+    assert sorted(errors - {"NobodyError"}) == sorted(rows)
+    assert [name for name, rest in rows.items() if "|" not in rest] == []
+
+
+def test_each_fault_code_has_a_row() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| [^|]+ \| [^|]+ \|$", reference("errors.md"), re.MULTILINE)
+    assert rows == [(str(code.value), code.name) for code in FaultCode]
+
+
+def test_each_mtype_has_a_row_with_its_parameters() -> None:
+    rows = {
+        mtype: (kind, set(re.findall(r"`([^`]+)` \(", parameters)))
+        for mtype, kind, parameters in re.findall(
+            r"^\| `([\w.-]+)` \| `(\w+)` \| ([^|]+) \|", reference("mtypes.md"), re.MULTILINE
+        )
+    }
+    for name in common.__all__:
+        kind = getattr(mtypes, name)
+        fields = [field for field in dataclasses.fields(kind) if field.name != "message"]
+        spelled = {field.metadata.get("samp", field.name.replace("_", "-")) for field in fields}
+        assert rows.pop(kind.mtype) == (name, spelled)
+    assert rows == {}
+
+
+def test_each_option_of_the_hub_has_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = set(re.findall(r"^ +(--[\w-]+(?:, --[\w-]+)*)", capsys.readouterr().out, re.MULTILINE))
+    rows = re.findall(r"^\| ([^|]+)", reference("hub-command.md"), re.MULTILINE)
+    shown = {option for row in rows for option in re.findall(r"`(--[\w-]+)", row)}
+    assert sorted({option for each in options for option in each.split(", ")} ^ shown) == []
+
+
+def test_each_variable_of_the_environment_has_a_row() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    used = set(re.findall(r'environ\)?(?:\.get\(|\[)"([A-Z_]+)"', source))
+    used -= {"SSH_CONNECTION", "TERM", "APPDATA"}  # of the system, not for users to set
+    assert {"SAMP_HUB", "NO_COLOR", "ASYNCSAMP_TOOLS"} <= used
+    assert sorted(used - set(re.findall(r"`([A-Z_]+)`", reference("environment.md")))) == []
+
+
+# ---- form
+
+
+@by_page
+def test_a_page_is_short(page: Path) -> None:
+    lines = len(page.read_text(encoding="utf-8").splitlines())
+    assert lines <= 300 or page.name in LONG
+
+
+@by_page
+def test_every_picture_has_a_text_and_is_there(page: Path) -> None:
+    for text, file in pictures(page):
+        assert len(text.split()) >= 3, f"{file} needs a text that says what is to be seen"
+        assert (page.parent / file).is_file(), file
+
+
+@by_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@by_page
+def test_every_block_is_run_or_says_why_not(page: Path) -> None:
+    for block in () if LONG.get(page.name) == "generated" else blocks(page):
+        if block.reason or block.language in RUN or block.mark.startswith("run by: "):
+            continue
+        if block.language == "toml":
+            tomllib.loads(block.code)
+        elif block.language == "json":
+            json.loads(block.code)
+        else:
+            assert block.language in SHOWN, f"{block}: put <!-- not run: REASON --> before it"
+            code = re.search(r"^\s*(import|from|async with|with) |\bawait ", block.code, re.MULTILINE)
+            assert not code, f"{block}: code that is not run needs <!-- not run: REASON --> before it"
+
+
+@by_page
+def test_what_runs_a_block_elsewhere_is_there(page: Path) -> None:
+    for block in blocks(page):
+        if block.mark.startswith("run by: "):
+            assert (ROOT / block.mark.removeprefix("run by: ").split("::")[0]).is_file(), str(block)
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    listed = set()
+    for page in PAGES:
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+            entries = [line for line in tree.splitlines() if line and not line.startswith(":")]
+            for entry in entries:
+                base = DOCS if entry.startswith("/") else page.parent
+                listed.add((base / f"{entry.lstrip('/')}.md").resolve())
+    assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []
