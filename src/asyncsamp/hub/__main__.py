@@ -176,7 +176,9 @@ async def _run_hub(hub: Hub, arguments: argparse.Namespace, permissions: Permiss
         print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
         if _wants_page(arguments):
             consent = arguments.web_consent if isinstance(arguments.web_consent, PageConsent) else None
-            page = await stack.enter_async_context(HubPage(hub, consent=consent, store=permissions))
+            state = None if arguments.state is None else f"{arguments.state}.page"
+            page = HubPage(hub, consent=consent, store=permissions, state=state)
+            await stack.enter_async_context(page)
             link = page.new_link()
             print(f"Hub's page, by a link that works once: {link}", flush=True)
             if arguments.open:

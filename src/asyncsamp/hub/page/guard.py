@@ -41,6 +41,15 @@ class PageGuard:
         self._sessions: dict[str, str] = {}  # cookie -> key
         self.port = 0
 
+    @property
+    def sessions(self) -> dict[str, str]:
+        """The key that belongs to each cookie."""
+        return dict(self._sessions)
+
+    def restore(self, sessions: dict[str, str]) -> None:
+        """Take in the sessions of an earlier run at the same port."""
+        self._sessions = dict(sessions)
+
     def new_token(self) -> str:
         """Return a token that opens the page once."""
         token = secrets.token_urlsafe(24)

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from importlib import resources
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +26,7 @@ from .consent import PageConsent
 from .feed import Feed
 from .forms import forms
 from .guard import HEADERS, PageGuard
+from .kept import Kept, KeptFile
 from .shown import beginning, permissions_shown
 
 __all__ = ["HubPage"]
@@ -60,11 +63,18 @@ class HubPage:
     Args:
         hub: The hub, which must run.
         consent: What the hub's `WebProfile` asks: its questions are answered on the page, too.
+        state: A file in which port and sessions are kept, so that open pages find the page again when the hub
+            comes back after a crash; None keeps nothing.
         store: What the user has decided for good, as the hub and its `WebProfile` have it; the hub's if None.
     """
 
     def __init__(
-        self, hub: Hub, *, consent: PageConsent | None = None, store: Permissions | None = None
+        self,
+        hub: Hub,
+        *,
+        consent: PageConsent | None = None,
+        store: Permissions | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         self._hub = hub
         self._consent = consent
@@ -73,7 +83,8 @@ class HubPage:
         self._feeds: set[Feed] = set()
         self._files: dict[str, bytes] = {}
         self._forms: list[dict[str, Any]] = []
-        self._server = RpcServer(self._handle, max_body=_MAX_BODY, name="page")
+        self._kept = KeptFile(None if state is None else Path(state).expanduser())
+        self._server = self._make_server(0)
         self._actions: dict[str, _Action] = {
             "/ping": self._ping,
             "/disconnect": self._disconnect,
@@ -101,8 +112,7 @@ class HubPage:
         """Begin to serve. Raises OSError if there is no free port."""
         self._files = await asyncio.to_thread(_read_files)
         self._forms = await asyncio.to_thread(forms)
-        await self._server.start()
-        self._guard.port = self._server.port
+        await self._listen()
         self._hub.engine.own_ports.add(self._server.port)
         if self._consent is not None:
             self._consent.watched = lambda: self.watched
@@ -115,6 +125,29 @@ class HubPage:
             self._unobserve = self._store.observe(self._tell_permissions)
         return self
 
+    def _make_server(self, port: int) -> RpcServer:
+        return RpcServer(self._handle, port=port, max_body=_MAX_BODY, name="page")
+
+    async def _listen(self) -> None:
+        """Take the port of the last run, if that ended by a crash, or any."""
+        kept = await self._kept.read()
+        self._server = self._make_server(kept.port)
+        try:
+            await self._server.start()
+            self._guard.restore(kept.sessions)
+        except OSError as error:
+            await self._server.close(0)
+            if not kept.port:
+                raise
+            log.warning("the hub's page has another port than before, which is taken (%s)", error)
+            self._server = self._make_server(0)
+            await self._server.start()
+        self._guard.port = self._server.port
+        await self._keep()
+
+    async def _keep(self) -> None:
+        await self._kept.write(Kept(self._server.port, self._guard.sessions))
+
     async def stop(self) -> None:
         """End every stream and connection, within a second."""
         self._ending = True
@@ -124,6 +157,7 @@ class HubPage:
         for feed in self._feeds:
             feed.tell({})
         await self._server.close(_END_TIME)
+        await self._kept.remove()
         if self._stopping is not None:
             await asyncio.wait([self._stopping])
 
@@ -163,6 +197,7 @@ class HubPage:
     async def _post(self, request: web.BaseRequest) -> web.Response:
         if request.path == "/session":
             cookie, key = self._guard.open_session((await _body(request)).get("token"))
+            await self._keep()
             return web.json_response({"key": key}, headers={**HEADERS, "Set-Cookie": cookie})
         self._guard.check_session(request)
         action = self._actions.get(request.path)

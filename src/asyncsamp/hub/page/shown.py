@@ -34,10 +34,10 @@ def client_shown(standing: ClientStanding, owed: Mapping[str, int]) -> dict[str,
         **owing_shown(standing, owed),
         "origin": standing.origin,
         "metadata": beginning(standing.metadata),
-        # What nearly every client takes stands last.
-        "subscriptions": sorted(standing.subscriptions, key=lambda key: (key.startswith("samp."), key))[
-            :1_000
-        ],
+        # What users send by hand stands first, what nearly every client takes last.
+        "subscriptions": sorted(
+            standing.subscriptions, key=lambda key: (key.startswith("samp."), ".load." not in key, key)
+        )[:1_000],
     }
 
 

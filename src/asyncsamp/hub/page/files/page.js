@@ -96,7 +96,7 @@ function clientRow(client) {
   row.insertCell().textContent = client.id;
   row.insertCell().textContent = standing(client);
   const takes = client.subscriptions.filter(mtype => !mtype.startsWith("samp."));
-  row.insertCell().textContent = takes.slice(0, 12).join(" ") + (takes.length > 12 ? ` and ${takes.length - 12} more` : "");
+  row.insertCell().textContent = takes.slice(0, 6).join(", ") + (takes.length > 6 ? ` and ${takes.length - 6} more` : "");
   const subject = subjectOf(client);
   row.insertCell().append(
     button("Ping", `Ping ${shownName}`, () => act("", async () => {
@@ -384,7 +384,7 @@ const handlers = {
     find("clients").replaceChildren();
     find("label").textContent = hello.label;
     state(`Connected to ${hello.url}.`, "good");
-    document.querySelector("main").hidden = false;
+    find("all").hidden = false;
     drawClients(hello.clients, []);
     drawQuestions(hello.questions);
     drawPermissions(hello.permissions);
@@ -446,9 +446,9 @@ async function main() {
   while (!stopped) {
     try {
       await read();
-      if (!stopped) state("The hub does not answer; trying again.", "bad");
+      if (!stopped) state("The hub does not answer; trying again. One that was started anew prints a new link.", "bad");
     } catch (error) {
-      state(stopped ? error.message : "The hub does not answer; trying again.", "bad");
+      state(stopped ? error.message : "The hub does not answer; trying again. One that was started anew prints a new link.", "bad");
     }
     if (!stopped) await new Promise(resolve => setTimeout(resolve, 1000));
   }
