@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from .errors import FaultError
-from .values import Value, ValueMap
+from .values import Content, RawMap, Value
 
 __all__ = [
     "DeliverCall",
@@ -27,9 +27,9 @@ class DeliverNotification(NamedTuple):
 
     recipient: str
     sender: str
-    message: ValueMap
+    message: Content
 
-    def callback(self) -> tuple[str, list[Value]]:
+    def callback(self) -> tuple[str, list[Value | RawMap]]:
         """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
         return "receiveNotification", [self.sender, self.message]
 
@@ -40,9 +40,9 @@ class DeliverCall(NamedTuple):
     recipient: str
     sender: str
     msg_id: str
-    message: ValueMap
+    message: Content
 
-    def callback(self) -> tuple[str, list[Value]]:
+    def callback(self) -> tuple[str, list[Value | RawMap]]:
         """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
         return "receiveCall", [self.sender, self.msg_id, self.message]
 
@@ -53,9 +53,9 @@ class DeliverResponse(NamedTuple):
     recipient: str
     responder: str
     msg_tag: str
-    response: ValueMap
+    response: Content
 
-    def callback(self) -> tuple[str, list[Value]]:
+    def callback(self) -> tuple[str, list[Value | RawMap]]:
         """Return the client operation that it is, and its parameters: the content comes last (CLIENT-4)."""
         return "receiveResponse", [self.responder, self.msg_tag, self.response]
 
@@ -64,7 +64,7 @@ class FinishWait(NamedTuple):
     """The callAndWait `msg_id` has come to its end, with a response or an error."""
 
     msg_id: str
-    outcome: ValueMap | FaultError
+    outcome: Content | FaultError
 
 
 class Forget(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from .delivery import Delivery
 from .limits import Limits
-from .values import Value, ValueMap
+from .values import RawMap, Value, ValueMap
 
 __all__ = ["Connection", "Courier", "Engine", "MaySend", "Named", "Profile", "Receiver", "Registration"]
 
@@ -162,9 +162,14 @@ class Engine(Protocol):
 
     async def saved(self) -> None: ...
 
-    async def operate(self, caller: str, operation: str, params: Sequence[Value]) -> Value: ...
+    async def operate(self, caller: str, operation: str, params: Sequence[Value | RawMap]) -> Value: ...
 
-    def begin(self, caller: str, operation: str, params: Sequence[Value]) -> Value | Awaitable[Value]: ...
+    def begin(
+        self, caller: str, operation: str, params: Sequence[Value | RawMap]
+    ) -> Value | RawMap | Awaitable[Value | RawMap]: ...
+
+    @property
+    def watched(self) -> bool: ...
 
 
 class Profile(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import TypeAlias
@@ -20,7 +20,9 @@ __all__ = [
     "MAX_DIGITS",
     "OK",
     "WARNING",
+    "Content",
     "Message",
+    "RawMap",
     "ReplyError",
     "Response",
     "Value",
@@ -38,6 +40,43 @@ Value: TypeAlias = "str | list[Value] | dict[str, Value]"
 """A SAMP value: a string, a list or a map, nested at will (DATA-1)."""
 
 ValueMap: TypeAlias = "dict[str, Value]"
+
+
+class RawMap:
+    """A map in the bytes in which it came: checked, and decoded only where somebody needs its values.
+
+    What a hub relays is mostly read by its recipient alone.
+
+    Attributes:
+        xml: Its `<value>`, in a form that every program of SAMP can read.
+        mtype: What it says as samp.mtype; empty for a response.
+    """
+
+    __slots__ = ("_load", "_values", "mtype", "xml")
+
+    def __init__(self, xml: bytes, mtype: str, load: Callable[[bytes], Value]) -> None:
+        self.xml = xml
+        self.mtype = mtype
+        self._load = load
+        self._values: ValueMap | None = None
+
+    def __repr__(self) -> str:
+        return f"<RawMap {self.mtype} of {len(self.xml)} bytes>"
+
+    def __getitem__(self, key: str) -> Value:
+        return self.values()[key]
+
+    def values(self) -> ValueMap:
+        """Return what it holds, which must not be changed; decoded once. May be called in any thread."""
+        if self._values is None:
+            values = self._load(self.xml)
+            assert isinstance(values, dict)
+            self._values = values
+        return self._values
+
+
+Content: TypeAlias = "ValueMap | RawMap"
+"""A message or a response on its way through a hub."""
 
 MAX_DEPTH = 64
 """How deep a value may nest. The standard gives no bound (DATA-4); real messages use four levels."""

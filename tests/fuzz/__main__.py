@@ -15,6 +15,7 @@ INSTRUMENTED = [
     *(
         "asyncsamp.xmlrpc",
         "asyncsamp.xmlrpc.fast_parser",
+        "asyncsamp.xmlrpc.raw_passing",
         "asyncsamp.rpc",
         "asyncsamp.hub.core",
         "asyncsamp.hub.validation",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 from typing import Any
 
 from asyncsamp import Limits, xmlrpc
@@ -18,11 +19,11 @@ from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.standard import StandardProfile
 from asyncsamp.rpc import XmlRpcServer
 from asyncsamp.rpc.connection_limit import ConnectionLimit
-from asyncsamp.values import MAX_DEPTH
+from asyncsamp.values import MAX_DEPTH, RawMap
 from asyncsamp.xmlrpc import codec
 from asyncsamp.xmlrpc.fast_parser import read_call
 
-__all__ = ["KEY", "PORT", "SECRET", "HttpEntry", "xmlrpc_target"]
+__all__ = ["KEY", "PORT", "SECRET", "HttpEntry", "raw_target", "xmlrpc_target"]
 
 SECRET = "0" * 32
 KEY = "k-" + "0" * 32
@@ -42,6 +43,7 @@ def xmlrpc_target(data: bytes) -> None:
 
     The short way to read a plain call must agree with expat, which knows what XML is.
     """
+    raw_target(data)
     plain = read_call(data)
     if plain is not None:
         method, *params = codec._parse(data, {"methodCall": (codec._CALL, codec._END)}, MAX_DEPTH)
@@ -59,6 +61,34 @@ def xmlrpc_target(data: bytes) -> None:
         assert again.isascii()
         assert b"\n\n" not in again
         assert load(again) == value
+
+
+_BLANK_LINE = re.compile(rb"\n[ \t]*\n")
+_SPACE = re.compile(rb"(?<=>)[ \t\n]+(?=<)|[ \t\n]+(?=</name>|</string>)")
+
+
+def raw_target(data: bytes) -> None:
+    """What passes raw must be what the codec reads there, and a form that it would write itself."""
+    relayed = xmlrpc.read_relayed(data)
+    if relayed is None:
+        return
+    method, params = xmlrpc.load_call(data)  # raises for what the codec refuses
+    values = [param.values() if isinstance(param, RawMap) else param for param in relayed[1]]
+    assert (relayed[0], values) == (method, params)
+    for param, value in zip(relayed[1], params, strict=True):
+        if not isinstance(param, RawMap):
+            continue
+        assert param.xml.isascii()
+        assert not _BLANK_LINE.search(param.xml)
+        # By expat, which knows what XML is.
+        (by_expat,) = codec._parse(param.xml, {"value": (codec._VALUE, codec._END)}, MAX_DEPTH)
+        assert by_expat == value
+        if isinstance(value, dict) and "reply" not in method:
+            assert param.mtype == value["samp.mtype"]
+            assert isinstance(value["samp.params"], dict)
+        written = xmlrpc.encode_value(value).xml.encode().replace(b"&#10;", b"\n")
+        seen = param.xml.replace(b"&#10;", b"\n")
+        assert _SPACE.sub(b"", seen) == _SPACE.sub(b"", written)
 
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
@@ -121,7 +151,7 @@ class HttpEntry:
         profile._engine, profile.secret = engine, SECRET
         profile._sender = _Nowhere()  # type: ignore[assignment]
         self._server = XmlRpcServer(
-            profile.dispatch, profile._knows_key, max_body=10**7, name="fuzzed"
+            profile.dispatch, profile._knows_key, max_body=10**7, name="fuzzed", relays=profile._relay
         ).server
         self._limit = self._server.limit = ConnectionLimit(100)
         self._server.web = self._server.make_web()

@@ -9,9 +9,22 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
-__all__ = ["in_daemon_thread", "to_its_end"]
+from ..values import Content, RawMap, ValueMap
+
+__all__ = ["in_daemon_thread", "to_its_end", "values_of"]
 
 _T = TypeVar("_T")
+
+
+_LARGE = 256 * 1024
+"""Bytes from which on decoding holds up the loop."""
+
+
+async def values_of(content: Content) -> ValueMap:
+    """Return the values of what came through the hub; decoded in a thread if it is large."""
+    if not isinstance(content, RawMap):
+        return content
+    return await asyncio.to_thread(content.values) if len(content.xml) > _LARGE else content.values()
 
 
 async def to_its_end(work: Callable[[], _T], undo: Callable[[_T], object] = lambda _: None) -> _T:

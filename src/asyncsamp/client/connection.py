@@ -8,6 +8,7 @@ import os
 from typing import Protocol
 
 from .._util import at_exit
+from .._util.threads import values_of
 from ..delivery import Delivery, DeliveryError
 from ..discovery import Location, find_hub, has_proof, is_alive, locate, lockfile_owner, stale_lockfile
 from ..errors import (
@@ -20,7 +21,7 @@ from ..errors import (
 )
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
-from ..values import Value, copy_value
+from ..values import RawMap, Value, copy_value
 from .callback import CallbackEndpoint, receive
 from .rpc_connection import RpcConnection
 
@@ -225,7 +226,8 @@ class DirectConnection:
             raise DeliveryError("it has closed its connection", gone=True)
         try:
             operation, params = delivery.callback()
-            receive(receiver, operation, [copy_value(param) for param in params])
+            values = [await values_of(item) if isinstance(item, RawMap) else item for item in params]
+            receive(receiver, operation, [copy_value(value) for value in values])
         except FaultError as error:
             raise DeliveryError(f"it answered with a fault: {error.text}") from error
 

@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..interfaces import MaySend
 from ..mtypes import is_subscription, keys_for
-from ..values import Response, Value, ValueMap
+from ..values import Content, Response, Value, ValueMap
 from .validation import bad_parameters, check_message, check_mtype
 
 __all__ = ["CallEnded", "ClientChange", "ClientStanding", "HubCore", "Observed"]
@@ -89,7 +89,7 @@ class CallEnded(NamedTuple):
     """The call `msg_id` has ended; without an outcome, nobody waits for it any more."""
 
     msg_id: str
-    outcome: ValueMap | FaultError | None
+    outcome: Content | FaultError | None
 
 
 Observed: TypeAlias = ClientChange | CallEnded
@@ -284,25 +284,25 @@ class HubCore:
 
     # ---- messages
 
-    def notify(self, caller: str, recipient: str, message: ValueMap) -> None:
+    def notify(self, caller: str, recipient: str, message: Content) -> None:
         """Send a notification to one client (HUB-28, MSG-31)."""
         message, _ = self._directed(caller, recipient, message)
         self._effects.append(DeliverNotification(recipient, caller, message))
 
-    def notify_all(self, caller: str, message: ValueMap) -> list[Value]:
+    def notify_all(self, caller: str, message: Content) -> list[Value]:
         """Send a notification to all who subscribe, but the caller; return to whom (HUB-29, MSG-32)."""
         message, recipients = self._broadcast(caller, message)
         for recipient in recipients:
             self._effects.append(DeliverNotification(recipient, caller, message))
         return list(recipients)
 
-    def call(self, caller: str, recipient: str, msg_tag: str, message: ValueMap) -> str:
+    def call(self, caller: str, recipient: str, msg_tag: str, message: Content) -> str:
         """Send a call to one client and return its msg-id; the response follows (HUB-30)."""
         message, record = self._directed(caller, recipient, message)
         self._check_may_call(caller)
         return self._open_call(caller, record, recipient, msg_tag, message)
 
-    def call_all(self, caller: str, msg_tag: str, message: ValueMap) -> ValueMap:
+    def call_all(self, caller: str, msg_tag: str, message: Content) -> ValueMap:
         """Send a call to all who subscribe, but the caller; return the msg-id of each (HUB-31, MSG-27)."""
         message, recipients = self._broadcast(caller, message)
         self._check_may_call(caller)
@@ -312,13 +312,13 @@ class HubCore:
             for recipient in recipients
         }
 
-    def call_and_wait(self, caller: str, recipient: str, message: ValueMap) -> str:
+    def call_and_wait(self, caller: str, recipient: str, message: Content) -> str:
         """Open a synchronous call and return its msg-id; `FinishWait` follows (HUB-32)."""
         message, record = self._directed(caller, recipient, message)
         self._check_open()
         return self._open_call(caller, record, recipient, None, message)
 
-    def reply(self, caller: str, msg_id: str, response: ValueMap) -> None:
+    def reply(self, caller: str, msg_id: str, response: Content) -> None:
         """Answer a call: only its recipient may, and once (HUB-33, MSG-37, MSG-39)."""
         self._record(caller)
         pending = self._pending.get(msg_id)
@@ -455,7 +455,7 @@ class HubCore:
         if caller != self.hub_id and mtype.startswith(_OF_THE_HUB):
             raise FaultError(f"only the hub sends {quoted(mtype)}", code=FaultCode.NOT_ALLOWED)
 
-    def _directed(self, caller: str, recipient: str, message: ValueMap) -> tuple[ValueMap, _Client]:
+    def _directed(self, caller: str, recipient: str, message: Content) -> tuple[Content, _Client]:
         record = self._record(caller)
         mtype, message = check_message(message)
         self._check_may_say(caller, mtype)
@@ -482,7 +482,7 @@ class HubCore:
             )
         return message, record
 
-    def _broadcast(self, caller: str, message: ValueMap) -> tuple[ValueMap, list[str]]:
+    def _broadcast(self, caller: str, message: Content) -> tuple[Content, list[str]]:
         record = self._record(caller)
         mtype, message = check_message(message)
         self._check_may_say(caller, mtype)
@@ -503,7 +503,7 @@ class HubCore:
         return {client: found[client] for client in found if record.may_send(mtype, found[client])}
 
     def _open_call(
-        self, caller: str, record: _Client, recipient: str, msg_tag: str | None, message: ValueMap
+        self, caller: str, record: _Client, recipient: str, msg_tag: str | None, message: Content
     ) -> str:
         if len(record.awaits) >= self._max_pending_calls:
             self.refuse(next(iter(record.awaits)), "given up, since its sender has too many open calls")
@@ -520,15 +520,15 @@ class HubCore:
         del self._clients[pending.caller].awaits[msg_id]
         del self._clients[pending.recipient].owes[msg_id]
 
-    def _note_end(self, msg_id: str, outcome: ValueMap | FaultError | None) -> None:
+    def _note_end(self, msg_id: str, outcome: Content | FaultError | None) -> None:
         if self._observed is not None:
             self._observed.append(CallEnded(msg_id, outcome))
 
-    def _answer(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
+    def _answer(self, msg_id: str, pending: _Pending, response: Content) -> None:
         self._note_end(msg_id, response)
         self._respond(msg_id, pending, response)
 
-    def _respond(self, msg_id: str, pending: _Pending, response: ValueMap) -> None:
+    def _respond(self, msg_id: str, pending: _Pending, response: Content) -> None:
         if pending.msg_tag is None:
             self._effects.append(FinishWait(msg_id, response))
         elif self._clients[pending.caller].callable:

@@ -10,7 +10,7 @@ from .._util.foreign_text import plain_line
 from ..delivery import DeliverCall, Delivery, DeliveryError
 from ..interfaces import Courier
 from ..limits import Limits
-from ..values import Value
+from ..values import RawMap, Value
 from .core import HubCore
 from .observer import Observers
 from .outbox import Outbox
@@ -53,7 +53,7 @@ class Deliveries:
         self._couriers: dict[str, Courier] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._complaints: dict[str, RateLimit] = {}
-        self._weighed: tuple[Value, int] = ("", 0)
+        self._weighed: tuple[Value | RawMap, int] = ("", 0)
         self._ahead: Outbox | None = None  # the fullest of those put into since `take_ahead`
         self._farewells: set[asyncio.Task[None]] = set()
         self._ending: set[asyncio.Task[None]] = set()

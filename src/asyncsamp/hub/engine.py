@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .._util.threads import values_of
 from ..delivery import DeliverCall, FinishWait, Forget
 from ..errors import FaultCode, FaultError
 from ..interfaces import Courier, MaySend
 from ..limits import Limits
-from ..values import Value, ValueMap
+from ..values import Content, RawMap, Value, ValueMap
 from .client_permissions import ClientPermissions
 from .core import ClientStanding, HubCore
 from .deliveries import Deliveries
@@ -57,7 +58,7 @@ class HubEngine:
         self._deliveries = Deliveries(
             limits, self._core, self._observers, apply=self._apply, lose=self._remove_dead, who=self._who
         )
-        self._waits: dict[str, asyncio.Future[ValueMap | FaultError]] = {}
+        self._waits: dict[str, asyncio.Future[Content | FaultError]] = {}
         self._liveness = LivenessMonitor(limits, self._owing, self._deliveries.is_alive, self._remove_dead)
         self._registrations = RateLimit(limits.registrations_per_second, limits.registration_burst)
         self._names: dict[str, str] = {}
@@ -186,6 +187,11 @@ class HubEngine:
         self._changed()
 
     @property
+    def watched(self) -> bool:
+        """Whether somebody is told what happens, and so may want the values of messages."""
+        return bool(self._observers.callbacks)
+
+    @property
     def keeps_state(self) -> bool:
         """Whether there is a state file, so that `saved` may have to wait."""
         return self._keeper is not None
@@ -195,19 +201,23 @@ class HubEngine:
         if self._keeper is not None:
             await self._keeper.saved()
 
-    async def operate(self, caller: str, operation: str, params: Sequence[Value]) -> Value:
+    async def operate(self, caller: str, operation: str, params: Sequence[Value | RawMap]) -> Value:
         """Do a hub operation, by its standard name, for the registered client `caller`.
 
         Returns "" where the standard has no result. Raises `FaultError`. If it is
         cancelled, a callAndWait is abandoned; every other operation is done at once.
         """
         begun = self.begin(caller, operation, params)
-        return begun if isinstance(begun, str | list | dict) else await begun
+        result = begun if isinstance(begun, str | list | dict | RawMap) else await begun
+        return await values_of(result) if isinstance(result, RawMap) else result
 
-    def begin(self, caller: str, operation: str, params: Sequence[Value]) -> Value | Awaitable[Value]:
+    def begin(
+        self, caller: str, operation: str, params: Sequence[Value | RawMap]
+    ) -> Value | RawMap | Awaitable[Value | RawMap]:
         """Do a hub operation as `operate` does, but return its result at once where there is no wait.
 
-        What waits, for an answer, the state file or an outbox to drain, is returned to be awaited.
+        What waits, for an answer, the state file or an outbox to drain, is returned to be awaited. The
+        response to a callAndWait is returned as it came.
         """
         found = find_operation(operation)
         bound = found.bind(params)
@@ -375,11 +385,13 @@ class HubEngine:
         if future is not None and not future.done():
             future.set_result(effect.outcome)
 
-    async def _call_and_wait(self, caller: str, recipient: str, message: Value, timeout: str) -> ValueMap:
+    async def _call_and_wait(
+        self, caller: str, recipient: str, message: Value | RawMap, timeout: str
+    ) -> Content:
         seconds = self._seconds(timeout)
-        assert isinstance(message, dict)
+        assert isinstance(message, dict | RawMap)
         msg_id = self._core.call_and_wait(caller, recipient, message)
-        future: asyncio.Future[ValueMap | FaultError] = self._loop.create_future()
+        future: asyncio.Future[Content | FaultError] = self._loop.create_future()
         self._waits[msg_id] = future
         text = f"{self._core.label(recipient)} did not answer within {seconds:g} s"
         fault = FaultError(text, code=FaultCode.TIMEOUT)

@@ -52,6 +52,9 @@ class Hub:
     `secret` is what lets clients in, for those that cannot read the lockfile; a random one if None, which
     is safer.
 
+    Messages that are plain go to their recipients in the bytes in which they came, checked but not decoded;
+    with `pass_raw=False` everything is decoded and encoded anew.
+
     With `state`, a file, the hub comes back after a crash (kill -9, power cut of the process, not of
     the machine): port, keys, registrations, metadata, subscriptions and callbacks are there again, so
     that clients of any make go on. Calls that were open are answered with an error. The file is
@@ -76,11 +79,12 @@ class Hub:
         state: str | os.PathLike[str] | None = None,
         permissions: Permissions | None = None,
         limits: Limits | None = None,
+        pass_raw: bool = True,
     ) -> None:
         self.limits = limits or Limits()
         self.label = label
         self._location: Location = locate(lockfile=lockfile)
-        self._standard = StandardProfile(host=host, port=port, secret=secret)
+        self._standard = StandardProfile(host=host, port=port, secret=secret, pass_raw=pass_raw)
         self._profiles: tuple[Profile, ...] = (self._standard, *profiles)
         self._metadata = _hub_metadata(label, metadata or {})
         self._timeout = timeout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._util.threads import values_of
 from ..delivery import DeliverCall, Delivery
 from ..errors import FaultError
 from ..values import Response, Value, ValueMap
@@ -35,7 +36,7 @@ class HubClient:
         """Answer a call; a notification needs nothing done."""
         if not isinstance(delivery, DeliverCall):
             return
-        response = self._respond(delivery.message)
+        response = self._respond(await values_of(delivery.message))
         try:
             self._core.reply(self._core.hub_id, delivery.msg_id, response.to_map())
         except FaultError:

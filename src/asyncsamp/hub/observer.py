@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from .._util.foreign_text import plain_line
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery
 from ..errors import FaultError
-from ..values import ValueMap
+from ..values import Content, RawMap, ValueMap
 from .core import CallEnded, ClientChange, Observed
 
 __all__ = ["ClientEvent", "HubEvent", "MessageEvent", "Observers", "describe_event"]
@@ -160,11 +160,11 @@ class Observers:
         entry: _UnderWay,
         what: Literal["sent", "delivered", "failed", "answered", "abandoned"],
         *,
-        content: ValueMap | None = None,
+        content: Content | None = None,
         error: str = "",
     ) -> None:
         delivery = entry.delivery
-        message = delivery.message
+        message = _decoded(delivery.message)
         self._tell(
             MessageEvent(
                 what,
@@ -173,7 +173,7 @@ class Observers:
                 delivery.recipient,
                 str(message["samp.mtype"]),
                 delivery.msg_id if isinstance(delivery, DeliverCall) else "",
-                message if content is None else content,
+                message if content is None else _decoded(content),
                 self._clock() - entry.since,
                 error,
             )
@@ -185,6 +185,11 @@ class Observers:
                 callback(event)
             except Exception:
                 log.exception("who watches the hub has failed at an event")
+
+
+def _decoded(content: Content) -> ValueMap:
+    """Return the values, here and now: while somebody watches, what is large comes in decoded."""
+    return content.values() if isinstance(content, RawMap) else content
 
 
 def describe_event(event: MessageEvent, who: Callable[[str], str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from .._util.foreign_text import quoted
 from ..errors import FaultCode, FaultError
-from ..values import Value
+from ..values import RawMap, Value
 from .core import HubCore
 from .validation import bad_parameters
 
@@ -33,7 +33,7 @@ class Operation(NamedTuple):
     run: Callable[..., Any] | None
     kept: Literal["", "before", "soon"] = ""
 
-    def bind(self, params: Sequence[Value]) -> Sequence[Value]:
+    def bind(self, params: Sequence[Value | RawMap]) -> Sequence[Value | RawMap]:
         """Return `params` if they are as many and of the types that the operation takes.
 
         Raises `FaultError` with BAD_PARAMETERS, naming the parameter (STD-3, STD-34).
@@ -44,7 +44,7 @@ class Operation(NamedTuple):
                 f"{self.name} takes {len(self.params)} parameters ({wanted}), not {len(params)}"
             )
         for value, (name, kind) in zip(params, self.params, strict=True):
-            if type(value) is not kind:
+            if type(value) is not kind and not (kind is dict and type(value) is RawMap):
                 got = _TYPE_NAMES.get(type(value), "type that SAMP does not have")
                 raise bad_parameters(f"{self.name}: {name} must be a {_TYPE_NAMES[kind]}, not a {got}")
         return params

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from ..values import Value
+from ..values import RawMap, Value
 
 __all__ = ["estimate_size"]
 
@@ -19,8 +19,10 @@ _LOOKS = 20_000
 """Values looked at in all: some milliseconds."""
 
 
-def estimate_size(value: Value) -> int:
+def estimate_size(value: Value | RawMap) -> int:
     """Return about how many bytes `value` takes."""
+    if isinstance(value, RawMap):
+        return _OBJECT + len(value.xml)
     total, looks = 0, _LOOKS
     waiting: list[tuple[Value, int]] = [(value, 1)]
     while waiting:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from .._util.foreign_text import quoted
 from ..errors import FaultCode, FaultError
 from ..mtypes import is_mtype
-from ..values import ValueMap
+from ..values import Content, RawMap
 
 __all__ = ["MAX_MTYPE", "bad_parameters", "check_message", "check_mtype"]
 
@@ -16,11 +16,14 @@ MAX_MTYPE = 1000
 """Characters. Finding the recipients takes time that grows with the square of it; real ones have 30."""
 
 
-def check_message(message: ValueMap) -> tuple[str, ValueMap]:
+def check_message(message: Content) -> tuple[str, Content]:
     """Return the mtype and the message to relay: whole, with samp.params if it lacked them (MSG-1..3).
 
     Raises `FaultError` if the mtype or the samp.params are none.
     """
+    if isinstance(message, RawMap):
+        check_mtype(message.mtype)
+        return message.mtype, message
     mtype = message.get("samp.mtype")
     if not isinstance(mtype, str):
         raise bad_parameters("the message has no samp.mtype")

@@ -94,8 +94,10 @@ class RpcClient:
             raise FaultError(answer.text, code=answer.code)
         return answer
 
-    async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:
+    async def post(self, url: str, body: bytes | Sequence[bytes], *, timeout: float) -> bytes:
         """Post `body` and return the body of the answer, within `timeout` seconds.
+
+        A body in several pieces goes out as one; large pieces are neither joined nor copied.
 
         If a kept connection ends within a second of the request, before a byte of the answer, the
         request is sent once more on a new one, but only if the system says that the peer did not read it
@@ -107,10 +109,11 @@ class RpcClient:
         answer, `RemoteProtocolError` when it is not HTTP 200, `LocalProtocolError` for a URL not http.
         """
         pool = self._pool(url)
-        head = b"%b%d\r\n\r\n" % (pool.head, len(body))
+        pieces = (body,) if isinstance(body, bytes) else body
+        head = b"%b%d\r\n\r\n" % (pool.head, sum(map(len, pieces)))
         pool.busy += 1
         try:
-            reader = await self._send(pool, head, body, timeout)
+            reader = await self._send(pool, (head, *pieces), timeout)
         except ConnectionEnded as ended:
             raise PeerClosedError(url, f"{ended} before the answer was complete", sent=ended.sent) from None
         except RemoteProtocolError as error:
@@ -214,27 +217,27 @@ class RpcClient:
             pool = self._pools[url] = PeerPool(url, self._trial)
         return pool
 
-    async def _send(self, pool: PeerPool, head: bytes, body: bytes, timeout: float) -> ResponseParser:
+    async def _send(self, pool: PeerPool, request: Sequence[bytes], timeout: float) -> ResponseParser:
         now = asyncio.get_running_loop().time
         deadline = now() + timeout
         connection = pool.take()
         sent = False
         if connection is not None:
             try:
-                return await self._exchange(pool, connection, head, body, timeout)
+                return await self._exchange(pool, connection, request, timeout)
             except ConnectionEnded as ended:
                 late = now() > deadline - timeout + _RETRY_WINDOW
                 if ended.started or not ended.refused or self._closed or late:
                     raise
                 sent = ended.sent
         connection = await self._connect(pool, deadline - now(), sent)
-        return await self._exchange(pool, connection, head, body, deadline - now())
+        return await self._exchange(pool, connection, request, deadline - now())
 
     async def _exchange(
-        self, pool: PeerPool, connection: PeerConnection, head: bytes, body: bytes, timeout: float
+        self, pool: PeerPool, connection: PeerConnection, request: Sequence[bytes], timeout: float
     ) -> ResponseParser:
         try:
-            reader = await connection.exchange(head, body, self._max_body, timeout)
+            reader = await connection.exchange(request, self._max_body, timeout)
         except TimeoutError:
             raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
         if connection in self._open:  # it goes to the end

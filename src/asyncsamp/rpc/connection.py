@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from .._util.socket_table import Ends
 from ..errors import RemoteProtocolError
+from .quick_ack import CAN_HASTEN, hasten
 from .response_parser import ResponseParser
 
 __all__ = ["ConnectionEnded", "PeerConnection"]
 
 _ONE_WRITE = 64 * 1024
-"""Up to this size head and body are joined, to leave in one packet; above it the copy would cost more."""
+"""Up to this size a request is joined, to leave in one packet. A larger one goes out in pieces of this size,
+as the peer takes them: what the transport keeps of a piece is a copy, for each recipient of a broadcast."""
 
 
 _USUAL = 1024
@@ -38,7 +40,8 @@ class ConnectionEnded(Exception):  # noqa: N818 - never leaves this package; the
 class PeerConnection(asyncio.Protocol):
     """The protocol object behind a request. `on_lost` is called once, when the socket has ended.
 
-    `given_up` tells then whether it was this side that ended it.
+    `given_up` tells then whether it was this side that ended it; `halting`, whether the peer sends in pieces
+    of which each would wait for the one before.
     """
 
     __slots__ = (
@@ -47,12 +50,15 @@ class PeerConnection(asyncio.Protocol):
         "_deadline",
         "_loop",
         "_on_lost",
+        "_paused",
         "_reader",
         "_timer",
         "_transport",
+        "_unsent",
         "_usual",
         "_waiter",
         "given_up",
+        "halting",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[PeerConnection], None]) -> None:
@@ -61,6 +67,9 @@ class PeerConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader: ResponseParser | None = None
         self._waiter: asyncio.Future[ResponseParser] | None = None
+        self._unsent: Iterator[bytes | memoryview] | None = None  # the rest of a large request
+        self._paused = False
+        self.halting = False
         self.given_up = False
         self._timer: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -78,7 +87,9 @@ class PeerConnection(asyncio.Protocol):
     @property
     def drained(self) -> bool:
         """Whether all that was written has left."""
-        return self._transport is not None and not self._transport.get_write_buffer_size()
+        if self._transport is None or self._unsent is not None:
+            return False
+        return not self._transport.get_write_buffer_size()
 
     @property
     def ends(self) -> Ends | None:
@@ -88,8 +99,8 @@ class PeerConnection(asyncio.Protocol):
         peer, ours = (self._transport.get_extra_info(name) for name in ("peername", "sockname"))
         return Ends(peer[:2], ours[:2]) if peer and ours else None
 
-    async def exchange(self, head: bytes, body: bytes, max_body: int, timeout: float) -> ResponseParser:
-        """Send one request and return its answer.
+    async def exchange(self, request: Sequence[bytes], max_body: int, timeout: float) -> ResponseParser:
+        """Send one request, which may be in several pieces, and return its answer.
 
         Raises `ConnectionEnded`, `TimeoutError` after `timeout` seconds, or `RemoteProtocolError`.
         After any of these, and after being cancelled, the connection is gone.
@@ -97,14 +108,15 @@ class PeerConnection(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             raise ConnectionEnded("the connection was closed", sent=False, refused=True, started=False)
         self._reader = ResponseParser(max_body)
+        self._unsent = None
         self._waiter = self._loop.create_future()
         self._set_alarm(self._loop.time() + timeout)
         try:
-            if len(body) <= _ONE_WRITE:
-                self._transport.write(head + body)
+            if sum(map(len, request)) <= _ONE_WRITE:
+                self._transport.write(b"".join(request))
             else:
-                self._transport.write(head)
-                self._transport.write(body)
+                self._unsent = _cut(request)
+                self._write_on()
             return await self._waiter
         except BaseException:
             self.abort()
@@ -131,6 +143,15 @@ class PeerConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
+    def pause_writing(self) -> None:
+        """The peer takes no more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The peer has taken what was written."""
+        self._paused = False
+        self._write_on()
+
     def data_received(self, data: bytes) -> None:
         reader, waiter = self._reader, self._waiter
         if reader is None or waiter is None or waiter.done():
@@ -147,8 +168,21 @@ class PeerConnection(asyncio.Protocol):
                 waiter.set_result(reader)
                 if at_once and len(data) <= _USUAL:
                     self._usual = data, reader.body, reader.keep
+            elif self._transport is not None:
+                self.halting = not CAN_HASTEN
+                hasten(self._transport)
         except RemoteProtocolError as error:
             waiter.set_exception(error)
+
+    def _write_on(self) -> None:
+        """Write on with a large request, as far as the peer takes it."""
+        if self._unsent is None or self._transport is None:
+            return
+        for piece in self._unsent:
+            self._transport.write(piece)
+            if self._paused:
+                return
+        self._unsent = None
 
     def eof_received(self) -> None:
         self._end("the peer closed the connection", refused=self._refused())
@@ -202,3 +236,19 @@ class PeerConnection(asyncio.Protocol):
             self._set_alarm(self._deadline)
         else:
             self._waiter.set_exception(TimeoutError())
+
+
+def _cut(request: Sequence[bytes]) -> Iterator[bytes | memoryview]:
+    """Yield the pieces of a large request in pieces that are written at once."""
+    small = b""
+    for piece in request:
+        if len(piece) <= _ONE_WRITE:
+            small += piece
+            continue
+        yield small
+        small = b""
+        view = memoryview(piece)
+        for at in range(0, len(view), _ONE_WRITE):
+            yield view[at : at + _ONE_WRITE]
+    if small:
+        yield small

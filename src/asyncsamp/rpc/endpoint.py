@@ -12,7 +12,7 @@ from aiohttp.streams import StreamReader
 
 from .. import xmlrpc
 from ..errors import FaultCode, FaultError, RemoteProtocolError
-from ..values import Value
+from ..values import RawMap, Value
 from ..xmlrpc import Encoded
 from .offload import dump_response, load_call
 from .request_head import PATHS
@@ -22,6 +22,7 @@ __all__ = [
     "READY",
     "Admit",
     "Dispatch",
+    "Result",
     "answer",
     "check_request",
     "fault_document",
@@ -31,10 +32,12 @@ __all__ = [
     "result_response",
 ]
 
-Dispatch: TypeAlias = "Callable[[str, list[Value]], Value | Encoded | Awaitable[Value | Encoded]]"
+Result: TypeAlias = "Value | Encoded | RawMap"
+
+Dispatch: TypeAlias = "Callable[[str, list[Value]], Result | Awaitable[Result]]"
 """Does what a method asks for: at once, or by something to await. Raises `FaultError` for a fault."""
 
-READY = (str, dict, list, Encoded)
+READY = (str, dict, list, Encoded, RawMap)
 """The types of a result, as against something to await."""
 
 Admit: TypeAlias = Callable[[bytes], bool]

@@ -1,10 +1,11 @@
 """What stands in front of aiohttp: answers plain requests itself, and hands over every other connection.
 
-A connection begins here. As long as each request on it is plain (see `request_head`), passes the guards and
-has a small body, it is answered without aiohttp: no Request, no Response, and no task unless the answer
-has to wait. The first thing that is different hands the connection over, with what has come, to a handler of
-aiohttp's, for the rest of its life. Only public calls join the two: `connection_made`, `data_received`
-and the transport's `set_protocol`.
+A connection begins here. As long as each request on it is plain (see `request_head`) and passes the guards,
+it is answered without aiohttp: no Request, no Response, and no task unless the answer has to wait. A large
+body must show its key at once, and is then read straight into its place (see `large_body`). The first thing
+that is different hands the connection over, with what has come, to a handler of aiohttp's, for the rest
+of its life. Only public calls join the two: `connection_made`, `data_received` and the transport's
+`set_protocol`.
 """
 
 from __future__ import annotations
@@ -18,16 +19,22 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 
 from .connection_limit import ConnectionLimit
+from .large_body import LargeBody
 from .lf_compat import MAX_HELD, LineFeedRepair
+from .quick_ack import hasten
 from .request_head import HeadMemory, RequestHead, read_head
 
 __all__ = ["MOST", "Front", "PlainRequests"]
 
 MOST = 64 * 1024
-"""Bytes of a body that is answered here. Above it, a key is looked for before the body is read."""
+"""Bytes of a body that anybody may send. Above it, a key is looked for before the body is read."""
+
+KEY_WITHIN = 4096
+"""Bytes of a body in which the key must be: method name and first parameter."""
 
 BODY_PATIENCE = 30.0
-"""Seconds that the announced body may take, however it comes. After that the connection is closed."""
+"""Seconds that the announced body may take, however it comes; a large one, that it may stand still. After
+that the connection is closed."""
 
 HALF_CLOSED_PATIENCE = 1.0
 """Seconds in which who sends no more still gets an answer; see `Front.eof_received`."""
@@ -41,6 +48,10 @@ class PlainRequests(Protocol):
 
     def admits(self, head: RequestHead, transport: asyncio.Transport) -> bool:
         """Whether the request may be answered here; if not, aiohttp's handler says why not."""
+        ...
+
+    def knows(self, begun: bytes) -> bool:
+        """Whether the beginning of a body shows a private key that is known."""
         ...
 
     def respond(self, body: bytes) -> bytes | asyncio.Future[Any]:
@@ -85,12 +96,15 @@ class Front(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_body",
         "_ends_then",
         "_handler",
         "_held",
         "_keep_alive",
         "_limit",
+        "_max_body",
         "_memory",
+        "_needed",
         "_owner",
         "_patience",
         "_patient_for",
@@ -108,7 +122,10 @@ class Front(asyncio.Protocol):
         self._plain = plain
         self._repair: LineFeedRepair | None = LineFeedRepair(min(max_body, MAX_HELD))
         self._memory = HeadMemory(min(max_body, MOST))
-        self._held = b""  # what came before its turn, or is not yet whole
+        self._max_body = max_body
+        self._held = bytearray()  # what came before its turn, or is not yet whole
+        self._needed = 0  # bytes that must have come before it is looked at again
+        self._body: LargeBody | None = None
         self._pending: asyncio.Future[Any] | None = None
         self._handler: web.RequestHandler | None = None
         self._ends_then = False
@@ -127,6 +144,9 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
+        if self._body is not None:  # the transport may not have heard yet that there is a place for them
+            self._body.take(data)
+            return
         self._limit.heard(self)
         if self._repair is not None:
             repair = self._repair
@@ -155,6 +175,7 @@ class Front(asyncio.Protocol):
         """Take note of the end of the connection; an answer that is waited for is cancelled."""
         self._be_patient("")
         self._repair = None
+        self._body = None
         self.transport = None
         pending, self._pending = self._pending, None
         if pending is not None:
@@ -195,27 +216,73 @@ class Front(asyncio.Protocol):
             self._held += data
             transport.pause_reading()
             return
+        if self._needed:
+            self._held += data
+            if len(self._held) < self._needed:
+                hasten(transport)
+                return
+            data, self._held, self._needed = bytes(self._held), bytearray(), 0
+            self._be_patient("")
         body = self._memory.body_of(data)
         if body is not None and not transport.get_write_buffer_size():
             self._respond(body)
             return
+        self._take_other(data, transport)
+
+    def _take_other(self, data: bytes, transport: asyncio.Transport) -> None:
+        """Take what is not the same as the request before."""
         head = read_head(data) if self._plain is not None else None
-        if head is None or self._plain is None or not self._fits(head, data, transport):
+        if head is None or not self._fits(head, data, transport):
             self._hand_over(data)
             return
-        self._memory.learn(data, head)
         self._version, self._keep_alive = head.version, head.keep_alive
-        self._respond(data[head.size :])
+        if len(data) == head.size + head.length and head.length <= MOST:
+            self._memory.learn(data, head)
+            self._respond(data[head.size :])
+        else:
+            self._wait_for_rest(data, head, transport)
 
     def _fits(self, head: RequestHead, data: bytes, transport: asyncio.Transport) -> bool:
-        """Whether the request is whole, small, alone and admitted, and the peer takes its answers."""
+        """Whether the request is alone, not too large, and admitted, and the peer takes its answers."""
         return (
-            len(data) == head.size + head.length
-            and self._memory.takes(head.length)
+            len(data) <= head.size + head.length
+            and head.length <= self._max_body
             and not transport.get_write_buffer_size()
             and self._plain is not None
             and self._plain.admits(head, transport)
         )
+
+    def _wait_for_rest(self, data: bytes, head: RequestHead, transport: asyncio.Transport) -> None:
+        """Hold what has come of a body; a large one has a place of its own, once it has shown its key."""
+        assert self._plain is not None
+        whole = head.size + head.length
+        if head.length > MOST:
+            if self._plain.knows(data[head.size : head.size + KEY_WITHIN]):
+                self._read_large(data, head, transport)
+                return
+            if len(data) >= head.size + KEY_WITHIN:
+                self._hand_over(data)  # to be refused
+                return
+            whole = head.size + KEY_WITHIN
+        self._held += data
+        self._needed = whole
+        self._be_patient("body")
+        hasten(transport)
+
+    def _read_large(self, data: bytes, head: RequestHead, transport: asyncio.Transport) -> None:
+        self._be_patient("large body")
+        body = self._body = LargeBody(self, head.length)
+        body.take(data[head.size :])
+        if self._body is not None:
+            transport.set_protocol(body)
+
+    def body_has_come(self, body: bytes) -> None:
+        """Answer a large body that is whole."""
+        transport, self._body = self.transport, None
+        self._be_patient("")
+        if transport is not None:
+            transport.set_protocol(self)
+            self._respond(body)
 
     def _respond(self, body: bytes) -> None:
         assert self._plain is not None
@@ -243,7 +310,7 @@ class Front(asyncio.Protocol):
         """Take what came before its turn."""
         if self.transport is None or self.transport.is_closing() or not self._held:
             return
-        held, self._held = self._held, b""
+        held, self._held = bytes(self._held), bytearray()
         self.transport.resume_reading()
         self._take(held)
 
@@ -279,10 +346,21 @@ class Front(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if waits_for == "body":
             self._patience = loop.call_later(BODY_PATIENCE, self.force_close)
+        elif waits_for == "large body":
+            self._patience = loop.call_later(BODY_PATIENCE, self._look_at_large)
         elif waits_for == "answer":
             self._patience = loop.call_later(HALF_CLOSED_PATIENCE, self.force_close)
         elif waits_for == "tag":
             self._patience = loop.call_later(TAG_PATIENCE, self._give_up_on_tag)
+
+    def _look_at_large(self) -> None:
+        """Close a connection on which nothing has come for the whole time; else wait once more."""
+        body = self._body
+        if body is None or not body.moved():
+            self.force_close()
+            return
+        self._patient_for = ""
+        self._be_patient("large body")
 
     def _give_up_on_tag(self) -> None:
         if self._repair is not None:

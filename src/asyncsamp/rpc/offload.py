@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from .. import xmlrpc
-from ..values import Value
+from ..values import RawMap, Value
 from ..xmlrpc import Encoded, Fault
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "encode_value",
     "is_large",
     "load_call",
+    "load_relayed",
     "load_response",
 ]
 
@@ -37,6 +38,15 @@ async def load_call(body: bytes) -> tuple[str, list[Value]]:
     return xmlrpc.load_call(body)
 
 
+async def load_relayed(body: bytes) -> tuple[str, list[Value | RawMap]]:
+    """Like `xmlrpc.load_call`, but what is only relayed passes as it came, where it can."""
+    relayed = await asyncio.to_thread(xmlrpc.read_relayed, body)
+    if relayed is not None:
+        return relayed
+    method, params = await load_call(body)
+    return method, [*params]
+
+
 async def load_response(body: bytes) -> Value | Fault:
     """Like `xmlrpc.load_response`."""
     if len(body) > LARGE:
@@ -44,14 +54,14 @@ async def load_response(body: bytes) -> Value | Fault:
     return xmlrpc.load_response(body)
 
 
-async def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
+async def dump_call(method: str, params: Sequence[Value | Encoded | RawMap]) -> bytes:
     """Like `xmlrpc.dump_call`. The params must not be changed meanwhile."""
     if _is_large(params):
         return await asyncio.to_thread(xmlrpc.dump_call, method, params)
     return xmlrpc.dump_call(method, params)
 
 
-async def dump_response(value: Value | Encoded) -> bytes:
+async def dump_response(value: Value | Encoded | RawMap) -> bytes:
     """Like `xmlrpc.dump_response`. The value must not be changed meanwhile."""
     if not isinstance(value, str) and _is_large((value,)):
         return await asyncio.to_thread(xmlrpc.dump_response, value)
@@ -65,15 +75,18 @@ async def encode_value(value: Value) -> Encoded:
     return xmlrpc.encode_value(value)
 
 
-def is_large(value: Value | Encoded) -> bool:
+def is_large(value: Value | Encoded | RawMap) -> bool:
     """Whether work on all of `value` is better done in a thread."""
     return _is_large((value,))
 
 
-def _is_large(values: Sequence[Value | Encoded]) -> bool:
-    """Whether the XML of `values` exceeds `LARGE`, about; looks at no more than it must to tell."""
+def _is_large(values: Sequence[Value | Encoded | RawMap]) -> bool:
+    """Whether the XML of `values` exceeds `LARGE`, about; looks at no more than it must to tell.
+
+    What is XML already is no work.
+    """
     budget = LARGE
-    waiting: list[Iterable[Value | Encoded]] = [values]
+    waiting: list[Iterable[Value | Encoded | RawMap]] = [values]
     while waiting:
         for value in waiting.pop():
             budget -= _OVERHEAD

@@ -97,7 +97,7 @@ class PeerPool:
     def give_back(self, connection: PeerConnection, keep: bool | None) -> None:
         """Keep, try or close a connection whose answer has come; `keep` is what the peer said of it."""
         self._answers += 1
-        if not (connection.usable and connection.drained):
+        if not (connection.usable and connection.drained) or connection.halting:
             connection.close()
         elif keep or (keep is None and self.keeps):
             self._keep(connection)

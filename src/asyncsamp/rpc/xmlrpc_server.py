@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import web
 
 from .. import xmlrpc
-from ..values import Value
-from ..xmlrpc import Encoded
-from .endpoint import READY, Dispatch, answer, fault_document
-from .offload import MAX_BODY, dump_response, is_large
+from ..values import RawMap, Value
+from .endpoint import READY, Dispatch, Result, answer, fault_document, respond
+from .offload import LARGE, MAX_BODY, dump_response, is_large, load_relayed
 from .origin_guard import OriginGuard
 from .request_head import RequestHead
 from .server import RpcServer
 
-__all__ = ["XmlRpcServer"]
+__all__ = ["Relays", "XmlRpcServer"]
+
+Relays: TypeAlias = "Callable[[str, list[Value | RawMap]], Result | Awaitable[Result]]"
+"""Like `Dispatch`, with messages and responses as they came."""
+
+_RELAYED_AT_ONCE = 2 * 1024 * 1024
+"""Bytes of a body that is looked at in the loop, for a millisecond, where it is only relayed."""
 
 
 class XmlRpcServer:
@@ -33,6 +38,8 @@ class XmlRpcServer:
         max_body: Bytes of one request.
         name: What tasks and errors call the server.
         owner: Whose error it is, in a fault, when `dispatch` fails.
+        relays: Does the same as `dispatch`, but for calls that send a message or a response, which may pass
+            as they came. None: all are decoded.
     """
 
     def __init__(
@@ -45,8 +52,10 @@ class XmlRpcServer:
         max_body: int = MAX_BODY,
         name: str = "rpc",
         owner: str = "the hub",
+        relays: Relays | None = None,
     ) -> None:
         self._dispatch = dispatch
+        self._relays = relays
         self._knows_key = knows_key
         self._owner = owner
         self._task_name = f"asyncsamp-{name}-request"
@@ -79,22 +88,24 @@ class XmlRpcServer:
         """Whether a request names this machine as its Host."""
         return head.host is None or self._guard.allows(head.host, transport)
 
+    def knows(self, begun: bytes) -> bool:
+        """Whether the beginning of a body shows a private key that is known."""
+        return self._knows_key(begun)
+
     def respond(self, body: bytes) -> bytes | asyncio.Future[Any]:
         """Answer the body of a request, at once where the dispatcher does."""
+        if len(body) > self._at_once:
+            return self._begin(self._respond_later(body))
         try:
-            method, params = xmlrpc.load_call(body)
-            result = self._dispatch(method, params)
+            relayed = xmlrpc.read_relayed(body) if self._relays is not None else None
+            if relayed is None and len(body) > LARGE:
+                return self._begin(self._respond_later(body))
+            result = self._do(relayed) if relayed is not None else self._dispatch(*xmlrpc.load_call(body))
             if isinstance(result, READY) and not is_large(result):
                 return xmlrpc.dump_response(result)
         except Exception as error:
             return fault_document(error, self._owner)
-        if isinstance(result, asyncio.Future):
-            return result
-        task = asyncio.get_running_loop().create_task(self._finish(result), name=self._task_name)
-        if isinstance(result, Coroutine):
-            # Cancelled before its first step, the task would leave it unawaited.
-            task.add_done_callback(lambda _: result.close())
-        return task
+        return result if isinstance(result, asyncio.Future) else self._begin(self._finish(result), result)
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
         """Return the document for an answer that was waited for."""
@@ -104,7 +115,35 @@ class XmlRpcServer:
         except Exception as error:
             return fault_document(error, self._owner)
 
-    async def _finish(self, result: Value | Encoded | Awaitable[Value | Encoded]) -> bytes:
+    @property
+    def _at_once(self) -> int:
+        """Bytes of a body up to which it may be looked at in the loop."""
+        return _RELAYED_AT_ONCE if self._relays is not None else LARGE
+
+    def _do(self, relayed: tuple[str, list[Value | RawMap]]) -> Result | Awaitable[Result]:
+        assert self._relays is not None
+        return self._relays(*relayed)
+
+    def _begin(
+        self, answering: Coroutine[Any, Any, bytes], result: Result | Awaitable[Result] = ""
+    ) -> asyncio.Task[bytes]:
+        task = asyncio.get_running_loop().create_task(answering, name=self._task_name)
+        if isinstance(result, Coroutine):
+            # Cancelled before its first step, the task would leave it unawaited.
+            task.add_done_callback(lambda _: result.close())
+        return task
+
+    async def _respond_later(self, body: bytes) -> bytes:
+        """Answer a large body, which is read in a thread."""
+        if self._relays is None or len(body) <= self._at_once:
+            return await respond(body, self._dispatch, owner=self._owner)
+        try:
+            result = self._do(await load_relayed(body))
+        except Exception as error:
+            return fault_document(error, self._owner)
+        return await self._finish(result)
+
+    async def _finish(self, result: Result | Awaitable[Result]) -> bytes:
         try:
             return await dump_response(result if isinstance(result, READY) else await result)
         except Exception as error:

@@ -45,6 +45,7 @@ class Hub(BaseHub):
         state: str | os.PathLike[str] | None = None,
         permissions: Permissions | None = None,
         limits: Limits | None = None,
+        pass_raw: bool = True,
     ) -> None:
         super().__init__(
             AsyncHub(
@@ -60,6 +61,7 @@ class Hub(BaseHub):
                 state=state,
                 permissions=permissions,
                 limits=limits,
+                pass_raw=pass_raw,
             )
         )
 

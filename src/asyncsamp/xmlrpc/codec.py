@@ -28,8 +28,8 @@ from defusedxml.common import (
 )
 
 from ..errors import LocalProtocolError, RemoteProtocolError
-from ..values import MAX_DEPTH, Value
-from .fast_parser import read_call
+from ..values import MAX_DEPTH, RawMap, Value
+from .fast_parser import read_call, read_value
 
 __all__ = [
     "MAX_PARAMS",
@@ -40,8 +40,10 @@ __all__ = [
     "dump_fault",
     "dump_response",
     "encode_value",
+    "frame_call",
     "load_call",
     "load_response",
+    "load_value",
 ]
 
 MAX_PARAMS = 16
@@ -80,7 +82,7 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _BLANK_LINE = re.compile(r"\n(?=[ \t]*(\n|\Z))")  # a text may go on with the next piece, hence \Z
 
 
-def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
+def dump_call(method: str, params: Sequence[Value | Encoded | RawMap]) -> bytes:
     """Return the document that calls `method`.
 
     Raises:
@@ -95,16 +97,36 @@ def dump_call(method: str, params: Sequence[Value | Encoded]) -> bytes:
     return "".join(parts).encode("ascii")
 
 
-def dump_response(value: Value | Encoded) -> bytes:
+def dump_response(value: Value | Encoded | RawMap) -> bytes:
     """Return the document that answers a call with `value`; a void operation answers "" (STD-6).
 
     Raises:
         LocalProtocolError: For what is not a SAMP value, or nests too deep.
     """
+    if value == "":
+        return _VOID
+    if isinstance(value, RawMap):
+        return b"%b%b%b" % (_ANSWERED, value.xml, _ANSWER_END)
     parts = ['<?xml version="1.0"?>\n<methodResponse><params><param>']
     _write(value, parts.append, MAX_DEPTH + _ENVELOPE)
     parts.append("</param></params></methodResponse>\n")
     return "".join(parts).encode("ascii")
+
+
+_ANSWERED = b'<?xml version="1.0"?>\n<methodResponse><params><param>'
+_ANSWER_END = b"</param></params></methodResponse>\n"
+_VOID = _ANSWERED + b"<value><string></string></value>" + _ANSWER_END
+
+
+def frame_call(method: str, params: Sequence[str]) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the last parameter of a call, `params` being those before it.
+
+    So a large one is written as it is, and one that goes to many is kept once.
+    """
+    strings = "".join([f"<param><value><string>{_escape(text)}</string></value></param>" for text in params])
+    name = _escape(method)
+    head = f'<?xml version="1.0"?>\n<methodCall><methodName>{name}</methodName><params>{strings}<param>'
+    return head.encode("ascii"), b"</param></params></methodCall>\n"
 
 
 def dump_fault(code: int, text: str) -> bytes:
@@ -131,11 +153,13 @@ def encode_value(value: Value) -> Encoded:
     return Encoded("".join(parts))
 
 
-def _write(value: Value | Encoded, put: Callable[[str], None], depth: int) -> None:
+def _write(value: Value | Encoded | RawMap, put: Callable[[str], None], depth: int) -> None:
     if isinstance(value, str):
         put(f"<value><string>{_escape(value)}</string></value>")
     elif isinstance(value, Encoded):
         put(value.xml)
+    elif isinstance(value, RawMap):
+        put(value.xml.decode("ascii"))
     elif depth == 0:
         raise LocalProtocolError(f"a value is nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, dict):
@@ -267,6 +291,20 @@ def load_response(data: bytes) -> Value | Fault:
         raise RemoteProtocolError(f"a response with {len(values)} values; one was expected")
     result: Value | Fault = values[0] if values else ""
     return result
+
+
+def load_value(data: bytes) -> Value:
+    """Return what a single `<value>` holds.
+
+    Raises:
+        RemoteProtocolError: And nothing else, for whatever is not one.
+    """
+    plain = read_value(data)
+    if plain is not None:
+        return plain
+    (value,) = _parse(data, {"value": (_VALUE, _END)}, MAX_DEPTH)
+    loaded: Value = value
+    return loaded
 
 
 def _fault(value: Value) -> Fault:

@@ -18,7 +18,7 @@ import re
 
 from ..values import MAX_DEPTH, Value, ValueMap
 
-__all__ = ["read_call"]
+__all__ = ["read_call", "read_value"]
 
 _LONGEST = 1 << 16
 """Characters of one text. A longer one would keep the other threads waiting: expat reads it in pieces."""
@@ -74,6 +74,18 @@ def read_call(data: bytes) -> tuple[str, list[Value]] | None:
         return (method, params) if _past(_CALL_END, text, at) == len(text) else None
     except _NotPlainError:
         return None
+
+
+def read_value(data: bytes) -> Value | None:
+    """Return the list or map that `data` is, a single `<value>`; None if it is not plain, or is a string."""
+    if not data.isascii():
+        return None
+    text = data.decode("ascii")
+    try:
+        value, at = _read_container(text, 0, MAX_DEPTH)
+    except _NotPlainError:
+        return None
+    return value if at == len(text) else None
 
 
 def _read_container(text: str, at: int, depth: int) -> tuple[Value, int]:

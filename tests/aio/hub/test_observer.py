@@ -179,10 +179,19 @@ async def test_debug_logs_every_message_and_info_the_names(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "asyncsamp.hub")
-    async with house(tmp_path) as (_, sender, receiver):
+    abandoned = asyncio.Event()
+
+    def watch(event: HubEvent) -> None:
+        if isinstance(event, MessageEvent) and event.what == "abandoned":
+            abandoned.set()
+
+    async with house(tmp_path) as (hub, sender, receiver):
+        hub.engine.observe(watch)
         await sender.call(receiver.public_id, "test.ask", {"x": "y" * 100_000})
         with pytest.raises(TimeoutError):
             await sender.call_and_wait(receiver.public_id, "test.never", timeout=0.05)
+        async with asyncio.timeout(5):
+            await abandoned.wait()  # who ends his half of a connection may wait for the answer yet
     hubs = [record for record in caplog.records if record.name == "asyncsamp.hub"]
     assert "client c2 is Receiver" in [one.getMessage() for one in hubs if one.levelno == logging.INFO]
     lines = [one.getMessage() for one in hubs if one.levelno == logging.DEBUG]

@@ -14,6 +14,7 @@ from typing import Any
 from ..._util.foreign_text import plain_line, quoted
 from ..._util.hosts import is_below_localhost, is_loopback_number, reaches_this_machine
 from ..._util.socket_table import listening_user
+from ..._util.threads import values_of
 from ...delivery import DeliverResponse, Delivery, DeliveryError
 from ...discovery import PROVE, RENEW_KEY, make_proof
 from ...errors import (
@@ -30,14 +31,14 @@ from ...rpc import (
     RpcClient,
     XmlRpcServer,
     check_url,
-    dump_call,
     encode_value,
 )
 from ...rpc.client import MAX_OPEN
 from ...rpc.connection_limit import most_connections
-from ...rpc.offload import load_response
-from ...values import Value, ValueMap
-from ...xmlrpc import Encoded, Fault
+from ...rpc.endpoint import READY, Result
+from ...rpc.offload import LARGE, load_response
+from ...values import RawMap, Value, ValueMap
+from ...xmlrpc import Fault, frame_call
 from ..operations import find_operation
 from ..validation import bad_parameters
 from .keys import STANDARD, new_key, shown_keys
@@ -66,10 +67,14 @@ class StandardProfile:
     """Serves the clients that find the hub by its lockfile.
 
     It alone knows the secret, the private keys and the callback URLs; the engine knows
-    public ids only (STD-4, HUB-71).
+    public ids only (STD-4, HUB-71). With `pass_raw` what it only relays is checked and goes on in its own
+    bytes (see `xmlrpc.raw_passing`), else everything is decoded and encoded again.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, secret: str | None = None) -> None:
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, secret: str | None = None, pass_raw: bool = True
+    ) -> None:
+        self._pass_raw = pass_raw
         self.secret = ""
         self._asked_secret = secret
         self._host = host
@@ -83,7 +88,7 @@ class StandardProfile:
         self._keys: dict[str, str] = {}  # public id -> private key
         self._callbacks: dict[str, str] = {}  # public id -> URL
         self._owners: dict[str, int] = {}  # public id -> uid of who listened there when it was set
-        self._encoded: tuple[ValueMap, Encoded] | None = None
+        self._encoded: tuple[ValueMap, bytes] | None = None
         self._encoding = asyncio.Lock()
 
     @property
@@ -111,6 +116,7 @@ class StandardProfile:
             port=self._port,
             max_body=limits.max_body,
             name="standard",
+            relays=self._relay if self._pass_raw else None,
         )
         # All is set before the first request can come.
         # It has one if it comes back after a crash.
@@ -163,7 +169,7 @@ class StandardProfile:
 
     # ---- from the clients
 
-    def dispatch(self, method: str, params: list[Value]) -> Value | Encoded | Awaitable[Value | Encoded]:
+    def dispatch(self, method: str, params: Sequence[Value | RawMap]) -> Result | Awaitable[Result]:
         """Do what a client asks for; see `rpc.endpoint.Dispatch`."""
         prefix, _, operation = method.rpartition(".")
         if method == PROVE:
@@ -187,11 +193,26 @@ class StandardProfile:
             return _once_saved(engine, "") if engine.keeps_state else ""
         return engine.begin(client, operation, params[1:])
 
+    def _relay(self, method: str, params: list[Value | RawMap]) -> Result | Awaitable[Result]:
+        """Do the same with a message or a response as it came."""
+        assert self._engine is not None
+        if self._engine.watched:
+            large = [item for item in params if isinstance(item, RawMap) and len(item.xml) > LARGE]
+            if large:
+                return self._relay_decoded(large[0], method, params)
+        return self.dispatch(method, params)
+
+    async def _relay_decoded(self, content: RawMap, method: str, params: list[Value | RawMap]) -> Result:
+        """Relay what is large once its values are there, for who watches: not in the loop."""
+        await values_of(content)
+        result = self.dispatch(method, params)
+        return result if isinstance(result, READY) else await result
+
     def _knows_key(self, begun: bytes) -> bool:
         """Whether a key of a registered client stands there."""
         return any(key in self._clients for key in shown_keys(begun))
 
-    def _register(self, engine: Engine, params: Sequence[Value]) -> ValueMap:
+    def _register(self, engine: Engine, params: Sequence[Value | RawMap]) -> ValueMap:
         if len(params) != 1 or not isinstance(params[0], str):
             raise bad_parameters("register takes one parameter, the secret, a string")
         if not secrets.compare_digest(params[0].encode(), self.secret.encode()):
@@ -204,12 +225,12 @@ class StandardProfile:
         self._keys[client] = key
         return {"samp.private-key": key, "samp.self-id": client, "samp.hub-id": engine.hub_id}
 
-    def _prove(self, params: Sequence[Value]) -> str:
+    def _prove(self, params: Sequence[Value | RawMap]) -> str:
         if len(params) != 1 or not isinstance(params[0], str) or not 0 < len(params[0]) <= _MAX_CHALLENGE:
             raise bad_parameters(f"{PROVE} takes one parameter, a string of 1 to {_MAX_CHALLENGE} characters")
         return make_proof(self.secret, params[0])
 
-    async def _renew_key(self, params: Sequence[Value]) -> str:
+    async def _renew_key(self, params: Sequence[Value | RawMap]) -> str:
         assert self._engine is not None
         client = self._caller(RENEW_KEY, params)
         key = new_key(STANDARD)
@@ -219,7 +240,7 @@ class StandardProfile:
         await self._engine.saved()
         return key
 
-    def _caller(self, operation: str, params: Sequence[Value]) -> str:
+    def _caller(self, operation: str, params: Sequence[Value | RawMap]) -> str:
         if not params:
             raise bad_parameters(f"{operation} takes the private key as its first parameter")
         key = params[0]
@@ -231,7 +252,7 @@ class StandardProfile:
             )
         return client
 
-    def _set_callback(self, engine: Engine, client: str, params: Sequence[Value]) -> None:
+    def _set_callback(self, engine: Engine, client: str, params: Sequence[Value | RawMap]) -> None:
         if len(params) != 1 or not isinstance(params[0], str):
             raise bad_parameters("setXmlrpcCallback takes one parameter, a URL, a string")
         url = params[0].strip()
@@ -297,20 +318,24 @@ class StandardProfile:
         self._callbacks.pop(client, None)
         self._owners.pop(client, None)
 
-    async def _body(self, key: str, delivery: Delivery) -> bytes:
+    async def _body(self, key: str, delivery: Delivery) -> tuple[bytes, bytes, bytes]:
+        """Return the request in three pieces, of which the second is the same for all recipients."""
         operation, params = delivery.callback()
-        content: Value | Encoded = params.pop()
-        if type(delivery) is not DeliverResponse:  # which has one recipient
-            assert isinstance(content, dict)
-            content = await self._encode(content)
-        return await dump_call(f"samp.client.{operation}", [key, *params, content])
+        content = params.pop()
+        head, tail = frame_call(f"samp.client.{operation}", [key, *map(str, params)])
+        if isinstance(content, RawMap):
+            return head, content.xml, tail
+        assert isinstance(content, dict)
+        if type(delivery) is DeliverResponse:  # which has one recipient
+            return head, (await encode_value(content)).xml.encode("ascii"), tail
+        return head, await self._encode(content), tail
 
-    async def _encode(self, message: ValueMap) -> Encoded:
+    async def _encode(self, message: ValueMap) -> bytes:
         """Encode a message once for all recipients of a broadcast, who get the very same map."""
         if self._encoded is None or self._encoded[0] is not message:
             async with self._encoding:
                 if self._encoded is None or self._encoded[0] is not message:
-                    self._encoded = (message, await encode_value(message))
+                    self._encoded = (message, (await encode_value(message)).xml.encode("ascii"))
                 return self._encoded[1]
         return self._encoded[1]
 

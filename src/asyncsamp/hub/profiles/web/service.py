@@ -9,11 +9,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
 from ...._util.socket_table import another_user
+from ...._util.threads import values_of
 from ....delivery import DeliverNotification, Delivery, DeliveryError
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....interfaces import Engine
 from ....rpc import encode_value, is_large
-from ....values import Response, Value, ValueMap, as_bool
+from ....values import RawMap, Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
 from ...mtype_limits import MTypeLimits
 from ...named import absolute_paths, find_names
@@ -271,9 +272,11 @@ class WebService:
             raise DeliveryError("it takes no callbacks")
         operation, params = delivery.callback()
         content = params.pop()
-        assert isinstance(content, dict)
-        told = self._shown(page, delivery) if isinstance(delivery, DeliverNotification) else content
-        await _put(page, operation, *params, await _translated(page, told))
+        assert isinstance(content, dict | RawMap)
+        values = await values_of(content)
+        told = self._shown(page, delivery, values) if isinstance(delivery, DeliverNotification) else values
+        strings = [str(param) for param in params]
+        await _put(page, operation, *strings, await _translated(page, told))
         if self._is_last_word(delivery):
             # It may be between two pulls. The engine bounds this wait, and forgets the client after it.
             await page.pulls.emptied()
@@ -281,7 +284,8 @@ class WebService:
     def _is_last_word(self, delivery: Delivery) -> bool:
         if not isinstance(delivery, DeliverNotification) or delivery.sender != self._engine.hub_id:
             return False
-        return delivery.message["samp.mtype"] in _LAST_WORDS
+        message = delivery.message
+        return isinstance(message, dict) and message["samp.mtype"] in _LAST_WORDS
 
     async def is_alive(self, client: str) -> bool:
         """Whether it is registered: a page that has vanished is removed by its own timer."""
@@ -301,9 +305,8 @@ class WebService:
     def _vanished(self, page: Page, reason: str) -> None:
         self._engine.disconnect(page.client, reason)
 
-    def _shown(self, page: Page, delivery: DeliverNotification) -> ValueMap:
+    def _shown(self, page: Page, delivery: DeliverNotification, message: ValueMap) -> ValueMap:
         """Return the message as a web client may see it: hidden subscriptions stay hidden (WEB-61)."""
-        message = delivery.message
         if message["samp.mtype"] != _SUBSCRIPTIONS_EVENT or delivery.sender != self._engine.hub_id:
             return message
         params = message["samp.params"]
