@@ -119,9 +119,9 @@ async def settle() -> None:
 
 STANDARD = "standard"
 # For hub and both clients together. A task for the delivery and one for the handler; of a call, one more
-# for the delivery of the response. The sender's one document is the hub's answer.
-NOTIFY = {"tasks": 2.0, "documents by expat": 1.0}
-CALL = {"tasks": 3.0, "documents by expat": 2.0, "timers": 1.0}
+# for the delivery of the response.
+NOTIFY = {"tasks": 2.0}
+CALL = {"tasks": 3.0, "timers": 1.0}
 DIRECT_NOTIFY = {"tasks": 2.0}
 DIRECT_CALL = {"tasks": 3.0, "timers": 1.0}
 

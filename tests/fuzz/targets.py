@@ -21,7 +21,7 @@ from asyncsamp.rpc import XmlRpcServer
 from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.values import MAX_DEPTH, RawMap
 from asyncsamp.xmlrpc import codec
-from asyncsamp.xmlrpc.fast_parser import read_call
+from asyncsamp.xmlrpc.fast_parser import read_call, read_response
 
 __all__ = ["KEY", "PORT", "SECRET", "HttpEntry", "raw_target", "xmlrpc_target"]
 
@@ -48,6 +48,10 @@ def xmlrpc_target(data: bytes) -> None:
     if plain is not None:
         method, *params = codec._parse(data, {"methodCall": (codec._CALL, codec._END)}, MAX_DEPTH)
         assert (method.strip(), params) == plain
+    answered = read_response(data)
+    if answered is not None:
+        root = {"methodResponse": (codec._RESPONSE, codec._END)}
+        assert codec._parse(data, root, MAX_DEPTH + codec._ENVELOPE) == [answered]
     for load in (xmlrpc.load_call, xmlrpc.load_response):
         said = ""
         try:
@@ -202,8 +206,8 @@ class _Errors(logging.Handler):
 class _Nowhere:
     """In place of `RpcClient`: takes every delivery, and opens no socket."""
 
-    async def post(self, url: str, body: bytes, *, timeout: float) -> bytes:
-        method, params = xmlrpc.load_call(body)
+    async def post(self, url: str, body: tuple[bytes, ...], *, timeout: float) -> bytes:
+        method, params = xmlrpc.load_call(b"".join(body))
         if not method.startswith("samp.client.receive"):
             raise FaultError(method)
         assert params

@@ -29,7 +29,7 @@ from defusedxml.common import (
 
 from ..errors import LocalProtocolError, RemoteProtocolError
 from ..values import MAX_DEPTH, RawMap, Value
-from .fast_parser import read_call, read_value
+from .fast_parser import read_call, read_response, read_value
 
 __all__ = [
     "MAX_PARAMS",
@@ -286,6 +286,9 @@ def load_response(data: bytes) -> Value | Fault:
     Raises:
         RemoteProtocolError: And nothing else, for whatever is not a response of XML-RPC.
     """
+    plain = read_response(data)
+    if plain is not None:
+        return plain
     values = _parse(data, {"methodResponse": (_RESPONSE, _END)}, MAX_DEPTH + _ENVELOPE)
     if len(values) > 1:
         raise RemoteProtocolError(f"a response with {len(values)} values; one was expected")
