@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import itertools
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from asyncsamp.values import Value
 from asyncsamp.xmlrpc import load_response
 from tests.aio.raw import answered
 from tests.aio.wire import call_body, connect, post
+from tests.installed import require_module
 
 KEY = "k-" + "1" * 32
 LARGE = "x" * 300_000
@@ -113,7 +115,8 @@ async def test_a_caller_that_leaves_in_the_middle_is_forgotten() -> None:
 
 
 async def test_uvloop_reads_them_too() -> None:
-    uvloop = pytest.importorskip("uvloop")
+    require_module("uvloop", "uvloop")
+    uvloop = importlib.import_module("uvloop")
 
     async def main() -> None:
         async with server() as served, connect(served.port) as streams:
