@@ -175,6 +175,10 @@ class RunningHub:
         if self.alive and hasattr(signal, "SIGCONT"):
             os.kill(self.pid, signal.SIGCONT)
 
+    def ask(self) -> None:
+        """Have our own hub print a link to its page."""
+        os.kill(self.pid, signal.SIGUSR1)
+
     async def stop(self) -> None:
         """End it: SIGTERM, and after two seconds SIGKILL."""
         if self._process is None or self._process.returncode is not None:

@@ -118,7 +118,7 @@ class HubCore:
     ) -> None:
         self.hub_id = hub_id
         self._effects: list[Effect] = []
-        self._observed: list[Observed] | None = None  # None: nobody watches
+        self.observed: list[Observed] | None = None  # what `take_observed` returns; None: nobody watches
         # who is congested -> whom the hub events were about that it did not get, and which
         self._missed: dict[str, dict[str, set[str]]] = {}
         self._client_ids = client_ids
@@ -140,11 +140,14 @@ class HubCore:
 
     def watch(self, watched: bool) -> None:
         """Note what happens for `take_observed` from now on, or no more."""
-        self._observed = (self._observed or []) if watched else None
+        self.observed = (self.observed or []) if watched else None
 
     def take_observed(self) -> list[Observed]:
         """Return what has happened since the last time, in order."""
-        observed, self._observed = self._observed or [], None if self._observed is None else []
+        observed = self.observed
+        if not observed:
+            return []
+        self.observed = []
         return observed
 
     def describe(self, client: str) -> ClientStanding | None:
@@ -162,6 +165,10 @@ class HubCore:
             len(record.owes),
             record.origin,
         )
+
+    def owing(self) -> dict[str, int]:
+        """Return who owes answers, and how many."""
+        return {client: len(record.owes) for client, record in self._clients.items() if record.owes}
 
     def owed(self, client: str, most: int = 1_000) -> dict[str, int]:
         """Return to whom `client` owes how many answers, as of its `most` oldest open calls."""
@@ -182,8 +189,8 @@ class HubCore:
         return f"{name} ({client})" if name else f"client {client!r}"
 
     def _note(self, what: _What, client: str) -> None:
-        if self._observed is not None:
-            self._observed.append(ClientChange(what, client, self.name_of(client)))
+        if self.observed is not None:
+            self.observed.append(ClientChange(what, client, self.name_of(client)))
 
     # ---- who is here
 
@@ -521,8 +528,8 @@ class HubCore:
         del self._clients[pending.recipient].owes[msg_id]
 
     def _note_end(self, msg_id: str, outcome: Content | FaultError | None) -> None:
-        if self._observed is not None:
-            self._observed.append(CallEnded(msg_id, outcome))
+        if self.observed is not None:
+            self.observed.append(CallEnded(msg_id, outcome))
 
     def _answer(self, msg_id: str, pending: _Pending, response: Content) -> None:
         self._note_end(msg_id, response)

@@ -161,7 +161,7 @@ class Deliveries:
         self._relieve(client)
         try:
             await self._try(self._couriers[client], delivery)
-            if self._observers.callbacks:
+            if self._observers.notifications or self._observers.calls:
                 self._observers.delivered(delivery)
         except DeliveryError as error:
             self._undelivered(delivery, error)

@@ -123,16 +123,23 @@ class HubEngine:
         if self._core.is_registered(client):
             self._core.permit(client, may_send, receives)
 
-    def observe(self, callback: Callable[[HubEvent], None]) -> Callable[[], None]:
+    def observe(
+        self, callback: Callable[[HubEvent], None], sample: Callable[[], bool] | None = None
+    ) -> Callable[[], None]:
         """Tell `callback` from now on who comes and goes, and what becomes of messages.
 
         It is called after the effects of an operation and before any delivery of it, in the loop: it must
         return soon. What it raises is logged. Nothing is made or kept while nobody watches.
 
+        Args:
+            callback: Whom to tell.
+            sample: Asked at each message whether to tell of it, and called when a call ends of which was not
+                told. Where somebody else watches without one, `callback` is told of every message.
+
         Returns:
             A function that ends it.
         """
-        remove = self._observers.add(callback)
+        remove = self._observers.add(callback, sample)
         self._core.watch(True)
 
         def end() -> None:
@@ -141,9 +148,18 @@ class HubEngine:
 
         return end
 
+    @property
+    def observed(self) -> int:
+        """How many messages there were while somebody watched."""
+        return self._observers.count
+
     def describe(self, client: str) -> ClientStanding | None:
         """Return how `client` stands in the hub; None if it is not registered."""
         return self._core.describe(client)
+
+    def owing(self) -> dict[str, int]:
+        """Return who owes answers, and how many."""
+        return self._core.owing()
 
     def owed(self, client: str) -> dict[str, int]:
         """Return to whom `client` owes how many answers, as of its 1,000 oldest open calls."""
@@ -374,10 +390,9 @@ class HubEngine:
             self._tell_observers()
 
     def _tell_observers(self) -> None:
-        if not self._observers.callbacks:
-            return
-        for seen in self._core.take_observed():
-            self._observers.observed(seen)
+        if self._observers.callbacks and self._core.observed:
+            for seen in self._core.take_observed():
+                self._observers.observed(seen)
 
     def _finish_wait(self, effect: FinishWait) -> None:
         future = self._waits.get(effect.msg_id)

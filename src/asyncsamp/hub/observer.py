@@ -84,21 +84,37 @@ class Observers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.callbacks: list[Callable[[HubEvent], None]] = []
+        self.count = 0  # messages while somebody watched
+        self._thorough = 0  # callbacks that want to hear of every message
+        self._samplers: list[Callable[[], bool]] = []  # of those callbacks that need not hear of all
         self._clock = clock
-        self._count = 0
-        self._calls: dict[str, _UnderWay] = {}  # msg-id -> the call, until it has ended
-        self._notifications: dict[int, _UnderWay] = {}  # by the identity of the delivery, which is kept here
+        self.calls: dict[str, _UnderWay] = {}  # msg-id -> the call, until it has ended
+        self.notifications: dict[int, _UnderWay] = {}  # by the identity of the delivery, which is kept here
 
-    def add(self, callback: Callable[[HubEvent], None]) -> Callable[[], None]:
-        """Tell `callback` what happens from now on; returns what ends it."""
+    def add(
+        self, callback: Callable[[HubEvent], None], sample: Callable[[], bool] | None = None
+    ) -> Callable[[], None]:
+        """Tell `callback` what happens from now on; returns what ends it.
+
+        As long as all who watch give a `sample`, messages that none of them wants are only counted: that is a
+        tenth of the work.
+        """
         self.callbacks.append(callback)
+        if sample is None:
+            self._thorough += 1
+        else:
+            self._samplers.append(sample)
 
         def remove() -> None:
             if callback in self.callbacks:
                 self.callbacks.remove(callback)
+                if sample is None:
+                    self._thorough -= 1
+                else:
+                    self._samplers.remove(sample)
             if not self.callbacks:
-                self._calls.clear()
-                self._notifications.clear()
+                self.calls.clear()
+                self.notifications.clear()
 
         return remove
 
@@ -107,20 +123,24 @@ class Observers:
         if isinstance(seen, ClientChange):
             self._tell(ClientEvent(seen.what, seen.client, seen.name))
             return
-        call = self._calls.pop(seen.msg_id, None)
+        call = self.calls.pop(seen.msg_id, None)
         if call is not None:
             self._tell_end(call, seen)
+        else:
+            self._is_wanted()
 
     def posted(self, delivery: Delivery) -> None:
         """A message is in the outbox of its recipient. A response is told as the end of its call."""
         if isinstance(delivery, DeliverResponse):
             return
-        self._count += 1
-        entry = _UnderWay(self._count, self._clock(), delivery)
+        self.count += 1
+        if not self._is_wanted():
+            return
+        entry = _UnderWay(self.count, self._clock(), delivery)
         if isinstance(delivery, DeliverCall):
-            self._calls[delivery.msg_id] = entry
+            self.calls[delivery.msg_id] = entry
         else:
-            self._notifications[id(delivery)] = entry
+            self.notifications[id(delivery)] = entry
         self._tell_of(entry, "sent")
 
     def delivered(self, delivery: Delivery) -> None:
@@ -137,15 +157,22 @@ class Observers:
 
     def forgotten(self, client: str) -> None:
         """What waited for `client` is dropped."""
-        left = [entry for entry in self._notifications.values() if entry.delivery.recipient == client]
+        left = [entry for entry in self.notifications.values() if entry.delivery.recipient == client]
         for entry in left:
-            del self._notifications[id(entry.delivery)]
+            del self.notifications[id(entry.delivery)]
             self._tell_of(entry, "failed", error="its recipient has left")
+
+    def _is_wanted(self) -> bool:
+        """Whether a message is told; all samplers are asked, since each one counts."""
+        wanted = self._thorough > 0
+        for sample in self._samplers:
+            wanted = sample() or wanted
+        return wanted
 
     def _find(self, delivery: Delivery) -> _UnderWay | None:
         if isinstance(delivery, DeliverCall):
-            return self._calls.get(delivery.msg_id)
-        return self._notifications.pop(id(delivery), None)
+            return self.calls.get(delivery.msg_id)
+        return self.notifications.pop(id(delivery), None)
 
     def _tell_end(self, call: _UnderWay, ended: CallEnded) -> None:
         if ended.outcome is None:

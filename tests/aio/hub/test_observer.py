@@ -81,7 +81,7 @@ async def test_a_notification_is_delivered(tmp_path: Path) -> None:
             ("sent", "", ""),
             ("delivered", "", ""),
         ]
-        assert hub.engine._observers._notifications == {}
+        assert hub.engine._observers.notifications == {}
 
 
 async def test_a_call_that_nobody_waits_for_and_one_whose_recipient_leaves(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ async def test_a_call_that_nobody_waits_for_and_one_whose_recipient_leaves(tmp_p
             ("failed", "Receiver (c2): left before it answered (enough)")
         ]
         await asyncio.gather(waiting, return_exceptions=True)
-        assert hub.engine._observers._calls == {}
+        assert hub.engine._observers.calls == {}
 
 
 async def test_who_comes_and_goes_is_seen(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ async def test_when_nobody_watches_nothing_is_kept(tmp_path: Path, caplog: pytes
         engine = hub.engine
         assert engine._observers.callbacks == []
         assert engine._core.take_observed() == []
-        assert engine._observers._count == 0
-        assert not engine._observers._calls
+        assert engine._observers.count == 0
+        assert not engine._observers.calls
         gc.collect()
         assert [each for each in gc.get_objects() if isinstance(each, MessageEvent)] == []
 

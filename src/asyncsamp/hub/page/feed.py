@@ -17,13 +17,17 @@ INTERVAL = 0.2
 """Seconds between two batches: what a person sees as live."""
 
 MOST = 60
-"""Messages that one batch begins to show. Of a faster hub a sample is shown, and the rest counted."""
+"""Messages that one batch begins to show after a pause: a broadcast to many is seen whole."""
+
+STEADY = 20
+"""Messages that each batch may begin to show when they go on: 100 a second are more than anybody reads. Of a
+faster hub a sample is shown, and the rest counted."""
 
 _MOST_OWING = 100
 """Clients of which one batch tells to whom they owe answers; the next one tells of more."""
 
 _MAX_OPEN = 5_000
-"""Messages whose end is waited for."""
+"""Messages whose end is waited for. Beyond, the oldest is given up."""
 
 
 class Feed:
@@ -31,16 +35,18 @@ class Feed:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._clock = asyncio.get_running_loop().time
         self._changed: set[str] = set()
-        self._owing: set[str] = set()  # who has been called, or has answered
+        self._owing: dict[str, int] = {}  # who owes how many answers, as the page knows
         self._messages: list[MessageEvent] = []
-        self._open: set[int] = set()
-        self._begun = 0
-        self._total = 0
-        self._missed = 0
+        self._open: dict[int, None] = {}  # a dict for its order
+        self._room = MOST  # for messages to begin
+        self._refilled = self._clock()
+        self._shown_in_all = 0
+        self._before = hub.engine.observed
         self._extra: list[dict[str, Any]] = []
         self._something = asyncio.Event()
-        self._end = hub.engine.observe(self._take)
+        self._end = hub.engine.observe(self._take, self._sample)
 
     def close(self) -> None:
         """Watch no more."""
@@ -64,23 +70,39 @@ class Feed:
         messages, self._messages = self._messages, []
         extra, self._extra = self._extra, []
         standings = self._describe(changed)
-        owing = [self._owing.pop() for _ in range(min(len(self._owing), _MOST_OWING))]
+        total = self._hub.engine.observed - self._before if self._hub.running else self._shown_in_all
         told = {
             "clients": [self._shown(standing) for standing in standings.values()],
             "left": [client for client in changed if client not in standings],
-            "owing": [
-                owing_shown(standing, self._hub.engine.owed(client))
-                for client, standing in self._describe(owing).items()
-            ],
+            "owing": self._owing_changes(),
             "messages": [message_shown(event) for event in messages],
-            "total": self._total,
-            "missed": self._missed,
+            "total": total,
+            "missed": total - self._shown_in_all,
             "extra": extra,
         }
-        self._begun = 0
-        if self._owing:
-            self._something.set()
+        self._refill()
         return told
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._room = min(MOST, self._room + round((now - self._refilled) / INTERVAL * STEADY))
+        self._refilled = now
+
+    def _owing_changes(self) -> list[dict[str, Any]]:
+        """Return who owes more or fewer answers than the page knows; if they are many, the first of them."""
+        if not self._hub.running:
+            return []
+        engine, known = self._hub.engine, self._owing
+        now = engine.owing()
+        changed = [client for client in now | known if now.get(client) != known.get(client)]
+        if len(changed) > _MOST_OWING:
+            self._something.set()
+        for client in changed[:_MOST_OWING]:
+            known[client] = now.get(client, 0)
+            if not known[client]:
+                del known[client]
+        told = self._describe(changed[:_MOST_OWING])
+        return [owing_shown(standing, engine.owed(client)) for client, standing in told.items()]
 
     def _shown(self, standing: ClientStanding) -> dict[str, Any]:
         return client_shown(standing, self._hub.engine.owed(standing.public_id))
@@ -96,19 +118,25 @@ class Feed:
             self._changed.add(event.client)
             self._something.set()
             return
-        if event.msg_id and event.what != "delivered":
-            self._owing.add(event.recipient)
         if event.what == "sent":
-            self._total += 1
-            if self._begun >= MOST or len(self._open) >= _MAX_OPEN:
-                self._missed += 1
-                self._something.set()
+            if self._room <= 0:
                 return
-            self._begun += 1
-            self._open.add(event.number)
+            self._room -= 1
+            self._shown_in_all += 1
+            self._open[event.number] = None
+            if len(self._open) > _MAX_OPEN:
+                del self._open[next(iter(self._open))]
             self._messages.append(event)
         elif event.number in self._open:
             if event.what != "delivered" or not event.msg_id:
-                self._open.discard(event.number)
+                del self._open[event.number]
             self._messages.append(event)
+        else:
+            return
         self._something.set()
+
+    def _sample(self) -> bool:
+        if self._room <= 0:
+            return False  # what took the room has seen to it that there is a batch
+        self._something.set()
+        return True

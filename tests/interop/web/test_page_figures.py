@@ -1,0 +1,128 @@
+"""What the hub's page needs in Chromium: a thousand clients, a large message, an hour of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import CDPSession, Page, expect
+
+from asyncsamp import Hub, Limits
+from asyncsamp.delivery import Delivery
+from asyncsamp.hub.page import HubPage, feed
+
+from .browser import tab_context
+
+pytestmark = pytest.mark.timeout(600)
+
+CLIENTS = 1_000
+
+DRAWN = f"""new MutationObserver((_, observer) => {{
+  const table = document.getElementById("clients");
+  if (!table || table.rows.length < {CLIENTS}) return;
+  observer.disconnect();
+  requestAnimationFrame(() => window.drawnAfter(performance.now()));
+}}).observe(document, {{ childList: true, subtree: true }});"""
+
+
+class Taker:
+    """A client that takes everything, without a socket."""
+
+    async def deliver(self, delivery: Delivery) -> None: ...
+
+    async def is_alive(self, client: str) -> bool:
+        return True
+
+    def forget(self, client: str) -> None: ...
+
+
+async def join(hub: Hub, number: int) -> str:
+    engine = hub.engine
+    client = engine.register(Taker())
+    engine.set_callable(client, True)
+    metadata: Any = {"samp.name": f"client {number}", "samp.description.text": "x" * 200}
+    await engine.operate(client, "declareMetadata", [metadata])
+    mtypes: Any = {f"test.mtype-{number % 7}.load.kind-{kind}": {} for kind in range(10)}
+    await engine.operate(client, "declareSubscriptions", [{"test.note": {}, **mtypes}])
+    return client
+
+
+async def test_a_thousand_clients_are_listed_in_a_blink(tmp_path: Path) -> None:
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp", limits=Limits(registration_burst=2 * CLIENTS)) as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        for number in range(CLIENTS):
+            await join(hub, number)
+        tab = await context.new_page()
+        drawn: asyncio.Queue[float] = asyncio.Queue()
+        await tab.expose_function("drawnAfter", drawn.put_nowait)
+        await tab.add_init_script(DRAWN)
+        await tab.goto(page.new_link())
+        await drawn.get()
+        session = await context.new_cdp_session(tab)
+        await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        figures = []
+        for _ in range(6):  # other work on the machine only adds
+            before = await work(session)
+            await tab.reload()
+            figures.append((await drawn.get(), 1000 * (await work(session) - before)))
+            if min(figures[-1]) < 300:
+                break
+        print("1,000 clients: ms since the page is opened, and of its processor time:", figures)
+        assert min(min(each) for each in figures) < 300, figures
+
+
+async def work(session: CDPSession) -> float:
+    """Return the processor time of the page's thread, in seconds."""
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+
+async def memory(tab: Page) -> float:
+    """Return the megabytes that the page itself holds, once what it has dropped is collected."""
+    session = await tab.context.new_cdp_session(tab)
+    await session.send("HeapProfiler.collectGarbage")
+    await session.send("Performance.enable")
+    metrics = (await session.send("Performance.getMetrics"))["metrics"]
+    found = {each["name"]: each["value"] for each in metrics}
+    await session.detach()
+    # A node of the document takes about a kilobyte outside of JavaScript's heap.
+    return float(found["JSHeapUsedSize"] + 1024 * found["Nodes"]) / 1e6
+
+
+async def test_an_hour_of_messages_is_kept_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """An hour shows 360,000 messages at most; here they come as fast as the page takes them."""
+    messages = 360_000 if request.config.getoption("--long") else 12_000
+    monkeypatch.setattr(feed, "INTERVAL", 0.001)
+    monkeypatch.setattr(feed, "STEADY", 1_000_000)
+    monkeypatch.setattr(feed, "MOST", 1_000_000)
+    async with (
+        Hub(lockfile=tmp_path / "hub.samp") as hub,
+        HubPage(hub) as page,
+        tab_context(tmp_path) as context,
+    ):
+        one, two = await join(hub, 1), await join(hub, 2)
+        tab = await context.new_page()
+        await tab.goto(page.new_link())
+        await expect(tab.locator("#clients tr")).to_have_count(2)
+        grown: list[float] = []
+        for part in range(3):
+            for number in range(messages // 3):
+                text = f"{part} {number} " + "x" * 3_000
+                note: Any = {"samp.mtype": "test.note", "samp.params": {"text": text}}
+                await hub.engine.operate(one, "notify", [two, note])
+                if number % 200 == 0:
+                    await asyncio.sleep(0.02)
+            count = str((part + 1) * (messages // 3))
+            await expect(tab.locator("#total")).to_have_text(count, timeout=60_000)
+            grown.append(await memory(tab))
+        print(f"after each third of {messages:,} messages: {[round(size) for size in grown]} MB")
+        assert await tab.locator("#messages tr").count() == 1_000
+        assert max(grown) < 150
+        assert grown[-1] < 1.2 * grown[0] + 5
