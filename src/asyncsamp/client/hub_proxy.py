@@ -10,6 +10,7 @@ import secrets
 
 from ..discovery import PROVE, RENEW_KEY, make_proof
 from ..errors import (
+    FaultCode,
     FaultError,
     HubFaultError,
     HubLostError,
@@ -19,7 +20,15 @@ from ..errors import (
 )
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
-from ..rpc import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, RpcClient
+from ..rpc import (
+    ForeignPeerError,
+    PeerBusyError,
+    PeerClosedError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    RpcClient,
+)
 from ..values import Value
 
 __all__ = ["HubProxy"]
@@ -141,6 +150,8 @@ class HubProxy:
             return await sender.call(self.url, method, list(params), timeout=seconds)
         except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
+        except PeerBusyError as error:
+            raise HubFaultError.from_fault(FaultCode.LIMIT_REACHED, error.reason, operation) from None
         except PeerRefusedError as error:
             # It is dead, though it said nothing (CLIENT-15).
             reason = error.reason if isinstance(error, ForeignPeerError) else _NOBODY

@@ -17,7 +17,7 @@ from ..errors import (
 )
 from ..lockfile import Lockfile
 from ..rpc.client import RpcClient
-from ..rpc.errors import PeerError
+from ..rpc.errors import PeerBusyError, PeerError
 from .files import MAX_LOCKFILE, parse, read_file
 from .location import Location, locate
 
@@ -133,6 +133,8 @@ async def is_alive(url: str, sender: RpcClient, timeout: float = PING_TIMEOUT) -
     try:
         async with asyncio.timeout(timeout):
             await sender.call(url, "samp.hub.ping", [], timeout=timeout)
+    except PeerBusyError:
+        return True
     except (FaultError, PeerError, RemoteProtocolError, LocalProtocolError, TimeoutError):
         return False
     return True

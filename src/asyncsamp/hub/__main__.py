@@ -26,9 +26,6 @@ from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
 
-_FILES = 8192
-"""File descriptors that the hub asks for: enough for `Limits.max_clients`."""
-
 _LEVELS = ("critical", "error", "warning", "info", "debug", "off")
 
 
@@ -94,7 +91,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.web_origins is not None:
         return manage_origins(arguments.web_origins)
     _set_up_logging(arguments.log_level)
-    _allow_files()
     if _wants_page(arguments) and isinstance(arguments.web_consent, TerminalConsent):
         arguments.web_consent = PageConsent(arguments.web_consent, hint=hint)
     permissions = Permissions(default_path())
@@ -113,18 +109,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _set_up_logging(level: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncsamp").setLevel(logging.CRITICAL + 1 if level == "off" else level.upper())
-
-
-def _allow_files() -> None:
-    """Let this process have more files than the 1,024 of most shells: a client takes two."""
-    try:
-        import resource
-    except ImportError:
-        return  # Windows has no such bound
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _make_hub(arguments: argparse.Namespace, permissions: Permissions) -> Hub:

@@ -11,7 +11,14 @@ from .endpoint import (
     respond,
     result_response,
 )
-from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError
+from .errors import (
+    ForeignPeerError,
+    PeerBusyError,
+    PeerClosedError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+)
 from .offload import MAX_BODY, dump_call, encode_value, is_large
 from .origin_guard import OriginGuard
 from .pool import check_url
@@ -25,6 +32,7 @@ __all__ = [
     "ForeignPeerError",
     "Handler",
     "OriginGuard",
+    "PeerBusyError",
     "PeerClosedError",
     "PeerError",
     "PeerRefusedError",

@@ -18,24 +18,42 @@ from .._util.socket_table import listening_user, user_who_took
 from ..errors import FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded, Fault
+from . import descriptors
 from .connection import ConnectionEnded, PeerConnection
-from .errors import ForeignPeerError, PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError, origin
+from .descriptors import Supply
+from .errors import (
+    ForeignPeerError,
+    PeerBusyError,
+    PeerClosedError,
+    PeerError,
+    PeerRefusedError,
+    PeerTimeoutError,
+    origin,
+)
 from .offload import MAX_BODY, dump_call, load_response
 from .pool import TRIAL, PeerPool
-from .response_parser import ResponseParser
+from .response_parser import NoRoomError, ResponseParser
 
 __all__ = ["RpcClient"]
 
-MAX_OPEN = 512
-"""Connections open at once before idle ones are closed, the oldest first. A process may have 1,024
-files by default, and the hub's clients hold their own connections to it as well."""
+_LACK_PATIENCE = 10.0
+"""Seconds for which a request waits for a file descriptor when the process has none left."""
 
-_LACK_TRIES = 200
 _LACK_PAUSE = 0.05
-"""How often and how long to wait for a file descriptor when the process has none left."""
+"""Seconds until it looks for one again."""
 
-_RETRY_WINDOW = 1.0
-"""Seconds in which the end of a kept connection can have crossed with a request."""
+_FULL = 0.75
+"""The part of the connections above which each peer has one only, so that some that hang leave room."""
+
+_RETRY_WINDOW = 5.0
+"""Seconds in which the end of a connection can have crossed with a request."""
+
+_TRIES = 3
+"""How often a request is sent that the system says was not read: on a kept connection, which the peer closed
+as idle, and on new ones, which a peer with too many connections may close before it has heard anything."""
+
+_NO_ROOM_PAUSE = 0.25
+"""Seconds until a peer that has no room is asked again."""
 
 _MAX_PEERS = 4096
 """URLs remembered; about 1 kB each."""
@@ -56,8 +74,9 @@ class RpcClient:
     Every method may be cancelled; a request under way is given up with its connection. Made for any
     HTTP that SAMP's programs speak (see `answers`), without proxies, redirects or encodings.
 
-    `max_open` bounds idle connections: beyond it the one unused longest is closed. `trial` is how many
-    seconds a peer that does not say whether it keeps connections is tried.
+    `max_open` bounds the connections, by default to what the process has files for: beyond it the one
+    unused longest is closed, or a request waits for one that is at work. `trial` is how many seconds a peer
+    that does not say whether it keeps connections is tried.
 
     `trusts` says whether a user of this machine, by the uid, may get what is posted to a URL. It is asked
     for each new connection within this machine before anything is sent, where the system tells whose
@@ -68,16 +87,22 @@ class RpcClient:
         self,
         *,
         max_body: int = MAX_BODY,
-        max_open: int = MAX_OPEN,
+        max_open: int | None = None,
         trial: float = TRIAL,
         trusts: Callable[[str, int], bool] | None = None,
     ) -> None:
         self._max_body = max_body
-        self._max_open = max_open
+        self._max_open = descriptors.share() if max_open is None else max_open
         self._trial = trial
         self._trusts = trusts
         self._pools: dict[str, PeerPool] = {}
         self._open: dict[PeerConnection, PeerPool] = {}  # those used last come last
+        self._passing: set[PeerConnection] = set()  # of the reserve
+        self._places = 0  # of those that are open, or about to be
+        self._at_work = 0
+        self._waiting: dict[
+            asyncio.Future[PeerConnection | None], PeerPool
+        ] = {}  # for a place, or one that is idle
         self._emptied: asyncio.Event = asyncio.Event()
         self._closed = False
 
@@ -99,14 +124,15 @@ class RpcClient:
 
         A body in several pieces goes out as one; large pieces are neither joined nor copied.
 
-        If a kept connection ends within a second of the request, before a byte of the answer, the
+        If a connection ends within a few seconds of the request, before a byte of the answer, the
         request is sent once more on a new one, but only if the system says that the peer did not read it
-        whole: the peer closed the connection as idle while the request was on its way. A peer that reads
-        the request and closes without an answer gets it once; so does, on another machine, one whose
-        closing crosses with the request.
+        whole: the peer closed a kept connection as idle, or a new one, while the request was on its way.
+        A peer that reads the request and closes without an answer gets it once; so does, on another
+        machine, one whose closing crosses with the request.
 
         Raises `PeerRefusedError`, `PeerTimeoutError`, `PeerClosedError` or `PeerError` when there is no
-        answer, `RemoteProtocolError` when it is not HTTP 200, `LocalProtocolError` for a URL not http.
+        answer, `PeerBusyError` when the peer has no room, `RemoteProtocolError` when the answer is not HTTP
+        200, `LocalProtocolError` for a URL not http.
         """
         pool = self._pool(url)
         pieces = (body,) if isinstance(body, bytes) else body
@@ -116,6 +142,8 @@ class RpcClient:
             reader = await self._send(pool, (head, *pieces), timeout)
         except ConnectionEnded as ended:
             raise PeerClosedError(url, f"{ended} before the answer was complete", sent=ended.sent) from None
+        except NoRoomError as error:
+            raise PeerBusyError(url, str(error), sent=False) from None
         except RemoteProtocolError as error:
             raise RemoteProtocolError(f"{origin(url)}: {error}") from None
         finally:
@@ -222,35 +250,50 @@ class RpcClient:
         deadline = now() + timeout
         connection = pool.take()
         sent = False
-        if connection is not None:
+        for attempt in range(1, _TRIES + 1):
+            kept = connection is not None
+            if connection is None:
+                connection = await self._connect(pool, deadline - now(), sent)
             try:
-                return await self._exchange(pool, connection, request, timeout)
-            except ConnectionEnded as ended:
-                late = now() > deadline - timeout + _RETRY_WINDOW
-                if ended.started or not ended.refused or self._closed or late:
+                return await self._exchange(pool, connection, request, deadline - now())
+            except NoRoomError:
+                if attempt == _TRIES:
                     raise
-                sent = ended.sent
-        connection = await self._connect(pool, deadline - now(), sent)
-        return await self._exchange(pool, connection, request, deadline - now())
+                connection = None
+                await asyncio.sleep(_NO_ROOM_PAUSE)
+            except ConnectionEnded as ended:
+                unread = ended.closed_before or (kept and ended.refused)
+                late = now() > deadline - timeout + _RETRY_WINDOW
+                if attempt == _TRIES or late or ended.started or not unread or self._closed:
+                    raise
+                sent, connection = sent or ended.sent, None
+        raise AssertionError("the loop returns or raises")
 
     async def _exchange(
         self, pool: PeerPool, connection: PeerConnection, request: Sequence[bytes], timeout: float
     ) -> ResponseParser:
+        self._at_work += 1
         try:
             reader = await connection.exchange(request, self._max_body, timeout)
         except TimeoutError:
             raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
+        finally:
+            self._at_work -= 1
         if connection in self._open:  # it goes to the end
             self._open[connection] = self._open.pop(connection)
         pool.seen = asyncio.get_running_loop().time()
-        pool.give_back(connection, reader.keep)
+        pool.give_back(connection, False if connection in self._passing else reader.keep)
+        if self._waiting:
+            self._let_in()
         return reader
 
     async def _connect(self, pool: PeerPool, timeout: float, sent: bool) -> PeerConnection:
         """Open a connection; `sent` goes into the errors."""
-        self._make_room()
         try:
             async with asyncio.timeout(timeout):
+                connection = await self._take_turn(pool)
+                if connection is not None:
+                    return connection
                 connection = await self._create(pool)
         except (OSError, UnicodeError) as error:
             raise _connect_error(pool.url, error, sent) from None
@@ -258,8 +301,6 @@ class RpcClient:
             connection.abort()
             raise PeerError(pool.url, "the sender is closed", sent=sent)
         self._check_listener(pool, connection, sent)
-        if connection.usable:
-            self._open[connection] = pool
         return connection
 
     def _check_listener(self, pool: PeerPool, connection: PeerConnection, sent: bool) -> None:
@@ -277,35 +318,123 @@ class RpcClient:
             raise ForeignPeerError(pool.url, user, sent=sent)
 
     async def _create(self, pool: PeerPool) -> PeerConnection:
+        """Open a connection, for which a place was taken."""
         loop = asyncio.get_running_loop()
-        for attempt in range(1, _LACK_TRIES + 1):
-            try:
-                _, connection = await loop.create_connection(
-                    lambda: PeerConnection(loop, self._lost), pool.host, pool.port
-                )
-                return connection
-            except OSError as error:
-                if error.errno not in _NO_FILE or attempt == _LACK_TRIES:
-                    raise
-            # A message must not be lost for it: what is idle goes, what is at work will be idle soon.
-            for open_one, its_pool in list(self._open.items()):
-                if its_pool.is_idle(open_one) and not its_pool.watchers:
-                    open_one.close()
-            await asyncio.sleep(_LACK_PAUSE)
-        raise AssertionError("the loop returns or raises")
+        deadline = loop.time() + _LACK_PATIENCE
+        connection: PeerConnection | None = None
+        try:
+            while connection is None:
+                try:
+                    _, connection = await loop.create_connection(
+                        lambda: PeerConnection(loop, self._lost), pool.host, pool.port
+                    )
+                except OSError as error:
+                    if error.errno not in _NO_FILE or loop.time() > deadline:
+                        raise
+                    # A message must not be lost for it: what is idle goes, what is at work will be idle.
+                    descriptors.free_one()
+                    await asyncio.sleep(_LACK_PAUSE)
+        finally:
+            if connection is not None and connection.usable:
+                self._open[connection] = pool
+                self._note_supply(connection)
+            else:
+                self._leave(pool)
+        return connection
 
-    def _make_room(self) -> None:
-        if len(self._open) < self._max_open:
-            return
+    # ---- how many may be open
+
+    async def _take_turn(self, pool: PeerPool) -> PeerConnection | None:
+        """Take a place for one more connection to `pool`, or one that has become idle meanwhile.
+
+        Raises OSError if there is neither for long.
+        """
+        descriptors.hold(self)
+        if not self._waiting and self._has_room(pool):
+            self._enter(pool)
+            return None
+        turn: asyncio.Future[PeerConnection | None] = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = pool
+        self._let_in()
+        try:
+            await asyncio.wait((turn,), timeout=_LACK_PATIENCE)
+        except asyncio.CancelledError:
+            if turn.done():
+                self._give_back(pool, turn.result())
+            raise
+        finally:
+            del self._waiting[turn]
+        if not turn.done():
+            raise OSError(errno.EMFILE, f"all {self._max_open} connections that it may have are at work")
+        return turn.result()
+
+    def _give_back(self, pool: PeerPool, taken: PeerConnection | None) -> None:
+        if taken is None:
+            self._leave(pool)
+        else:
+            pool.give_back(taken, keep=True)
+
+    def _has_room(self, pool: PeerPool) -> bool:
+        if self._places >= self._max_open:
+            return False
+        return not pool.places or self._at_work < self._max_open * _FULL or len(self._pools) == 1
+
+    def _enter(self, pool: PeerPool) -> None:
+        self._places += 1
+        pool.places += 1
+
+    def _leave(self, pool: PeerPool) -> None:
+        self._places -= 1
+        pool.places -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Give places and connections to those who wait, in their order, and close idle ones for the rest."""
+        without = 0
+        for turn, pool in self._waiting.items():
+            if turn.done():
+                continue
+            connection = pool.take()
+            if connection is not None:
+                turn.set_result(connection)
+            elif self._has_room(pool) or self._all_watched():
+                self._enter(pool)
+                turn.set_result(None)
+            elif self._places >= self._max_open:
+                without += 1
+        if without:
+            closing = sum(not connection.usable for connection in self._open)
+            for _ in range(without - closing):
+                if not self.close_one():
+                    return
+
+    def _all_watched(self) -> bool:
+        """Whether nobody will make room: each connection is idle, and kept open for its watchers."""
+        if self._at_work or self._places > len(self._open):
+            return False
+        return all(connection.usable and pool.watchers for connection, pool in self._open.items())
+
+    def close_one(self) -> bool:
+        """Close the idle connection that was unused for longest; return whether there is one."""
         for connection, pool in self._open.items():
             if pool.is_idle(connection) and not pool.watchers:
                 connection.close()
-                return
+                return True
+        return False
+
+    def _note_supply(self, connection: PeerConnection) -> None:
+        supply = descriptors.supply(connection.number)
+        if supply > Supply.PLENTY:
+            self._passing.add(connection)
+        if supply is Supply.SPENT:
+            descriptors.free_one()
 
     def _lost(self, connection: PeerConnection) -> None:
+        self._passing.discard(connection)
         pool = self._open.pop(connection, None)
         if pool is not None:
             pool.lost(connection)
+            self._leave(pool)
         if self._closed and not self._open:
             self._emptied.set()
 

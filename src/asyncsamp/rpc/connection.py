@@ -27,12 +27,16 @@ class ConnectionEnded(Exception):  # noqa: N818 - never leaves this package; the
     """The connection ended before a whole answer.
 
     `sent` says whether the request went out on it, `refused` whether the system says that the peer did not
-    read it, `started` whether a byte of the answer had come.
+    read it, `closed_before` that it had closed before the request came, and `started` whether a byte of the
+    answer had come.
     """
 
-    def __init__(self, reason: str, *, sent: bool, refused: bool, started: bool) -> None:
+    def __init__(
+        self, reason: str, *, sent: bool, refused: bool, started: bool, closed_before: bool = False
+    ) -> None:
         self.sent = sent
         self.refused = refused
+        self.closed_before = closed_before
         self.started = started
         super().__init__(reason)
 
@@ -99,6 +103,12 @@ class PeerConnection(asyncio.Protocol):
         peer, ours = (self._transport.get_extra_info(name) for name in ("peername", "sockname"))
         return Ends(peer[:2], ours[:2]) if peer and ours else None
 
+    @property
+    def number(self) -> int:
+        """The file descriptor; -1 once it has ended."""
+        sock = None if self._transport is None else self._transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     async def exchange(self, request: Sequence[bytes], max_body: int, timeout: float) -> ResponseParser:
         """Send one request, which may be in several pieces, and return its answer.
 
@@ -106,7 +116,9 @@ class PeerConnection(asyncio.Protocol):
         After any of these, and after being cancelled, the connection is gone.
         """
         if self._transport is None or self._transport.is_closing():
-            raise ConnectionEnded("the connection was closed", sent=False, refused=True, started=False)
+            raise ConnectionEnded(
+                "the connection was closed", sent=False, refused=True, started=False, closed_before=True
+            )
         self._reader = ResponseParser(max_body)
         self._unsent = None
         self._waiter = self._loop.create_future()
@@ -185,11 +197,16 @@ class PeerConnection(asyncio.Protocol):
         self._unsent = None
 
     def eof_received(self) -> None:
-        self._end("the peer closed the connection", refused=self._refused())
+        refused = self._refused()
+        self._end("the peer closed the connection", refused=refused, closed_before=refused)
 
     def connection_lost(self, exc: Exception | None) -> None:
         reason = f"the connection was lost: {exc}" if exc else "the connection was closed"
-        self._end(reason, refused=isinstance(exc, ConnectionError))
+        self._end(
+            reason,
+            refused=isinstance(exc, ConnectionError),
+            closed_before=isinstance(exc, BrokenPipeError),
+        )
         self._transport = None
         for timer in (self._timer, self._alarm):
             if timer is not None:
@@ -207,14 +224,16 @@ class PeerConnection(asyncio.Protocol):
         sock = self._transport.get_extra_info("socket")
         return sock is not None and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
-    def _end(self, reason: str, *, refused: bool) -> None:
+    def _end(self, reason: str, *, refused: bool, closed_before: bool) -> None:
         reader, waiter = self._reader, self._waiter
         if reader is None or waiter is None or waiter.done():
             return
         if reader.feed_eof():
             waiter.set_result(reader)
         else:
-            ended = ConnectionEnded(reason, sent=True, refused=refused, started=reader.started)
+            ended = ConnectionEnded(
+                reason, sent=True, refused=refused, started=reader.started, closed_before=closed_before
+            )
             waiter.set_exception(ended)
 
     def _set_alarm(self, deadline: float) -> None:

@@ -5,11 +5,29 @@ PeerError (ConnectionError)
     ForeignPeerError              somebody does, but another user of this machine
   PeerTimeoutError (TimeoutError) no whole answer in time
   PeerClosedError                 the connection ended before a whole answer had come
+  PeerBusyError                   it is a server of this package that has no room for another connection
 """
 
 from __future__ import annotations
 
-__all__ = ["ForeignPeerError", "PeerClosedError", "PeerError", "PeerRefusedError", "PeerTimeoutError"]
+__all__ = [
+    "NO_ROOM",
+    "NO_ROOM_ANSWER",
+    "ForeignPeerError",
+    "PeerBusyError",
+    "PeerClosedError",
+    "PeerError",
+    "PeerRefusedError",
+    "PeerTimeoutError",
+]
+
+NO_ROOM = "too many connections for this program; close others, or raise its limit of open files (ulimit -n)"
+"""What a server of this package says, with HTTP 503, when it has no room for another connection."""
+
+
+NO_ROOM_ANSWER = (
+    f"HTTP/1.1 503 {NO_ROOM}\r\nContent-Length: 0\r\nRetry-After: 5\r\nConnection: close\r\n\r\n".encode()
+)
 
 
 class PeerError(ConnectionError):
@@ -45,6 +63,10 @@ class PeerTimeoutError(PeerError, TimeoutError):
 
 class PeerClosedError(PeerError):
     """The peer closed or reset the connection before a whole answer was there."""
+
+
+class PeerBusyError(PeerError):
+    """The peer, a server of this package, has no room for the request: it has not read it."""
 
 
 def origin(url: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 
 from .connection_limit import ConnectionLimit
+from .errors import NO_ROOM_ANSWER
 from .large_body import LargeBody
 from .lf_compat import MAX_HELD, LineFeedRepair
 from .quick_ack import hasten
@@ -200,6 +201,12 @@ class Front(asyncio.Protocol):
         elif self.transport is not None:
             self.transport.close()
 
+    def refuse(self) -> None:
+        """Close, and tell a request that is on its way that it was not read."""
+        if self._handler is None and self.transport is not None:
+            self.transport.write(NO_ROOM_ANSWER)
+        self.force_close()
+
     def abort(self) -> None:
         """Close at once, without what is still to be written."""
         if self.transport is not None:
@@ -271,6 +278,7 @@ class Front(asyncio.Protocol):
 
     def _read_large(self, data: bytes, head: RequestHead, transport: asyncio.Transport) -> None:
         self._be_patient("large body")
+        self._limit.asked(self)  # of a client that is known: whether it goes on is looked at here
         body = self._body = LargeBody(self, head.length)
         body.take(data[head.size :])
         if self._body is not None:
@@ -318,10 +326,11 @@ class Front(asyncio.Protocol):
         transport = self.transport
         if transport is None:
             return
-        head = _head(int(time()), self._version, self._keep_alive)
+        stays = self._keep_alive and self._limit.may_stay(self)
+        head = _head(int(time()), self._version, stays)
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(document), document))
         self._limit.answered(self)
-        if self._ends_then or not self._keep_alive:
+        if self._ends_then or not stays:
             transport.close()
 
     def _hand_over(self, data: bytes) -> None:

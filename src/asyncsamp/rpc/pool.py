@@ -46,6 +46,7 @@ class PeerPool:
         "host",
         "keeps",
         "kept",
+        "places",
         "port",
         "seen",
         "told",
@@ -59,6 +60,7 @@ class PeerPool:
         self.keeps = False  # has shown that it keeps connections
         self.closes = False  # has closed one during a trial
         self.busy = 0  # requests under way
+        self.places = 0  # connections that are open, or about to be
         # Where on this machine the last connection went, and whether the system tells who listens there.
         self.address: tuple[str, int] | None = (
             (self.host, self.port) if is_loopback_number(self.host) else None
@@ -75,7 +77,7 @@ class PeerPool:
     @property
     def in_use(self) -> bool:
         """Whether something would be lost by forgetting it now."""
-        return bool(self.busy or self.kept or self._trial or self.watchers)
+        return bool(self.busy or self.places or self.watchers)
 
     def is_idle(self, connection: PeerConnection) -> bool:
         """Whether `connection` is kept and free."""

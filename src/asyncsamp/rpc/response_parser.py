@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 
 from ..errors import RemoteProtocolError
+from .errors import NO_ROOM
 
-__all__ = ["CLOSING_TAG", "MAX_HEAD", "ResponseParser"]
+__all__ = ["CLOSING_TAG", "MAX_HEAD", "NoRoomError", "ResponseParser"]
 
 CLOSING_TAG = b"</methodResponse>"
 _OPENING_TAG = b"<methodResponse"
@@ -26,6 +27,10 @@ _MAX_CHUNK_LINE = 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS = re.compile(rb"HTTP/1\.([0-9]) +([1-5][0-9][0-9])( [^\r\n]*)?\r?\n")
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,16})[ \t]*(?:;[^\r\n]*)?")
+
+
+class NoRoomError(RemoteProtocolError):
+    """The peer has no room for the request, and has not read it."""
 
 
 class ResponseParser:
@@ -56,7 +61,8 @@ class ResponseParser:
     def feed(self, data: bytes) -> bool:
         """Take what has come; return whether the answer is whole.
 
-        Raises `RemoteProtocolError` for an answer that is not HTTP, not 200, or too large.
+        Raises `RemoteProtocolError` for an answer that is not HTTP, not 200, or too large; `NoRoomError`
+        if the peer has no room for the request.
         """
         self._started = True
         if self._head is not None:
@@ -109,6 +115,8 @@ class ResponseParser:
             return False
         if match[2] != b"200":
             reason = (match[3] or b"").decode("latin-1")
+            if match[2] == b"503" and reason.strip() == NO_ROOM:
+                raise NoRoomError(f"it refuses the request: {NO_ROOM}")
             raise RemoteProtocolError(f"the answer is HTTP {match[2].decode()}{reason}, not 200 (STD-40)")
         self.keep = None if match[1] != b"0" else False
         return True

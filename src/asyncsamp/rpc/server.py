@@ -20,8 +20,10 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 
 from .._util.hosts import url_host
-from .connection_limit import ConnectionLimit, most_connections
+from . import descriptors
+from .connection_limit import ConnectionLimit
 from .front import Front, PlainRequests
+from .listener import Listener
 from .offload import MAX_BODY
 
 __all__ = ["Handler", "RpcServer"]
@@ -45,8 +47,9 @@ class RpcServer:
     """One port on one or several hosts, whose requests all go to `handler`.
 
     A caller that vanishes has its handler cancelled. Bodies above `max_body` bytes are not read. Above
-    `max_connections` (by default what the process has files for) the longest silent ones are closed. Port 0
-    takes a free one, the same on all hosts. `name` is what tasks and errors call it.
+    `max_connections` (by default what the process has files for) silent and idle ones are closed; where all
+    are at work, newcomers wait for a second and are then refused (503). Port 0 takes a free one, the same on
+    all hosts. `name` is what tasks and errors call it.
 
     `plain` answers what is plain, without aiohttp (see `front`); everything else goes to `handler`.
     """
@@ -78,7 +81,7 @@ class RpcServer:
         self._name = name
         self._task_name = f"asyncsamp-{name}-request"
         self.web: _WebServer | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
 
     @property
     def port(self) -> int:
@@ -100,20 +103,14 @@ class RpcServer:
         addresses = await self._resolve()
         sockets = self._bind(addresses)
         self._port = sockets[0].getsockname()[1]
-        self.limit = ConnectionLimit(
-            most_connections() if self._max_connections is None else self._max_connections
-        )
+        most = descriptors.share() if self._max_connections is None else self._max_connections
+        self.limit = ConnectionLimit(most, self._resume)
+        descriptors.hold(self.limit)
         self.web = self.make_web()
-        loop = asyncio.get_running_loop()
+        self._listeners = [Listener(sock, self.limit, self.make_front, self._backlog) for sock in sockets]
         try:
-            for sock in sockets:
-                # Serving begins later: create_server, cancelled while it waits for that, loses the socket.
-                listener = await loop.create_server(
-                    self.make_front, sock=sock, backlog=self._backlog, start_serving=False
-                )
-                self._listeners.append(listener)
             for listener in self._listeners:
-                await listener.start_serving()
+                await listener.start()
         except BaseException:
             await self.close(0)
             raise
@@ -121,32 +118,24 @@ class RpcServer:
     async def close(self, timeout: float = 1.0) -> None:
         """Stop: requests under way have `timeout` seconds to end, then they are cancelled.
 
-        Never takes much longer than `timeout`, whatever handlers and peers do. May be called again.
+        Never takes much longer than `timeout`, whatever handlers and peers do. Cancelled meanwhile, it breaks
+        off what is under way: no connection is left. May be called again.
         """
         web_server, self.web = self.web, None
         if web_server is None:
             return
+        transports: list[asyncio.Transport | None] = []
         try:
             await self._stop_accepting()
-        finally:
-            for listener in self._listeners:
-                listener.close()
-            self._listeners.clear()
-        transports = [handler.transport for handler in web_server.connections]
-        transports += [front.transport for front in self._fronts]
-        try:
+            transports = self._transports(web_server)
             web_server.pre_shutdown()
             for front in list(self._fronts):
                 front.close()
             await self._end_handlers(timeout)
-        finally:
             # By now nothing is left to wait for, so that aiohttp, which waits twice, waits not at all.
             await web_server.shutdown(_A_MOMENT)
-            for front in list(self._fronts):
-                front.force_close()
-            for transport in transports:
-                if transport is not None and transport.get_write_buffer_size():
-                    transport.abort()  # a peer that does not read its answer
+        finally:
+            self._break_off(web_server, transports or self._transports(web_server))
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
@@ -197,18 +186,37 @@ class RpcServer:
 
     # ---- inside
 
-    async def _stop_accepting(self) -> None:
-        """Accept nothing more, and let what is being accepted begin, with the requests that have come.
-
-        asyncio loses a connection, and leaves its socket open, if the listener is closed meanwhile.
-        """
-        loop = asyncio.get_running_loop()
+    def _resume(self) -> None:
         for listener in self._listeners:
-            for sock in listener.sockets:
-                with contextlib.suppress(NotImplementedError):  # Windows, which accepts in another way
-                    loop.remove_reader(sock.fileno())
+            listener.resume()
+
+    async def _stop_accepting(self) -> None:
+        """Accept nothing more, and let what is being accepted begin, with the requests that have come."""
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        for listener in listeners:
+            await listener.begun()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+
+    def _transports(self, web_server: _WebServer) -> list[asyncio.Transport | None]:
+        return [
+            *(handler.transport for handler in web_server.connections),
+            *(front.transport for front in self._fronts),
+        ]
+
+    def _break_off(self, web_server: _WebServer, transports: list[asyncio.Transport | None]) -> None:
+        """Close what is open still."""
+        for task in self.working:
+            task.cancel()
+        for handler in web_server.connections:
+            handler.force_close()
+        for front in list(self._fronts):
+            front.force_close()
+        for transport in transports:
+            if transport is not None and transport.get_write_buffer_size():
+                transport.abort()  # a peer that does not read its answer
 
     async def _end_handlers(self, timeout: float) -> None:
         if self.working and timeout > 0:
@@ -265,8 +273,8 @@ class RpcServer:
 
 
 _A_MOMENT = 0.01
-_TURNS = 5
-"""Turns of the loop that asyncio needs to accept a connection."""
+_TURNS = 3
+"""Turns of the loop in which a request that has come is read."""
 _A_WHILE = 0.25
 """Seconds for cancelled handlers to come to their end."""
 
@@ -331,6 +339,8 @@ class _Handler(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Write the answer; the connection is idle afterwards."""
+        if not self._limit.may_stay(self.front):
+            resp.force_close()
         try:
             return await super().finish_response(request, resp, start_time)
         finally:

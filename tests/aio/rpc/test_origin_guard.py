@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -18,7 +19,8 @@ from asyncsamp.hub.sizing import estimate_size
 from asyncsamp.rpc import OriginGuard, RpcServer, answer
 from asyncsamp.rpc import connection_limit as crowd_module
 from asyncsamp.rpc import endpoint as endpoint_module
-from asyncsamp.rpc.connection_limit import most_connections
+from asyncsamp.rpc import listener as listener_module
+from asyncsamp.rpc.errors import NO_ROOM
 from asyncsamp.values import Value
 
 from ..raw import PING, answered, ping_works, port_of, post, register, stranger
@@ -183,7 +185,7 @@ class TestConnections:
             crowd = await self.silent(server.port, 30)
             async with asyncio.timeout(5):
                 for gone, _ in crowd[:20]:
-                    assert await gone.read() == b""
+                    assert (await gone.read()).startswith(b"HTTP/1.1 503 ")
             writer.write(post(b""))  # who has spoken stays
             assert (await answered(reader))[0] == 200
             for _, own in crowd:
@@ -193,7 +195,11 @@ class TestConnections:
             "more than 10 connections; those silent for longest are closed"
         ]
 
-    async def test_then_the_longest_idle_one_or_half_sent_but_none_at_work(self) -> None:
+    async def test_then_the_longest_idle_one_or_half_sent_but_none_at_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(crowd_module, "_STANDSTILL", -1.0)
+        monkeypatch.setattr(listener_module, "_URGENT", 0.0)
         begun, release = asyncio.Semaphore(0), asyncio.Event()
 
         async def work(request: web.BaseRequest) -> web.StreamResponse:
@@ -226,7 +232,8 @@ class TestConnections:
             for _, writer in newcomers:
                 writer.close()
 
-    async def test_if_all_are_at_work_the_newcomer_goes(self) -> None:
+    async def test_if_all_are_at_work_the_newcomer_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listener_module, "_PATIENCE", 0.05)
         release, begun = asyncio.Event(), asyncio.Semaphore(0)
 
         async def work(request: web.BaseRequest) -> web.StreamResponse:
@@ -242,16 +249,45 @@ class TestConnections:
             for writer in (one, two):
                 writer.write(post(b""))
                 await begun.acquire()
-            async with connect(server.port) as (newcomer, _), asyncio.timeout(5):
-                assert await newcomer.read() == b""
+            async with connect(server.port) as (newcomer, writer), asyncio.timeout(5):
+                writer.write(post(b"x" * 100_000))
+                head = (await newcomer.read()).partition(b"\r\n")[0]
+            assert head == b"HTTP/1.1 503 " + NO_ROOM.encode()
             release.set()
             assert [(await answered(reader))[0] for reader in (first, second)] == [200, 200]
 
-    def test_the_bound_is_half_of_the_files_of_the_process(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        resource = pytest.importorskip("resource", reason="limits of a process are a Unix thing")
-        for soft, most in ((1024, 512), (10, 16), (10**6, 8192), (resource.RLIM_INFINITY, 8192)):
-            monkeypatch.setattr(resource, "getrlimit", lambda what, soft=soft: (soft, soft))
-            assert most_connections() == most
+    async def test_who_waits_for_room_is_let_in_when_another_one_ends(self) -> None:
+        release, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+        async def work(request: web.BaseRequest) -> web.StreamResponse:
+            begun.release()
+            await release.wait()
+            return web.Response(text="done")
+
+        async with (
+            RpcServer(work, max_connections=1) as server,
+            connect(server.port) as (first, one),
+            connect(server.port) as (second, two),
+        ):
+            for writer in (one, two):
+                writer.write(post(b""))
+            await begun.acquire()
+            release.set()
+            assert [(await answered(reader))[0] for reader in (first, second)] == [200, 200]
+
+    async def test_a_quarter_is_closed_after_each_answer(self) -> None:
+        async def hello(request: web.BaseRequest) -> web.StreamResponse:
+            return web.Response(text="hello")
+
+        async with RpcServer(hello, max_connections=4) as server, contextlib.AsyncExitStack() as stack:
+            ends = [await stack.enter_async_context(connect(server.port)) for _ in range(4)]
+            for reader, writer in ends:
+                writer.write(post(b""))
+                assert (await answered(reader))[0] == 200
+            assert await ends[3][0].read() == b""
+            for reader, writer in ends[:3]:
+                writer.write(post(b""))
+                assert (await answered(reader))[0] == 200
 
 
 class TestRegistrations:

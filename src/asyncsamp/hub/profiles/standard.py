@@ -33,8 +33,7 @@ from ...rpc import (
     check_url,
     encode_value,
 )
-from ...rpc.client import MAX_OPEN
-from ...rpc.connection_limit import most_connections
+from ...rpc.descriptors import raise_allowed
 from ...rpc.endpoint import READY, Result
 from ...rpc.offload import LARGE, load_response
 from ...values import RawMap, Value, ValueMap
@@ -109,6 +108,7 @@ class StandardProfile:
         Raises OSError if the address is taken. If it fails or is cancelled, nothing is left open.
         """
         limits = engine.limits
+        raise_allowed()  # before the server and the sender share them out
         server = XmlRpcServer(
             self.dispatch,
             self._knows_key,
@@ -123,9 +123,7 @@ class StandardProfile:
         self.secret = self.secret or self._asked_secret or secrets.token_hex(16)
         self._encoding = asyncio.Lock()  # the last one may have been used in another loop
         self._engine, self._server = engine, server
-        # As many as the server may keep open: a delivery to a kept connection takes half the time.
-        max_open = max(MAX_OPEN, most_connections() // 2)
-        self._sender = RpcClient(max_body=_MAX_ANSWER, max_open=max_open, trusts=self._trusts)
+        self._sender = RpcClient(max_body=_MAX_ANSWER, trusts=self._trusts)
         try:
             await server.start()
         except BaseException:

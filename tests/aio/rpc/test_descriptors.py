@@ -1,0 +1,77 @@
+"""The file descriptors of the process: shared out by its limit, and raised where that is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from asyncsamp.rpc import descriptors
+from asyncsamp.rpc.descriptors import Supply
+
+resource = pytest.importorskip("resource")
+
+
+@pytest.mark.parametrize(
+    ("soft", "share"),
+    [(10, 16), (64, 28), (256, 112), (1024, 480), (10**6, 8192), (resource.RLIM_INFINITY, 8192)],
+)
+def test_a_share_is_half_of_what_is_not_in_reserve(
+    soft: int, share: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (soft, soft))
+    assert descriptors.share() == share
+
+
+@pytest.mark.parametrize(
+    ("number", "supply"),
+    [(223, Supply.PLENTY), (224, Supply.SCARCE), (239, Supply.SCARCE), (240, Supply.SPENT)],
+)
+def test_the_number_of_a_connection_tells_how_many_are_left(
+    number: int, supply: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (256, 256))
+    assert descriptors.supply(number) is supply
+
+
+RAISED = """
+import resource
+from asyncsamp.rpc.descriptors import allowed, raise_allowed
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, {hard}))
+raise_allowed()
+print(allowed())
+"""
+
+
+@pytest.mark.parametrize(("hard", "allowed"), [(256, 256), (1024, 1024), (10_000, 8192)])
+def test_it_is_raised_where_that_is_allowed(hard: int, allowed: int) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", RAISED.format(hard=hard)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == [str(allowed)]
+
+
+class Idle:
+    """One idle connection."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def close_one(self) -> bool:
+        was_open, self.open = self.open, False
+        return was_open
+
+
+async def test_whoever_has_an_idle_connection_closes_it_for_others() -> None:
+    one, two = Idle(), Idle()
+    descriptors.hold(one)
+    descriptors.hold(two)
+    assert [descriptors.free_one() for _ in range(3)] == [True, True, False]
+    one.open = True
+    assert not await asyncio.to_thread(lambda: asyncio.run(_free_one()))  # another loop's are not touched
+
+
+async def _free_one() -> bool:
+    return descriptors.free_one()

@@ -1,0 +1,39 @@
+"""A hub in a process that may have only so much of something."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from ..interop.peers import Process, process
+
+__all__ = ["cpu_seconds", "limited_hub"]
+
+_LIMITED = """
+import resource, runpy, sys
+which, amount, loop = sys.argv[1:4]
+resource.setrlimit(getattr(resource, which), (int(amount),) * 2)
+if loop == "asyncio":
+    sys.modules["uvloop"] = None
+sys.argv = ["asyncsamp.hub", *sys.argv[4:]]
+runpy.run_module("asyncsamp.hub", run_name="__main__")
+"""
+
+
+@contextlib.asynccontextmanager
+async def limited_hub(
+    home: Path, which: str, amount: int, *, loop: str = "as installed"
+) -> AsyncIterator[Process]:
+    """Run a hub that may have `amount` of a resource, on the event loop of "asyncio" or what is installed."""
+    arguments = [which, str(amount), loop, "--no-web-profile", "--lockfile", str(home / "hub.samp")]
+    async with process([sys.executable, "-c", _LIMITED, *arguments], name="hub", home=home) as hub:
+        yield hub
+
+
+def cpu_seconds(process: Process) -> float:
+    """Return how long a process has computed."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
