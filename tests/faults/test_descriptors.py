@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Client, RegistrationError, StandardConnection, xmlrpc
+from asyncsamp import Client, Limits, RegistrationError, StandardConnection, xmlrpc
 from asyncsamp.errors import FaultCode
 from asyncsamp.values import Value
 
@@ -75,8 +75,9 @@ async def test_if_all_connections_are_at_work_newcomers_are_told(tmp_path: Path)
                 _, writer = await stack.enter_async_context(connect(port))
                 writer.write(request)
                 await anext(asked)
+            hasty = Limits(request_timeout=2.0)  # by default a client tries for ten seconds
             with pytest.raises(RegistrationError, match="too many connections for this program") as refused:
-                await Client("newcomer", lockfile=lockfile).register()
+                await Client("newcomer", lockfile=lockfile, limits=hasty).register()
             assert refused.value.code == FaultCode.LIMIT_REACHED
             await stack.aclose()
             newcomer = Client("newcomer", lockfile=lockfile)

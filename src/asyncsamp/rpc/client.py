@@ -37,7 +37,7 @@ from .response_parser import NoRoomError, ResponseParser
 __all__ = ["RpcClient"]
 
 _LACK_PATIENCE = 10.0
-"""Seconds for which a request waits for a file descriptor when the process has none left."""
+"""Seconds for which a request waits for a file descriptor when the process, or its peer, has none left."""
 
 _LACK_PAUSE = 0.05
 """Seconds until it looks for one again."""
@@ -250,24 +250,25 @@ class RpcClient:
         deadline = now() + timeout
         connection = pool.take()
         sent = False
-        for attempt in range(1, _TRIES + 1):
+        tries = 0
+        while True:
+            tries += 1
             kept = connection is not None
             if connection is None:
                 connection = await self._connect(pool, deadline - now(), sent)
             try:
                 return await self._exchange(pool, connection, request, deadline - now())
             except NoRoomError:
-                if attempt == _TRIES:
+                if now() + _NO_ROOM_PAUSE > min(deadline, deadline - timeout + _LACK_PATIENCE):
                     raise
                 connection = None
                 await asyncio.sleep(_NO_ROOM_PAUSE)
             except ConnectionEnded as ended:
                 unread = ended.closed_before or (kept and ended.refused)
                 late = now() > deadline - timeout + _RETRY_WINDOW
-                if attempt == _TRIES or late or ended.started or not unread or self._closed:
+                if tries >= _TRIES or late or ended.started or not unread or self._closed:
                     raise
                 sent, connection = sent or ended.sent, None
-        raise AssertionError("the loop returns or raises")
 
     async def _exchange(
         self, pool: PeerPool, connection: PeerConnection, request: Sequence[bytes], timeout: float

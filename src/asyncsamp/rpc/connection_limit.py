@@ -25,7 +25,7 @@ __all__ = ["Connection", "ConnectionLimit"]
 
 _log = logging.getLogger("asyncsamp.rpc")
 
-_A_MOMENT = 0.25
+_A_MOMENT = 0.5
 """Seconds that a new connection has for its first request before it counts as silent."""
 
 _STANDSTILL = 2.0

@@ -11,7 +11,7 @@ import pytest
 from asyncsamp.rpc import descriptors
 from asyncsamp.rpc.descriptors import Supply
 
-resource = pytest.importorskip("resource")
+resource = pytest.importorskip("resource", reason="limits of a process are a Unix thing")
 
 
 @pytest.mark.parametrize(
