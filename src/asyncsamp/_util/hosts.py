@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -144,6 +145,7 @@ def looks_like_number(host: str) -> bool:
     return bool(parts) and all(_PART.fullmatch(part) for part in parts)
 
 
+@lru_cache(maxsize=256)  # a registration asks three times, and nearly always for 127.0.0.1
 def number_of(host: str) -> Address | None:
     """Return the address that `host` is in its usual spelling; None for names and anything else.
 

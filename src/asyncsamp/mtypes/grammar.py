@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from ..errors import LocalProtocolError
@@ -110,14 +111,15 @@ def check_subscription(text: str) -> str:
     )
 
 
-def keys_for(mtype: str) -> Iterator[str]:
-    """Yield the subscription keys that match `mtype`, the most specific first (MTYPE-3, MTYPE-9)."""
-    yield mtype
+@lru_cache(maxsize=256)  # asked with each message and event, of a few dozen mtypes
+def keys_for(mtype: str) -> tuple[str, ...]:
+    """Return the subscription keys that match `mtype`, the most specific first (MTYPE-3, MTYPE-9)."""
+    keys = [mtype]
     head = mtype
     while (dot := head.rfind(".")) >= 0:
         head = head[:dot]
-        yield head + ".*"
-    yield "*"
+        keys.append(head + ".*")
+    return (*keys, "*")
 
 
 def matches(subscription: str, mtype: str) -> bool:

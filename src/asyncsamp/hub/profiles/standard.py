@@ -345,6 +345,8 @@ async def _once_saved(engine: Engine, result: ValueMap | str) -> ValueMap | str:
 
 
 def _leaves_the_machine(host: str) -> bool:
+    if is_loopback_number(host):
+        return False
     # Some systems ask the network for names below localhost.
     return is_below_localhost(host) or not reaches_this_machine(host, {socket.gethostname().lower()})
 
