@@ -88,6 +88,30 @@ def test_notifications_go_to_functions_with_five_or_six_arguments(pair: Pair) ->
         two.unbind_receive_notification("*")
 
 
+def test_what_comes_between_two_bindings_of_one_mtype_is_for_both(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The subscription is that of the calls; programs bind notifications in the next statement."""
+    one, two = pair
+    arrived = threading.Event()
+    taken: queue.Queue[str] = queue.Queue()
+    handed_on = two.client.receive_notification
+
+    def noting(*given: Any) -> str:
+        arrived.set()
+        return handed_on(*given)
+
+    monkeypatch.setattr(two.client, "receive_notification", noting)
+    two.bind_receive_call("x.*", lambda *given: None)
+    one.enotify_all("x.y")
+    assert arrived.wait(10)
+    two.bind_receive_notification("x.*", lambda key, sender, mtype, params, extra: taken.put(mtype))
+    assert taken.get(timeout=10) == "x.y"
+    two.unbind_receive_notification("x.*")
+    two.receive_notification(two.get_private_key(), "c9", {"samp.mtype": "x.y"})
+    assert taken.empty()
+
+
 def test_refusals_are_proxy_errors(pair: Pair) -> None:
     one, two = pair
     text = f"Client {two.get_public_id()} not subscribed to MType table.load.votable"

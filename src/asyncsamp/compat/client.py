@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +31,10 @@ _DEFAULT_HOST = "127.0.0.1"
 
 _TURN = 0.25
 """Seconds that a message waits for the functions of the one before, so that quick ones run in order."""
+
+_NEXT_STATEMENT = 1.0
+"""Seconds after a function was bound to calls in which another may be bound to notifications of the same
+mtype: programs do it in two statements, and what the hub says between them is for both."""
 
 
 class SAMPClient:
@@ -73,6 +79,8 @@ class SAMPClient:
         }
         self._responses: dict[str, Callable[..., Any]] = {}
         self._beside: dict[str, Any] = {}
+        self._binding = threading.Condition()
+        self._bound_until = 0.0
 
     @property
     def is_running(self) -> bool:
@@ -145,7 +153,7 @@ class SAMPClient:
         """Hand a notification to the functions that are bound to its mtype."""
         if private_key == self._key and "samp.mtype" in message:
             mtype, params, extra = _parts(message)
-            for function in _bound(self._notifications, mtype):
+            for function in _bound(self._notifications, mtype) or self._bound_next(mtype):
                 given = (private_key, sender_id, mtype, params, extra)
                 function(*given) if _takes_five(function) else function(*given[:2], None, *given[2:])
         return ""
@@ -260,9 +268,27 @@ class SAMPClient:
                 f"{function.__name__} is an 'async def', which nothing here awaits: write a plain function, "
                 "or use asyncsamp.Client, whose handlers are async"
             )
-        bindings[mtype] = (function, metadata or {})
-        if declare:
-            self._declare_subscriptions()
+        self._bound_until = math.inf
+        with self._binding:
+            bindings[mtype] = (function, metadata or {})
+            self._binding.notify_all()
+        try:
+            if declare:
+                self._declare_subscriptions()
+        finally:
+            self._bound_until = time.monotonic() + _NEXT_STATEMENT
+
+    def _bound_next(self, mtype: str) -> list[Callable[..., Any]]:
+        """Return what is bound to notifications of `mtype` right after a function was bound to its calls."""
+        if not _bound(self._calls, mtype):
+            return []
+        with self._binding:
+            while not (found := _bound(self._notifications, mtype)):
+                left = self._bound_until - time.monotonic()
+                if left <= 0:
+                    break
+                self._binding.wait(min(left, _NEXT_STATEMENT))
+            return found
 
     def _unbind(
         self, bindings: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]], mtype: str, declare: bool
