@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from .delivery import Delivery
 from .limits import Limits
 from .values import RawMap, Value, ValueMap
 
-__all__ = ["Connection", "Courier", "Engine", "MaySend", "Named", "Profile", "Receiver", "Registration"]
+__all__ = [
+    "TAP",
+    "Connection",
+    "Courier",
+    "Engine",
+    "MaySend",
+    "Named",
+    "Profile",
+    "Receiver",
+    "Registration",
+]
 
 MaySend: TypeAlias = Callable[[str, ValueMap], bool]
 """Whether a client may send an mtype to a recipient that subscribes with this annotation (WEB-60..62)."""
+
+TAP = "org.asyncsamp.hub.tap"
+"""The method of our hubs by which a client of the Standard Profile is told of all their traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,8 @@ class Engine(Protocol):
     def disconnect(self, client: str, reason: str) -> None: ...
 
     def listening(self, client: str) -> AbstractContextManager[None]: ...
+
+    def observe(self, callback: Callable[[Any], None]) -> Callable[[], None]: ...
 
     def note_change(self) -> None: ...
 

@@ -35,6 +35,8 @@ class Limits:
         probe_interval: How often a client may be asked by a connection whether it is there, where nothing
             else tells: a program that is at work may take a connection without a request for a broken
             one.
+        tap: Characters of its traffic that a hub keeps for a client that asks for it (`asyncsamp record`);
+            half a minute of ten thousand messages a second.
         max_wait: Ceiling of callAndWait, also when no timeout is asked for (MSG-29); as long as JSAMP's.
         shutdown_patience: How long a closing hub waits for clients to take the news.
         state_interval: Pause between two writes of a hub's state file, under load; a first change is
@@ -93,6 +95,7 @@ class Limits:
     refused_pause: float = 0.25
     vigil_interval: float = 0.75
     probe_interval: float = 10.0
+    tap: int = 128 * 1024 * 1024
     max_wait: float = 43_200.0
     shutdown_patience: float = 1.0
     state_interval: float = 0.1

@@ -1,8 +1,10 @@
 """Recordings of messages: a file of JSON lines.
 
 The first line is `{"asyncsamp": 1}`. The others are `{"client": ...}`, a client as it was there, and
-`{"t": SECONDS, "sender": ID, "mtype": ..., "params": ..., "answer": ...}`, a message; `answer` is the
-response map to a call, which `--of` records and `replay --as` gives again.
+`{"t": SECONDS, "sender": ID, "mtype": ..., "params": ..., "to": [NAME, ...], "calls": {MSG-ID: ID, ...}}`, a
+message: `to` is left out if it was for all, and `calls` says who was called by which msg-id.
+`{"answers": MSG-ID, "by": ID, "answer": ...}` is the response map to a call, which `replay --as` gives again.
+With `--of` it stands in the line of the message, as `answer`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Read a file. Blocking. Raises `DataError` that names the line."""
     found = Recording()
+    calls: dict[str, dict[str, Any]] = {}
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -48,6 +51,9 @@ def read_recording(path: Path) -> Recording:
                     found.clients[value["client"]["id"]] = value["client"]
                 elif "mtype" in value:
                     found.messages.append(_checked(value))
+                    calls.update(dict.fromkeys(value.get("calls", ()), found.messages[-1]))
+                elif "answers" in value and value["answers"] in calls:
+                    calls[value["answers"]].setdefault("answers", {})[value["by"]] = value["answer"]
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{path}, line {number} is not a line of a recording ({error})") from None
     return found
@@ -65,14 +71,19 @@ def own_mtypes(subscriptions: Iterable[str]) -> list[str]:
 
 
 class Answers:
-    """Answers messages as a recorded client did.
+    """Answers messages as the recorded client `name` did.
 
     A call is answered as the recorded one of the same mtype and parameters (a table-id or URL may differ),
     in order; the last answer is given again. Without a recorded answer it is samp.error, saying so.
     """
 
-    def __init__(self, recording: Recording) -> None:
-        self._answers = [message for message in recording.messages if "answer" in message]
+    def __init__(self, recording: Recording, name: str) -> None:
+        its_id = recording.of(name)["id"]
+        self._answers = [
+            {**message, "answer": answer}
+            for message in recording.messages
+            if (answer := message.get("answers", {}).get(its_id, message.get("answer")))
+        ]
         self._given: dict[str, int] = {}
 
     def __call__(self, message: Message) -> Response:

@@ -100,7 +100,7 @@ def samp_replay(samp_hub: Hub) -> Iterator[Callable[[str | Path, str], ScriptedP
             metadata = part.get("metadata", {})
             client = Client(str(part["name"]), metadata=metadata, lockfile=samp_hub.lockfile)
             stack.enter_context(client)
-            answer = Answers(recording)
+            answer = Answers(recording, name)
             return ScriptedPeer(client, dict.fromkeys(own_mtypes(part["subscriptions"]), answer))
 
         yield make

@@ -162,6 +162,18 @@ async def test_watch_shows_changes_and_ends_by_ctrl_c_in_one_line(command: Comma
     assert "Traceback" not in ended.out
 
 
+async def test_watch_goes_on_with_the_next_hub(command: Command, tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with Hub(lockfile=tmp_path / ".samp"):
+            watch = await stack.enter_async_context(command.start("list", "--watch", "--json"))
+            assert [other["name"] for other in json.loads(await watch.line())] == ["Hub"]
+        async with Hub(lockfile=tmp_path / ".samp"), Client("late", lockfile=tmp_path / ".samp"):
+            names: set[str] = set()
+            while "late" not in names:
+                names = {other["name"] for other in json.loads(await watch.line())}
+            assert (await watch.end(signal.SIGINT)).code == 130
+
+
 # ---- messages
 
 
@@ -195,16 +207,39 @@ async def test_send_has_exit_codes_for_errors_and_silence(command: Command, peer
 
 async def test_snoop_shows_json_lines_when_piped(command: Command, peer: Client) -> None:
     async with command.start("snoop", "a.*", "-C", "2", "--from", "viewer") as snoop:
-        await peer.find("asyncsamp snoop", timeout=30)
         assert (await command.run("wait", "a.b", "-W", "30")).code == 0
         await peer.notify_all("a.b", {"x": "1"})
         snooper = await peer.find("asyncsamp snoop")
         answer = await peer.call(snooper, "a.c")
         ended = await snoop.end()
-    first, second = map(json.loads, ended.out.splitlines())
+    first, second, third = map(json.loads, ended.out.splitlines())
     assert answer.status == "samp.warning"
     assert (first["mtype"], first["params"], first["name"]) == ("a.b", {"x": "1"}, "viewer")
-    assert (second["mtype"], second["kind"], second["answer"]) == ("a.c", "call", answer.errortxt)
+    assert (second["mtype"], second["kind"]) == ("a.c", "call")
+    assert third["response"]["samp.error"]["samp.errortxt"] == answer.errortxt
+
+
+async def test_snoop_matches_calls_between_others_with_their_answers(
+    command: Command, hub: Hub, peer: Client
+) -> None:
+    @peer.on("a.ask")
+    async def ask(message: Message) -> dict[str, str]:
+        return {"n": "42"}
+
+    await peer.settled()
+    async with (
+        Client("asker", lockfile=hub.lockfile) as asker,
+        command.start("snoop", "a.*", "-C", "1") as snoop,
+    ):
+        assert (await command.run("wait", "a.other", "-W", "30")).code == 0
+        await asker.call("viewer", "a.ask", {"x": "1"})
+        told = [json.loads(line) for line in (await snoop.end()).out.splitlines()]
+    call, answer = told[:2]
+    [to] = call["to"]
+    assert (call["kind"], call["name"], to["name"]) == ("call", "asker", "viewer")
+    assert (answer["kind"], answer["call"], answer["by"]["name"]) == ("answered", to["call"], "viewer")
+    assert answer["response"]["samp.result"] == {"n": "42"}
+    assert 0 < answer["seconds"] < 30
 
 
 async def test_snoop_survives_a_hub_restart(command: Command, tmp_path: Path) -> None:
@@ -308,6 +343,83 @@ async def test_record_of_a_client_and_replay_as_it(command: Command, peer: Clien
         async with command.start("replay", path, "--as", "viewer") as player:
             assert await ask("viewer", client) == was
             await player.end(signal.SIGINT)
+
+
+async def test_record_of_all_has_the_answers_by_which_a_part_is_played(
+    command: Command, peer: Client, tmp_path: Path
+) -> None:
+    @peer.on("test.add")
+    async def add(message: Message) -> dict[str, str]:
+        return {"sum": str(sum(int(str(number)) for number in message.params.values()))}
+
+    await peer.settled()
+    path = tmp_path / "session.jsonl"
+    questions = [{"a": "1", "b": "2"}, {"a": "5", "b": "6"}]
+    async with Client("script", lockfile=tmp_path / ".samp") as script:
+        async with command.start("record", path, "-C", "4") as recorder:
+            assert "recording into" in await recorder.remark()
+            was = [(await script.call("viewer", "test.add", question)).result for question in questions]
+            await script.notify("viewer", "test.add", {"a": "0"})
+            await script.notify_all("test.all")
+            assert (await recorder.end()).code == 0
+        await peer.unregister()
+        async with command.start("replay", path, "--as", "viewer") as player:
+            player_view = await script.wait_for("viewer", timeout=30)
+            async with script.messages("samp.hub.event.subscriptions") as changes, asyncio.timeout(30):
+                while not player_view.subscribes("test.add"):
+                    await anext(changes)
+            again = [(await script.call("viewer", "test.add", question)).result for question in questions]
+            assert again == was == [{"sum": "3"}, {"sum": "11"}]
+            resent = await command.run("replay", path, "--speed", "0")
+            assert resent.out == "sent 4 messages\n"
+            await player.end(signal.SIGINT)
+    lines = [json.loads(line) for line in (await asyncio.to_thread(path.read_text)).splitlines()]
+    assert [line.get("to") for line in lines if "mtype" in line] == [["viewer"], ["viewer"], ["viewer"], None]
+
+
+FLOOD = """
+import asyncio, sys, time
+from asyncsamp import Client, DirectConnection, Hub
+
+async def main():
+    hub = Hub(lockfile=sys.argv[1])
+    async with hub, Client("sender", connection=DirectConnection(hub)) as sender:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        begun = time.process_time()
+        for number in range(10_000):
+            await sender.notify_all("test.load", {"n": str(number)})
+        print(time.process_time() - begun, flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+asyncio.run(main())
+"""
+
+
+async def test_record_loses_none_of_ten_thousand_within_a_second(command: Command, tmp_path: Path) -> None:
+    """They come as fast as a hub can take them: nothing is between it and the sender."""
+    command.measured = False  # which makes it slow
+    path = tmp_path / "recorded.jsonl"
+    flood = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FLOOD, str(tmp_path / ".samp")),
+        env=command.env,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert flood.stdin is not None
+    assert flood.stdout is not None
+    try:
+        assert await flood.stdout.readline() == b"ready\n"
+        async with command.start("record", path, "-C", "10000") as recorder:
+            assert "recording into" in await recorder.remark()
+            flood.stdin.write(b"go\n")
+            assert float(await flood.stdout.readline()) < 3  # of the processor's time, on a slow machine
+            ended = await recorder.end()
+    finally:
+        await flood.communicate(b"end\n")
+    assert (ended.code, ended.err) == (0, f"asyncsamp: 10000 messages are in {path}\n")
+    recording = await asyncio.to_thread(read_recording, path)
+    assert [m["params"]["n"] for m in recording.messages] == [str(number) for number in range(10_000)]
 
 
 async def test_record_loses_none_of_ten_thousand_sent_at_once(command: Command, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_what_comes_between_two_bindings_of_one_mtype_is_for_both(
 
     def noting(*given: Any) -> str:
         arrived.set()
-        return handed_on(*given)
+        return str(handed_on(*given))
 
     monkeypatch.setattr(two.client, "receive_notification", noting)
     two.bind_receive_call("x.*", lambda *given: None)

@@ -234,7 +234,7 @@ def snoop(
     meta: tuple[str, ...],
     hub: str | None,
 ) -> None:
-    """Show what is sent to all, or to this command; JSON lines when piped."""
+    """Show what is sent, and what is answered; JSON lines when piped."""
     run("messages", "snoop", (hub, name, meta), mtypes, sender, expression, count)
 
 
@@ -244,7 +244,7 @@ def snoop(
 @count_option
 @hub_option
 def record(file: Path, of: str | None, count: int | None, hub: str | None) -> None:
-    """Record what is sent to all into FILE."""
+    """Record what is sent, and what is answered, into FILE."""
     run("recording", "record", hub, file, of, count)
 
 

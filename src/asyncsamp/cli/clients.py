@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from ..client.tracker import RemoteClient
 from ..data.client import Client
-from ..errors import HubFaultError, UnknownClientError
+from ..errors import HubFaultError, HubLostError, NotRegisteredError, UnknownClientError
 from ..mtypes import is_mtype
 from ..values import ReplyError, ValueMap
 from .hubs import all_hubs
@@ -16,9 +17,6 @@ from .output import on_terminal, safe, say, say_json, styled, table
 from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub, nearest
 
 __all__ = ["Ping", "info", "list_clients", "list_hubs", "named", "ping", "ping_one", "wait", "who"]
-
-_LOOK_INTERVAL = 0.2
-"""Seconds between two looks at the live view of the clients; the hub is not asked again."""
 
 
 async def list_hubs(json: bool) -> int:
@@ -58,15 +56,27 @@ async def list_clients(hub: str | None, json: bool, watch: bool) -> int:
     """Show the clients, once or again whenever something changes."""
     async with at_hub(hub, reconnect=watch) as client:
         shown: object = None
-        while True:
-            others = sorted(await client.get_clients(), key=lambda other: other.public_id)
+        async for there in _views(client):
+            others = sorted(there, key=lambda other: other.public_id)
             state = [_described(other) for other in others]
             if state != shown:
                 shown = state
                 _show(others, json)
             if not watch:
-                return OK
-            await asyncio.sleep(_LOOK_INTERVAL)
+                break
+    return OK
+
+
+async def _views(client: Client) -> AsyncIterator[list[RemoteClient]]:
+    """Yield who is there, now and whenever something changes, also at the hub that comes after this one."""
+    yield await client.get_clients()
+    while True:
+        await client.clients.changed()
+        try:
+            yield await client.get_clients()
+        except (HubLostError, NotRegisteredError):
+            await client.wait_registered()
+            yield await client.get_clients()
 
 
 def _show(others: list[RemoteClient], json: bool) -> None:
@@ -186,10 +196,10 @@ def _there(other: RemoteClient) -> str:
 
 async def _first(client: Client, what: str) -> RemoteClient:
     name = {"ds9": "saoimageds9"}.get(what.casefold(), what.casefold())
-    while True:
-        for other in await client.get_clients():
+    async for others in _views(client):
+        for other in others:
             if what == other.public_id or other.name.casefold() == name:
                 return other
             if is_mtype(what) and other.public_id != client.hub_id and other.subscribes(what):
                 return other
-        await asyncio.sleep(_LOOK_INTERVAL)
+    raise AssertionError("who is there is told without an end")

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from ..client.tracker import RemoteClient
 from ..data.client import Client
-from ..errors import NoRecipientsError, SampError
+from ..errors import NoRecipientsError
 from ..mtypes import check_mtype
 from ..values import ERROR as FAILED
 from ..values import Message, ReplyError, Response, Value, ValueMap
 from .clients import named, who
 from .commands import check_command, run_command
 from .filters import parse_filter
-from .output import on_terminal, safe, say, say_json, styled
+from .output import safe, say, say_json, styled
 from .params import parse_params
+from .passing import show_end, show_message
 from .running import ERROR, OK, TIMED_OUT, Identity, at_hub
+from .traffic import Ended, traffic_at
 
 __all__ = ["handle", "send", "snoop"]
 
@@ -108,65 +109,35 @@ def _text(value: Value) -> str:
 async def snoop(
     identity: Identity, mtypes: Sequence[str], sender: str | None, expression: str | None, count: int | None
 ) -> int:
-    """Show what is sent to all, or to us, until interrupted or `count` messages have come."""
+    """Show what passes through the hub, until interrupted or `count` messages have come.
+
+    A hub of another make shows nobody more than what is sent to all, or to us.
+    """
     chosen = parse_filter(expression) if expression else None
-    seen = 0
-    hub, name, meta = identity
-    async with at_hub(hub, name=name, meta=meta, reconnect=True) as client:
-        await client.get_clients()
-        async for message in answered(client, mtypes or ["*"], _acknowledge):
-            its_name = message.sender_name
-            if sender is not None and sender.casefold() not in (
-                its_name.casefold(),
-                message.sender.casefold(),
-            ):
-                continue
-            if chosen is not None and not chosen(message, its_name):
-                continue
-            _show(message, its_name)
-            seen += 1
-            if count is not None and seen >= count:
+
+    def wanted(message: Message) -> bool:
+        its = message.sender_name.casefold(), message.sender.casefold()
+        by = sender is None or sender.casefold() in its
+        return by and (chosen is None or chosen(message, message.sender_name))
+
+    async def acknowledge(message: Message) -> Response:
+        return Response.warning({}, _SEEN)
+
+    shown = 0
+    open_calls: set[str] = set()
+    async with traffic_at(identity, mtypes or ["*"], acknowledge) as traffic:
+        async for item in traffic:
+            if isinstance(item, Ended):
+                if item.call in open_calls or (not item.call and item.what == "failed"):
+                    open_calls.discard(item.call)
+                    show_end(traffic, item)
+            elif wanted(item.message) and (count is None or shown < count):
+                shown += 1
+                open_calls.update(item.calls if traffic.whole else ())
+                show_message(traffic, item)
+            if count is not None and shown >= count and not open_calls:
                 break
     return OK
-
-
-async def answered(
-    client: Client,
-    mtypes: Sequence[str],
-    answer: Callable[[Message], Awaitable[Response]],
-    limit: int = 100_000,
-) -> AsyncIterator[Message]:
-    """Yield the messages of `mtypes`, each call answered when it is taken. `limit` of them may wait."""
-    async with client.messages(*mtypes, limit=limit, answer=False) as messages:
-        async for message in messages:
-            if message.msg_id is not None:
-                await _reply(client, message, await answer(message))
-            yield message
-
-
-async def _reply(client: Client, message: Message, response: Response) -> None:
-    try:
-        await client.reply(message, response)
-    except SampError:
-        return  # its sender or its hub has gone, or a ping that was answered already
-
-
-async def _acknowledge(message: Message) -> Response:
-    return Response.warning({}, _SEEN)
-
-
-def _show(message: Message, name: str) -> None:
-    kind = "notification" if message.msg_id is None else "call"
-    if not on_terminal():
-        found = {"time": time.time(), "kind": kind, "sender": message.sender, "name": name}
-        answer = {} if message.msg_id is None else {"answer": _SEEN}
-        say_json({**found, "mtype": message.mtype, "params": message.params, **answer})
-        return
-    clock = time.strftime("%H:%M:%S")
-    sender = f"{safe(name) or '-'} ({safe(message.sender)})"
-    say(f"{clock} {styled(safe(message.mtype), 'cyan')} {kind} from {sender}")
-    for key, value in message.params.items():
-        say(f"    {safe(key)} = {safe(_text(value))}")
 
 
 async def handle(identity: Identity, mtype: str, command: Sequence[str], count: int | None) -> int:

@@ -3,75 +3,93 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ..client.tracker import RemoteClient
 from ..data.client import Client
-from ..errors import SampError
+from ..errors import HubFaultError, SampError
 from ..recording import Answers, Recording, own_mtypes, read_recording
 from ..values import Message, ReplyError, Response
 from .clients import named
-from .messages import answered
 from .output import note, safe, say
 from .running import OK, at_hub
+from .traffic import WAITING, Ended, Seen, answered, traffic_at
 
 __all__ = ["play", "record", "replay"]
-
-WAITING = 1_000_000
-"""Messages that may wait to be written: more than a minute at 10,000 a second."""
 
 _SEEN = Response.warning({}, "recorded by asyncsamp, which does nothing with it")
 _OWN = ("samp.hub.", "samp.app.ping")
 
 
 async def record(hub: str | None, path: Path, of: str | None, count: int | None) -> int:
-    """Write what is sent to all, or to us, into `path` until interrupted.
+    """Write what passes through the hub into `path` until interrupted, with the answers.
 
-    With `of` we stand before that client, under the name "NAME (recorded)": what is sent to us goes on to
-    it, and what it answers goes back and into the file.
+    A hub of another make shows nobody more than what is sent to all, or to us. With `of` we stand before
+    that client, in any hub, under the name "NAME (recorded)": what is sent to us goes on to it, and what it
+    answers goes back and into the file.
     """
     with await asyncio.to_thread(path.open, "w", encoding="utf-8") as file:
         recorder = _Recorder(file)
-        name = "asyncsamp record" if of is None else f"{of} (recorded)"
-        async with at_hub(hub, name=name, reconnect=True) as client:
-            behind = None if of is None else await named(client, of)
-            recorder.clients(await client.get_clients())
-            mtypes = (
-                ["*"] if behind is None else [m for m in behind.subscriptions if not m.startswith("samp.")]
+        try:
+            await (
+                _record_all(hub, recorder, path, count)
+                if of is None
+                else _record_of(hub, recorder, path, of, count)
             )
-            note(f"recording into {safe(path)}; Ctrl-C ends it")
-            try:
-                await _record(client, behind, mtypes, recorder, count)
-            finally:
-                await asyncio.shield(asyncio.to_thread(recorder.flush))
-                note(f"{recorder.written} messages are in {safe(path)}")
+        finally:
+            await asyncio.shield(asyncio.to_thread(recorder.flush))
+            note(f"{recorder.written} messages are in {safe(path)}")
     return OK
 
 
-async def _record(
-    client: Client, behind: RemoteClient | None, mtypes: Sequence[str], recorder: _Recorder, count: int | None
-) -> None:
-    answers: dict[str, Response] = {}
-
+async def _record_all(hub: str | None, recorder: _Recorder, path: Path, count: int | None) -> None:
     async def answer(message: Message) -> Response:
-        if behind is None:
-            return _SEEN
-        answers[message.msg_id or ""] = response = await _pass_on(client, behind, message)
-        return response
+        return _SEEN
 
-    async for message in answered(client, mtypes, answer, limit=WAITING):
-        if behind is None and message.mtype.startswith(_OWN):
-            continue
-        if behind is not None and message.msg_id is None:
-            await client.notify(behind, message.mtype, message.params)
-        known = answers.pop(message.msg_id or "", None)
-        recorder.message(message, message.sender_name, known)
-        if count is not None and recorder.written >= count:
-            return
+    open_calls: set[str] = set()
+    async with traffic_at((hub, "asyncsamp record", ()), ["*"], answer) as traffic:
+        recorder.clients(traffic.client.clients.values())
+        note(f"recording into {safe(path)}; Ctrl-C ends it")
+        try:
+            async for item in traffic:
+                if isinstance(item, Ended):
+                    if item.call in open_calls:
+                        open_calls.discard(item.call)
+                        recorder.end(item)
+                elif not item.message.mtype.startswith(_OWN) and (count is None or recorder.written < count):
+                    open_calls.update(item.calls if traffic.whole else ())
+                    recorder.message(item, [] if item.to_all else [traffic.name(to) or to for to in item.to])
+                if count is not None and recorder.written >= count and not open_calls:
+                    return
+        finally:
+            recorder.clients(traffic.client.clients.values())
+
+
+async def _record_of(hub: str | None, recorder: _Recorder, path: Path, of: str, count: int | None) -> None:
+    async with at_hub(hub, name=f"{of} (recorded)", reconnect=True) as client:
+        behind = await named(client, of)
+        recorder.clients(await client.get_clients())
+        note(f"recording into {safe(path)}; Ctrl-C ends it")
+        mtypes = [mtype for mtype in behind.subscriptions if not mtype.startswith("samp.")]
+        answers: dict[str, Response] = {}
+
+        async def answer(message: Message) -> Response:
+            answers[message.msg_id or ""] = response = await _pass_on(client, behind, message)
+            return response
+
+        async for message in answered(client, mtypes, answer, limit=WAITING):
+            if message.msg_id is None:
+                await client.notify(behind, message.mtype, message.params)
+            known = answers.pop(message.msg_id or "", None)
+            calls = {} if message.msg_id is None else {message.msg_id: behind.public_id}
+            recorder.message(Seen(message, time.time(), calls=calls, answer=known))
+            if count is not None and recorder.written >= count:
+                return
 
 
 async def _pass_on(client: Client, behind: RemoteClient, message: Message) -> Response:
@@ -88,26 +106,46 @@ class _Recorder:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
-        self._begun = time.monotonic()
+        self._begun = time.time()
+        self._clients: dict[str, dict[str, Any]] = {}
         self.written = 0
         self._line({"asyncsamp": 1})
 
-    def clients(self, others: list[RemoteClient]) -> None:
+    def clients(self, others: Iterable[RemoteClient]) -> None:
+        """Write those who are not written yet, or are different now."""
         for other in others:
             described = {"id": other.public_id, "name": other.name, "metadata": dict(other.metadata)}
-            self._line({"client": {**described, "subscriptions": dict(other.subscriptions)}})
+            described |= {"subscriptions": dict(other.subscriptions)}
+            if self._clients.get(other.public_id) != described:
+                self._clients[other.public_id] = described
+                self._line({"client": described})
 
-    def message(self, message: Message, name: str, answer: Response | None) -> None:
-        line: dict[str, Any] = {"t": round(time.monotonic() - self._begun, 6), "sender": message.sender}
-        line |= {"name": name, "call": message.msg_id is not None}
+    def message(self, seen: Seen, to: Sequence[str] = ()) -> None:
+        """Write a message; `to` are the names of its recipients if it was not for all."""
+        message = seen.message
+        line: dict[str, Any] = {"t": self._since(seen.time), "sender": message.sender}
+        line |= {"name": message.sender_name, "call": bool(seen.calls)}
         line |= {"mtype": message.mtype, "params": message.params}
-        if answer is not None:
-            line["answer"] = answer.to_map()
+        if to:
+            line["to"] = list(to)
+        if seen.calls:
+            line["calls"] = seen.calls
+        if seen.answer is not None:
+            line["answer"] = seen.answer.to_map()
         self._line(line)
         self.written += 1
 
+    def end(self, ended: Ended) -> None:
+        """Write what a call was answered; nothing if it was not."""
+        if ended.response is not None:
+            told = {"t": self._since(ended.time), "answers": ended.call, "by": ended.by}
+            self._line(told | {"answer": ended.response.to_map()})
+
     def flush(self) -> None:
         self._file.flush()
+
+    def _since(self, moment: float) -> float:
+        return round(max(0.0, moment - self._begun), 6)
 
     def _line(self, value: object) -> None:
         self._file.write(json.dumps(value) + "\n")
@@ -121,13 +159,30 @@ async def replay(hub: str | None, path: Path, speed: float, as_name: str | None)
     async with at_hub(hub, name="asyncsamp replay") as client:
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        missing = 0
         first = recording.messages[0]["t"] if recording.messages else 0.0
         for message in recording.messages:
             if speed:
                 await asyncio.sleep(begun + (message["t"] - first) / speed - loop.time())
-            await client.notify_all(message["mtype"], message["params"])
-    say(f"sent {len(recording.messages)} messages")
+            missing += await _send_again(client, message)
+    say(f"sent {len(recording.messages) - missing} messages")
+    if missing:
+        note(f"{missing} were for clients that are not there, or do not take them")
     return OK
+
+
+async def _send_again(client: Client, message: dict[str, Any]) -> bool:
+    """Send a message to whom it was for; return whether nobody of them takes it."""
+    mtype, params = message["mtype"], message["params"]
+    if not message.get("to"):
+        await client.notify_all(mtype, params)
+        return False
+    sent = False
+    for name in message["to"]:
+        with contextlib.suppress(HubFaultError):
+            await client.notify(name, mtype, params)
+            sent = True
+    return not sent
 
 
 async def _play_part(hub: str | None, recording: Recording, name: str) -> int:
@@ -144,7 +199,7 @@ async def play(
 ) -> None:
     """Let `client` declare what the recorded client `name` did, and answer as that did."""
     part = recording.of(name)
-    answers = Answers(recording)
+    answers = Answers(recording, name)
 
     async def answer(message: Message) -> Response:
         if told is not None:

@@ -17,9 +17,10 @@ from ..errors import DataError, LocalProtocolError
 from ..mtypes import TableGetStil
 from ..values import Message, Response
 from .clients import named, who
-from .messages import answered, send
+from .messages import send
 from .output import safe, say
 from .running import ERROR, OK, at_hub
+from .traffic import answered
 
 __all__ = ["get", "open_files", "point", "select"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from typing import Protocol
+from typing import Any, Protocol
 
 from .._util import at_exit
 from .._util.threads import values_of
@@ -86,6 +86,21 @@ class StandardConnection(RpcConnection):
         at_exit.unregister_at_exit(self, proxy.url, key)
         proxy.watch_over()
         return True
+
+    async def traffic(self) -> tuple[list[dict[str, Any]], int]:
+        """Return what has happened in the hub since last asked, and how many events were missed.
+
+        The first question is answered at once; later ones when there is something, or after 20 s. What is
+        told so is not delivered to this client as a notification again. See `hub.tap` for the items.
+
+        Raises:
+            HubFaultError: The hub is of another make, or older, and tells nothing of its traffic.
+            HubLostError: It is gone.
+            RemoteProtocolError: What it says cannot be read.
+
+        If it is cancelled, what the hub was about to say may be lost.
+        """
+        return await self._proxy.traffic()
 
     async def close(self) -> None:
         """Close the endpoint, the connections and the watch over the hub."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import secrets
+from typing import Any
 
 from ..discovery import PROVE, RENEW_KEY, make_proof
 from ..errors import (
@@ -18,7 +20,7 @@ from ..errors import (
     RemoteProtocolError,
     SampError,
 )
-from ..interfaces import Receiver, Registration
+from ..interfaces import TAP, Receiver, Registration
 from ..limits import Limits
 from ..rpc import (
     ForeignPeerError,
@@ -42,6 +44,9 @@ makes another one."""
 _LOOK_AGAIN = (0.25, 0.5, 1.0, 2.0)
 """Seconds between two looks at a hub that closed the connection, or answered what is not XML-RPC; then it
 counts as lost. It may have had too many connections for a moment."""
+
+_QUIET = 20.0
+"""Seconds that our hub may let pass while there is no traffic to tell of."""
 
 _NOBODY = "nobody listens there (any more)"
 
@@ -97,6 +102,20 @@ class HubProxy:
             raise RemoteProtocolError("the hub's answer to renewKey is not a private key")
         self.key = key
         return key
+
+    async def traffic(self) -> tuple[list[dict[str, Any]], int]:
+        """Return what has happened in the hub since last asked, and how many events were missed.
+
+        The first question begins it, and is answered at once. Raises as `call` does: `HubFaultError` by a
+        hub of another make.
+        """
+        told = await self._post(TAP, self.key, operation="tap", timeout=_QUIET + self._limits.request_timeout)
+        try:
+            assert isinstance(told, dict)
+            lines = [json.loads(line) for line in str(told["lines"]).splitlines()]
+            return lines, int(str(told["missed"]))
+        except (AssertionError, KeyError, ValueError) as error:
+            raise RemoteProtocolError("what the hub tells of its traffic cannot be read") from error
 
     async def register(
         self, identity: Value, receiver: Receiver, *, timeout: float | None = None

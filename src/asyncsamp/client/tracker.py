@@ -228,6 +228,12 @@ class OtherClients(Mapping[str, RemoteClient]):
         """Return how texts speak of a client."""
         return who(public_id, plain_line(self.name_of(public_id), LONGEST_NAME))
 
+    async def changed(self) -> None:
+        """Return when somebody comes, declares something or leaves from now on. Cancelling is safe."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
+        await self._changed.wait()
+
     async def find(self, name: str, timeout: float) -> RemoteClient:
         """Return the client of that name, waiting up to `timeout` seconds for it. Cancelling is safe.
 
@@ -236,9 +242,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         try:
             async with asyncio.timeout(timeout):
                 while (client := self.named(name)) is None:
-                    if self._changed is None:
-                        self._changed = asyncio.Event()
-                    await self._changed.wait()
+                    await self.changed()
                 return client
         except TimeoutError:
             raise UnknownClientError(

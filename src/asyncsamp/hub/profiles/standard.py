@@ -15,7 +15,7 @@ from ..._util.foreign_text import plain_line, quoted
 from ..._util.hosts import is_below_localhost, is_loopback_number, reaches_this_machine
 from ..._util.socket_table import listening_user
 from ..._util.threads import values_of
-from ...delivery import DeliverResponse, Delivery, DeliveryError
+from ...delivery import DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ...discovery import PROVE, RENEW_KEY, make_proof
 from ...errors import (
     FaultCode,
@@ -23,7 +23,7 @@ from ...errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
-from ...interfaces import Engine
+from ...interfaces import TAP, Engine
 from ...rpc import (
     ForeignPeerError,
     PeerError,
@@ -39,6 +39,7 @@ from ...rpc.offload import LARGE, load_response
 from ...values import RawMap, Value, ValueMap
 from ...xmlrpc import Fault, frame_call
 from ..operations import find_operation
+from ..tap import Tap
 from ..validation import bad_parameters
 from .keys import STANDARD, new_key, shown_keys
 
@@ -87,6 +88,7 @@ class StandardProfile:
         self._keys: dict[str, str] = {}  # public id -> private key
         self._callbacks: dict[str, str] = {}  # public id -> URL
         self._owners: dict[str, int] = {}  # public id -> uid of who listened there when it was set
+        self._taps: dict[str, Tap] = {}  # public id -> what it has not been told of the traffic
         self._encoded: tuple[ValueMap, bytes] | None = None
         self._encoding = asyncio.Lock()
 
@@ -174,6 +176,8 @@ class StandardProfile:
             return self._prove(params)
         if method == RENEW_KEY:
             return self._renew_key(params)
+        if method == TAP:
+            return self._tell_traffic(params)
         if prefix != "samp.hub":
             raise FaultError(f"there is no method {quoted(method)}", code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
@@ -238,6 +242,18 @@ class StandardProfile:
         await self._engine.saved()
         return key
 
+    async def _tell_traffic(self, params: Sequence[Value | RawMap]) -> ValueMap:
+        """Tell a client what happens in the hub from its first question on, which is answered at once."""
+        engine = self._engine
+        assert engine is not None
+        client = self._caller(TAP, params)
+        tap = self._taps.get(client)
+        if tap is None:
+            self._taps[client] = Tap(engine.observe, engine.limits.tap)
+            return {"lines": "", "missed": "0"}
+        with engine.listening(client):
+            return await tap.batch()
+
     def _caller(self, operation: str, params: Sequence[Value | RawMap]) -> str:
         if not params:
             raise bad_parameters(f"{operation} takes the private key as its first parameter")
@@ -283,6 +299,8 @@ class StandardProfile:
         """POST one delivery to its recipient's callback URL. Raises `DeliveryError`."""
         assert self._engine is not None
         assert self._sender is not None
+        if self._is_told_already(delivery):
+            return
         key, url = self._keys[delivery.recipient], self._callbacks[delivery.recipient]
         body = await self._body(key, delivery)
         try:
@@ -300,6 +318,16 @@ class StandardProfile:
         if fault is not None:
             raise DeliveryError(f"it answered with a fault: {_clean(fault.text, key)}")
 
+    def _is_told_already(self, delivery: Delivery) -> bool:
+        """Whether it is a notification to a client that is told of all traffic.
+
+        News of the hub is delivered all the same: whoever keeps a list of the clients does it by those.
+        """
+        tap = self._taps.get(delivery.recipient) if self._taps else None
+        if tap is None or not tap.awake or type(delivery) is not DeliverNotification:
+            return False
+        return not str(delivery.message["samp.mtype"]).startswith("samp.hub.")
+
     async def is_alive(self, client: str) -> bool:
         """Whether somebody listens at the callback URL; found out without touching him where that can be."""
         assert self._sender is not None
@@ -315,6 +343,9 @@ class StandardProfile:
         self._clients.pop(key, None)
         self._callbacks.pop(client, None)
         self._owners.pop(client, None)
+        tap = self._taps.pop(client, None)
+        if tap is not None:
+            tap.close()
 
     async def _body(self, key: str, delivery: Delivery) -> tuple[bytes, bytes, bytes]:
         """Return the request in three pieces, of which the second is the same for all recipients."""
