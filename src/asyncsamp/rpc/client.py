@@ -30,6 +30,7 @@ from .errors import (
     PeerTimeoutError,
     origin,
 )
+from .name_lookup import NameLookup
 from .offload import MAX_BODY, dump_call, load_response
 from .pool import TRIAL, PeerPool
 from .response_parser import NoRoomError, ResponseParser
@@ -103,6 +104,7 @@ class RpcClient:
         self._waiting: dict[
             asyncio.Future[PeerConnection | None], PeerPool
         ] = {}  # for a place, or one that is idle
+        self._names = NameLookup()
         self._emptied: asyncio.Event = asyncio.Event()
         self._closed = False
 
@@ -230,6 +232,7 @@ class RpcClient:
     async def close(self) -> None:
         """Close every connection; requests under way end with `PeerClosedError`. May be called again."""
         self._closed = True
+        self._names.close()
         for connection in list(self._open):
             connection.abort()
         if self._open:
@@ -326,9 +329,7 @@ class RpcClient:
         try:
             while connection is None:
                 try:
-                    _, connection = await loop.create_connection(
-                        lambda: PeerConnection(loop, self._lost), pool.host, pool.port
-                    )
+                    connection = await self._open_one(pool)
                 except OSError as error:
                     if error.errno not in _NO_FILE or loop.time() > deadline:
                         raise
@@ -342,6 +343,20 @@ class RpcClient:
             else:
                 self._leave(pool)
         return connection
+
+    async def _open_one(self, pool: PeerPool) -> PeerConnection:
+        loop = asyncio.get_running_loop()
+        addresses = await self._names.addresses(pool.host)
+        for number, address in enumerate(addresses, 1):
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: PeerConnection(loop, self._lost), address, pool.port
+                )
+                return connection
+            except OSError as error:
+                if number == len(addresses) or error.errno in _NO_FILE:
+                    raise
+        raise AssertionError("a name that was found has an address")
 
     # ---- how many may be open
 
