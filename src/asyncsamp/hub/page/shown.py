@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -17,6 +18,11 @@ SHOWN = 4_000
 """Characters of a message's parameters, or of a response, that are shown."""
 
 _NAME = 200
+
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""Control characters but tab and line feed, marks of direction and of no width, halves of characters."""
 
 _MOST_OWED = 20
 """To how many others a client owes answers that are named."""
@@ -72,7 +78,7 @@ def message_shown(event: MessageEvent) -> dict[str, Any]:
     elif event.what == "answered":
         shown["answer"] = beginning(event.content)
     elif event.error:
-        shown["error"] = event.error[:_NAME]
+        shown["error"] = _visible(event.error[:_NAME])
     return shown
 
 
@@ -83,15 +89,20 @@ def beginning(value: Value, room: int = SHOWN) -> str:
     return "".join(pieces) + ("..." if left <= 0 else "")
 
 
+def _visible(text: str) -> str:
+    """Return `text` with what acts on how other text is shown made visible: nothing hides or turns around."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _write(value: Value, indent: str, room: int, pieces: list[str]) -> int:
     """Append `value` to `pieces` while there is `room`; return the room that is left."""
     if isinstance(value, str):
-        pieces.append(value[:room])
+        pieces.append(_visible(value[:room]))
         return room - len(value)
     inner = indent + "  "
     items = value.items() if isinstance(value, dict) else (("", item) for item in value)
     for key, item in items:
-        head = f"\n{inner}{key[:_NAME]}: " if isinstance(value, dict) else f"\n{inner}- "
+        head = f"\n{inner}{_visible(key[:_NAME])}: " if isinstance(value, dict) else f"\n{inner}- "
         pieces.append(head)
         room = _write(item, inner, room - len(head), pieces)
         if room <= 0:
