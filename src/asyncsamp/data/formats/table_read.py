@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import DataError, SampError
 from ..optional import need, quiet
+from . import binary2
 from .claims import MAX_SIZE, check_fits_claims, check_votable_claims
 from .fits_plus import describe
 from .images import read_image
@@ -164,8 +165,29 @@ def _column_name(name: Any) -> str:
 
 
 def _read_votable(data: bytes, max_size: int) -> Any:
-    votable = need("astropy.io.votable")
     check_votable_claims(data, max_size)
+    rows = binary2.cut_out(data)
+    if rows is not None:
+        table = _read_binary2(*rows, max_size)
+        if table is not None:
+            return table
+    return _parse_votable(data)[0]
+
+
+def _read_binary2(described: bytes, base64: bytes, max_size: int) -> Any | None:
+    """Return the table of a VOTable whose rows are in BINARY2; None if they are to be read row by row."""
+    empty, element = _parse_votable(described)
+    try:
+        return binary2.filled(element.fields, empty, base64, max_size)
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"this is not a VOTable: {_first_line(error)}") from error
+
+
+def _parse_votable(data: bytes) -> tuple[Any, Any]:
+    """Return the first table of a VOTable, and the element that it stands in."""
+    votable = need("astropy.io.votable")
     with quiet():
         try:
             file = votable.parse(io.BytesIO(data), verify="ignore")
@@ -179,7 +201,7 @@ def _read_votable(data: bytes, max_size: int) -> Any:
     for name, value in kept.params.items():
         table.meta.setdefault(name, _plain(value))
     table.meta[KEY] = kept
-    return table
+    return table, element
 
 
 def _tables_in(resources: Any) -> Any:

