@@ -62,6 +62,7 @@ EXAMPLES: list[tuple[TypedMessage, dict[str, Any]]] = [
     (CoordPointAtSky(ra=10.68, dec=-1e-7), {"ra": "10.68", "dec": "-1e-07"}),
     (mtypes.CoordGetSky(), {}),
     (mtypes.CoverageLoadMocAscii(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),
+    (mtypes.TableLoadParquet(url="u", table_id="t"), {"url": "u", "table-id": "t"}),
     (mtypes.TableLoadStil(url="u", format="csv"), {"url": "u", "format": "csv"}),
     (mtypes.TableGetStil(format="votable"), {"format": "votable"}),
     (mtypes.CoverageLoadMocFits(url="u", coverage_id="c"), {"url": "u", "coverage-id": "c"}),

@@ -117,7 +117,7 @@ def _table_load(mtype: str) -> Callable[..., mtypes.TypedMessage]:
     """Return the class of messages that load a table; all have the same parameters."""
     loads = (
         *(mtypes.TableLoadVotable, mtypes.TableLoadFits, mtypes.TableLoadCdf),
-        *(mtypes.TableLoadPds4, mtypes.TableLoadStil),
+        *(mtypes.TableLoadParquet, mtypes.TableLoadPds4, mtypes.TableLoadStil),
     )
     return next(kind for kind in loads if kind.mtype == mtype)
 

@@ -32,7 +32,7 @@ _HEAD = 2048
 _FITS_URL = re.compile(r"\.(?:fits?|fts)(?:\.gz)?$", re.IGNORECASE)
 FITS = "table.load.fits"
 _WRITTEN = ("votable", "fits")
-_FORMATS = ("auto", *_WRITTEN, "cdf", "pds4", "stil")
+_FORMATS = ("auto", *_WRITTEN, "cdf", "parquet", "pds4", "stil")
 
 
 def is_place(data: object) -> bool:
@@ -87,11 +87,9 @@ class TableSource:
         table = await asyncio.to_thread(as_table, self._data)
         self.rows = len(table) if hasattr(table, "colnames") else len(table.get_first_table().array)
         stop = threading.Event()
-        if mtype == FITS:
-            work = asyncio.to_thread(write_fits, table, name=self._name)
-        else:
-            report = reporting(self._progress, self._name or "table")
-            work = asyncio.to_thread(write_votable, table, name=self._name, progress=report, stop=stop)
+        report = reporting(self._progress, self._name or "table")
+        write = write_fits if mtype == FITS else write_votable
+        work = asyncio.to_thread(write, table, name=self._name, progress=report, stop=stop)
         try:
             data = await work
         finally:
@@ -105,7 +103,8 @@ class TableSource:
 async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
     """Return the mtypes as which a table can be sent, the preferred first.
 
-    A URL goes as it is, so its format decides: by content for a file of this machine, else by its name.
+    A URL goes as it is, so its format decides: by content for a file of this machine, else by its name. A
+    path goes as it is where its format is taken, and is converted where it is not.
 
     Args:
         data: What the user gave.
@@ -120,9 +119,12 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
         if wanted not in _WRITTEN and not is_place(data):
             raise LocalProtocolError(f"a {wanted} table is sent as it is: give a path or a URL of one")
         return (f"table.load.{wanted}",)
+    if is_place(data) and not is_url(data):
+        # As it is for who takes that; converted for others.
+        own = await asyncio.to_thread(_format_of, [str(path_of(str(data)))])
+        return (own, *(mtype for mtype in TABLE_MTYPES if mtype != own)) if own else TABLE_MTYPES
     if not is_url(data):
-        large = not is_place(data) and await asyncio.to_thread(_is_large, data)
-        return TABLE_MTYPES[::-1] if large else TABLE_MTYPES
+        return TABLE_MTYPES[::-1] if await asyncio.to_thread(_is_large, data) else TABLE_MTYPES
     url = str(data)
     if file_urls.is_file_url(url):
         found = await asyncio.to_thread(_format_of, file_urls.parse(url).paths, url)

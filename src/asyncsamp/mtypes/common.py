@@ -36,6 +36,7 @@ __all__ = [
     "TableHighlightRow",
     "TableLoadCdf",
     "TableLoadFits",
+    "TableLoadParquet",
     "TableLoadPds4",
     "TableLoadStil",
     "TableLoadVotable",
@@ -178,6 +179,13 @@ class TableLoadPds4(_TableLoad):
     """Load the PDS4 table whose label is at `url` (MTYPE-52); else as `TableLoadVotable`."""
 
     mtype = "table.load.pds4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLoadParquet(_TableLoad):
+    """Load the Parquet table at `url`; named as others are (MTYPE-70). Else as `TableLoadVotable`."""
+
+    mtype = "table.load.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,7 @@ _WELL_KNOWN = (
     "table.load.fits",
     "table.load.cdf",
     "table.load.pds4",
+    "table.load.parquet",
     "table.load.stil",
     "table.get.stil",
     "table.highlight.row",

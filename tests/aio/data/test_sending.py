@@ -48,6 +48,45 @@ async def test_a_file_goes_as_it_is_in_a_format_that_is_not_written_here(tmp_pat
             await sender.send_table(TABLE, "receiver", format="fits")
 
 
+@pytest.mark.parametrize("ending", ["fits", "vot", "parquet"])
+async def test_a_path_goes_as_it_is_to_who_takes_that(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    if ending == "parquet":
+        path.write_bytes(b"PAR1")
+    else:
+        TABLE.write(path, format={"vot": "votable"}.get(ending))
+    kind = {"vot": "votable"}.get(ending, ending)
+    async with pair(tmp_path) as (sender, receiver):
+        receiver.on("table.load.votable", "table.load.fits", "table.load.parquet")(_ok)
+        await receiver.settled()
+        for data in (path, str(path)):
+            sent = await sender.send_table(data, "receiver", local=True, timeout=10)
+            assert sent[receiver.public_id].mtype == f"table.load.{kind}"
+            assert sent.url == f"file://{path}"
+
+
+async def test_a_path_is_converted_for_who_does_not_take_it_as_it_is(tmp_path: Path) -> None:
+    TABLE.write(tmp_path / "x.fits")
+    async with pair(tmp_path) as (sender, receiver):
+        receiver.on("table.load.votable")(_ok)
+        await receiver.settled()
+        sent = await sender.send_table(tmp_path / "x.fits", "receiver", timeout=10)
+        assert sent[receiver.public_id].mtype == "table.load.votable"
+
+
+async def test_progress_is_told_of_fits_too(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    rows = 1_000_000
+    table = Table({"a": np.arange(rows), "b": np.arange(rows)})
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        sending = sender.send_table(table, "receiver", progress=lambda done, all: told.append((done, all)))
+        _, got = await asyncio.wait_for(asyncio.gather(sending, anext(tables)), 10)
+    assert len(got) == rows
+    assert len(told) >= 3
+    assert told == sorted(set(told))
+    assert told[-1] == (rows, rows)
+
+
 async def test_the_url_of_a_file_may_have_a_percent_sign_that_was_not_encoded(tmp_path: Path) -> None:
     TABLE.write(tmp_path / "50%20.fits")
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:

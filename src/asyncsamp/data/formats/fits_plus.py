@@ -37,11 +37,10 @@ def _is_plain(numpy: Any, column: Any) -> bool:
     return values.dtype.kind in "biufS" and values.dtype.itemsize > 0
 
 
-def fits_plus(unit: Any, votable: bytes) -> bytes:
-    """Return a FITS file with a table HDU behind the VOTable that describes it."""
+def fits_plus(unit: Any, votable: bytes, sink: io.BytesIO) -> bytes:
+    """Return a FITS file, written to `sink`, with a table HDU behind the VOTable that describes it."""
     fits = need("astropy.io.fits")
     numpy = need("numpy")
-    sink = io.BytesIO()
     fits.HDUList([fits.PrimaryHDU(numpy.frombuffer(votable, "u1")), unit]).writeto(sink)
     header = fits.Header(
         [

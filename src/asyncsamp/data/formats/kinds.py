@@ -24,11 +24,13 @@ class Kind(Enum):
 
 
 def container(head: bytes) -> str:
-    """Return "votable", "fits" or "cdf", whatever is in it; "" for anything else."""
+    """Return "votable", "fits", "cdf" or "parquet", whatever is in it; "" for anything else."""
     if head.startswith(b"SIMPLE  ="):
         return "fits"
     if head[:4] in _CDF:
         return "cdf"
+    if head.startswith(b"PAR1"):
+        return "parquet"
     return "votable" if re.search(rb"<(\w+:)?VOTABLE", head) else ""
 
 
@@ -39,6 +41,8 @@ def recognise_bytes(head: bytes) -> Kind | None:
         return _fits_kind(head)
     if found == "cdf":
         return Kind.CDF
+    if found == "parquet":
+        return Kind.TABLE
     if found == "votable":
         spectral = re.search(rb"""utype=["'](spec|ssa|sdm):""", head, re.IGNORECASE)
         return Kind.SPECTRUM if spectral and b"spec:Spectrum" in head else Kind.TABLE

@@ -15,6 +15,9 @@ from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
 
 __all__ = ["Progress", "goes_as_fits", "write_fits", "write_votable"]
 
+_PIECE = 4 * 1024 * 1024
+"""Bytes that are written at once."""
+
 Progress = Callable[[int, int], object]
 """Called with the rows that are done, and all rows."""
 
@@ -84,10 +87,13 @@ def goes_as_fits(data: Any) -> bool:
     return is_lossless(table) and not any(_no_votable(table[name]) for name in table.colnames)
 
 
-def write_fits(data: Any, *, name: str = "") -> bytes:
+def write_fits(
+    data: Any, *, name: str = "", progress: Progress | None = None, stop: threading.Event | None = None
+) -> bytes:
     """Return a table, as `as_table` gives it, as a FITS file with one table.
 
-    If a VOTable can say what its columns are, it stands before the table (`fits_plus`).
+    If a VOTable can say what its columns are, it stands before the table (`fits_plus`). `stop`, once set,
+    ends the work early.
 
     Raises:
         DataError: FITS cannot hold it; the text names the columns.
@@ -101,7 +107,7 @@ def write_fits(data: Any, *, name: str = "") -> bytes:
     _refuse(table, _no_fits)
     described = _description(table, name)
     table.meta = {key: value for key, value in plain_params(table.meta, ()).items() if len(key) <= 8}
-    sink = io.BytesIO()
+    sink = _PiecewiseSink(table, progress, stop or threading.Event())
     with quiet():
         try:
             unit = fits.table_to_hdu(table)
@@ -109,7 +115,7 @@ def write_fits(data: Any, *, name: str = "") -> bytes:
             raise DataError(f"the table cannot be written as FITS: {error}") from error
         unit.name = name.upper() if name.isascii() else ""
         if described:
-            return fits_plus(unit, described)
+            return fits_plus(unit, described, sink)
         fits.HDUList([fits.PrimaryHDU(), unit]).writeto(sink)
     return sink.getvalue()
 
@@ -279,6 +285,32 @@ def _no_objects(column: Any) -> str:
             continue
         return f"holds {type(item).__name__}"
     return ""
+
+
+class _PiecewiseSink(io.BytesIO):
+    """Takes a file in pieces, tells how many rows it has, and stops the writer when nobody wants them."""
+
+    def __init__(self, table: Any, progress: Progress | None, stop: threading.Event) -> None:
+        super().__init__()
+        self._rows = len(table)
+        self._width = max(1, sum(column.dtype.itemsize for column in table.columns.values()))
+        self._progress = progress
+        self._stop = stop
+        self._come = self._told = 0
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        for at in range(0, len(view), _PIECE):
+            if self._stop.is_set():
+                raise InterruptedError("nobody waits for the table any more")
+            self._come += super().write(view[at : at + _PIECE])
+            self._tell(min(self._rows, self._come // self._width))
+        return len(view)
+
+    def _tell(self, done: int) -> None:
+        if self._progress is not None and done > self._told:
+            self._told = done
+            self._progress(done, self._rows)
 
 
 class _Counter(io.BytesIO):
