@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
+from .._util.complaints import Complaints
 from ..errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolError, SampError
 from ..interfaces import Registration
 from ..limits import Limits
@@ -61,6 +62,7 @@ class Inbox:
         self.calls = OpenCalls()
         self.others = OtherClients()
         self._limits = limits
+        self._complaints = Complaints(log)
         self._owner: Owner | None = None
         self._hub_id = ""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -262,7 +264,8 @@ class Inbox:
             text = "this client is about to leave and takes no more messages"
         elif handled and len(self._tasks) >= self._limits.max_handlers:
             text = f"this client has {len(self._tasks)} handlers running and takes no more messages now"
-            log.warning("%s from %s is not taken: %s", message.mtype, self.others.label(message.sender), text)
+            who = self.others.label(message.sender)
+            self._complaints.warning("%s from %s is not taken: %s", message.mtype, who, text)
         else:
             return True
         if message.msg_id is not None:
@@ -292,12 +295,12 @@ class Inbox:
             response = as_response(await handler(message))
         except asyncio.CancelledError as error:
             if not error.args:  # it was not `end_handlers`, which has said so
-                log.warning("the handler of %s was cancelled before it ended", message.mtype)
+                self._complaints.warning("the handler of %s was cancelled before it ended", message.mtype)
             if msg_id is not None:
                 await self._reply(msg_id, Response.failure("the handler was cancelled before it ended"))
             raise
         except Exception as error:
-            log.exception("the handler of %s failed", message.mtype)
+            self._complaints.exception("the handler of %s failed", message.mtype)
             response = Response.failure(_describe(error))
         if msg_id is not None:
             await self._reply(msg_id, response)

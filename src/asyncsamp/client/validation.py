@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+from .._util.complaints import Complaints
 from ..errors import LocalProtocolError, RemoteProtocolError, WaitTimeoutError
 from ..mtypes import TypedMessage, check_mtype, check_subscription, mtype_of
 from ..values import Message, Response, ValueMap, encode_map
@@ -145,13 +146,14 @@ def taking(kind: str | type[TypedMessage], handler: Callable[[Any], Any]) -> Han
     """Return a handler of messages that gives `handler` what it expects: the message, or a `kind`."""
     if isinstance(kind, str):
         return handler
+    complaints = Complaints(log)
 
     async def handle(message: Message) -> Mapping[str, object] | Response | None:
         try:
             read = kind.from_message(message)
         except RemoteProtocolError as error:
             if message.msg_id is None:  # nobody is told but our own user
-                log.warning("%s from %s was not taken: %s", message.mtype, message.sender, error)
+                complaints.warning("%s from %s was not taken: %s", message.mtype, message.sender, error)
             return Response.failure(str(error))
         answered: Mapping[str, object] | Response | None = await handler(read)
         return answered

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from .._util.complaints import Complaints
 from ..client.messaging import MessagingClient
 from ..client.stream import MessageStream
 from ..errors import DataError, RemoteProtocolError, SampError
@@ -117,6 +118,7 @@ class Feed(Generic[T]):
         self._mtypes = mtypes
         self._load = load
         self._unwanted = unwanted
+        self._complaints = Complaints(log)
         self._streams: weakref.WeakSet[Received[T]] = weakref.WeakSet()
         self._messages: MessageStream | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -197,7 +199,7 @@ class Feed(Generic[T]):
         except (DataError, RemoteProtocolError) as error:
             return [], self._refusal(message, error)
         except Exception as error:
-            log.exception("%s from %s could not be taken", message.mtype, message.sender)
+            self._complaints.exception("%s from %s could not be taken", message.mtype, message.sender)
             return [], Response.failure(f"{type(error).__name__}: {error}")
         taken: list[tuple[Received[T], Any]] = []
         refused: DataError | None = None
@@ -213,7 +215,7 @@ class Feed(Generic[T]):
         return [], Response.failure(self._unwanted) if refused is None else self._refusal(message, refused)
 
     def _refusal(self, message: Message, error: SampError) -> Response:
-        log.warning("%s from %s was refused: %s", message.mtype, message.sender, error)
+        self._complaints.warning("%s from %s was refused: %s", message.mtype, message.sender, error)
         return Response.failure(str(error))
 
     async def _reply(self, message: Message, response: Response) -> None:
