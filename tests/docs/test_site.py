@@ -109,3 +109,29 @@ def test_the_search_knows_the_pages(site: Path) -> None:
     index = (site / "searchindex.js").read_text(encoding="utf-8")
     for word in ("send_table", "topcat", "lockfil"):
         assert word in index.lower()
+
+
+QUESTIONS = {
+    "send a table": "how-to/send-data.html#a-table",
+    "get the rows back": "how-to/get-a-selection-back.html",
+    "no asyncio": "how-to/plain-scripts.html",
+    "my DS9 does not appear": "how-to/why-not.html#my-ds9-does-not-appear",
+    "start at login": "how-to/hub-at-login.html",
+    "over ssh": "how-to/elsewhere.html#ssh",
+    "large table": "how-to/large-tables.html",
+    "web page": "how-to/archive-page.html",
+    "Qt": "how-to/qt-and-tk.html#qt",
+    "port 21012 is taken": "how-to/why-not.html#port-21012-is-taken",
+}
+"""What a first use asks, and where the answer stands."""
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_is_within_two_clicks(question: str, site: Path, html: dict[Path, Page]) -> None:
+    def leads(path: Path) -> set[str]:
+        there = {(file, anchor) for _, file, anchor in within(html[path]) if file in html}
+        return {f"{file.relative_to(site)}{'#' if anchor else ''}{anchor}" for file, anchor in there}
+
+    first = leads(site / "index.html")
+    second = {link for each in first for link in leads(site / each.split("#")[0])}
+    assert QUESTIONS[question] in first | second
