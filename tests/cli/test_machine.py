@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import plistlib
+import signal
 import sys
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 
 from asyncsamp import Client, LocalProtocolError, Message, ReplyError
 from asyncsamp.cli.commands import fill
+from asyncsamp.cli.doctor import about_surroundings
 from asyncsamp.cli.service import desktop_entry, launchd_agent
 
+from ..interop.web.network import own_network
 from ..tools.programs import write_tools
 from .command import Command
 
@@ -129,6 +132,56 @@ async def test_doctor_notes_proxies_ssh_and_a_missing_home(command: Command, tmp
     assert found["ssh"]["state"] == "note"
     assert "is not there" in found["home folder"]["text"]
     assert "s3cret" not in ended.out + ended.err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whose a socket is")
+async def test_doctor_says_who_has_the_web_port_and_which_hubs_run(command: Command, tmp_path: Path) -> None:
+    with own_network():
+        command.env["HOME"] = str(tmp_path)
+        free = json.loads((await command.run("doctor", "--json")).out)
+        for folder in ("", ".samp-1"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        async with (
+            command.start("hub", "--label", "mine") as one,
+            command.start("hub", "--label", "other", "--multiple", "--no-web-profile") as two,
+        ):
+            for hub in (one, two):
+                assert (await hub.line()).startswith("SAMP hub ready")
+            taken = json.loads((await command.run("doctor", "--json")).out)
+            pid = one.process.pid
+            for hub in (one, two):
+                await hub.end(signal.SIGTERM)
+    [port] = [each for each in free if each["what"] == "web port"]
+    assert (port["state"], port["text"]) == ("note", "nobody listens on 21012")
+    [port] = [each for each in taken if each["what"] == "web port"]
+    assert port["state"] == "ok"
+    assert f"(pid {pid}) listens on 21012" in port["text"]
+    assert 'allow="loopback-network"' in port["mend"]
+    [hubs] = [each for each in taken if each["what"] == "hubs"]
+    assert (hubs["state"], hubs["text"]) == ("note", "2 run")
+    assert {"mine at", "other at"} <= {
+        each["text"].partition(" http")[0] for each in taken if each["what"] == "hub"
+    }
+
+
+@pytest.mark.parametrize(
+    ("marker", "release", "expected"),
+    [
+        (".dockerenv", "6.1.0-debian", {"container"}),
+        ("run/.containerenv", "6.1.0-debian", {"container"}),
+        ("", "5.15.90.1-microsoft-standard-WSL2", {"WSL"}),
+        ("", "6.1.0-debian", set()),
+    ],
+)
+def test_doctor_notes_a_container_and_wsl(
+    tmp_path: Path, marker: str, release: str, expected: set[str]
+) -> None:
+    if marker:
+        (tmp_path / marker).parent.mkdir(exist_ok=True)
+        (tmp_path / marker).touch()
+    findings = about_surroundings(root=tmp_path, release=release)
+    assert {finding.what for finding in findings} == expected
+    assert all(finding.state == "note" and finding.mend for finding in findings)
 
 
 async def test_doctor_names_clients_that_fail_or_are_silent(command: Command, peer: Client) -> None:

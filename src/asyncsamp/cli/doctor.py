@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import socket
 import stat
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .hubs import all_hubs, choose_hub
 from .output import safe, say, say_json, styled
 from .running import ERROR, OK
 
-__all__ = ["Finding", "doctor"]
+__all__ = ["Finding", "about_surroundings", "doctor"]
 
 _WEB_PORT = 21012
 _PING_TIMEOUT = 5.0
@@ -123,10 +123,16 @@ def _about_environment() -> list[Finding]:
     if os.environ.get("SSH_CONNECTION"):
         mend = "tools on the other machine have another hub; docs/web.md tells of tunnels"
         findings.append(Finding("ssh", "note", "this shell came by ssh", mend))
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+    return [*findings, *about_surroundings()]
+
+
+def about_surroundings(root: Path = Path("/"), release: str | None = None) -> list[Finding]:
+    """Return what is to be known of a container and of WSL, by root folder and release of the system."""
+    findings = []
+    if (root / ".dockerenv").exists() or (root / "run" / ".containerenv").exists():
         mend = "loopback is the container's own: run hub and tools inside, or share the host's network"
         findings.append(Finding("container", "note", "this is a container", mend))
-    if sys.platform.startswith("linux") and "microsoft" in os.uname().release.lower():
+    if "microsoft" in (platform.release() if release is None else release).lower():
         mend = "Windows tools look in the Windows home folder; set SAMP_HUB in both, with mirrored networking"
         findings.append(Finding("WSL", "note", "this is the Windows Subsystem for Linux", mend))
     return findings
