@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import CDPSession, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from asyncsamp import Hub, Limits
 from asyncsamp.delivery import Delivery
@@ -23,7 +23,8 @@ DRAWN = f"""new MutationObserver((_, observer) => {{
   const table = document.getElementById("clients");
   if (!table || table.rows.length < {CLIENTS}) return;
   observer.disconnect();
-  requestAnimationFrame(() => window.drawnAfter(performance.now()));
+  const [page] = performance.getEntriesByType("navigation");
+  requestAnimationFrame(() => window.drawnAfter(performance.now() - page.responseEnd));
 }}).observe(document, {{ childList: true, subtree: true }});"""
 
 
@@ -57,29 +58,30 @@ async def test_a_thousand_clients_are_listed_in_a_blink(tmp_path: Path) -> None:
     ):
         for number in range(CLIENTS):
             await join(hub, number)
-        tab = await context.new_page()
-        drawn: asyncio.Queue[float] = asyncio.Queue()
-        await tab.expose_function("drawnAfter", drawn.put_nowait)
-        await tab.add_init_script(DRAWN)
-        await tab.goto(page.new_link())
-        await drawn.get()
-        session = await context.new_cdp_session(tab)
-        await session.send("Performance.enable", {"timeDomain": "threadTicks"})
-        figures = []
-        for _ in range(6):  # other work on the machine only adds
-            before = await work(session)
-            await tab.reload()
-            figures.append((await drawn.get(), 1000 * (await work(session) - before)))
-            if min(figures[-1]) < 300:
+        first = await context.new_page()
+        await first.goto(page.new_link())
+        await expect(first.locator("#count")).to_have_text(str(CLIENTS))
+        url = first.url
+        await first.goto("about:blank")
+        times = []
+        for _ in range(15):  # other work on the machine only adds
+            times.append(await opened(context, url))
+            if times[-1] < 300:
                 break
-        print("1,000 clients: ms since the page is opened, and of its processor time:", figures)
-        assert min(min(each) for each in figures) < 300, figures
+        print("1,000 clients: ms since the page has come:", times)
+        assert min(times) < 300, times
 
 
-async def work(session: CDPSession) -> float:
-    """Return the processor time of the page's thread, in seconds."""
-    metrics = (await session.send("Performance.getMetrics"))["metrics"]
-    return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+async def opened(context: BrowserContext, url: str) -> float:
+    """Open the page; return how many ms after it has come it lists all clients."""
+    tab = await context.new_page()
+    drawn: asyncio.Queue[float] = asyncio.Queue()
+    await tab.expose_function("drawnAfter", drawn.put_nowait)
+    await tab.add_init_script(DRAWN)
+    await tab.goto(url)
+    after = await drawn.get()
+    await tab.close()
+    return after
 
 
 async def memory(tab: Page) -> float:

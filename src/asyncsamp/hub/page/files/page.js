@@ -133,6 +133,14 @@ function drawClients(changed, left) {
     drawn.get(id)?.remove();
   }
   find("count").textContent = clients.size;
+  if (!choicesWait) requestAnimationFrame(() => setTimeout(drawChoices)); // once the table is seen
+  choicesWait = true;
+}
+
+let choicesWait = false;
+
+function drawChoices() {
+  choicesWait = false;
   for (const list of [find("of-client"), find("to")]) drawChoice(list);
   drawMTypes();
   drawSubjects();
