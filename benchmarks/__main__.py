@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from . import extras
+from . import extras, transfers
 from .bench import WARM_UP, Bench
 from .hubs import KINDS, HubError
 from .plan import Measure, Plan, full, quick
@@ -21,14 +21,14 @@ from .report import as_markdown, as_text
 from .results import Results, describe_machine
 from .workloads import Outcome
 
-_PARTS = ("workloads", "ready", "idle", "stall", "clients", "soak")
+_PARTS = ("workloads", "ready", "idle", "stall", "broadcast", "clients", "naive", "tables", "topcat", "soak")
 _ROOT = Path(__file__).parent.parent
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--quick", action="store_true", help="the main workloads only; takes about a minute")
+    add("--quick", action="store_true", help="the main workloads only; takes some minutes")
     add("--soak", type=float, metavar="MIN", help="minutes of soak (default: 10, with --quick none)")
     add("--json", type=Path, metavar="FILE", help="write all that was measured to FILE")
     add("--write", action="store_true", help="write benchmarks/RESULTS.md, and the plots to docs/benchmarks/")
@@ -71,7 +71,11 @@ class _Run:
             "ready": lambda: extras.measure_ready(results, folder, self.say),
             "idle": lambda: extras.measure_idle(results, folder, plan, self.say),
             "stall": lambda: extras.measure_stall(results, folder, plan, self.say),
+            "broadcast": lambda: extras.measure_broadcast(results, folder, self.say),
             "clients": lambda: extras.measure_clients(results, folder, plan, self.say),
+            "naive": lambda: transfers.measure_naive(results, folder, plan, self.say),
+            "tables": lambda: transfers.measure_tables(results, folder, plan, self.say),
+            "topcat": lambda: transfers.measure_topcat(results, folder, plan, self.say),
         }
         if plan.soak:
             parts["soak"] = lambda: extras.measure_soak(results, folder, plan, self.say)
@@ -118,7 +122,7 @@ class _Run:
                     continue
                 job = measure.job
                 if measure.part:
-                    load = self.results.rate("notify", name)
+                    load = self.results.rate("notify", measure.of or name)
                     if not load:
                         continue
                     job = replace(job, rate=load * measure.part)

@@ -19,7 +19,14 @@ from .plan import Plan
 from .results import Results
 from .workloads import Job
 
-__all__ = ["measure_clients", "measure_idle", "measure_ready", "measure_soak", "measure_stall"]
+__all__ = [
+    "measure_broadcast",
+    "measure_clients",
+    "measure_idle",
+    "measure_ready",
+    "measure_soak",
+    "measure_stall",
+]
 
 Say = Callable[[str], None]
 
@@ -95,6 +102,24 @@ async def measure_stall(results: Results, folder: Path, plan: Plan, say: Say) ->
     finally:
         await bench.stop()
     say(f"longest stall with 10 MB messages: {results.figure('stall ms'):.1f} ms")
+
+
+async def measure_broadcast(results: Results, folder: Path, say: Say) -> None:
+    """Broadcast 1 MB to 100 clients, again and again, and see what the hub takes above what it had."""
+    bench = Bench(_OURS, folder / "broadcast")
+    try:
+        await bench.start(warm_up=1_000)
+        await bench.run(Job("broadcast", clients=100, limit=20, seconds=5.0))
+        before = bench.hub.memory()
+        outcome = await bench.run(
+            Job("broadcast", clients=100, size=1_000_000, limit=3, seconds=30.0, patience=30.0)
+        )
+    finally:
+        await bench.stop()
+    if outcome.wrong:
+        results.trouble.append(f"1 MB to 100 clients: {outcome.wrong}")
+    results.note("broadcast MB", outcome.hub_peak - before)
+    say(f"1 MB to 100 clients: {results.figure('broadcast MB'):.1f} MB above idle")
 
 
 def _stalls(hub: RunningHub) -> list[float]:

@@ -47,7 +47,14 @@ _PEERS = (
 
 def goals(results: Results) -> list[Goal]:
     """Return every line of the table."""
-    return [*_against_peers(results), *_against_limit(results), *_against_ourselves(results)]
+    return [
+        *_against_peers(results),
+        *_against_limit(results),
+        *_of_sizes(results),
+        *_of_clients(results),
+        *_of_tables(results),
+        *_against_ourselves(results),
+    ]
 
 
 def _against_peers(results: Results) -> Iterator[Goal]:
@@ -61,6 +68,37 @@ def _against_peers(results: Results) -> Iterator[Goal]:
 def _against_limit(results: Results) -> Iterator[Goal]:
     yield _least("notify", "bare forwarder", 0.85, results.ratio("notify", PLAIN, "forwarder"))
     yield _least("notify (uvloop)", "bare forwarder", 1.0, results.ratio("notify", UVLOOP, "forwarder"))
+
+
+def _of_sizes(results: Results) -> Iterator[Goal]:
+    yield _least("notify", "bare asyncio relay", 0.45, results.ratio("notify", PLAIN, "relay"))
+    yield _least("notify 10 kB", "bare forwarder", 1.6, results.ratio("notify 10 kB", PLAIN, "forwarder"))
+    yield _least("notify 1 MB", "bare forwarder", 0.7, results.ratio("notify 1 MB", PLAIN, "forwarder"))
+    for measure, least in (("notify 1 MB", 2.5), ("notify 10 MB", 4.0), ("notify 100,000 rows", 4.0)):
+        yield _least(measure, "jsamp", least, results.ratio(measure, PLAIN, "jsamp"))
+    equal = results.ratio("notify, equal load", PLAIN, "jsamp", lambda outcome: outcome.p99)
+    yield _most("p99 of notify at equal load", "jsamp", 0.25, equal)
+
+
+def _of_clients(results: Results) -> Iterator[Goal]:
+    figure = results.figure
+    yield _least("our Client, notify", "", 7_000.0, figure("standard notify"), "/s")
+    yield _least("our Client, call", "", 5_000.0, figure("standard call"), "/s")
+    yield _least("WebConnection, call", "", 4_000.0, figure("web call"), "/s")
+    yield _most("callAndWait to a naive server, p50", "", 3.0, figure("naive p50 ms, asyncsamp"), " ms")
+    yield _most("callAll of 50 to four naive clients", "", 1.0, figure("naive burst s, asyncsamp"), " s")
+    yield _most("1 MB to 100: memory above idle", "", 20.0, figure("broadcast MB"), " MB")
+
+
+def _of_tables(results: Results) -> Iterator[Goal]:
+    figure = results.figure
+    whole = (figure("topcat rows") or 0) >= 2_000_000
+    seconds, memory = (figure(f"topcat {what}") if whole else None for what in ("seconds", "sender MB"))
+    yield _most("2,000,000 rows x 6 to TOPCAT", "", 4.0, seconds, " s")
+    yield _most("2,000,000 rows x 6 to TOPCAT, memory", "", 500.0, memory, " MB")
+    yield _most("100,000 rows by path", "", 0.4, figure("table path 100000 seconds"), " s")
+    stall = figure("table auto 1000000 stall ms")
+    yield _most("a million rows come in: longest stall", "", 50.0, stall, " ms")
 
 
 def _against_ourselves(results: Results) -> Iterator[Goal]:

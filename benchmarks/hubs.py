@@ -99,6 +99,20 @@ KINDS = (
         _UVLOOP,
         forwards=True,
     ),
+    HubKind(
+        "relay",
+        "bare asyncio relay",
+        lambda lockfile: _python("benchmarks.relay"),
+        lambda: "",
+        forwards=True,
+    ),
+    HubKind(
+        "relay-uvloop",
+        "bare asyncio relay, uvloop",
+        lambda lockfile: _python("benchmarks.relay", "uvloop"),
+        _UVLOOP,
+        forwards=True,
+    ),
 )
 
 

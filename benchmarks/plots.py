@@ -24,6 +24,8 @@ _COLOURS = {
     "pyvo": "#e0a458",
     "forwarder": "#8d99ae",
     "forwarder-uvloop": "#c3cad6",
+    "relay": "#4a5568",
+    "relay-uvloop": "#718096",
 }
 _TITLES = {kind.name: kind.title for kind in KINDS}
 _RATES = (
@@ -36,7 +38,14 @@ _RATES = (
     "register",
 )
 _CLIENTS = {10: "notify", 100: "notify, 100 clients", 1_000: "notify, 1,000 clients"}
-_SIZES = {100: "notify", 10_000: "notify 10 kB", 1_000_000: "notify 1 MB", 10_000_000: "notify 10 MB"}
+_SIZES = {
+    100: "notify",
+    10_000: "notify 10 kB",
+    100_000: "notify 100 kB",
+    1_000_000: "notify 1 MB",
+    10_000_000: "notify 10 MB",
+}
+_WAYS = {"auto": "#0b6e4f", "votable": "#1fb58f", "path": "#8d99ae", "pyvo": "#e0a458"}
 
 
 def plot_all(results: Results, folder: Path) -> list[Path]:
@@ -46,6 +55,7 @@ def plot_all(results: Results, folder: Path) -> list[Path]:
     plots = {
         "rates.svg": _rates(results),
         "clients.svg": _lines(results, _CLIENTS, "registered clients"),
+        "tables.svg": _tables(results),
         "sizes.svg": _lines(results, _SIZES, "bytes in the message"),
     }
     files = []
@@ -95,6 +105,26 @@ def _lines(results: Results, measures: dict[int, str], label: str) -> Any:
         axes.set_xlabel(label)
         axes.grid(visible=True, alpha=0.3)
     left.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _tables(results: Results) -> Any:
+    sizes = sorted({int(name.split()[2]) for name in results.figures if name.startswith("table ")})
+    if len(sizes) < 2:
+        return None
+    figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
+    for way, colour in _WAYS.items():
+        rates = []
+        for rows in sizes:
+            seconds = results.figure(f"table {way} {rows} seconds")
+            rates.append((rows, rows / seconds if seconds else None))
+        _line(axes, rates, colour, way)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("rows of the table")
+    axes.set_ylabel("rows a second, until the receiver has them")
+    axes.grid(visible=True, alpha=0.3)
+    axes.legend(fontsize=7, frameon=False)
     return figure
 
 

@@ -50,7 +50,14 @@ _Table = tuple[str, list[str], list[list[str]]]
 
 
 def _tables(results: Results) -> list[_Table]:
-    tables = [_goals(results), _workloads(results), _clients(results), _troubles(results)]
+    tables = [
+        _goals(results),
+        _workloads(results),
+        _clients(results),
+        _transfers(results),
+        _naive(results),
+        _troubles(results),
+    ]
     return [table for table in tables if table[2]]
 
 
@@ -87,6 +94,40 @@ def _clients(results: Results) -> _Table:
         if any(figures):
             rows.append([name, *(_number(figure) for figure in figures)])
     return "Client libraries, a second, at our hub", ["connection", "notify", "call"], rows
+
+
+_TRANSFER = ("seconds", "stall ms", "receiver MB", "sender MB")
+_WAYS = {
+    "auto": "ours",
+    "votable": "ours, as VOTable",
+    "path": "ours, a FITS file by path",
+    "pyvo": "pyvo's send_table_to",
+}
+
+
+def _transfers(results: Results) -> _Table:
+    sizes = sorted({int(name.split()[2]) for name in results.figures if name.startswith("table ")})
+    rows = []
+    for size in sizes:
+        for way, title in _WAYS.items():
+            figures = [results.figure(f"table {way} {size} {what}") for what in _TRANSFER]
+            if any(figures):
+                rows.append([f"{size:,}", title, *map(_number, figures)])
+    if (length := results.figure("topcat rows")) is not None:
+        figures = [results.figure(f"topcat {what}") for what in _TRANSFER]
+        rows.append([f"{length:,.0f}", "ours, to TOPCAT", *map(_number, figures)])
+    header = ["rows", "way", "seconds", "longest stall ms", "receiver MB", "sender MB"]
+    return "Tables of six columns, from client to client", header, rows
+
+
+def _naive(results: Results) -> _Table:
+    rows = []
+    for hub in ("asyncsamp", "jsamp"):
+        figures = [results.figure(f"naive {what}, {hub}") for what in ("p50 ms", "burst s")]
+        if any(figures):
+            rows.append([_TITLES[hub], *map(_number, figures)])
+    header = ["hub", "callAndWait every 10 ms, p50 ms", "callAll of 50 to four, s"]
+    return "Clients that write head and body separately (http.server)", header, rows
 
 
 def _troubles(results: Results) -> _Table:

@@ -19,6 +19,7 @@ from benchmarks.hubs import KINDS, HubError, HubKind, RunningHub
 from benchmarks.ledger import Ledger, percentile
 from benchmarks.pace import metronome
 from benchmarks.rawxml import TOKEN, call, message, string, strings, token
+from benchmarks.report import as_text
 from benchmarks.results import Results
 from benchmarks.workloads import Job, Outcome
 
@@ -94,7 +95,7 @@ def test_ratio_is_of_the_same_round() -> None:
         results.add("notify", "jsamp", Outcome(done=theirs, seconds=1.0))
     assert results.ratio("notify", "asyncsamp", "jsamp") == 7.5
     met = {goal.against: goal.met for goal in goals(results) if goal.workload == "notify"}
-    assert met == {"jsamp": True, "pyvo": None, "bare forwarder": None}
+    assert met == {"jsamp": True, "pyvo": None, "bare forwarder": None, "bare asyncio relay": None}
 
 
 def test_a_lost_message_is_a_goal_not_met() -> None:
@@ -102,6 +103,27 @@ def test_a_lost_message_is_a_goal_not_met() -> None:
     results.add("notify", "asyncsamp", Outcome(done=9, sent=10, seconds=1.0, lost=1))
     assert goals(results)[-1].met is False
     assert Outcome(lost=1, error="the hub died").wrong == "1 lost, the hub died"
+
+
+def test_transfers_have_tables_and_goals() -> None:
+    results = Results()
+    for name, value in {
+        "table path 100000 seconds": 0.2,
+        "table auto 100000 seconds": 0.5,
+        "naive p50 ms, asyncsamp": 2.0,
+        "naive p50 ms, jsamp": 9.0,
+        "topcat rows": 200_000.0,
+        "topcat seconds": 1.0,
+    }.items():
+        results.note(name, value)
+    met = {goal.workload: goal.met for goal in goals(results)}
+    assert met["100,000 rows by path"] is True
+    assert met["callAndWait to a naive server, p50"] is True
+    assert met["2,000,000 rows x 6 to TOPCAT"] is None  # these were fewer
+    text = as_text(results)
+    assert "ours, a FITS file by path" in text
+    assert "ours, to TOPCAT" in text
+    assert "head and body separately" in text
 
 
 async def test_a_hub_that_does_not_start_is_named_with_its_last_words(tmp_path: Path) -> None:
