@@ -21,6 +21,7 @@ __all__ = [
     "Profile",
     "Receiver",
     "Registration",
+    "Standing",
 ]
 
 MaySend: TypeAlias = Callable[[str, ValueMap], bool]
@@ -137,6 +138,25 @@ class Named(Protocol):
         ...
 
 
+class Standing(Protocol):
+    """How a client stands in the hub."""
+
+    @property
+    def metadata(self) -> ValueMap: ...
+
+    @property
+    def subscriptions(self) -> ValueMap: ...
+
+    @property
+    def callable(self) -> bool: ...
+
+    @property
+    def congested(self) -> bool: ...
+
+    @property
+    def origin(self) -> str | None: ...
+
+
 class Engine(Protocol):
     """The running hub as a profile sees it."""
 
@@ -156,9 +176,23 @@ class Engine(Protocol):
     @property
     def hub_id(self) -> str: ...
 
+    @property
+    def clients(self) -> list[str]: ...
+
     def register(
-        self, courier: Courier, may_send: MaySend | None = None, origin: str | None = None
+        self,
+        courier: Courier,
+        may_send: MaySend | None = None,
+        origin: str | None = None,
+        *,
+        remote: bool = False,
     ) -> str: ...
+
+    def observe_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]: ...
+
+    def courier_of(self, client: str) -> Courier | None: ...
+
+    def describe(self, client: str) -> Standing | None: ...
 
     def set_callable(self, client: str, callable_: bool) -> None: ...
 

@@ -79,6 +79,23 @@ class Limits:
         web_upload_bytes_all: Bytes that all web clients may have uploaded at once; they lie in the folder
             for temporary files.
         web_port_retry: How often a Web Profile whose port is taken looks whether it has become free.
+        reach_beat: How often hubs of a room tell each other that they are there; less often above 50
+            hubs, so that a hub sends 50 of them a second at most.
+        reach_here: How often a hub tells the whole room that it is there, for those who have lost sight
+            of it.
+        reach_refused: How long the server may say that nobody listens for a hub before that is given
+            up. The way between two servers may be away for a second.
+        reach_grace: How long that says nothing after our own way to the server has come back: the
+            others' may not yet.
+        reach_patience: How long a hub may be silent before it is given up, with its clients and the
+            calls that they owe an answer. Whatever is shorter costs no message.
+        reach_resend: How long a peer may acknowledge nothing new before it is sent everything again.
+        reach_hubs: Hubs of a room that are met. Each one tells each other that it is there.
+        reach_clients: Clients of other hubs; fewer than `max_clients`, so that no room shuts the own
+            tools out.
+        reach_window: Frames to one hub that may be under way. At 20 ms it lets 100,000 messages a
+            second through.
+        reach_window_bytes: Bytes to one hub that may be under way, before messages wait for it.
     """
 
     max_body: int = 64 * 1024 * 1024
@@ -123,3 +140,13 @@ class Limits:
     web_upload_bytes: int = 512 * 1024 * 1024
     web_upload_bytes_all: int = 2 * 1024 * 1024 * 1024
     web_port_retry: float = 5.0
+    reach_beat: float = 1.0
+    reach_here: float = 5.0
+    reach_refused: float = 1.75
+    reach_grace: float = 5.0
+    reach_patience: float = 15.0
+    reach_resend: float = 2.0
+    reach_hubs: int = 100
+    reach_clients: int = 500
+    reach_window: int = 2_000
+    reach_window_bytes: int = 8 * 1024 * 1024

@@ -68,6 +68,10 @@ class Deliveries:
         """The public ids of those who have a courier: also of those who are still told that they leave."""
         return list(self._couriers)
 
+    def courier_of(self, client: str) -> Courier | None:
+        """Return who reaches `client`, also while that leaves."""
+        return self._couriers.get(client)
+
     def attach(self, client: str, courier: Courier) -> None:
         """Let `courier` reach `client`."""
         self._couriers[client] = courier

@@ -86,15 +86,23 @@ class HubEngine:
 
     # ---- for the profiles
 
-    def register(self, courier: Courier, may_send: MaySend | None = None, origin: str | None = None) -> str:
+    def register(
+        self,
+        courier: Courier,
+        may_send: MaySend | None = None,
+        origin: str | None = None,
+        *,
+        remote: bool = False,
+    ) -> str:
         """Admit a client that `courier` reaches, and return its public id.
 
         What the user has decided about names is held against those without `may_send` only. `origin` is that
-        of a web page.
+        of a web page. A `remote` client, for whom its courier has bounds of its own, does not count among
+        those that may come in a short time.
 
         Raises `FaultError` if the hub is full or closing, or too many come at once.
         """
-        if not self._registrations.take(self._loop.time()):
+        if not remote and not self._registrations.take(self._loop.time()):
             log.warning("too many clients register at once; some are refused")
             raise FaultError(
                 "too many clients have registered in a short time; try again in a second",
@@ -139,14 +147,22 @@ class HubEngine:
         Returns:
             A function that ends it.
         """
-        remove = self._observers.add(callback, sample)
-        self._core.watch(True)
+        return self._watch(self._observers.add(callback, sample))
 
-        def end() -> None:
-            remove()
-            self._core.watch(bool(self._observers.callbacks))
+    def observe_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
+        """Tell `callback` what happens to which client, by its public id, and nothing of messages.
 
-        return end
+        What, as `ClientEvent.what` has it. Called as that of `observe`: also of a client that registers,
+        before `register` returns its id. Messages cost no more than with nobody watching.
+
+        Returns:
+            A function that ends it.
+        """
+        return self._watch(self._observers.add_for_clients(callback))
+
+    def courier_of(self, client: str) -> Courier | None:
+        """Return who reaches `client`; None if it is not registered."""
+        return self._deliveries.courier_of(client)
 
     @property
     def observed(self) -> int:
@@ -322,6 +338,15 @@ class HubEngine:
 
     # ---- inside
 
+    def _watch(self, remove: Callable[[], None]) -> Callable[[], None]:
+        self._core.watch(True)
+
+        def end() -> None:
+            remove()
+            self._core.watch(self._observers.any)
+
+        return end
+
     def _who(self, client: str) -> str:
         """Return how the log calls a client, also while it leaves."""
         name = self._names.get(client)
@@ -390,7 +415,7 @@ class HubEngine:
             self._tell_observers()
 
     def _tell_observers(self) -> None:
-        if self._observers.callbacks and self._core.observed:
+        if self._observers.any and self._core.observed:
             for seen in self._core.take_observed():
                 self._observers.observed(seen)
 

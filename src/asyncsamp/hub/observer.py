@@ -87,6 +87,7 @@ class Observers:
         self.count = 0  # messages while somebody watched
         self._thorough = 0  # callbacks that want to hear of every message
         self._samplers: list[Callable[[], bool]] = []  # of those callbacks that need not hear of all
+        self.of_clients: list[Callable[[str, str], None]] = []
         self._clock = clock
         self.calls: dict[str, _UnderWay] = {}  # msg-id -> the call, until it has ended
         self.notifications: dict[int, _UnderWay] = {}  # by the identity of the delivery, which is kept here
@@ -118,9 +119,26 @@ class Observers:
 
         return remove
 
+    def add_for_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
+        """Tell `callback` what happens to which client, and nothing of messages; returns what ends it."""
+        self.of_clients.append(callback)
+
+        def remove() -> None:
+            if callback in self.of_clients:
+                self.of_clients.remove(callback)
+
+        return remove
+
+    @property
+    def any(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self.callbacks or self.of_clients)
+
     def observed(self, seen: Observed) -> None:
         """The core has changed."""
         if isinstance(seen, ClientChange):
+            for callback in tuple(self.of_clients):
+                _guarded(callback, seen.what, seen.client)
             self._tell(ClientEvent(seen.what, seen.client, seen.name))
             return
         call = self.calls.pop(seen.msg_id, None)
@@ -208,10 +226,14 @@ class Observers:
 
     def _tell(self, event: HubEvent) -> None:
         for callback in tuple(self.callbacks):
-            try:
-                callback(event)
-            except Exception:
-                log.exception("who watches the hub has failed at an event")
+            _guarded(callback, event)
+
+
+def _guarded(callback: Callable[..., None], *told: object) -> None:
+    try:
+        callback(*told)
+    except Exception:
+        log.exception("who watches the hub has failed at an event")
 
 
 def _decoded(content: Content) -> ValueMap:

@@ -14,9 +14,12 @@ import pytest
 
 from asyncsamp import Client, ClientEvent, Hub, HubEventStream, Limits, MessageEvent, Response
 from asyncsamp.delivery import DeliverNotification
+from asyncsamp.errors import FaultError
 from asyncsamp.hub.core import CallEnded
 from asyncsamp.hub.observer import HubEvent, Observers, describe_event
 from asyncsamp.values import Message, ValueMap
+
+from ..couriers import FakeCourier
 
 LIMITS = Limits(refused_pause=0.001, vigil_interval=0.01, shutdown_patience=0.1)
 HASTY = Limits(close_timeout=0.05)
@@ -233,3 +236,39 @@ def test_what_ended_before_it_was_watched_is_not_told() -> None:
     assert seen == []
     remove()
     remove()
+
+
+async def test_who_watches_clients_only_is_told_before_register_returns_and_nothing_of_messages(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as (hub, sender, _):
+        engine = hub.engine
+        seen: list[tuple[str, str, bool]] = []
+
+        def watch(what: str, client: str) -> None:
+            seen.append((what, client, engine.courier_of(client) is courier))
+
+        end = engine.observe_clients(watch)
+        courier = FakeCourier()
+        client = engine.register(courier, remote=True)
+        assert seen == [("registered", client, True)]
+        engine.set_callable(client, True)
+        await engine.operate(client, "declareMetadata", [{"samp.name": "x"}])
+        await sender.notify("Receiver", "test.ask", {"x": "1"})
+        await engine.operate(client, "unregister", [])
+        assert [what for what, _, _ in seen] == ["registered", "callable", "metadata", "unregistered"]
+        assert {told for _, told, _ in seen} == {client}
+        end()
+        engine.register(courier, remote=True)
+        assert len(seen) == 4
+        assert engine.courier_of("c999") is None
+
+
+async def test_clients_of_other_hubs_do_not_use_up_the_registrations_of_a_second(tmp_path: Path) -> None:
+    limits = Limits(registrations_per_second=0.001, registration_burst=1)
+    async with Hub(lockfile=tmp_path / "samp", limits=limits) as hub:
+        for _ in range(5):
+            hub.engine.register(FakeCourier(), remote=True)
+        hub.engine.register(FakeCourier())
+        with pytest.raises(FaultError, match="too many clients"):
+            hub.engine.register(FakeCourier())

@@ -1,0 +1,35 @@
+"""The open calls of a peer's clients, by their id here and there. No I/O."""
+
+from __future__ import annotations
+
+__all__ = ["OpenCalls"]
+
+
+class OpenCalls:
+    """Which id here a call of a peer has, for the one message that names it: samp.msg.progress.
+
+    Calls that nobody ever answers must not pile up: of more than `most` the oldest are forgotten.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._theirs: dict[str, str] = {}
+        self._ours: dict[str, str] = {}
+
+    def opened(self, ours: str, theirs: str) -> None:
+        """A call that the peer knows as `theirs` is `ours` here."""
+        while len(self._theirs) >= self._most:
+            oldest = next(iter(self._theirs))
+            self._ours.pop(self._theirs.pop(oldest), None)
+        self._theirs[ours] = theirs
+        self._ours[theirs] = ours
+
+    def answered(self, theirs: str) -> None:
+        """The call has been answered."""
+        ours = self._ours.pop(theirs, None)
+        if ours is not None:
+            self._theirs.pop(ours, None)
+
+    def theirs(self, ours: str) -> str | None:
+        """Return how the peer knows the call that is `ours` here; None if it is none of the peer's."""
+        return self._theirs.get(ours)

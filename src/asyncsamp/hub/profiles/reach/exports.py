@@ -1,0 +1,94 @@
+"""Which of our clients are shown to other hubs, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from ....interfaces import Engine, Standing
+from ....values import ValueMap
+from ...mtype_limits import MTypeLimits
+from .wire import RemoteClient
+
+__all__ = ["HUB", "MEMBER", "NAME", "OF_REACH", "Exports"]
+
+OF_REACH = "org.asyncsamp.reach."
+"""How the metadata keys begin by which a client of another hub is known as such."""
+
+HUB, NAME, MEMBER = (OF_REACH + word for word in ("hub", "name", "member"))
+"""The hub of such a client, its name there, and the account of that hub."""
+
+_OF_A_BRIDGE = "bridge.proxy.source"
+"""What JSAMP's bridge puts into the metadata of clients that are elsewhere."""
+
+OF_THE_HUB = "samp.hub."
+"""How the mtypes begin that are a hub's own business: none crosses."""
+
+
+class Exports:
+    """Our clients as other hubs may see them.
+
+    Clients of other hubs are told by who reaches them, which is known before they are announced: with a list
+    of ids two hubs would give each other proxies of proxies without end.
+
+    Args:
+        engine: The hub.
+        is_remote: Whether a courier reaches clients of other hubs.
+        share: The names of those who are shown; empty for all.
+        limits: What is shown of subscriptions to a hub that is not trusted; None for all.
+        outgoing: What is done with the metadata of a client before they leave.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        is_remote: Callable[[object], bool],
+        *,
+        share: Collection[str] = (),
+        limits: MTypeLimits | None,
+        outgoing: Callable[[str, ValueMap], ValueMap],
+    ) -> None:
+        self._engine = engine
+        self._is_remote = is_remote
+        self._share = frozenset(name.casefold() for name in share)
+        self._limits = limits
+        self._outgoing = outgoing
+
+    def all(self) -> list[str]:
+        """Return the public ids of all clients that are shown and have declared something."""
+        return [client for client in self._engine.clients if self.shows(client) and self._declared(client)]
+
+    def is_own(self, client: str) -> bool:
+        """Whether `client` is one of this hub's own, or was until just now."""
+        return client != self._engine.hub_id and not self._is_remote(self._engine.courier_of(client))
+
+    def shows(self, client: str) -> bool:
+        """Whether `client` is shown: one of our own, and of those that are shared."""
+        if not self.is_own(client):
+            return False
+        standing = self._engine.describe(client)
+        if standing is None or _is_elsewhere(standing):
+            return False
+        name = standing.metadata.get("samp.name")
+        return not self._share or (isinstance(name, str) and name.casefold() in self._share)
+
+    def view(self, client: str, *, trusted: bool) -> RemoteClient | None:
+        """Return `client` as it is shown to a hub; None if it is not."""
+        standing = self._engine.describe(client)
+        if standing is None or not self.shows(client):
+            return None
+        metadata = self._outgoing(client, dict(standing.metadata))
+        return RemoteClient(client, metadata, self._subscriptions(standing, trusted))
+
+    def _subscriptions(self, standing: Standing, trusted: bool) -> ValueMap:
+        if not standing.callable:
+            return {}
+        kept = {key: value for key, value in standing.subscriptions.items() if not key.startswith(OF_THE_HUB)}
+        return kept if trusted or self._limits is None else self._limits.visible(kept)
+
+    def _declared(self, client: str) -> bool:
+        standing = self._engine.describe(client)
+        return standing is not None and bool(standing.metadata or standing.subscriptions)
+
+
+def _is_elsewhere(standing: Standing) -> bool:
+    return _OF_A_BRIDGE in standing.metadata or HUB in standing.metadata

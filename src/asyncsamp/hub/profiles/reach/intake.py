@@ -1,0 +1,271 @@
+"""The frames of one peer, in their order, into the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Literal
+
+from ....errors import FaultCode, FaultError, RemoteProtocolError
+from ....rpc.offload import LARGE
+from ....values import Response, ValueMap
+from .calls import OpenCalls
+from .context import Context
+from .exports import OF_THE_HUB
+from .link import Body, Incoming
+from .proxies import Proxies, Proxy
+from .wire import ClientIs, ClientLeft, Frame, Go, Item, Messages, Pause, Reply, Sync, load_item
+
+__all__ = ["Intake"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+
+class _Outcome(Enum):
+    FULL = "its recipient does not take its messages"
+
+
+class Intake:
+    """Takes what a peer's stream says, one item after another; a task runs only while one has to wait.
+
+    A recipient that does not take its messages holds up nobody else: its messages are kept here, and the peer
+    is asked to pause for that one.
+
+    Args:
+        context: Of the room.
+        member: Whose hub the peer is.
+        incoming: The peer's stream.
+        proxies: Its clients.
+        calls: Its calls that are open here.
+        tell: Sends an item to the peer.
+        shown: Whether the peer has been shown one of our clients.
+        said: Called with `Sync`, before it is taken in, and with `Pause` and `Go`.
+        taken: Called when something has been taken in that had to wait.
+        broken: Called with the reason if the peer does not keep to the protocol.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        member: str,
+        incoming: Incoming,
+        proxies: Proxies,
+        calls: OpenCalls,
+        *,
+        tell: Callable[[Item], None],
+        shown: Callable[[str], bool],
+        said: Callable[[Sync | Pause | Go], None],
+        taken: Callable[[], None],
+        broken: Callable[[str], None],
+    ) -> None:
+        self._context = context
+        self._member = member
+        self._incoming = incoming
+        self._proxies = proxies
+        self._calls = calls
+        self._tell = tell
+        self._shown = shown
+        self._said = said
+        self._taken = taken
+        self._broken = broken
+        self._queue: deque[Frame] = deque()
+        self._bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._kept: dict[str, deque[tuple[Proxy, str | None, ValueMap]]] = {}  # by our own client
+        self._kept_count = 0
+        limits = context.engine.limits
+        self._most_frames = 2 * limits.reach_window
+        self._most_bytes = 2 * (limits.reach_window_bytes + limits.max_body)
+
+    def put(self, frame: Frame) -> None:
+        """Take an admitted frame, at once if nothing before it waits."""
+        if self._task is not None:
+            self._queue.append(frame)
+            self._bytes += len(frame.body)
+            if len(self._queue) > self._most_frames or self._bytes > self._most_bytes:
+                self._broken("it sends more than it may before it is acknowledged")
+            return
+        waiting = self._guarded(frame)
+        if waiting is not None:
+            name = f"asyncsamp-reach-intake-{self._incoming.stream}"
+            self._task = asyncio.get_running_loop().create_task(self._go_on(frame, waiting), name=name)
+
+    def close(self) -> None:
+        """Take no more; what waits is dropped."""
+        self._queue.clear()
+        self._kept.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that takes, if one is needed just now."""
+        return self._task
+
+    def relieved(self, client: str) -> None:
+        """One of our clients takes its messages again, or has left."""
+        kept = self._kept.get(client)
+        if kept is None:
+            return
+        while kept:
+            proxy, msg_id, message = kept[0]
+            if self._send(proxy, client, msg_id, message) is _Outcome.FULL:
+                return
+            kept.popleft()
+            self._kept_count -= 1
+        del self._kept[client]
+        self._tell(Go(client))
+
+    # ---- inside
+
+    async def _go_on(self, frame: Frame, waiting: Awaitable[None]) -> None:
+        """Take what has come meanwhile, too. It ends when nothing waits any more."""
+        try:
+            await self._finish(frame, waiting)
+            while self._queue:
+                frame = self._queue.popleft()
+                self._bytes -= len(frame.body)
+                further = self._guarded(frame)
+                if further is not None:
+                    await self._finish(frame, further)
+        finally:
+            self._task = None
+
+    async def _finish(self, frame: Frame, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except RemoteProtocolError as error:
+            self._broken(str(error))
+        except FaultError as error:
+            log.debug("a frame came to nothing: %s", error.text)
+        except Exception:
+            log.exception("a frame of another hub could not be taken in")
+        self._incoming.take(frame.stream, frame.number)
+        self._taken()
+
+    def _guarded(self, frame: Frame) -> Awaitable[None] | None:
+        try:
+            waiting = self._begin(frame)
+        except RemoteProtocolError as error:
+            self._broken(str(error))
+            return None
+        if waiting is None:
+            self._incoming.take(frame.stream, frame.number)
+        return waiting
+
+    def _begin(self, frame: Frame) -> Awaitable[None] | None:
+        body = self._incoming.join(frame)
+        if body is None:
+            return None
+        if len(body.body) > LARGE:
+            return self._large(body)
+        return self._take(load_item(body.kind, body.body))
+
+    async def _large(self, body: Body) -> None:
+        waiting = self._take(await asyncio.to_thread(load_item, body.kind, body.body))
+        if waiting is not None:
+            await waiting
+
+    def _take(self, item: Item) -> Awaitable[None] | None:
+        match item:
+            case Messages():
+                return self._messages(item)
+            case Reply():
+                return self._reply(item)
+            case ClientIs(client):
+                return self._proxies.show(client)
+            case ClientLeft(client=remote):
+                return self._proxies.remove(remote)
+            case Sync(clients=clients):
+                self._said(item)
+                return self._proxies.sync(clients)
+            case Pause() | Go():
+                self._said(item)
+                return None
+
+    def _messages(self, item: Messages) -> Awaitable[None] | None:
+        mtype = item.message.get("samp.mtype")
+        proxy = self._proxies.by_remote.get(item.sender)
+        if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):
+            for client, msg_id in item.recipients:
+                self._refuse(item.sender, client, msg_id, "its sender may not send it to this hub")
+            return None
+        message = self._context.incoming(self._member, item.message)
+        waiting = [
+            held
+            for client, msg_id in item.recipients
+            if isinstance(held := self._deliver(proxy, client, msg_id, message), Awaitable)
+        ]
+        return _all(waiting) if waiting else None
+
+    def _deliver(
+        self, proxy: Proxy, client: str, msg_id: str | None, message: ValueMap
+    ) -> Awaitable[object] | None:
+        if not self._shown(client):
+            self._refuse(proxy.remote, client, msg_id, "there is no such client, or not any more")
+            return None
+        kept = self._kept.get(client)
+        if kept is None:
+            sent = self._send(proxy, client, msg_id, message)
+            if sent is not _Outcome.FULL:
+                return sent
+            kept = self._kept[client] = deque()
+            self._tell(Pause(client))
+        if self._kept_count >= self._most_frames:  # the peer goes on though it was asked to pause
+            self._refuse(proxy.remote, client, msg_id, "it does not take its messages")
+            return None
+        kept.append((proxy, msg_id, message))
+        self._kept_count += 1
+        return None
+
+    def _send(
+        self, proxy: Proxy, client: str, msg_id: str | None, message: ValueMap
+    ) -> Awaitable[object] | Literal[_Outcome.FULL] | None:
+        """Hand a message to the hub; return what holds its sender, or that its recipient is full."""
+        try:
+            if msg_id is None:
+                return _waiting(self._context.engine.begin(proxy.client, "notify", [client, message]))
+            begun = self._context.engine.begin(proxy.client, "call", [client, msg_id, message])
+        except FaultError as error:
+            if error.code == FaultCode.LIMIT_REACHED:
+                return _Outcome.FULL
+            self._refuse(proxy.remote, client, msg_id, error.text)
+            return None
+        if isinstance(begun, str):
+            self._calls.opened(begun, msg_id)
+            return None
+        return self._opened(begun, msg_id)
+
+    async def _opened(self, begun: object, msg_id: str) -> None:
+        own = await begun if isinstance(begun, Awaitable) else begun
+        self._calls.opened(str(own), msg_id)
+
+    def _reply(self, item: Reply) -> Awaitable[None] | None:
+        proxy = self._proxies.by_remote.get(item.responder)
+        if proxy is None:
+            return None
+        response = self._context.incoming(self._member, item.response)
+        try:
+            begun = self._context.engine.begin(proxy.client, "reply", [item.msg_id, response])
+        except FaultError as error:  # its caller has given up
+            log.debug("a reply came to nothing: %s", error.text)
+            return None
+        held = _waiting(begun)
+        return None if held is None else _all([held])
+
+    def _refuse(self, sender: str, client: str, msg_id: str | None, reason: str) -> None:
+        """Answer a call that cannot be delivered; a notification is lost, as SAMP allows."""
+        if msg_id is not None:
+            self._tell(Reply(client, sender, msg_id, Response.failure(reason).to_map()))
+
+
+def _waiting(begun: object) -> Awaitable[object] | None:
+    return begun if isinstance(begun, Awaitable) else None
+
+
+async def _all(waiting: list[Awaitable[object]]) -> None:
+    for each in waiting:
+        await each

@@ -1,0 +1,406 @@
+"""Another hub of the room: what is sent to it, what comes from it, and whether it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...._util.threads import values_of
+from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
+from ....rpc import is_large
+from ....values import Content, ValueMap
+from .calls import OpenCalls
+from .context import Context
+from .exports import OF_THE_HUB, Exports
+from .intake import Intake
+from .link import Incoming, Outgoing, Verdict
+from .proxies import Proxies, Proxy
+from .wire import (
+    NO_STREAM,
+    Ack,
+    ClientIs,
+    ClientLeft,
+    Go,
+    Item,
+    Pause,
+    Reply,
+    Sync,
+    dump_ack,
+    dump_item,
+    dump_messages,
+    dump_value,
+    load_payload,
+)
+
+__all__ = ["Encoded", "Peer"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+_ACK_DELAY = 0.02
+"""Seconds after a frame until it is acknowledged, with all that have come meanwhile."""
+
+_FAST_PROBE = 0.25
+"""Seconds between two probes of a peer for whom, the server says, nobody listens."""
+
+_AGAIN = 0.5
+"""Seconds at least before a stream whose beginning the peer has not seen is sent to it again."""
+
+_PROGRESS = "samp.msg.progress"
+
+
+class Encoded:
+    """The message that was encoded last: a broadcast to many hubs is encoded once."""
+
+    def __init__(self, outgoing: Callable[[str, ValueMap], ValueMap]) -> None:
+        self._outgoing = outgoing
+        self._message: Content | None = None
+        self._body = b""
+
+    async def encode(self, sender: str, message: Content) -> bytes:
+        """Return `message` of our client `sender` as frames have it; waits only if it is large."""
+        if self._message is message:
+            return self._body
+        sent = self._outgoing(sender, await values_of(message))
+        body = await asyncio.to_thread(dump_value, sent) if is_large(sent) else dump_value(sent)
+        self._message, self._body = message, body
+        return body
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A message on its way to one peer; its other recipients there join it within a turn of the loop."""
+
+    sender: str
+    message: Content
+    body: bytes
+    recipients: list[tuple[str, str | None]] = field(default_factory=list)
+
+
+class Peer:
+    """Another hub of the room.
+
+    Args:
+        context: Of the room.
+        exports: Our clients, as it sees them.
+        hub: Its name on the bus.
+        encoded: What encodes messages.
+        room_for_one: Whether one more client of other hubs may be taken in.
+        label: Makes of what it calls itself a label that no other hub here has.
+        lose: Called with the peer, the reason, and whether it is never to be met again.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        exports: Exports,
+        hub: str,
+        *,
+        encoded: Encoded,
+        room_for_one: Callable[[], bool],
+        label: Callable[[Peer, str], str],
+        lose: Callable[[Peer, str, bool], None],
+    ) -> None:
+        self._context = context
+        self._exports = exports
+        self.hub = hub
+        self.member = hub.partition(".")[0]
+        self.label = label(self, "")
+        self._make_label = label
+        self._encoded = encoded
+        self._lose = lose
+        self._trusted = context.trusts(self.member)
+        limits = context.engine.limits
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self.gone = False
+        self.heard = context.clock()
+        self._refused_since: float | None = None
+        self._probe: asyncio.TimerHandle | None = None
+        self._waits_since = self.heard  # for an acknowledgement of something new
+        self._ack: asyncio.TimerHandle | None = None
+        self._owes_greeting = False
+        self._shown: set[str] = set()
+        self._changed: dict[str, None] = {}
+        self._batch: _Batch | None = None
+        self._moved = asyncio.Event()
+        self._outgoing = self._new_stream()
+        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024)
+        self._calls = OpenCalls(limits.max_pending_calls)
+        self.proxies = Proxies(context, hub, lambda: self.label, room_for_one)
+        self._intake = Intake(
+            context,
+            self.member,
+            self._incoming,
+            self.proxies,
+            self._calls,
+            tell=self._tell_or_break,
+            shown=self._shown.__contains__,
+            said=self._said,
+            taken=self._soon,
+            broken=lambda reason: self._lose(self, reason, True),
+        )
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that takes its frames in, if there is one just now."""
+        return self._intake.task
+
+    @property
+    def messages_waiting(self) -> int:
+        """How many messages to it are not acknowledged."""
+        return self._outgoing.messages_waiting
+
+    # ---- to the peer
+
+    def greet(self) -> None:
+        """Begin our stream: say who is here."""
+        shown = self._exports.all()
+        views = [self._exports.view(client, trusted=self._trusted) for client in shown]
+        self._shown.clear()
+        self._shown.update(shown)
+        self._changed.clear()
+        self._tell(Sync(self._context.label, [view for view in views if view is not None]))
+
+    def changed(self, client: str) -> None:
+        """One of our clients is new, has changed or has left."""
+        self._changed[client] = None
+        if self._outgoing.has_room:
+            self._tell_changes()
+
+    def relieved(self, client: str) -> None:
+        """One of our clients takes its messages again, or has left."""
+        self._intake.relieved(client)
+
+    async def deliver(self, proxy: Proxy, delivery: Delivery) -> None:
+        """Send what is for one of its clients, in order, once there is room. Raises `DeliveryError`."""
+        if isinstance(delivery, DeliverResponse):
+            async with proxy.turn:
+                response = await self._response(proxy, delivery)
+                await self._room(None)
+                self._tell(response)
+            return
+        if not self._may_cross(delivery):
+            return
+        async with proxy.turn:
+            message = await self._mapped(delivery)
+            body = await self._encoded.encode(delivery.sender, message)
+            await self._room(proxy)
+            self._show_sender(delivery.sender)
+            msg_id = delivery.msg_id if isinstance(delivery, DeliverCall) else None
+            self._post(delivery.sender, message, body, proxy.remote, msg_id)
+
+    def beat(self) -> None:
+        """Say that we are here, and see whether the peer is. Called every `Limits.reach_beat`."""
+        now = self._context.clock()
+        if now - self.heard > self._limits.reach_patience:
+            self._lose(self, f"nothing was heard of it for {self._limits.reach_patience:g} s", False)
+            return
+        self._acknowledge()
+
+    def refused(self, grace: bool) -> None:
+        """The server says that nobody listens for the peer."""
+        now = self._context.clock()
+        if grace:
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        elif now - self._refused_since >= self._limits.reach_refused:
+            self._lose(self, "it has gone without a word", False)
+            return
+        if self._probe is None:
+            self._probe = self._loop.call_later(_FAST_PROBE, self._probe_again)
+
+    def back(self) -> None:
+        """Our own way to the server has come back: send again what may be lost."""
+        patience = self._limits.reach_patience - self._limits.reach_grace
+        self.heard = max(self.heard, self._context.clock() - patience)
+        self._refused_since = None
+        self._send_again()
+        self._acknowledge()
+
+    # ---- from the peer
+
+    def take(self, payload: bytes) -> None:
+        """Take what has come. Raises `RemoteProtocolError`."""
+        came = load_payload(payload)
+        self.heard = self._context.clock()
+        self._refused_since = None
+        if isinstance(came, Ack):
+            self._take_ack(came)
+            return
+        verdict = self._incoming.admit(came)
+        if verdict is Verdict.NEXT:
+            self._owes_greeting = False
+            self._intake.put(came)
+        elif verdict is Verdict.UNKNOWN:
+            self._owes_greeting = True
+        self._soon()
+
+    def close(self, reason: str) -> None:
+        """Have nothing more to do with it, and remove its clients."""
+        self.gone = True
+        self._batch = None
+        self._intake.close()
+        for timer in (self._ack, self._probe):
+            if timer is not None:
+                timer.cancel()
+        self._moved.set()
+        self.proxies.remove_all(reason)
+
+    # ---- inside
+
+    def _new_stream(self) -> Outgoing:
+        limits = self._limits
+        return Outgoing(secrets.token_hex(4), frames=limits.reach_window, size=limits.reach_window_bytes)
+
+    def _said(self, item: Sync | Pause | Go) -> None:
+        if isinstance(item, Sync):
+            self.label = self._make_label(self, item.label)
+            for proxy in self.proxies.by_remote.values():
+                proxy.paused = False
+        else:
+            proxy_of_it = self.proxies.by_remote.get(item.client)
+            if proxy_of_it is not None:
+                proxy_of_it.paused = isinstance(item, Pause)
+        self._move()
+
+    def _move(self) -> None:
+        """Let those look again who wait for room or for a client."""
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def _room(self, proxy: Proxy | None) -> None:
+        """Wait until there is room in the window, and the client takes messages."""
+        while not self.gone and not (self._outgoing.has_room and (proxy is None or not proxy.paused)):
+            await self._moved.wait()
+        if self.gone:
+            raise DeliveryError(f"the hub {self.label} has left the room")
+
+    def _may_cross(self, delivery: DeliverCall | DeliverNotification) -> bool:
+        """Whether a message is one for others; a call that is not is refused."""
+        mtype = str(delivery.message["samp.mtype"])
+        engine = self._context.engine
+        reason = ""
+        if delivery.sender == engine.hub_id or mtype.startswith(OF_THE_HUB):
+            reason = "what a hub says stays in that hub"
+        elif delivery.sender not in self._shown and not self._exports.shows(delivery.sender):
+            reason = "its sender is not shown to other hubs"
+        if reason and isinstance(delivery, DeliverCall):
+            raise DeliveryError(reason)
+        return not reason
+
+    async def _mapped(self, delivery: DeliverCall | DeliverNotification) -> Content:
+        """Return the message, with the peer's own id of a call whose progress it tells."""
+        if delivery.message["samp.mtype"] != _PROGRESS:
+            return delivery.message
+        message = await values_of(delivery.message)
+        params = message.get("samp.params")
+        theirs = self._calls.theirs(str(params.get("msgid"))) if isinstance(params, dict) else None
+        if theirs is None or not isinstance(params, dict):
+            return delivery.message
+        return {**message, "samp.params": {**params, "msgid": theirs}}
+
+    async def _response(self, proxy: Proxy, delivery: DeliverResponse) -> Reply:
+        self._calls.answered(delivery.msg_tag)
+        response = self._context.outgoing(delivery.responder, await values_of(delivery.response))
+        return Reply(delivery.responder, proxy.remote, delivery.msg_tag, response)
+
+    def _show_sender(self, sender: str) -> None:
+        if sender in self._changed or sender not in self._shown:
+            self._tell_change(sender)
+
+    def _post(self, sender: str, message: Content, body: bytes, remote: str, msg_id: str | None) -> None:
+        batch = self._batch
+        if batch is None or batch.message is not message or batch.sender != sender:
+            self._post_batch()
+            batch = self._batch = _Batch(sender, message, body)
+            self._loop.call_soon(self._post_batch)
+        batch.recipients.append((remote, msg_id))
+
+    def _post_batch(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            self._put(*dump_messages(batch.sender, batch.recipients, batch.body))
+
+    def _tell(self, item: Item) -> None:
+        self._post_batch()
+        self._put(*dump_item(item))
+
+    def _tell_or_break(self, item: Item) -> None:
+        """Tell what cannot wait, unless the peer lets it pile up."""
+        if self._outgoing.waiting > 4 * self._limits.reach_window:
+            self._lose(self, "it does not acknowledge what it is sent", True)
+        elif not self.gone:
+            self._tell(item)
+
+    def _tell_changes(self) -> None:
+        for client in list(self._changed):
+            if not self._outgoing.has_room:
+                return
+            self._tell_change(client)
+
+    def _tell_change(self, client: str) -> None:
+        self._changed.pop(client, None)
+        view = self._exports.view(client, trusted=self._trusted)
+        if view is not None:
+            self._shown.add(client)
+            self._tell(ClientIs(view))
+        elif client in self._shown:
+            self._shown.discard(client)
+            self._tell(ClientLeft(client))
+
+    def _put(self, kind: str, body: bytes) -> None:
+        if not self._outgoing.waiting:
+            self._waits_since = self._context.clock()
+        for payload in self._outgoing.put(kind, body, self._context.bus.max_payload):
+            self._publish(payload)
+
+    def _publish(self, payload: bytes) -> None:
+        context = self._context
+        subject = f"{context.room}.{context.hub}.to.{self.hub}"
+        context.bus.publish(subject, payload, f"{context.refused}.{self.hub}")
+
+    def _acknowledge(self) -> None:
+        """Say what has been taken of the peer's stream; as a heartbeat, too."""
+        if self._ack is not None:
+            self._ack.cancel()
+            self._ack = None
+        if self._owes_greeting or not self._incoming.stream:
+            self._publish(dump_ack(NO_STREAM, 0))
+        else:
+            self._publish(dump_ack(self._incoming.stream, self._incoming.taken))
+
+    def _soon(self) -> None:
+        """Acknowledge in a moment what has been taken."""
+        if self._ack is None and not self.gone:
+            self._ack = self._loop.call_later(_ACK_DELAY, self._acknowledge)
+
+    def _probe_again(self) -> None:
+        self._probe = None
+        if self._refused_since is not None:
+            self._acknowledge()
+
+    def _take_ack(self, ack: Ack) -> None:
+        now = self._context.clock()
+        if ack.stream == NO_STREAM:
+            if self._outgoing.acknowledged:
+                self._lose(self, "it has lost sight of this hub", False)
+            elif now - self._waits_since > _AGAIN:
+                self._send_again()
+            return
+        if ack.stream != self._outgoing.stream:
+            return
+        if self._outgoing.take_ack(ack.taken):
+            self._waits_since = now
+            self._tell_changes()
+            self._move()
+        elif self._outgoing.waiting and now - self._waits_since >= self._limits.reach_resend:
+            self._send_again()
+
+    def _send_again(self) -> None:
+        self._waits_since = self._context.clock()
+        for payload in self._outgoing.unacknowledged():
+            self._publish(payload)

@@ -1,0 +1,404 @@
+"""A room: clients of other hubs stand in this one as if they were its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, datetime
+
+from ...._util.foreign_text import plain_line
+from ....delivery import Delivery, DeliveryError
+from ....errors import LocalProtocolError, RemoteProtocolError
+from ....interfaces import Engine
+from ....values import Value
+from ...mtype_limits import WEB_MTYPES, MTypeLimits
+from .bus import BusMessage, BusServer, NatsBus
+from .context import Context, Urls
+from .exports import Exports
+from .invitation import Invitation
+from .peer import Encoded, Peer
+from .proxies import Proxy
+from .urls import is_hub
+from .wire import dump_here, load_here
+
+__all__ = ["Reach"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+_FINISHED = 10_000
+"""Hubs that have said goodbye, or do not keep to the protocol, that are remembered: what still comes of them
+must not bring them back."""
+
+_HUBS_AT_FULL_RATE = 50
+"""Up to so many hubs are told each `Limits.reach_beat` that we are here; of more, so many a second."""
+
+
+class _AsTheyAre:
+    """Leaves values as they are."""
+
+    def outgoing(self, value: Value, *, trusted: bool) -> Value:
+        return value
+
+    def incoming(self, value: Value, *, site: str) -> Value:
+        return value
+
+
+class Reach:
+    """A profile that joins a room, and the courier of the clients that are at other hubs.
+
+        async with Hub(profiles=[Reach(invitation)]) as hub:
+            ...
+
+    A server that is not there when the hub starts is no error: it is tried again and again, and the log says
+    so. The same object may be started again.
+
+    Args:
+        invitation: The server and the room, and how to be let in.
+        label: What clients of this hub are called elsewhere: "TOPCAT @label"; this machine's name if empty.
+        mtypes: What clients of other hubs may send here, as for web pages; None for everything.
+        trust: Members whose clients may send everything, as the user's own.
+        share: The names of the clients that are shown to other hubs; empty for all.
+        plain: Whether a server off this machine may do without TLS.
+
+    Raises:
+        LocalProtocolError: The server's URL cannot be used, or somebody is to be trusted by a name that the
+            server does not prove.
+    """
+
+    def __init__(
+        self,
+        invitation: Invitation,
+        *,
+        label: str = "",
+        mtypes: Iterable[str] | None = WEB_MTYPES,
+        trust: Collection[str] = (),
+        share: Collection[str] = (),
+        plain: bool = False,
+    ) -> None:
+        if trust and not invitation.has_account:
+            raise LocalProtocolError(
+                "nobody can be trusted by name here: this server has no accounts, so everybody may take any "
+                "name; join by an invitation of a server with accounts"
+            )
+        self.invitation = invitation
+        self.label = plain_line(label, 40).strip() or _machine()
+        self._limits = None if mtypes is None else MTypeLimits(mtypes)
+        self._trust = frozenset(trust)
+        self._share = tuple(share)
+        self._plain = plain
+        self.urls: Urls = _AsTheyAre()
+        self._server("0").check()
+        self._context: Context | None = None
+        self._bus: NatsBus | None = None
+        self._exports: Exports | None = None
+        self._encoded: Encoded | None = None
+        self._peers: dict[str, Peer] = {}
+        self._finished: dict[str, None] = {}
+        self._beating: asyncio.Task[None] | None = None
+        self._stop_observing: Callable[[], None] = lambda: None
+        self._grace_until = 0.0
+        self._told_full = 0.0
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Reach room {self.invitation.room!r} at {self.invitation.url}>"
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection to the server now."""
+        return self._bus is not None and self._bus.connected
+
+    @property
+    def hubs(self) -> dict[str, int]:
+        """The other hubs of the room by their label, and how many clients of theirs are here."""
+        return {peer.label: len(peer.proxies) for peer in self._peers.values()}
+
+    # ---- the profile
+
+    async def start(self, engine: Engine) -> None:
+        """Join, as soon as the server is there.
+
+        Raises `MissingExtraError` without nats-py, and `LocalProtocolError` for a seed or a certificate that
+        cannot be read.
+        """
+        incarnation = secrets.token_hex(4)
+        self._bus = NatsBus(self._server(incarnation), back=self._back, lost=self._lost)
+        self._context = context = self._make_context(engine, self._bus, incarnation)
+        self._exports = Exports(
+            engine,
+            lambda courier: isinstance(courier, Reach),
+            share=self._share,
+            limits=self._limits,
+            outgoing=context.outgoing,
+        )
+        self._encoded = Encoded(context.outgoing)
+        subjects = {
+            f"{context.room}.*.*.here": self._here,
+            f"{context.room}.*.*.bye": self._bye,
+            f"{context.room}.*.*.to.{context.hub}": self._frame,
+            f"{context.refused}.*.*": self._refused,
+        }
+        for subject, callback in subjects.items():
+            self._bus.subscribe(subject, callback)
+        if self.invitation.has_expired(datetime.now(UTC)):
+            log.warning("the invitation to the room %s has expired; ask for a new one", self.invitation.room)
+        await self._bus.start()
+        self._stop_observing = engine.observe_clients(self._observed)
+        loop = asyncio.get_running_loop()
+        self._beating = loop.create_task(self._beat(engine.limits.reach_here), name="asyncsamp-reach-beat")
+
+    async def stop(self) -> None:
+        """Say goodbye to the room and leave it, within a second or two."""
+        self._stop_observing()
+        if self._beating is not None:
+            self._beating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._beating
+            self._beating = None
+        for peer in list(self._peers.values()):
+            self._close(peer, "the hub leaves the room")
+        if self._ending:
+            await asyncio.gather(*self._ending, return_exceptions=True)
+        if self._bus is not None:
+            if self._context is not None:
+                self._bus.publish(f"{self._context.room}.{self._context.hub}.bye", b"")
+            await self._bus.close()
+
+    # ---- the courier
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Send it to the hub of its recipient. Raises `DeliveryError`."""
+        for peer in self._peers.values():
+            proxy = peer.proxies.by_client.get(delivery.recipient)
+            if proxy is not None:
+                return await peer.deliver(proxy, delivery)
+        raise DeliveryError("its hub has left the room")
+
+    async def is_alive(self, client: str) -> bool:
+        """Whether the hub of a client is there, as far as is known: its end ends all its clients."""
+        return self._proxy(client) is not None
+
+    def forget(self, client: str) -> None:
+        """The client has been removed."""
+        for peer in self._peers.values():
+            peer.proxies.removed(client)
+
+    # ---- from the bus
+
+    def _back(self) -> None:
+        context = self._context
+        assert context is not None
+        log.info("connected to the server of the room %s", self.invitation.room)
+        self._grace_until = context.clock() + context.engine.limits.reach_grace
+        self._say_here()
+        for peer in list(self._peers.values()):
+            peer.back()
+
+    def _lost(self, reason: str) -> None:
+        log.warning(
+            "no connection to %s, the server of the room %s: %s; the hub goes on alone, and tries again",
+            self.invitation.url,
+            self.invitation.room,
+            reason,
+        )
+
+    def _here(self, message: BusMessage) -> None:
+        hub = _sender(message.subject)
+        if hub in self._peers or not self._may_meet(hub):
+            return
+        try:
+            load_here(message.payload)
+        except RemoteProtocolError as error:
+            self._finish(hub)
+            log.warning("the hub %s of the room cannot be understood: %s", hub, error)
+            return
+        self._meet(hub)
+
+    def _bye(self, message: BusMessage) -> None:
+        hub = _sender(message.subject)
+        if not is_hub(hub):
+            return
+        self._finish(hub)
+        peer = self._peers.get(hub)
+        if peer is not None:
+            self._close(peer, f"the hub {peer.label} has left the room")
+
+    def _frame(self, message: BusMessage) -> None:
+        hub = _sender(message.subject)
+        peer = self._peers.get(hub)
+        if peer is None:
+            if not self._may_meet(hub):
+                return
+            peer = self._meet(hub)
+        try:
+            peer.take(message.payload)
+        except RemoteProtocolError as error:
+            self._lose(peer, str(error), True)
+
+    def _refused(self, message: BusMessage) -> None:
+        if not message.nobody_there:
+            return
+        peer = self._peers.get(".".join(message.subject.split(".")[-2:]))
+        if peer is not None:
+            assert self._context is not None
+            peer.refused(self._context.clock() < self._grace_until)
+
+    # ---- from the hub
+
+    def _observed(self, what: str, client: str) -> None:
+        exports = self._exports
+        assert exports is not None
+        if what == "relieved" or what == "unregistered":
+            for peer in list(self._peers.values()):
+                peer.relieved(client)
+        if what in ("metadata", "subscriptions", "callable", "unregistered") and exports.is_own(client):
+            for peer in list(self._peers.values()):
+                peer.changed(client)
+
+    # ---- inside
+
+    def _server(self, incarnation: str) -> BusServer:
+        invitation = self.invitation
+        return BusServer(
+            url=invitation.url,
+            inbox=f"samp.{invitation.room}.{invitation.member}.inbox.{incarnation}",
+            name=f"asyncsamp hub {self.label}",
+            user=invitation.user,
+            password=invitation.password,
+            seed=invitation.seed,
+            ca=invitation.ca,
+            headers=invitation.headers,
+            plain=self._plain,
+        )
+
+    def _make_context(self, engine: Engine, bus: NatsBus, incarnation: str) -> Context:
+        invitation = self.invitation
+        return Context(
+            engine=engine,
+            courier=self,
+            bus=bus,
+            urls=self.urls,
+            room=f"samp.{invitation.room}",
+            hub=f"{invitation.member}.{incarnation}",
+            label=self.label,
+            named=invitation.has_account,
+            trusts=self._trust.__contains__,
+            may_send=None if self._limits is None else self._limits.may_send,
+            clock=asyncio.get_running_loop().time,
+        )
+
+    def _proxy(self, client: str) -> Proxy | None:
+        for peer in self._peers.values():
+            proxy = peer.proxies.by_client.get(client)
+            if proxy is not None:
+                return proxy
+        return None
+
+    async def _beat(self, every: float) -> None:
+        """Tell each peer, and now and then everybody, that we are here."""
+        context = self._context
+        assert context is not None
+        said = context.clock()
+        while True:
+            slower = max(1.0, len(self._peers) / _HUBS_AT_FULL_RATE)
+            await asyncio.sleep(context.engine.limits.reach_beat * slower)
+            for peer in list(self._peers.values()):
+                peer.beat()
+            if context.clock() - said >= every:
+                said = context.clock()
+                self._say_here()
+
+    def _say_here(self) -> None:
+        context = self._context
+        assert context is not None
+        context.bus.publish(f"{context.room}.{context.hub}.here", dump_here(self.label))
+
+    def _may_meet(self, hub: str) -> bool:
+        context = self._context
+        assert context is not None
+        if hub == context.hub or hub in self._finished or not is_hub(hub):
+            return False  # a subject that is an inbox: anybody may publish there
+        if len(self._peers) >= context.engine.limits.reach_hubs:
+            self._say_full(f"more than {context.engine.limits.reach_hubs} hubs are in the room")
+            return False
+        return True
+
+    def _meet(self, hub: str) -> Peer:
+        assert self._context is not None
+        assert self._exports is not None
+        assert self._encoded is not None
+        peer = Peer(
+            self._context,
+            self._exports,
+            hub,
+            encoded=self._encoded,
+            room_for_one=self._room_for_one,
+            label=self._unique,
+            lose=self._lose,
+        )
+        self._peers[hub] = peer
+        log.info("the hub %s is in the room", hub)
+        peer.greet()
+        return peer
+
+    def _unique(self, peer: Peer, told: str) -> str:
+        """Return a label that no other hub here has: of two laptops the later one is laptop-2."""
+        label = told or peer.member
+        taken = {other.label for other in self._peers.values() if other is not peer} | {self.label}
+        if label not in taken:
+            return label
+        return next(one for n in range(2, len(taken) + 3) if (one := f"{label}-{n}") not in taken)
+
+    def _room_for_one(self) -> bool:
+        assert self._context is not None
+        most = self._context.engine.limits.reach_clients
+        if sum(len(peer.proxies) for peer in self._peers.values()) < most:
+            return True
+        self._say_full(f"other hubs have more than {most} clients")
+        return False
+
+    def _say_full(self, what: str) -> None:
+        assert self._context is not None
+        now = self._context.clock()
+        if now >= self._told_full:
+            self._told_full = now + 60.0
+            log.warning("%s; some are not taken in", what)
+
+    def _finish(self, hub: str) -> None:
+        self._finished[hub] = None
+        while len(self._finished) > _FINISHED:
+            del self._finished[next(iter(self._finished))]
+
+    def _lose(self, peer: Peer, reason: str, finished: bool) -> None:
+        """Give a peer up; unless it is finished, it is met again as soon as it is heard of."""
+        if self._peers.get(peer.hub) is not peer:
+            return
+        if finished:
+            self._finish(peer.hub)
+        lost = peer.messages_waiting
+        text = f"the hub {peer.label} ({peer.hub}) is given up: {reason}"
+        if lost:
+            text += f"; {lost} messages that were accepted for it are lost"
+        log.warning("%s", plain_line(text, 400))
+        self._close(peer, f"its hub {peer.label} is gone: {reason}")
+
+    def _close(self, peer: Peer, reason: str) -> None:
+        del self._peers[peer.hub]
+        task = peer.task
+        if task is not None:
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        peer.close(reason)
+
+
+def _sender(subject: str) -> str:
+    """Return who published: member and incarnation, which the server's permissions prove."""
+    return ".".join(subject.split(".")[2:4])
+
+
+def _machine() -> str:
+    return plain_line(socket.gethostname().partition(".")[0], 40) or "hub"

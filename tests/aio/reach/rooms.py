@@ -1,0 +1,91 @@
+"""Hubs in one room over a real nats-server, and clients on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from asyncsamp import Client, Hub, Limits, RemoteClient
+from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
+from asyncsamp.hub.profiles.reach.profile import Reach
+
+from ..nats_server import PATIENCE, NatsServer, running_server
+
+__all__ = ["LIMITS", "Place", "RoomHouse", "open_room", "until"]
+
+LIMITS = Limits(
+    close_timeout=0.05,
+    shutdown_patience=0.2,
+    reconnect_first=0.01,
+    reach_beat=0.1,
+    reach_here=0.3,
+    reach_refused=0.3,
+    reach_patience=2.0,
+    reach_grace=1.0,
+    reach_resend=0.2,
+)
+
+
+class Place:
+    """A machine: a hub that has joined, and its clients."""
+
+    def __init__(self, label: str, reach: Reach, hub: Hub, stack: AsyncExitStack) -> None:
+        self.label = label
+        self.reach = reach
+        self.hub = hub
+        self._stack = stack
+
+    async def client(self, name: str, **options: Any) -> Client:
+        client = Client(name, lockfile=self.hub.lockfile, limits=LIMITS, **options)
+        return await self._stack.enter_async_context(client)
+
+
+class RoomHouse:
+    """A server, and hubs that join its room. All is closed when the room is."""
+
+    def __init__(self, server: NatsServer, folder: Path, stack: AsyncExitStack) -> None:
+        self.server = server
+        self._folder = folder
+        self._stack = stack
+        self._count = 0
+
+    async def join(
+        self,
+        label: str,
+        *,
+        invitation: Invitation | None = None,
+        limits: Limits = LIMITS,
+        profiles: Callable[[], list[Any]] = list,
+        **options: Any,
+    ) -> Place:
+        self._count += 1
+        options = {"mtypes": None, **options}
+        reach = Reach(invitation or invitation_of_url(self.server.url), label=label, **options)
+        hub = Hub(lockfile=self._folder / f"samp-{self._count}", profiles=[reach, *profiles()], limits=limits)
+        await self._stack.enter_async_context(hub)
+        return Place(label, reach, hub, self._stack)
+
+
+@asynccontextmanager
+async def open_room(folder: Path, config: str = "") -> AsyncIterator[RoomHouse]:
+    async with running_server(folder / "server", config) as server, AsyncExitStack() as stack:
+        yield RoomHouse(server, folder, stack)
+
+
+async def until(true: Callable[[], object], what: str = "") -> None:
+    """Wait until something is so, which nobody tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+def names(client: Client) -> set[str]:
+    """Return the names of those whom a client sees."""
+    return {other.name for other in client.clients.values()}
+
+
+def find(client: Client, name: str) -> RemoteClient:
+    return next(other for other in client.clients.values() if other.name == name)

@@ -1,0 +1,160 @@
+"""Several hubs in one room: their clients see and answer each other as if they were on one hub."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, ReplyError
+from asyncsamp.hub.profiles.reach.exports import HUB, NAME
+
+from .rooms import open_room
+
+
+async def an_echo(client: Client, mtype: str = "test.echo") -> None:
+    """Let a client answer with what it is sent."""
+
+    @client.on(mtype)
+    async def echo(message: Message) -> dict[str, object]:
+        return dict(message.params)
+
+    await client.settled()
+
+
+async def test_a_client_of_another_hub_is_like_one_of_this(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool = await laptop.client("TOPCAT", metadata={"author.name": "Mark"})
+        await an_echo(tool)
+        notebook = await cluster.client("notebook")
+        seen = await notebook.find("TOPCAT @laptop", timeout=5)
+        assert seen.metadata["author.name"] == "Mark"
+        assert (seen.metadata[NAME], seen.metadata[HUB]) == ("TOPCAT", "laptop")
+        assert await notebook.get_subscribed_clients("test.echo") == {seen.public_id: {}}
+        params = {"text": 'a "b" <c>\n', "list": ["1", {"x": ""}]}
+        assert (await notebook.call_and_wait(seen, "test.echo", params)).result == params
+        assert (await notebook.call(seen, "test.echo", params)).result == params
+        assert cluster.reach.hubs == {"laptop": 1}
+        assert "room" in repr(cluster.reach)
+
+
+async def test_notifications_come_in_order_and_the_sender_can_be_answered(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+        await an_echo(notebook)
+        async with tool.messages("test.note", limit=10_000) as notes:
+            there = await notebook.find("tool @laptop", timeout=5)
+            for number in range(500):
+                await notebook.notify(there, "test.note", {"number": number})
+            came = [await anext(notes) for _ in range(500)]
+        assert [int(str(note.params["number"])) for note in came] == list(range(500))
+        assert {note.sender_name for note in came} == {"notebook @cluster"}
+        assert (await tool.call(came[0].sender, "test.echo", {"x": "y"})).result == {"x": "y"}
+
+
+async def test_broadcasts_reach_all_hubs_of_the_room_once(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        places = [await room.join(label) for label in ("a", "b", "c")]
+        tools = [await place.client(f"tool-{n}") for place in places for n in range(2)]
+        for tool in tools:
+            await an_echo(tool)
+        sender = await places[0].client("sender")
+        for place in "bc":
+            for n in range(2):
+                await sender.find(f"tool-{n} @{place}", timeout=5)
+        async with asyncio.timeout(5):
+            while len(await sender.get_subscribed_clients("test.echo")) < 6:
+                await asyncio.sleep(0.01)
+        answers = [
+            response.result async for _, response in sender.call_all("test.echo", {"x": "1"}, timeout=5)
+        ]
+        assert answers == [{"x": "1"}] * 6
+        streams = [await tool.messages("test.note").__aenter__() for tool in tools]
+        async with asyncio.timeout(5):
+            while len(await sender.get_subscribed_clients("test.note")) < 6:
+                await asyncio.sleep(0.01)
+        assert len(await sender.notify_all("test.note", {})) == 6
+        assert len(await sender.notify_all("test.note", {"last": "1"})) == 6
+        for stream in streams:
+            assert [(await anext(stream)).params, (await anext(stream)).params] == [{}, {"last": "1"}]
+            stream.close()
+
+
+async def test_what_changes_there_changes_here(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+        seen = await notebook.find("tool @laptop", timeout=5)
+        await tool.declare_metadata({"samp.name": "renamed"})
+        assert (await notebook.find("renamed @laptop", timeout=5)).public_id == seen.public_id
+        await an_echo(tool)
+        async with asyncio.timeout(5):
+            while not seen.subscribes("test.echo"):
+                await asyncio.sleep(0.01)
+        tool.off("test.echo")
+        async with asyncio.timeout(5):
+            while seen.subscribes("test.echo"):
+                await asyncio.sleep(0.01)
+        with pytest.raises(NotSubscribedError, match="renamed @laptop"):
+            await notebook.notify(seen, "test.echo")
+        await tool.unregister()
+        async with asyncio.timeout(5):
+            while seen.registered:
+                await asyncio.sleep(0.01)
+
+
+async def test_progress_of_a_call_that_crosses(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+
+        @tool.on("test.long")
+        async def long(message: Message) -> None:
+            percent = {"msgid": message.msg_id, "txt": "half", "percent": "50"}
+            await tool.notify(message.sender, "samp.msg.progress", percent)
+
+        await tool.settled()
+        there = await notebook.find("tool @laptop", timeout=5)
+        told: list[Message] = []
+        await notebook.call(there, "test.long", on_progress=told.append)
+        assert [message.params["txt"] for message in told] == ["half"]
+
+
+async def test_an_error_is_told_and_a_caller_that_cannot_be_called_gets_its_answer(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook", metadata={})
+
+        @tool.on("test.fail")
+        async def fail(message: Message) -> None:
+            raise ValueError("no such column")
+
+        await tool.settled()
+        there = await notebook.find("tool @laptop", timeout=5)
+        with pytest.raises(ReplyError, match="no such column"):
+            await notebook.call_and_wait(there, "test.fail")
+        with pytest.raises(HubFaultError, match="subscribe"):
+            await notebook.call_and_wait(there, "test.unknown")
+
+
+async def test_a_large_message_is_cut_and_joined(tmp_path: Path) -> None:
+    async with open_room(tmp_path, "max_payload: 65536") as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+        await an_echo(tool)
+        there = await notebook.find("tool @laptop", timeout=5)
+        rows = {"rows": [str(number) for number in range(60_000)]}
+        assert (await notebook.call_and_wait(there, "test.echo", rows)).result == rows
+
+
+async def test_two_hubs_of_one_label_are_told_apart(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        places = [await room.join("laptop") for _ in range(3)]
+        for place in places:
+            await place.client("tool")
+        notebook = await places[0].client("notebook")
+        await notebook.find("tool @laptop-2", timeout=5)
+        await notebook.find("tool @laptop-3", timeout=5)
