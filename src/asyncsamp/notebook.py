@@ -8,10 +8,11 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .data.client import Client
+from .interfaces import Profile
 
 __all__ = ["connect"]
 
-_connected: WeakValueDictionary[tuple[int, str, str], Client] = WeakValueDictionary()
+_connected: WeakValueDictionary[tuple[int, str, str, str], Client] = WeakValueDictionary()
 _options: WeakKeyDictionary[Client, dict[str, Any]] = WeakKeyDictionary()
 
 
@@ -20,6 +21,7 @@ async def connect(
     *,
     start_hub: bool = False,
     lockfile: str | os.PathLike[str] | None = None,
+    join: str = "",
     **options: Any,
 ) -> Client:
     """Find a hub and return a registered client: `client = await asyncsamp.connect("my notebook")`.
@@ -33,23 +35,39 @@ async def connect(
     hub wait; use `asyncio.to_thread`, or `python -m asyncsamp.hub` in a terminal. It ends with
     the client, or with the process.
 
+    With `join`, the file of an invitation or a server's URL, that hub joins a room, and clients of the other
+    machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it is: it joins by
+    `python -m asyncsamp.hub --join` only.
+
     `options` are those of `Client`. Leave with `await client.unregister()`; when the kernel ends
-    it is done anyway. Raises as `Client.register` does: `HubNotFoundError` says how to start one.
+    it is done anyway. Raises as `Client.register` does: `HubNotFoundError` says how to start one;
+    and `InvitationError`.
     """
-    key = id(asyncio.get_running_loop()), name, os.fspath(lockfile) if lockfile is not None else ""
+    key = id(asyncio.get_running_loop()), name, os.fspath(lockfile) if lockfile is not None else "", join
     client = _connected.get(key)
     if client is None or not client.registered or _changed(client, options) - {"metadata"}:
         if client is not None:
             await client.unregister()
+        if join:
+            start_hub, options = True, {**options, "profiles": [await _room(join)]}
         client = await Client(name, start_hub=start_hub, lockfile=lockfile, **options).register()
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
     # A copy, since a user may go on to change the mapping.
     _options[client] = _options.get(client, {}) | {
-        option: dict(value) if option == "metadata" and value else value for option, value in options.items()
+        option: dict(value) if option == "metadata" and value else value
+        for option, value in options.items()
+        if option != "profiles"
     }
     return client
+
+
+async def _room(join: str) -> Profile:
+    from .hub.profiles.reach.profile import Reach
+    from .hub.reach_options import find_invitation
+
+    return Reach(await asyncio.to_thread(find_invitation, join))
 
 
 def _changed(client: Client, options: dict[str, Any]) -> set[str]:

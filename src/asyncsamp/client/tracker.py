@@ -29,6 +29,10 @@ class Request(Protocol):
     async def __call__(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
 
 
+_ELSEWHERE = "org.asyncsamp.reach.name"
+"""The metadata key by which a hub says what a client of another hub is called there."""
+
+
 class RemoteClient:
     """A live view of another client: it changes as that client declares, and when it leaves."""
 
@@ -163,7 +167,8 @@ class OtherClients(Mapping[str, RemoteClient]):
     def named(self, name: str) -> RemoteClient | None:
         """Return the client with that public id or, in any case of letters, that samp.name.
 
-        A program that nobody calls by its samp.name is found by what it is called, too: "ds9".
+        A program that nobody calls by its samp.name is found by what it is called, too: "ds9". If nobody here
+        has the name, a client of another hub of the room is meant that has it there.
 
         Raises:
             UnknownClientError: Several have the name.
@@ -179,7 +184,16 @@ class OtherClients(Mapping[str, RemoteClient]):
                 raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
             if found:
                 return found[0]
-        return None
+        return self._elsewhere(name)
+
+    def _elsewhere(self, name: str) -> RemoteClient | None:
+        """Return the client of another hub of the room that has the name there, since none here has it."""
+        said = name.casefold()
+        found = [each for each in self._known.values() if said and _name_elsewhere(each).casefold() == said]
+        if len(found) > 1:
+            there = ", ".join(plain_line(each.name, LONGEST_NAME) for each in found)
+            raise UnknownClientError(f"{len(found)} clients are named {name!r}: {there}; say which of them")
+        return found[0] if found else None
 
     def pick(self, wanted: str | RemoteClient) -> RemoteClient:
         """Return the client that is meant: a live view, or one by its name or public id as `named` has it.
@@ -289,6 +303,11 @@ class OtherClients(Mapping[str, RemoteClient]):
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()
+
+
+def _name_elsewhere(client: RemoteClient) -> str:
+    name = client.metadata.get(_ELSEWHERE)
+    return name if isinstance(name, str) else ""
 
 
 def as_map(value: Value | None) -> ValueMap:

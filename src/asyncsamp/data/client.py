@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from ..client.tracker import RemoteClient
 from ..discovery import Location, locate
 from ..errors import HubRunningError, LocalProtocolError
 from ..hub.hub import Hub
-from ..interfaces import Connection
+from ..interfaces import Connection, Profile
 from ..limits import Limits
 from . import opening, receiving, sending
 from .context import DataContext
@@ -70,6 +70,7 @@ class Client(MessagingClient):
             the same; handlers and streams go on.
         start_hub: Whether a hub is started in this process if none runs, when the client registers or one
             second after its hub has gone; it lives until the client unregisters.
+        profiles: What a hub that is started so serves beside the Standard Profile, such as a room.
         wait_for_hub: What `register` does if no hub runs: False raises `HubNotFoundError`; a number of
             seconds waits that long for one; True returns at once, and the client registers as soon as
             there is a hub.
@@ -89,6 +90,7 @@ class Client(MessagingClient):
         callback_host: str = "127.0.0.1",
         reconnect: bool = True,
         start_hub: bool = False,
+        profiles: Sequence[Profile] = (),
         wait_for_hub: bool | float = False,
         limits: Limits | None = None,
     ) -> None:
@@ -105,7 +107,7 @@ class Client(MessagingClient):
             callback_host=callback_host,
             reconnect=reconnect,
             wait_for_hub=wait_for_hub,
-            hub=partial(_hub_of_our_own, name, lockfile, limits) if start_hub else None,
+            hub=partial(_hub_of_our_own, name, lockfile, limits, profiles) if start_hub else None,
             limits=limits,
         )
         self._hub_place = None if connection is not None else (lockfile,)
@@ -490,10 +492,13 @@ class Client(MessagingClient):
 
 @asynccontextmanager
 async def _hub_of_our_own(
-    name: str, lockfile: str | os.PathLike[str] | None, limits: Limits | None
+    name: str,
+    lockfile: str | os.PathLike[str] | None,
+    limits: Limits | None,
+    profiles: Sequence[Profile],
 ) -> AsyncIterator[None]:
     """Run a hub in this process, unless somebody else was faster."""
-    hub = Hub(lockfile=lockfile, limits=limits or Limits())
+    hub = Hub(lockfile=lockfile, limits=limits or Limits(), profiles=profiles)
     try:
         try:
             await hub.start()

@@ -22,6 +22,7 @@ from .hub import Hub
 from .page import HubPage, PageConsent
 from .page.desktop import hint
 from .profiles.web import Permissions, TerminalConsent, default_path
+from .reach_options import add_reach_options, reach_profiles
 from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-level", type=str.lower, choices=_LEVELS, default="warning", help="(default: %(default)s)")
     add("--version", action="version", version=f"asyncsamp {__version__}")
     add_web_options(parser, _port)
+    add_reach_options(parser)
     return parser
 
 
@@ -117,7 +119,7 @@ def _make_hub(arguments: argparse.Namespace, permissions: Permissions) -> Hub:
         host=arguments.host,
         port=arguments.port,
         label=arguments.label,
-        profiles=web_profiles(arguments, permissions),
+        profiles=[*web_profiles(arguments, permissions), *reach_profiles(arguments)],
         timeout=arguments.timeout,
         client_timeout=arguments.client_timeout,
         state=arguments.state,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from ..client.hub_changes import HubChange
@@ -13,7 +13,7 @@ from ..data.client import POINT_TIMEOUT, SEND_TIMEOUT, START_TIMEOUT, ProgressWa
 from ..data.recipients import Recipients
 from ..data.results import Sent
 from ..data.share.content import Source
-from ..interfaces import Connection
+from ..interfaces import Connection, Profile
 from ..limits import Limits
 from ..mtypes import TypedMessage
 from ..values import Message, Response, ValueMap
@@ -66,6 +66,7 @@ class Client(BaseClient):
         callback_host: str = "127.0.0.1",
         reconnect: bool = True,
         start_hub: bool = False,
+        profiles: Sequence[Profile] = (),
         wait_for_hub: bool | float = False,
         limits: Limits | None = None,
         dispatcher: Dispatcher | None = None,
@@ -82,6 +83,7 @@ class Client(BaseClient):
                 callback_host=callback_host,
                 reconnect=reconnect,
                 start_hub=start_hub,
+                profiles=profiles,
                 wait_for_hub=wait_for_hub,
                 limits=limits,
             ),

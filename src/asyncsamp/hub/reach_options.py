@@ -1,0 +1,82 @@
+"""The options by which `python -m asyncsamp.hub` joins a room."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from .mtype_limits import WEB_MTYPES
+from .profiles.reach.invitation import Invitation, check_name, invitation_of_url
+from .profiles.reach.invitation_files import read_invitation
+from .profiles.reach.profile import Reach
+
+__all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
+
+
+def add_reach_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to `parser`."""
+    add = parser.add_argument_group("rooms (hubs of several machines)").add_argument
+    add(
+        "--join",
+        metavar="FILE|URL",
+        help="join the room of an invitation, or of a NATS server without accounts, such as "
+        "nats://127.0.0.1:4222",
+    )
+    add("--room", default="", help="another room of that server")
+    add(
+        "--reach-label",
+        default="",
+        metavar="LABEL",
+        help="what clients of this hub are called elsewhere: 'TOPCAT @LABEL' (default: this machine's name)",
+    )
+    add(
+        "--reach-mtypes",
+        choices=("harmless", "all"),
+        default="harmless",
+        help="what clients of other hubs may send here (default: %(default)s, as web pages)",
+    )
+    add(
+        "--reach-trust",
+        type=_names,
+        default=(),
+        metavar="MEMBER,...",
+        help="members whose clients may send everything, such as your own other machine",
+    )
+    add(
+        "--reach-share",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="show only these clients to other hubs (default: all)",
+    )
+    add("--reach-plain", action="store_true", help="do without TLS, on a network that is your own")
+
+
+def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
+    """Return the profile that joins, if one is asked for. Raises `SampError`."""
+    if arguments.join is None:
+        return []
+    return [
+        Reach(
+            find_invitation(arguments.join, room=arguments.room),
+            label=arguments.reach_label,
+            mtypes=None if arguments.reach_mtypes == "all" else WEB_MTYPES,
+            trust=arguments.reach_trust,
+            share=arguments.reach_share,
+            plain=arguments.reach_plain,
+        )
+    ]
+
+
+def find_invitation(join: str, *, room: str = "") -> Invitation:
+    """Return the invitation in the file `join`, or that of a server without accounts at the URL `join`.
+
+    Blocks. Raises `InvitationError`.
+    """
+    invitation = invitation_of_url(join) if "://" in join else read_invitation(Path(join).expanduser())
+    return replace(invitation, room=check_name("room", room)) if room else invitation
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

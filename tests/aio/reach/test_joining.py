@@ -1,0 +1,91 @@
+"""How a user joins: the options of the hub, connect(join=), names without the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+import asyncsamp
+from asyncsamp import Client, InvitationError, UnknownClientError
+from asyncsamp.errors import LocalProtocolError
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.profile import Reach
+from asyncsamp.hub.reach_options import find_invitation
+
+from ..nats_server import PATIENCE
+from .rooms import open_room
+
+
+async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        lockfile = tmp_path / "laptop"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "asyncsamp.hub", "--no-web-profile", "--lockfile", str(lockfile)),
+            *("--join", room.server.url, "--reach-label", "laptop", "--log-level", "debug"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                assert b"SAMP hub ready" in await process.stdout.readline()
+            async with Client("TOPCAT", lockfile=lockfile) as tool:
+
+                @tool.on("table.load.votable")
+                async def load(message: asyncsamp.Message) -> dict[str, str]:
+                    return {"loaded": str(message.params["url"])}
+
+                await tool.settled()
+                client = await asyncsamp.connect(
+                    "notebook", join=room.server.url, lockfile=tmp_path / "kernel"
+                )
+                assert (await client.find("topcat", timeout=PATIENCE)).name == "TOPCAT @laptop"
+                params = {"url": "http://127.0.0.1:9/table"}
+                assert await client.call("topcat", "table.load.votable", params)
+                again = await asyncsamp.connect(
+                    "notebook", join=room.server.url, lockfile=tmp_path / "kernel"
+                )
+                assert again is client
+                await client.unregister()
+                assert not (tmp_path / "kernel").exists()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            await process.communicate()
+
+
+async def test_a_name_means_the_client_of_this_hub_first(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        a, b, c = [await room.join(label) for label in "abc"]
+        notebook = await c.client("notebook")
+        await b.client("ds9")
+        await notebook.find("ds9 @b", timeout=PATIENCE)
+        assert (await notebook.find("DS9")).name == "ds9 @b"
+        await a.client("ds9")
+        await notebook.find("ds9 @a", timeout=PATIENCE)
+        with pytest.raises(UnknownClientError, match=r"2 clients are named 'ds9': ds9 @., ds9 @.; say which"):
+            await notebook.find("ds9")
+        own = await c.client("ds9")
+        await notebook.find("ds9 @a")
+        async with asyncio.timeout(PATIENCE):
+            while own.public_id not in notebook.clients or not notebook.clients[own.public_id].name:
+                await asyncio.sleep(0.01)
+        assert (await notebook.find("ds9")).public_id == own.public_id
+
+
+async def test_an_invitation_that_is_none_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InvitationError, match="cannot be read"):
+        await asyncsamp.connect("notebook", join=str(tmp_path / "none.reach"))
+    with pytest.raises(InvitationError, match="URL"):
+        find_invitation("http://127.0.0.1:4222")
+    assert find_invitation("nats://127.0.0.1", room="m31").room == "m31"
+
+
+def test_nobody_is_trusted_by_a_name_that_is_not_proven() -> None:
+    with pytest.raises(LocalProtocolError, match="has no accounts"):
+        Reach(Invitation("nats://127.0.0.1:1"), trust=["alice"])
+    with pytest.raises(LocalProtocolError, match="without TLS"):
+        Reach(Invitation("ws://nats.example.org/x"))
