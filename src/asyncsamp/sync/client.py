@@ -160,8 +160,9 @@ class Client(BaseClient):
             name: What people see.
             table_id: By what later messages refer to it; else one is made, or the one that it had
                 before is kept.
-            format: "votable", "fits", "cdf", "pds4" or "stil". "auto" is VOTable for all who take that,
-                since nothing of the table is lost, else FITS; a URL goes as what it holds.
+            format: "votable", "fits", "cdf", "parquet", "pds4" or "stil". "auto" is VOTable for all who take
+                that, since nothing of the table is lost, else FITS; large tables go as FITS that loses
+                nothing. A URL goes as what it holds, a path too, where that is taken.
             hdu: The number or name of the HDU, of a FITS file or an HDUList; by default its first table.
             timeout: Seconds for each recipient.
             local: Whether its URL is a file:// one.
