@@ -1,0 +1,161 @@
+"""What is cut, killed, hostile or in circles: nothing accepted is lost, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, HubFaultError, Message, ReplyError
+from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
+
+from ..nats_server import PATIENCE
+from .rooms import LIMITS, names, open_room, until
+
+
+async def test_a_server_that_is_killed_costs_no_message_and_no_call(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+        asked, answer = asyncio.Event(), asyncio.Event()
+
+        @tool.on("test.slow")
+        async def slow(message: Message) -> None:
+            asked.set()
+            await answer.wait()
+
+        async with tool.messages("test.note", limit=10_000) as notes:
+            there = await notebook.find("tool @laptop", timeout=PATIENCE)
+            calling = asyncio.create_task(notebook.call(there, "test.slow", timeout=PATIENCE))
+            await asked.wait()
+            accepted = 0
+            for number in range(600):
+                if number == 200:
+                    await room.server.kill()
+                if number == 400:
+                    await room.server.start()
+                await notebook.notify(there, "test.note", {"n": number})
+                accepted += 1
+            answer.set()
+            async with asyncio.timeout(PATIENCE):
+                came = [int(str((await anext(notes)).params["n"])) for _ in range(accepted)]
+            assert came == list(range(accepted))
+            assert (await calling).ok
+
+
+async def test_who_waits_for_a_hub_that_leaves_or_is_killed_is_told(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        here = await room.join("here")
+        notebook = await here.client("notebook")
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            lockfile = tmp_path / f"there-{number}"
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "asyncsamp.hub", "--no-web-profile", "--lockfile", str(lockfile)),
+                *("--join", room.server.url, "--reach-label", "there", "--reach-mtypes", "all"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            assert process.stdout is not None
+            await process.stdout.readline()
+            tool = Client("tool", lockfile=lockfile, reconnect=False)
+            await tool.register()
+
+            @tool.on("test.never")
+            async def never(message: Message) -> None:
+                await asyncio.Event().wait()
+
+            await tool.settled()
+            seen = await notebook.find("tool @there", timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                while not seen.subscribes("test.never"):
+                    await asyncio.sleep(0.01)
+            waiting = asyncio.create_task(notebook.call_and_wait(seen, "test.never", timeout=30))
+            calling = asyncio.create_task(notebook.call(seen, "test.never", timeout=30))
+            await asyncio.sleep(0.3)
+            process.send_signal(number)
+            async with asyncio.timeout(3):
+                with pytest.raises(HubFaultError, match="tool @there"):
+                    await waiting
+                with pytest.raises(ReplyError, match="tool @there"):
+                    await calling
+            await process.communicate()
+            await tool.unregister()
+            await until(lambda: not here.reach.hubs)
+            assert "tool @there" not in names(notebook)
+
+
+async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:
+    async with open_room(tmp_path / "1") as one, open_room(tmp_path / "2") as two:
+        from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
+        from asyncsamp.hub.profiles.reach.profile import Reach
+
+        second = Reach(invitation_of_url(two.server.url), label="middle", mtypes=None)
+        middle = await one.join("middle", profiles=lambda: [second])
+        left, right = await one.join("left"), await two.join("right")
+        for place in (left, middle, right):
+            await place.client(f"tool of {place.label}")
+        seen = await middle.client("watcher")
+        await seen.find("tool of left @left", timeout=PATIENCE)
+        await seen.find("tool of right @right", timeout=PATIENCE)
+        await until(lambda: len(left.hub.clients) == 3 and len(right.hub.clients) == 3)
+        assert len(middle.hub.clients) == 4
+
+
+async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        here = await room.join("here", mtypes=["table.*"], limits=replace(LIMITS, reach_clients=20))
+        tool = await here.client("tool")
+        ready = asyncio.Event()
+        bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
+        await bus.start()
+        try:
+            await ready.wait()
+            heard: asyncio.Queue[str] = asyncio.Queue()
+            bus.subscribe("samp.room.anybody.*.here", lambda m: heard.put_nowait(m.subject))
+            hub = ".".join((await heard.get()).split(".")[2:4])
+            async with tool.messages("*") as got:
+                stranger = RemoteClient("c1", {"samp.name": "evil"}, {})
+
+                def send(sender: str, *payloads: bytes) -> None:
+                    for payload in payloads:
+                        bus.publish(f"samp.room.{sender}.to.{hub}", payload)
+
+                def frames(*items: Sync | Messages) -> list[bytes]:
+                    made: list[bytes] = []
+                    for number, item in enumerate(items, 1):
+                        made += dump_frames("0a", number, *dump_item(item), 1 << 20)
+                    return made
+
+                bad = [
+                    Messages("c1", [(tool.public_id, None)], {"samp.mtype": mtype, "samp.params": {}})
+                    for mtype in ("samp.hub.disconnect", "samp.hub.event.shutdown", "client.env.get", "x.y")
+                ]
+                good = Messages(
+                    "c1", [(tool.public_id, None)], {"samp.mtype": "table.x", "samp.params": {"n": "1"}}
+                )
+                send("anybody.00000001", *frames(Sync("e", [stranger]), *bad, good))
+                async with asyncio.timeout(PATIENCE):
+                    async for message in got:
+                        if not message.mtype.startswith("samp.hub.event."):
+                            break
+                assert message.mtype == "table.x"
+                assert message.sender_name == "evil @e"
+                # what is no frame ends that hub for good; nobody speaks from an inbox
+                send("anybody.inbox", *frames(Sync("inbox", [stranger])))
+                send("anybody.00000002", b"= 0a 1 sync\n" + json.dumps([1e30]).encode())
+                send("anybody.00000003", b"= 0a 1 sync\n" + b"[" * 10_000)
+                send("anybody.00000001", b"nonsense")
+                await until(lambda: not here.reach.hubs)
+                send("anybody.00000001", *frames(Sync("e", [stranger])))
+                many = [RemoteClient(f"c{n}", {}, {}) for n in range(20_000)]
+                send("anybody.00000004", *frames(Sync("many", many)))
+                await until(lambda: here.reach.hubs.get("many") == 20)
+                assert set(here.reach.hubs) == {"many"}
+        finally:
+            await bus.close()
