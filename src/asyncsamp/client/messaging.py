@@ -166,8 +166,17 @@ class MessagingClient:
     def translate_url(self, url: str) -> str:
         """Return the URL by which to read one that we were sent (WEB-30, WEB-73).
 
-        It is `url` itself unless we are connected by the Web Profile, whose hub reads it for us.
-        Raises `NotRegisteredError` or `HubLostError`.
+        It is the same unless we are connected by the Web Profile, whose hub reads it for us.
+
+        Args:
+            url: A URL from a message.
+
+        Returns:
+            The URL to read.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: The hub is lost.
         """
         translator = self._at_hub("translate a URL").registration.url_translator
         # As samp.js does, which every hub understands: not encoded but for what no URL may have.
@@ -246,7 +255,11 @@ class MessagingClient:
         return self._changes.open()
 
     def on_leaving(self, callback: Callable[[], Awaitable[object]]) -> None:
-        """Have `callback` awaited once, when the client leaves, while it can still answer calls."""
+        """Have a function awaited once, when the client leaves, while it can still answer calls.
+
+        Args:
+            callback: An `async def` without parameters.
+        """
         self._leaving.push_async_callback(callback)
 
     # ---- what we say of ourselves
@@ -259,8 +272,15 @@ class MessagingClient:
     async def declare_metadata(self, metadata: Mapping[str, object]) -> None:
         """Replace our metadata, here and at the hub (META-2); samp.name stays unless given.
 
-        Not registered, it says it to the next hub. Raises `LocalProtocolError` for what SAMP
-        cannot say, `HubFaultError`, `HubLostError`.
+        Not registered, it says it to the next hub. If it is cancelled, the hub may know them or not.
+
+        Args:
+            metadata: All that others are to know, such as "samp.description.text".
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            HubFaultError: The hub refuses it.
+            HubLostError: The hub is lost.
         """
         self._metadata = self._complete(metadata)
         self._inbox.others.self_name = str(self._metadata["samp.name"])
@@ -278,18 +298,25 @@ class MessagingClient:
     def on(
         self, *mtypes: str | type[TypedMessage], annotation: Mapping[str, object] | None = None
     ) -> Callable[[Any], Any]:
-        """Decorate an `async def` so that it handles messages of `mtypes`, wildcards included.
+        """Decorate an `async def` so that it handles messages, before or after registering.
 
-        It gets a `Message`, or, for a class of `asyncsamp.mtypes`, an instance of that class;
-        parameters that are missing or no numbers are then answered with samp.error, or, in a
-        notification, left with a warning in the log. What it
-        returns (a mapping, a `Response` or None) is the answer to a call, an exception is
-        answered with samp.error. It replaces an earlier handler of the same mtype, before or
-        after registering. Of several patterns that match, the most specific has the message.
-        `annotation` goes into the subscription (MTYPE-6). The hub is told in the background;
-        `await client.settled()` waits for that.
+        It gets a `Message`, or, for a class of `asyncsamp.mtypes`, an instance of that class; parameters
+        that are missing or no numbers are then answered with samp.error, or, in a notification, left
+        with a warning in the log. What it returns (a mapping, a `Response` or None) is the answer to a
+        call, an exception is answered with samp.error. It replaces an earlier handler of the same mtype.
+        Of several patterns that match, the most specific has the message. The hub is told in the
+        background; `await client.settled()` waits for that.
 
-        Raises TypeError for a plain function, `LocalProtocolError` for a bad mtype.
+        Args:
+            mtypes: What it handles: mtypes, wildcards included, or classes of `asyncsamp.mtypes`.
+            annotation: What goes into the subscription (MTYPE-6).
+
+        Returns:
+            The decorator, which returns the function as it is.
+
+        Raises:
+            TypeError: It is a plain function.
+            LocalProtocolError: One of `mtypes` is not valid.
         """
         note = encode_map(annotation or {}, "annotation")
         patterns = check_patterns(mtypes)
@@ -304,20 +331,35 @@ class MessagingClient:
         return decorate
 
     def off(self, *mtypes: str | type[TypedMessage]) -> None:
-        """Take the handlers of `mtypes` away. Raises KeyError, and takes none, if one has no handler."""
+        """Take handlers away; none is, if one of `mtypes` has no handler.
+
+        Args:
+            mtypes: What the handlers were made for, spelled as in `on`.
+
+        Raises:
+            KeyError: One has no handler.
+        """
         self._inbox.router.remove_handlers([mtype_of(mtype) for mtype in mtypes])
         self._subscriptions_changed()
 
     def messages(
         self, *mtypes: str | type[TypedMessage], limit: int | None = None, answer: bool = True
     ) -> MessageStream:
-        """Return a stream of the messages of `mtypes`, wildcards included; it listens from now on.
+        """Return a stream of messages; it listens from now on.
 
         Use it with `async with`, which also sees to it that the hub knows the subscription.
-        It holds `limit` messages (`Limits.stream`). A call that has no handler is answered
-        samp.ok when it is read, or, with `answer=False`, by you with `reply`.
 
-        Raises `LocalProtocolError` for a bad mtype.
+        Args:
+            mtypes: What it takes: mtypes, wildcards, or classes of `asyncsamp.mtypes`.
+            limit: How many messages it holds; None means `Limits.stream`.
+            answer: Whether a call that has no handler is answered samp.ok when it is read. Else you answer
+                it with `reply`.
+
+        Returns:
+            The stream.
+
+        Raises:
+            LocalProtocolError: One of `mtypes` is not valid.
         """
         patterns = check_patterns(mtypes)
         stream = MessageStream(
@@ -349,17 +391,27 @@ class MessagingClient:
         return self._inbox.others
 
     async def get_clients(self) -> list[RemoteClient]:
-        """Return the other clients, the hub's own among them, each a live view (CLIENT-12)."""
+        """Return the other clients, the hub's own among them (CLIENT-12). Cancelling is safe.
+
+        Returns:
+            A live view of each, which changes as the client does.
+        """
         await self._at_hub("look for other clients").follow()
         return ClientList(self._inbox.others.values())
 
     async def find(self, name: str, *, timeout: float = 0.0) -> RemoteClient:
-        """Return a live view of the client with that samp.name (in any case) or public id.
+        """Return a live view of a client. Cancelling is safe.
 
-        Waits up to `timeout` seconds for it to appear, the time included that the hub takes to
-        say who is there; without a timeout it has `Limits.request_timeout` for that. Raises
-        `UnknownClientError`, which says who is there, if there is none or more than one.
-        Cancelling is safe.
+        Args:
+            name: Its samp.name, in any case of letters, or its public id.
+            timeout: Seconds to wait for it to appear, the time included that the hub takes to say who is
+                there; with 0 that time is bounded by `Limits.request_timeout`.
+
+        Returns:
+            The client.
+
+        Raises:
+            UnknownClientError: There is none, or more than one; it says who is there.
         """
         session = self._at_hub("look for other clients")
         clock = asyncio.get_running_loop().time
@@ -372,26 +424,57 @@ class MessagingClient:
         return await self._inbox.others.find(name, max(0.0, deadline - clock()))
 
     async def get_registered_clients(self) -> list[str]:
-        """Return the public ids of all other clients and of the hub (HUB-26)."""
+        """Return the public ids of all other clients and of the hub (HUB-26). Cancelling is safe.
+
+        Returns:
+            The ids, in the hub's order.
+        """
         return _strings(await self._ask("getRegisteredClients"))
 
     async def get_metadata(self, client: str | RemoteClient) -> ValueMap:
-        """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
+        """Ask the hub for a client's metadata (HUB-23). Cancelling is safe.
+
+        Args:
+            client: Its name, public id, or the live client.
+
+        Returns:
+            What it declared.
+
+        Raises:
+            UnknownClientError: It is not there.
+        """
         return _map(
             await self._to(self._addressee(client), lambda to: self._ask("getMetadata", to)), "getMetadata"
         )
 
     async def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
-        """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
+        """Ask the hub for a client's subscriptions (HUB-25). Cancelling is safe.
+
+        Args:
+            client: Its name, public id, or the live client.
+
+        Returns:
+            Mtype or wildcard to annotation.
+
+        Raises:
+            UnknownClientError: It is not there.
+        """
         return _map(
             await self._to(self._addressee(client), lambda to: self._ask("getSubscriptions", to)),
             "getSubscriptions",
         )
 
     async def get_subscribed_clients(self, mtype: str) -> ValueMap:
-        """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
+        """Ask the hub who takes an mtype (HUB-27). Cancelling is safe.
 
-        Raises `LocalProtocolError` for a bad mtype or one with a wildcard.
+        Args:
+            mtype: The mtype, without a wildcard.
+
+        Returns:
+            Public id to annotation, without us.
+
+        Raises:
+            LocalProtocolError: The mtype is not valid, or has a wildcard.
         """
         return _map(await self._ask("getSubscribedClients", check_mtype(mtype)), "getSubscribedClients")
 
@@ -400,22 +483,41 @@ class MessagingClient:
     async def notify(
         self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
     ) -> None:
-        """Send a message to one client, by name or public id, without an answer (HUB-28).
+        """Send a message to one client, without an answer (HUB-28).
 
-        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
-        hub may have taken it or not.
+        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the hub may have
+        taken it or not.
 
-        Numbers and booleans in `params` are encoded by the standard's rules (DATA-7..10).
-        Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
-        `UnknownClientError` or another `HubFaultError`, `HubLostError`.
+        Args:
+            recipient: A name such as "topcat", in any case of letters, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters. Numbers and booleans are encoded by the standard's rules (DATA-7..10).
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            NotSubscribedError: The recipient does not take it.
+            UnknownClientError: There is no such client.
+            HubFaultError: The hub refuses it for another reason.
+            HubLostError: The hub is lost.
         """
         message, addressee = message_map(mtype, params), self._addressee(recipient)
         await self._to(addressee, lambda to: self._ask("notify", to, message))
 
     async def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
-        """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
+        """Send a message to all who subscribe, without an answer (HUB-29).
 
-        Nobody subscribing is not an error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
+        Nobody subscribing is not an error (MSG-32). If it is cancelled, the hub may have taken it or not.
+
+        Args:
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+
+        Returns:
+            The public ids of those it goes to.
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            HubLostError: The hub is lost.
         """
         return _strings(await self._ask("notifyAll", message_map(mtype, params)))
 
@@ -430,13 +532,24 @@ class MessagingClient:
     ) -> Response:
         """Send a message to one client and await its response (HUB-30).
 
-        `recipient` is a name such as "topcat", in any case of letters, a public id, or what `find` gave.
-        `timeout` is in seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
-        `on_progress` is called with each samp.msg.progress message about this call. No request is held
-        open meanwhile. A samp.warning is returned, not raised.
+        No request is held open meanwhile. A samp.warning is returned, not raised. Cancelling is safe: a
+        response that comes later is dropped.
 
-        Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
-        what `notify` raises. Cancelling is safe: a response that comes later is dropped.
+        Args:
+            recipient: A name such as "topcat", in any case of letters, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
+            on_progress: Is called with each samp.msg.progress message about this call.
+
+        Returns:
+            The response.
+
+        Raises:
+            ReplyError: The recipient answers samp.error.
+            CallTimeoutError: It does not answer in time.
+
+        Raises otherwise what `notify` does.
         """
         message, addressee = message_map(mtype, params), self._addressee(recipient)
         seconds = self._seconds(timeout)
@@ -465,14 +578,25 @@ class MessagingClient:
         *,
         timeout: float | None = None,
     ) -> AsyncGenerator[tuple[str, Response], None]:
-        """Send a message to all who subscribe and yield (public id, response) as they come in (HUB-31).
+        """Send a message to all who subscribe and yield their responses as they come in (HUB-31).
 
-        Every recipient is yielded once; one that has not answered after `timeout` seconds
-        (`Limits.call_timeout` if None), with a samp.error response that says so. Nothing
-        is raised for a samp.error. Sent when the iteration begins; leaving it early is safe.
+        Every recipient is yielded once; one that has not answered in time, with a samp.error response that
+        says so. Nothing is raised for a samp.error. Sent when the iteration begins; leaving it early, or
+        cancelling it, is safe.
 
-        Raises `LocalProtocolError` at once; when iterated, `HubFaultError`, `HubLostError`, and
-        `CallTimeoutError` if the hub does not say in that time whom it was sent to.
+        Args:
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds; None means `Limits.call_timeout`.
+
+        Returns:
+            Pairs of public id and response.
+
+        Raises:
+            LocalProtocolError: At once: SAMP cannot say it.
+            HubFaultError: When iterated: the hub refuses it.
+            HubLostError: When iterated: the hub is lost.
+            CallTimeoutError: When iterated: the hub does not say in time whom it was sent to.
         """
         return self._call_all(message_map(mtype, params), self._seconds(timeout))
 
@@ -513,8 +637,18 @@ class MessagingClient:
     ) -> Response:
         """Like `call`, by the synchronous operation: one open request, and no port (HUB-32).
 
-        `timeout` is in whole seconds at the hub, exact here; 0 asks the hub for no limit. Raises as
-        `call` does. If it is cancelled, our hub forgets the call, others answer nobody.
+        If it is cancelled, our hub forgets the call, others answer nobody.
+
+        Args:
+            recipient: A name, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds, whole at the hub, exact here; 0 asks the hub for no limit.
+
+        Returns:
+            The response.
+
+        Raises as `call` does.
         """
         message, addressee = message_map(mtype, params), self._addressee(recipient)
         asked = self._seconds(timeout)
@@ -544,12 +678,17 @@ class MessagingClient:
     ) -> None:
         """Answer a call that a stream with `answer=False` gave (HUB-33); handlers need only return.
 
-        `message` is the call or its msg-id. A call is answered once (MSG-23): what a handler
-        that has replied returns is not sent.
+        A call is answered once (MSG-23): what a handler that has replied returns is not sent. If it is
+        cancelled, the answer may have gone out or not, and cannot be given again.
 
-        Raises `LocalProtocolError` for a notification, for a call that was answered already or
-        whose hub is gone, and for what SAMP cannot say; `HubFaultError` if the hub does not
-        take it, as when the sender has left.
+        Args:
+            message: The call, or its msg-id.
+            result: The result, or a `Response`.
+
+        Raises:
+            LocalProtocolError: It is a notification, was answered already, its hub is gone, or SAMP cannot
+                say the result.
+            HubFaultError: The hub does not take it, as when the sender has left.
         """
         msg_id = message.msg_id if isinstance(message, Message) else message
         if msg_id is None:
@@ -562,9 +701,15 @@ class MessagingClient:
     async def progress(
         self, message: Message, text: str, *, percent: float | None = None, time_left: float | None = None
     ) -> None:
-        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33); time_left in seconds.
+        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33).
 
-        Does nothing if the message is a notification or its sender does not want to know.
+        Does nothing if the message is a notification or its sender does not want to know. Cancelling is safe.
+
+        Args:
+            message: The call.
+            text: What is done now, for people.
+            percent: How much is done, from 0 to 100.
+            time_left: Seconds that it will take still.
         """
         if message.msg_id is None:
             return

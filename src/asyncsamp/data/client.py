@@ -138,9 +138,17 @@ class Client(MessagingClient):
         return await opening.find_or_start(self._context(), name, location, timeout=timeout or START_TIMEOUT)
 
     async def wait_for(self, name: str, *, timeout: float = START_TIMEOUT) -> RemoteClient:
-        """Wait until a client of that name is registered and return it; it starts nothing.
+        """Wait until a client of that name is registered; it starts nothing. Cancelling is safe.
 
-        `timeout` is in seconds. Raises `UnknownClientError`, which says who is there. Cancelling is safe.
+        Args:
+            name: What the client is called, or its public id.
+            timeout: Seconds to wait.
+
+        Returns:
+            The client.
+
+        Raises:
+            UnknownClientError: It has not come; it says who is there.
         """
         return await self.find(name, timeout=timeout)
 
@@ -163,6 +171,9 @@ class Client(MessagingClient):
             ToolError: No tool can be started.
 
         Raises otherwise what `send_table` does. Cancelling is safe.
+
+        Returns:
+            What each recipient said.
         """
         location = self._location() if start else None
         return await opening.open_data(self._context(), data, to, location, timeout=timeout)
@@ -199,6 +210,11 @@ class Client(MessagingClient):
             local: Whether its URL is a file:// one.
             progress: A function that is called with the rows written and all rows, or True for a
                 progress bar by tqdm.
+
+        Returns:
+            What each recipient said.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
         """
         return await sending.send_table(
             self._context(),
@@ -237,6 +253,11 @@ class Client(MessagingClient):
                 then, to DS9 alone. By default the recipient decides; DS9 opens a new frame.
             timeout: Seconds for each recipient.
             local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
         """
         return await sending.send_image(
             self._context(),
@@ -261,9 +282,21 @@ class Client(MessagingClient):
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send a spectrum: a table, an HDU or HDUList, a path or a URL.
+        """Send a spectrum.
 
-        `meta` describes it by SSA utypes; Access.Format is added for what is written here.
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            spectrum: A table, an HDU or HDUList, a path or a URL.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
+            name: What people see.
+            spectrum_id: By what later messages refer to it; else one is made.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
         """
         return await sending.send_spectrum(
             self._context(),
@@ -286,7 +319,21 @@ class Client(MessagingClient):
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send a coverage map: a mocpy MOC, an HDU or HDUList, a FITS path or a URL."""
+        """Send a coverage map.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            moc: A mocpy MOC, an HDU or HDUList, a FITS path or a URL.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            name: What people see.
+            coverage_id: By what later messages refer to it; else one is made.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
+        """
         return await sending.send_moc(
             self._context(), moc, to, name=name, coverage_id=coverage_id, timeout=timeout, local=local
         )
@@ -296,8 +343,18 @@ class Client(MessagingClient):
     ) -> Sent:
         """Point at a place of the sky: `point_at(SkyCoord(...))`, or `point_at(ra, dec)` in degrees, ICRS.
 
-        A SkyCoord of any frame is taken; ra and dec may be Quantities or Angles. `to` comes
-        after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+        `to` comes after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            position: A SkyCoord of any frame, or the right ascension: degrees, a Quantity or an Angle.
+            dec: The declination, likewise; with a SkyCoord, `to` may stand here.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         if to is None and hasattr(position, "icrs"):
             dec, to = None, dec
@@ -306,9 +363,18 @@ class Client(MessagingClient):
     async def highlight_row(
         self, table: Any, row: int, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
     ) -> Sent:
-        """Highlight one row, counted from 0, of a table that was sent or received.
+        """Highlight one row of a table that was sent or received.
 
-        `table` is the table itself, or the table-id or URL by which the others know it.
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            table: The table itself, or the table-id or URL by which the others know it.
+            row: Its number, from 0.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         return await sending.highlight_row(self._context(), table, row, to, timeout=timeout)
 
@@ -317,18 +383,48 @@ class Client(MessagingClient):
     ) -> Sent:
         """Select rows of a table that was sent or received.
 
-        `rows` is a list or integer array of numbers from 0, a mask, or a slice.
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            table: The table itself, or the table-id or URL by which the others know it.
+            rows: A list or integer array of numbers from 0, a mask, or a slice.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         return await sending.select_rows(self._context(), table, rows, to, timeout=timeout)
 
     async def ds9(
         self, command: str, to: Recipients = "ds9", *, url: str | None = None, timeout: float = SEND_TIMEOUT
     ) -> Sent:
-        """Have DS9 run a command, as on its command line: `ds9("scale log")`; `url` is its data, if any."""
+        """Have DS9 run a command, as on its command line: `ds9("scale log")`.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            command: The command.
+            to: Which DS9, by name, public id or live client; None means all.
+            url: The URL of the command's data, if any.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
+        """
         return await sending.ds9(self._context(), command, to, url=url, timeout=timeout)
 
     async def ds9_get(self, command: str, to: str = "ds9", *, timeout: float = SEND_TIMEOUT) -> str:
-        """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
+        """Ask DS9 for something: `ds9_get("fits size")`. Cancelling is safe.
+
+        Args:
+            command: What is asked, as by XPA.
+            to: Which DS9, by name, public id or live client.
+            timeout: Seconds for its answer.
+
+        Returns:
+            Its answer, as text.
+        """
         return await sending.ds9_get(self._context(), command, to, timeout=timeout)
 
     async def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
@@ -348,7 +444,18 @@ class Client(MessagingClient):
         return await sending.get_table(self._context(), to, timeout=timeout)
 
     async def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
-        """Have Aladin run a script: commands, one a line."""
+        """Have Aladin run a script.
+
+        Cancelling is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            script: Commands, one a line.
+            to: Which Aladin, by name, public id or live client; None means all.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
+        """
         return await sending.aladin(self._context(), script, to, timeout=timeout)
 
     # ---- serving
@@ -362,16 +469,25 @@ class Client(MessagingClient):
         lifetime: float | None = None,
         local: bool = False,
     ) -> str:
-        """Serve something over HTTP to this machine, and return its URL.
+        """Serve something over HTTP to this machine.
 
-        `source` is bytes, a path, or a function that gives bytes, a path or an iterable of
-        bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
-        served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
-        `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
-        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
-        is the path's own, and does not end.
+        The URL cannot be guessed; Range, HEAD and web pages are served too. It ends with the client, with
+        `unshare`, or after `lifetime`. If it is cancelled, nothing is shared that you could know of.
 
-        Raises `DataError` if there is no such file, or it cannot be shared.
+        Args:
+            source: Bytes, a path, or a function that gives bytes, a path or an iterable of bytes when
+                somebody asks.
+            name: What the URL ends with; a path's own name if empty. It tells the type, too.
+            content_type: The type, if the name does not tell it.
+            lifetime: Seconds until it ends; None means with the client.
+            local: Whether it gets a file:// URL instead, which leaves no file behind; that of a path is the
+                path's own, and does not end.
+
+        Returns:
+            The URL.
+
+        Raises:
+            DataError: There is no such file, or it cannot be shared.
         """
         context = self._context()
         return await sharing.share(
@@ -385,7 +501,14 @@ class Client(MessagingClient):
         )
 
     def unshare(self, url: str) -> bool:
-        """Stop serving `url`; False if it was not served."""
+        """Stop serving something.
+
+        Args:
+            url: What `share` returned.
+
+        Returns:
+            Whether it was served.
+        """
         context = self._context_in_use
         return context is not None and (context.shares.unshare(url) or context.files.drop(url))
 
@@ -411,6 +534,9 @@ class Client(MessagingClient):
             WaitTimeoutError: None came in that time.
             NotRegisteredError: The client is not registered, or leaves.
             HubLostError: There is no hub when it begins.
+
+        Returns:
+            The table, as an astropy Table.
         """
         return await receiving.receive_one(self._context(), self.tables, timeout, "table")
 
@@ -419,7 +545,16 @@ class Client(MessagingClient):
         return receiving.images(self._context())
 
     async def receive_image(self, timeout: float | None = None) -> Any:
-        """Wait for one image; as `receive_table`."""
+        """Wait for one image. Cancelling is safe.
+
+        Args:
+            timeout: Seconds to wait; None waits until the client leaves.
+
+        Returns:
+            The image, as an HDUList.
+
+        Raises as `receive_table` does.
+        """
         return await receiving.receive_one(self._context(), self.images, timeout, "image")
 
     def spectra(self) -> Received[Any]:
@@ -446,12 +581,17 @@ class Client(MessagingClient):
         return receiving.positions(self._context())
 
     def selections(self, table: Any) -> Received[Any]:
-        """Return a stream of the rows that others select in `table`, as numpy integer arrays.
+        """Return a stream of the rows that others select in a table, as numpy integer arrays.
 
             selected = table[await anext(client.selections(table))]
 
-        `table` was sent or received, or is a table-id or URL. What only echoes our own
-        `select_rows` is left out; rows out of range are answered with samp.error.
+        What only echoes our own `select_rows` is left out; rows out of range are answered with samp.error.
+
+        Args:
+            table: A table that was sent or received, a table-id or a URL.
+
+        Returns:
+            The stream.
         """
         return receiving.selections(self._context(), table)
 
@@ -464,7 +604,14 @@ class Client(MessagingClient):
         return receiving.all_selections(self._context())
 
     def highlights(self, table: Any) -> Received[Any]:
-        """Return a stream of the rows that others highlight in `table`, as numpy integers."""
+        """Return a stream of the rows that others highlight in a table, as numpy integers.
+
+        Args:
+            table: A table that was sent or received, a table-id or a URL.
+
+        Returns:
+            The stream.
+        """
         return receiving.highlights(self._context(), table)
 
     # ---- inside

@@ -110,9 +110,17 @@ class Client(BaseClient):
         return self._run(self._inner.find(name, timeout=timeout, start=start))
 
     def wait_for(self, name: str, *, timeout: float = START_TIMEOUT) -> RemoteClient:
-        """Wait until a client of that name is registered and return it; it starts nothing.
+        """Wait until a client of that name is registered; it starts nothing. Ctrl-C is safe.
 
-        `timeout` is in seconds. Raises `UnknownClientError`, which says who is there. Ctrl-C is safe.
+        Args:
+            name: What the client is called, or its public id.
+            timeout: Seconds to wait.
+
+        Returns:
+            The client.
+
+        Raises:
+            UnknownClientError: It has not come; it says who is there.
         """
         return self._run(self._inner.wait_for(name, timeout=timeout))
 
@@ -135,6 +143,9 @@ class Client(BaseClient):
             ToolError: No tool can be started.
 
         Raises otherwise what `send_table` does. Ctrl-C is safe.
+
+        Returns:
+            What each recipient said.
         """
         return self._run(self._inner.open(data, to, start=start, timeout=timeout))
 
@@ -168,6 +179,11 @@ class Client(BaseClient):
             local: Whether its URL is a file:// one.
             progress: A function that is called with the rows written and all rows, or True for a
                 progress bar by tqdm.
+
+        Returns:
+            What each recipient said.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
         """
         return self._run(
             self._inner.send_table(
@@ -207,6 +223,11 @@ class Client(BaseClient):
                 then, to DS9 alone. By default the recipient decides; DS9 opens a new frame.
             timeout: Seconds for each recipient.
             local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
         """
         return self._run(
             self._inner.send_image(
@@ -225,9 +246,21 @@ class Client(BaseClient):
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send a spectrum: a table, an HDU or HDUList, a path or a URL.
+        """Send a spectrum.
 
-        `meta` describes it by SSA utypes; Access.Format is added for what is written here.
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            spectrum: A table, an HDU or HDUList, a path or a URL.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
+            name: What people see.
+            spectrum_id: By what later messages refer to it; else one is made.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
         """
         return self._run(
             self._inner.send_spectrum(
@@ -245,7 +278,21 @@ class Client(BaseClient):
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send a coverage map: a mocpy MOC, an HDU or HDUList, a FITS path or a URL."""
+        """Send a coverage map.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            moc: A mocpy MOC, an HDU or HDUList, a FITS path or a URL.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            name: What people see.
+            coverage_id: By what later messages refer to it; else one is made.
+            timeout: Seconds for each recipient.
+            local: Whether its URL is a file:// one.
+
+        Returns:
+            What each recipient said.
+        """
         return self._run(
             self._inner.send_moc(moc, to, name=name, coverage_id=coverage_id, timeout=timeout, local=local)
         )
@@ -255,17 +302,36 @@ class Client(BaseClient):
     ) -> Sent:
         """Point at a place of the sky: `point_at(SkyCoord(...))`, or `point_at(ra, dec)` in degrees, ICRS.
 
-        A SkyCoord of any frame is taken; ra and dec may be Quantities or Angles. `to` comes
-        after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+        `to` comes after either: `point_at(position, "aladin")`, `point_at(10.68, 41.27, "aladin")`.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            position: A SkyCoord of any frame, or the right ascension: degrees, a Quantity or an Angle.
+            dec: The declination, likewise; with a SkyCoord, `to` may stand here.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         return self._run(self._inner.point_at(position, dec, to, timeout=timeout))
 
     def highlight_row(
         self, table: Any, row: int, to: Recipients = None, *, timeout: float = POINT_TIMEOUT
     ) -> Sent:
-        """Highlight one row, counted from 0, of a table that was sent or received.
+        """Highlight one row of a table that was sent or received.
 
-        `table` is the table itself, or the table-id or URL by which the others know it.
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            table: The table itself, or the table-id or URL by which the others know it.
+            row: Its number, from 0.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         return self._run(self._inner.highlight_row(table, row, to, timeout=timeout))
 
@@ -274,18 +340,48 @@ class Client(BaseClient):
     ) -> Sent:
         """Select rows of a table that was sent or received.
 
-        `rows` is a list or integer array of numbers from 0, a mask, or a slice.
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            table: The table itself, or the table-id or URL by which the others know it.
+            rows: A list or integer array of numbers from 0, a mask, or a slice.
+            to: Who gets it, by name, public id or live client; None means all who take it.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
         """
         return self._run(self._inner.select_rows(table, rows, to, timeout=timeout))
 
     def ds9(
         self, command: str, to: Recipients = "ds9", *, url: str | None = None, timeout: float = SEND_TIMEOUT
     ) -> Sent:
-        """Have DS9 run a command, as on its command line: `ds9("scale log")`; `url` is its data, if any."""
+        """Have DS9 run a command, as on its command line: `ds9("scale log")`.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            command: The command.
+            to: Which DS9, by name, public id or live client; None means all.
+            url: The URL of the command's data, if any.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
+        """
         return self._run(self._inner.ds9(command, to, url=url, timeout=timeout))
 
     def ds9_get(self, command: str, to: str = "ds9", *, timeout: float = SEND_TIMEOUT) -> str:
-        """Ask DS9 for something: `ds9_get("fits size")`. Returns its answer as text."""
+        """Ask DS9 for something: `ds9_get("fits size")`. Ctrl-C is safe.
+
+        Args:
+            command: What is asked, as by XPA.
+            to: Which DS9, by name, public id or live client.
+            timeout: Seconds for its answer.
+
+        Returns:
+            Its answer, as text.
+        """
         return self._run(self._inner.ds9_get(command, to, timeout=timeout))
 
     def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
@@ -305,7 +401,18 @@ class Client(BaseClient):
         return self._run(self._inner.get_table(to, timeout=timeout))
 
     def aladin(self, script: str, to: Recipients = "aladin", *, timeout: float = SEND_TIMEOUT) -> Sent:
-        """Have Aladin run a script: commands, one a line."""
+        """Have Aladin run a script.
+
+        Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
+
+        Args:
+            script: Commands, one a line.
+            to: Which Aladin, by name, public id or live client; None means all.
+            timeout: Seconds for each recipient.
+
+        Returns:
+            What each recipient said.
+        """
         return self._run(self._inner.aladin(script, to, timeout=timeout))
 
     def share(
@@ -317,23 +424,39 @@ class Client(BaseClient):
         lifetime: float | None = None,
         local: bool = False,
     ) -> str:
-        """Serve something over HTTP to this machine, and return its URL.
+        """Serve something over HTTP to this machine.
 
-        `source` is bytes, a path, or a function that gives bytes, a path or an iterable of
-        bytes when somebody asks. The URL cannot be guessed; Range, HEAD and web pages are
-        served too. It ends with the client, with `unshare`, or after `lifetime` seconds.
-        `name` ends the URL (a path's own name if empty) and tells the type unless `content_type`
-        does. With `local` it is a file:// URL instead, which leaves no file behind; that of a path
-        is the path's own, and does not end.
+        The URL cannot be guessed; Range, HEAD and web pages are served too. It ends with the client, with
+        `unshare`, or after `lifetime`. If it is cancelled, nothing is shared that you could know of.
 
-        Raises `DataError` if there is no such file, or it cannot be shared.
+        Args:
+            source: Bytes, a path, or a function that gives bytes, a path or an iterable of bytes when
+                somebody asks.
+            name: What the URL ends with; a path's own name if empty. It tells the type, too.
+            content_type: The type, if the name does not tell it.
+            lifetime: Seconds until it ends; None means with the client.
+            local: Whether it gets a file:// URL instead, which leaves no file behind; that of a path is the
+                path's own, and does not end.
+
+        Returns:
+            The URL.
+
+        Raises:
+            DataError: There is no such file, or it cannot be shared.
         """
         return self._run(
             self._inner.share(source, name=name, content_type=content_type, lifetime=lifetime, local=local)
         )
 
     def unshare(self, url: str) -> bool:
-        """Stop serving `url`; False if it was not served."""
+        """Stop serving something.
+
+        Args:
+            url: What `share` returned.
+
+        Returns:
+            Whether it was served.
+        """
         return self._call(self._inner.unshare, url)
 
     def tables(self, *, timeout: float | None = None) -> Stream[Any]:
@@ -358,6 +481,9 @@ class Client(BaseClient):
             WaitTimeoutError: None came in that time.
             NotRegisteredError: The client is not registered, or leaves.
             HubLostError: There is no hub when it begins.
+
+        Returns:
+            The table, as an astropy Table.
         """
         return self._run(self._inner.receive_table(timeout))
 
@@ -369,7 +495,16 @@ class Client(BaseClient):
         return self._received(lambda client: client.images(), timeout)
 
     def receive_image(self, timeout: float | None = None) -> Any:
-        """Wait for one image; as `receive_table`."""
+        """Wait for one image. Ctrl-C is safe.
+
+        Args:
+            timeout: Seconds to wait; None waits until the client leaves.
+
+        Returns:
+            The image, as an HDUList.
+
+        Raises as `receive_table` does.
+        """
         return self._run(self._inner.receive_image(timeout))
 
     def spectra(self, *, timeout: float | None = None) -> Stream[Any]:
@@ -402,12 +537,17 @@ class Client(BaseClient):
         return self._received(lambda client: client.positions(), timeout)
 
     def selections(self, table: Any, *, timeout: float | None = None) -> Stream[Any]:
-        """Return a stream of the rows that others select in `table`, as numpy integer arrays.
+        """Return a stream of the rows that others select in a table, as numpy integer arrays.
 
             selected = table[next(client.selections(table))]
 
-        `table` was sent or received, or is a table-id or URL. What only echoes our own
-        `select_rows` is left out; rows out of range are answered with samp.error.
+        What only echoes our own `select_rows` is left out; rows out of range are answered with samp.error.
+
+        Args:
+            table: A table that was sent or received, a table-id or a URL.
+
+        Returns:
+            The stream.
 
         It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
@@ -424,7 +564,13 @@ class Client(BaseClient):
         return self._received(lambda client: client.all_selections(), timeout)
 
     def highlights(self, table: Any, *, timeout: float | None = None) -> Stream[Any]:
-        """Return a stream of the rows that others highlight in `table`, as numpy integers.
+        """Return a stream of the rows that others highlight in a table, as numpy integers.
+
+        Args:
+            table: A table that was sent or received, a table-id or a URL.
+
+        Returns:
+            The stream.
 
         It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
@@ -448,8 +594,17 @@ class Client(BaseClient):
     def translate_url(self, url: str) -> str:
         """Return the URL by which to read one that we were sent (WEB-30, WEB-73).
 
-        It is `url` itself unless we are connected by the Web Profile, whose hub reads it for us.
-        Raises `NotRegisteredError` or `HubLostError`.
+        It is the same unless we are connected by the Web Profile, whose hub reads it for us.
+
+        Args:
+            url: A URL from a message.
+
+        Returns:
+            The URL to read.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: The hub is lost.
         """
         return self._call(self._inner.translate_url, url)
 
@@ -509,13 +664,27 @@ class Client(BaseClient):
     def declare_metadata(self, metadata: Mapping[str, object]) -> None:
         """Replace our metadata, here and at the hub (META-2); samp.name stays unless given.
 
-        Not registered, it says it to the next hub. Raises `LocalProtocolError` for what SAMP
-        cannot say, `HubFaultError`, `HubLostError`.
+        Not registered, it says it to the next hub. If it is cancelled, the hub may know them or not.
+
+        Args:
+            metadata: All that others are to know, such as "samp.description.text".
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            HubFaultError: The hub refuses it.
+            HubLostError: The hub is lost.
         """
         return self._run(self._inner.declare_metadata(metadata))
 
     def off(self, *mtypes: str | type[TypedMessage]) -> None:
-        """Take the handlers of `mtypes` away. Raises KeyError, and takes none, if one has no handler."""
+        """Take handlers away; none is, if one of `mtypes` has no handler.
+
+        Args:
+            mtypes: What the handlers were made for, spelled as in `on`.
+
+        Raises:
+            KeyError: One has no handler.
+        """
         return self._call(self._inner.off, *mtypes)
 
     def messages(
@@ -525,13 +694,21 @@ class Client(BaseClient):
         answer: bool = True,
         timeout: float | None = None,
     ) -> MessageStream:
-        """Return a stream of the messages of `mtypes`, wildcards included; it listens from now on.
+        """Return a stream of messages; it listens from now on.
 
         Use it with `with`, which also sees to it that the hub knows the subscription.
-        It holds `limit` messages (`Limits.stream`). A call that has no handler is answered
-        samp.ok when it is read, or, with `answer=False`, by you with `reply`.
 
-        Raises `LocalProtocolError` for a bad mtype.
+        Args:
+            mtypes: What it takes: mtypes, wildcards, or classes of `asyncsamp.mtypes`.
+            limit: How many messages it holds; None means `Limits.stream`.
+            answer: Whether a call that has no handler is answered samp.ok when it is read. Else you answer
+                it with `reply`.
+
+        Returns:
+            The stream.
+
+        Raises:
+            LocalProtocolError: One of `mtypes` is not valid.
 
         It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
@@ -550,46 +727,100 @@ class Client(BaseClient):
         return self._inner.clients
 
     def get_clients(self) -> list[RemoteClient]:
-        """Return the other clients, the hub's own among them, each a live view (CLIENT-12)."""
+        """Return the other clients, the hub's own among them (CLIENT-12). Ctrl-C is safe.
+
+        Returns:
+            A live view of each, which changes as the client does.
+        """
         return self._run(self._inner.get_clients())
 
     def get_registered_clients(self) -> list[str]:
-        """Return the public ids of all other clients and of the hub (HUB-26)."""
+        """Return the public ids of all other clients and of the hub (HUB-26). Ctrl-C is safe.
+
+        Returns:
+            The ids, in the hub's order.
+        """
         return self._run(self._inner.get_registered_clients())
 
     def get_metadata(self, client: str | RemoteClient) -> ValueMap:
-        """Ask the hub for a client's metadata (HUB-23). Raises `UnknownClientError`."""
+        """Ask the hub for a client's metadata (HUB-23). Ctrl-C is safe.
+
+        Args:
+            client: Its name, public id, or the live client.
+
+        Returns:
+            What it declared.
+
+        Raises:
+            UnknownClientError: It is not there.
+        """
         return self._run(self._inner.get_metadata(client))
 
     def get_subscriptions(self, client: str | RemoteClient) -> ValueMap:
-        """Ask the hub for a client's subscriptions (HUB-25). Raises `UnknownClientError`."""
+        """Ask the hub for a client's subscriptions (HUB-25). Ctrl-C is safe.
+
+        Args:
+            client: Its name, public id, or the live client.
+
+        Returns:
+            Mtype or wildcard to annotation.
+
+        Raises:
+            UnknownClientError: It is not there.
+        """
         return self._run(self._inner.get_subscriptions(client))
 
     def get_subscribed_clients(self, mtype: str) -> ValueMap:
-        """Ask the hub who takes `mtype`: public id to annotation, without us (HUB-27).
+        """Ask the hub who takes an mtype (HUB-27). Ctrl-C is safe.
 
-        Raises `LocalProtocolError` for a bad mtype or one with a wildcard.
+        Args:
+            mtype: The mtype, without a wildcard.
+
+        Returns:
+            Public id to annotation, without us.
+
+        Raises:
+            LocalProtocolError: The mtype is not valid, or has a wildcard.
         """
         return self._run(self._inner.get_subscribed_clients(mtype))
 
     def notify(
         self, recipient: str | RemoteClient, mtype: MType, params: Mapping[str, object] | None = None
     ) -> None:
-        """Send a message to one client, by name or public id, without an answer (HUB-28).
+        """Send a message to one client, without an answer (HUB-28).
 
-        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the
-        hub may have taken it or not.
+        Returns when the hub has taken it, not when the recipient has. If it is cancelled, the hub may have
+        taken it or not.
 
-        Numbers and booleans in `params` are encoded by the standard's rules (DATA-7..10).
-        Raises `LocalProtocolError` for what SAMP cannot say, `NotSubscribedError`,
-        `UnknownClientError` or another `HubFaultError`, `HubLostError`.
+        Args:
+            recipient: A name such as "topcat", in any case of letters, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters. Numbers and booleans are encoded by the standard's rules (DATA-7..10).
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            NotSubscribedError: The recipient does not take it.
+            UnknownClientError: There is no such client.
+            HubFaultError: The hub refuses it for another reason.
+            HubLostError: The hub is lost.
         """
         return self._run(self._inner.notify(recipient, mtype, params))
 
     def notify_all(self, mtype: MType, params: Mapping[str, object] | None = None) -> list[str]:
-        """Send a message to all who subscribe, without an answer; returns their public ids (HUB-29).
+        """Send a message to all who subscribe, without an answer (HUB-29).
 
-        Nobody subscribing is not an error (MSG-32). Raises `LocalProtocolError` for what SAMP cannot say.
+        Nobody subscribing is not an error (MSG-32). If it is cancelled, the hub may have taken it or not.
+
+        Args:
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+
+        Returns:
+            The public ids of those it goes to.
+
+        Raises:
+            LocalProtocolError: SAMP cannot say it.
+            HubLostError: The hub is lost.
         """
         return self._run(self._inner.notify_all(mtype, params))
 
@@ -604,27 +835,49 @@ class Client(BaseClient):
     ) -> Response:
         """Send a message to one client and its response (HUB-30).
 
-        `recipient` is a name such as "topcat", in any case of letters, a public id, or what `find` gave.
-        `timeout` is in seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
-        `on_progress` is called with each samp.msg.progress message about this call. No request is held
-        open meanwhile. A samp.warning is returned, not raised.
+        No request is held open meanwhile. A samp.warning is returned, not raised. Ctrl-C is safe: a
+        response that comes later is dropped.
 
-        Raises `ReplyError` if the recipient answers samp.error, `CallTimeoutError`, and
-        what `notify` raises. Ctrl-C is safe: a response that comes later is dropped.
+        Args:
+            recipient: A name such as "topcat", in any case of letters, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds; None means `Limits.call_timeout`, which is 300 s unless you change it.
+            on_progress: Is called with each samp.msg.progress message about this call.
+
+        Returns:
+            The response.
+
+        Raises:
+            ReplyError: The recipient answers samp.error.
+            CallTimeoutError: It does not answer in time.
+
+        Raises otherwise what `notify` does.
         """
         return self._run(self._inner.call(recipient, mtype, params, timeout=timeout, on_progress=on_progress))
 
     def call_all(
         self, mtype: MType, params: Mapping[str, object] | None = None, *, timeout: float | None = None
     ) -> Stream[tuple[str, Response]]:
-        """Send a message to all who subscribe and yield (public id, response) as they come in (HUB-31).
+        """Send a message to all who subscribe and yield their responses as they come in (HUB-31).
 
-        Every recipient is yielded once; one that has not answered after `timeout` seconds
-        (`Limits.call_timeout` if None), with a samp.error response that says so. Nothing
-        is raised for a samp.error. Sent when the iteration begins; leaving it early is safe.
+        Every recipient is yielded once; one that has not answered in time, with a samp.error response that
+        says so. Nothing is raised for a samp.error. Sent when the iteration begins; leaving it early, or
+        cancelling it, is safe.
 
-        Raises `LocalProtocolError` at once; when iterated, `HubFaultError`, `HubLostError`, and
-        `CallTimeoutError` if the hub does not say in that time whom it was sent to.
+        Args:
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds; None means `Limits.call_timeout`.
+
+        Returns:
+            Pairs of public id and response.
+
+        Raises:
+            LocalProtocolError: At once: SAMP cannot say it.
+            HubFaultError: When iterated: the hub refuses it.
+            HubLostError: When iterated: the hub is lost.
+            CallTimeoutError: When iterated: the hub does not say in time whom it was sent to.
         """
         return self._generated(lambda client: client.call_all(mtype, params, timeout=timeout))
 
@@ -638,28 +891,49 @@ class Client(BaseClient):
     ) -> Response:
         """Like `call`, by the synchronous operation: one open request, and no port (HUB-32).
 
-        `timeout` is in whole seconds at the hub, exact here; 0 asks the hub for no limit. Raises as
-        `call` does. If it is cancelled, our hub forgets the call, others answer nobody.
+        If it is cancelled, our hub forgets the call, others answer nobody.
+
+        Args:
+            recipient: A name, a public id, or what `find` gave.
+            mtype: The mtype, or an instance of a class of `asyncsamp.mtypes`.
+            params: The parameters.
+            timeout: Seconds, whole at the hub, exact here; 0 asks the hub for no limit.
+
+        Returns:
+            The response.
+
+        Raises as `call` does.
         """
         return self._run(self._inner.call_and_wait(recipient, mtype, params, timeout=timeout))
 
     def reply(self, message: Message | str, result: Mapping[str, object] | Response | None = None) -> None:
         """Answer a call that a stream with `answer=False` gave (HUB-33); handlers need only return.
 
-        `message` is the call or its msg-id. A call is answered once (MSG-23): what a handler
-        that has replied returns is not sent.
+        A call is answered once (MSG-23): what a handler that has replied returns is not sent. If it is
+        cancelled, the answer may have gone out or not, and cannot be given again.
 
-        Raises `LocalProtocolError` for a notification, for a call that was answered already or
-        whose hub is gone, and for what SAMP cannot say; `HubFaultError` if the hub does not
-        take it, as when the sender has left.
+        Args:
+            message: The call, or its msg-id.
+            result: The result, or a `Response`.
+
+        Raises:
+            LocalProtocolError: It is a notification, was answered already, its hub is gone, or SAMP cannot
+                say the result.
+            HubFaultError: The hub does not take it, as when the sender has left.
         """
         return self._run(self._inner.reply(message, result))
 
     def progress(
         self, message: Message, text: str, *, percent: float | None = None, time_left: float | None = None
     ) -> None:
-        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33); time_left in seconds.
+        """Tell the sender of a call how far we are (samp.msg.progress, MTYPE-33).
 
-        Does nothing if the message is a notification or its sender does not want to know.
+        Does nothing if the message is a notification or its sender does not want to know. Ctrl-C is safe.
+
+        Args:
+            message: The call.
+            text: What is done now, for people.
+            percent: How much is done, from 0 to 100.
+            time_left: Seconds that it will take still.
         """
         return self._run(self._inner.progress(message, text, percent=percent, time_left=time_left))
