@@ -106,7 +106,7 @@ async def serve(
     part = part_of(reader, request.headers, headers)
     if part.status == 416:
         return web.Response(status=416, headers=part.headers)
-    response = web.StreamResponse(status=part.status, headers=part.headers)
+    response = web.StreamResponse(status=part.status, headers={"Server": "asyncsamp", **part.headers})
     response.content_length = part.length
     async with contextlib.aclosing(reader.pieces(part.start, part.length)) as pieces:
         return await send(request, response, pieces, what=what)

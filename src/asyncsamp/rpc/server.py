@@ -341,6 +341,8 @@ class _Handler(web.RequestHandler):
         """Write the answer; the connection is idle afterwards."""
         if not self._limit.may_stay(self.front):
             resp.force_close()
+        if not resp.prepared:
+            resp.headers["Server"] = "asyncsamp"  # aiohttp names its version and Python's
         try:
             return await super().finish_response(request, resp, start_time)
         finally:

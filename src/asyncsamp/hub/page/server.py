@@ -210,7 +210,9 @@ class HubPage:
         return web.json_response(answer, headers=HEADERS)
 
     async def _stream(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
+        response = web.StreamResponse(
+            headers={**HEADERS, "Server": "asyncsamp", "Content-Type": "text/event-stream"}
+        )
         await response.prepare(request)
         feed = Feed(self._hub)
         self._feeds.add(feed)

@@ -144,6 +144,7 @@ class DataPort:
         try:
             head = await reading.head()
             response = web.StreamResponse(status=head.status, headers=_headers(head))
+            response.headers["Server"] = "asyncsamp"
             async with contextlib.aclosing(reading.pieces()) as pieces:
                 return await send(request, response, pieces, what="what another hub offers")
         except ReadingError as error:

@@ -102,4 +102,5 @@ class Translator:
         async with self._reader.open(url, request.method, request.headers) as opened:
             told = {**opened.headers, **_GUARD, **headers}
             response = web.StreamResponse(status=opened.status, reason=opened.reason, headers=told)
+            response.headers["Server"] = "asyncsamp"
             return await send(request, response, opened.pieces, what="a URL to a web page")
