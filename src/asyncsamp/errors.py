@@ -110,17 +110,24 @@ class HubNotFoundError(SampError):
         looked_at: The places that were tried, in order.
         looking: For how many seconds the client has been looking, and goes on; None if it does not.
         waited: For how many seconds a hub was waited for, in vain.
+        advice: What can be done about it.
     """
 
-    def __init__(self, *looked_at: str, looking: float | None = None, waited: float = 0.0) -> None:
+    def __init__(
+        self,
+        *looked_at: str,
+        looking: float | None = None,
+        waited: float = 0.0,
+        advice: str = "start one with: python -m asyncsamp.hub",
+    ) -> None:
         self.looked_at = looked_at
         self.looking = looking
         self.waited = waited
+        self.advice = advice
         places = ", ".join(looked_at) or "nowhere"
         within = f" within {waited:g} s" if waited else ""
         super().__init__(
-            f"no running SAMP hub found{within} (looked at {places}); start one with: python -m asyncsamp.hub"
-            + _search(looking)
+            f"no running SAMP hub found{within} (looked at {places}); {advice}" + _search(looking)
         )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from .delivery import Delivery
 from .limits import Limits
@@ -14,11 +14,15 @@ from .values import RawMap, Value, ValueMap
 __all__ = [
     "TAP",
     "Connection",
+    "Content",
     "Courier",
+    "DataCarrier",
     "Engine",
     "MaySend",
     "Named",
+    "OpenContent",
     "Profile",
+    "Reader",
     "Receiver",
     "Registration",
     "Standing",
@@ -41,6 +45,40 @@ class Registration:
     self_id: str
     hub_id: str
     url_translator: str = ""
+
+
+class Reader(Protocol):
+    """Something open that is read in pieces, such as a file."""
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has; None if that is known only at the end."""
+        ...
+
+    @property
+    def modified(self) -> float | None:
+        """When it was changed, in seconds since 1970; None if that is not known."""
+        ...
+
+    def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield `length` bytes (None: to the end) from `start` on."""
+        ...
+
+
+class OpenContent(Reader, Protocol):
+    """Content that somebody reads; he closes it."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class Content(Protocol):
+    """Something that can be opened, by several readers at once."""
+
+    async def open(self) -> OpenContent:
+        """Return a reader for it. Raises `DataError` if it is gone."""
+        ...
 
 
 class Receiver(Protocol):
@@ -98,6 +136,43 @@ class Connection(Protocol):
 
     async def close(self) -> None:
         """Give up every socket and task; says nothing to the hub. May be called at any time, again too."""
+        ...
+
+
+@runtime_checkable
+class DataCarrier(Protocol):
+    """A connection that carries data, too: where client and tools can read nothing of each other.
+
+    A `Connection` need not be one. Then a client serves its data itself, and reads what URLs say.
+    """
+
+    async def share(self, content: Content, name: str) -> str:
+        """Bring data to where the tools are, for as long as the client is registered. Cancelling is safe.
+
+        Args:
+            content: The data.
+            name: What its URL ends with.
+
+        Returns:
+            A URL that the tools can read.
+
+        Raises:
+            DataError: It cannot be brought there.
+            HubLostError: There is no connection.
+        """
+        ...
+
+    async def fetch(self, url: str, max_size: int) -> bytes:
+        """Return what `url` names where the tools are. Cancelling is safe.
+
+        Args:
+            url: The URL, as `Client.translate_url` gives it.
+            max_size: Bytes that are read at most.
+
+        Raises:
+            DataError: It cannot be read, or has more than `max_size` bytes.
+            HubLostError: There is no connection.
+        """
         ...
 
 

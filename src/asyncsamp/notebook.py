@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .data.client import Client
@@ -22,6 +22,7 @@ async def connect(
     start_hub: bool = False,
     lockfile: str | os.PathLike[str] | None = None,
     join: str = "",
+    via: Literal["", "browser"] = "",
     **options: Any,
 ) -> Client:
     """Find a hub and return a registered client: `client = await asyncsamp.connect("my notebook")`.
@@ -39,18 +40,24 @@ async def connect(
     machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it is: it joins by
     `python -m asyncsamp.hub --join` only.
 
+    With `via="browser"` the hub is the one of the computer where the browser runs that shows this notebook:
+    for kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
+    stand. It needs the extra `browser`; see docs/how-to/elsewhere.md.
+
     `options` are those of `Client`. Leave with `await client.unregister()`; when the kernel ends
     it is done anyway. Raises as `Client.register` does: `HubNotFoundError` says how to start one;
     and `InvitationError`.
     """
-    key = id(asyncio.get_running_loop()), name, os.fspath(lockfile) if lockfile is not None else "", join
+    if via not in ("", "browser"):
+        raise ValueError(f"via={via!r} is not known: expected 'browser', or nothing for this machine's hub")
+    place = via or (os.fspath(lockfile) if lockfile is not None else "")
+    key = id(asyncio.get_running_loop()), name, place, join
     client = _connected.get(key)
     if client is None or not client.registered or _changed(client, options) - {"metadata"}:
         if client is not None:
             await client.unregister()
-        if join:
-            start_hub, options = True, {**options, "profiles": [await _room(join)]}
-        client = await Client(name, start_hub=start_hub, lockfile=lockfile, **options).register()
+        way = await _way(start_hub, lockfile, join, via)
+        client = await Client(name, **way, **options).register()
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
@@ -61,6 +68,20 @@ async def connect(
         if option != "profiles"
     }
     return client
+
+
+async def _way(
+    start_hub: bool, lockfile: str | os.PathLike[str] | None, join: str, via: str
+) -> dict[str, Any]:
+    """Return the options of `Client` that lead to the hub."""
+    if via:
+        if join or start_hub or lockfile is not None:
+            raise ValueError("via='browser' leads to the hub beside the browser: give it without the others")
+        from .browser.widget import notebook_connection
+
+        return {"connection": await notebook_connection()}
+    way: dict[str, Any] = {"start_hub": start_hub, "lockfile": lockfile}
+    return way | ({"start_hub": True, "profiles": [await _room(join)]} if join else {})
 
 
 async def _room(join: str) -> Profile:

@@ -68,7 +68,7 @@ async def test_if_all_connections_are_at_work_newcomers_are_told(tmp_path: Path)
         async with Client("one", lockfile=lockfile) as one, one.messages("a.b", answer=False) as asked:
             connection = one._connection
             assert isinstance(connection, StandardConnection)
-            key, port = connection._proxy.key, port_of(connection.url)
+            key, port = connection.proxy.key, port_of(connection.url)
             message: Value = {"samp.mtype": "a.b", "samp.params": {}}
             request = post(xmlrpc.dump_call("samp.hub.callAndWait", [key, one.public_id, message, "0"]))
             for _ in range(28):

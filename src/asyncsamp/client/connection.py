@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..interfaces import Engine, Receiver, Registration
 from ..limits import Limits
+from ..rpc import RpcClient
 from ..values import RawMap, Value, copy_value
 from .callback import CallbackEndpoint, receive
 from .rpc_connection import RpcConnection
@@ -55,7 +56,7 @@ class StandardConnection(RpcConnection):
         self._secret = ""
 
     def __repr__(self) -> str:
-        return f"<StandardConnection {self._proxy.url or 'not connected'}>"
+        return f"<StandardConnection {self.proxy.url or 'not connected'}>"
 
     @property
     def url(self) -> str:
@@ -63,12 +64,12 @@ class StandardConnection(RpcConnection):
 
         Raises `LockfileError` if that cannot be made out.
         """
-        return self._proxy.url or locate(lockfile=self._lockfile).description
+        return self.proxy.url or locate(lockfile=self._lockfile).description
 
     async def resume(self) -> bool:
         """See whether the hub is back, and knows us still; see `Connection.resume`."""
-        proxy = self._proxy
-        if proxy.sender is None or proxy.receiver is None:
+        proxy = self.proxy
+        if not isinstance(proxy.sender, RpcClient) or proxy.receiver is None:
             return False
         location, lockfile = await find_hub(proxy.sender, lockfile=self._lockfile)
         if (lockfile.url, lockfile.secret) != (proxy.url, self._secret) or not has_proof(lockfile):
@@ -100,7 +101,7 @@ class StandardConnection(RpcConnection):
 
         If it is cancelled, what the hub was about to say may be lost.
         """
-        return await self._proxy.traffic()
+        return await self.proxy.traffic()
 
     async def close(self) -> None:
         """Close the endpoint, the connections and the watch over the hub."""
@@ -109,7 +110,7 @@ class StandardConnection(RpcConnection):
 
     async def _enter(self, name: str, receiver: Receiver) -> Registration:
         """Find the hub and register. The name is not used by this profile."""
-        proxy = self._proxy
+        proxy = self.proxy
         sender = proxy.open()
         location, lockfile = await find_hub(sender, lockfile=self._lockfile)
         proxy.url, proxy.owner = lockfile.url, await _owner(location)
@@ -132,7 +133,7 @@ class StandardConnection(RpcConnection):
     async def _begin_listening(self, receiver: Receiver) -> None:
         """Open the callback endpoint and name it to the hub (STD-13)."""
         endpoint = CallbackEndpoint(
-            receiver, self._proxy.key, host=self._callback_host, max_body=self._limits.max_body
+            receiver, self.proxy.key, host=self._callback_host, max_body=self._limits.max_body
         )
         try:
             await endpoint.start()

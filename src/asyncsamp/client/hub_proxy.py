@@ -8,7 +8,8 @@ import json
 import logging
 import os
 import secrets
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from ..discovery import PROVE, RENEW_KEY, make_proof
 from ..errors import (
@@ -23,7 +24,6 @@ from ..errors import (
 from ..interfaces import TAP, Receiver, Registration
 from ..limits import Limits
 from ..rpc import (
-    ForeignPeerError,
     PeerBusyError,
     PeerClosedError,
     PeerError,
@@ -33,7 +33,7 @@ from ..rpc import (
 )
 from ..values import Value
 
-__all__ = ["HubProxy"]
+__all__ = ["HubProxy", "HubSender"]
 
 log = logging.getLogger("asyncsamp.client")
 
@@ -51,6 +51,22 @@ _QUIET = 20.0
 _NOBODY = "nobody listens there (any more)"
 
 
+class HubSender(Protocol):
+    """What a `HubProxy` asks the hub with: an `RpcClient`, or its like where no socket leads there."""
+
+    async def call(self, url: str, method: str, params: Sequence[Value], *, timeout: float) -> Value:
+        """Call a method at `url`. Raises `FaultError`, `PeerError` or `RemoteProtocolError`."""
+        ...
+
+    async def gone(self, url: str) -> None:
+        """Return when the hub may have gone. Raises `PeerError` if that cannot be waited for."""
+        ...
+
+    async def close(self) -> None:
+        """Give up every request under way."""
+        ...
+
+
 class HubProxy:
     """The hub, as one registration over XML-RPC sees it; opened, closed, and perhaps opened again.
 
@@ -66,16 +82,23 @@ class HubProxy:
         self.owner: int | None = None
         """Whom the hub belongs to, as far as it is known; it is the only other user who is told the key."""
         self.receiver: Receiver | None = None
-        self.sender: RpcClient | None = None
+        self.upload_url = ""
+        """Where the hub takes data of a web client; "" if it takes none."""
+        self.sender: HubSender | None = None
         self._prefix = prefix
         self._limits = limits
         self._watch: asyncio.Task[None] | None = None
 
     def open(self) -> RpcClient:
-        """Make the sender, and return it."""
+        """Make a sender that posts to the hub, and return it."""
         self.owner = None
-        self.sender = RpcClient(max_body=self._limits.max_body, trusts=self._trusts)
-        return self.sender
+        self.sender = sender = RpcClient(max_body=self._limits.max_body, trusts=self._trusts)
+        return sender
+
+    def open_with(self, sender: HubSender) -> None:
+        """Use `sender` from now on, and close it with this."""
+        self.owner = None
+        self.sender = sender
 
     def _trusts(self, url: str, user: int) -> bool:
         """Whether a user of this machine who listens at the hub's port may be the hub."""
@@ -151,7 +174,8 @@ class HubProxy:
         key, self_id, hub_id = ids
         if not (isinstance(key, str) and isinstance(self_id, str) and isinstance(hub_id, str)):
             raise RemoteProtocolError("the hub's answer to register lacks a private key or a public id")
-        translator = values.get("samp.url-translator")
+        translator, upload = (values.get(name) for name in ("samp.url-translator", "x-asyncsamp.upload"))
+        self.upload_url = upload if isinstance(upload, str) else ""
         self.key, self.self_id, self.receiver = key, self_id, receiver
         return Registration(self_id, hub_id, translator if isinstance(translator, str) else "")
 
@@ -173,7 +197,7 @@ class HubProxy:
             raise HubFaultError.from_fault(FaultCode.LIMIT_REACHED, error.reason, operation) from None
         except PeerRefusedError as error:
             # It is dead, though it said nothing (CLIENT-15).
-            reason = error.reason if isinstance(error, ForeignPeerError) else _NOBODY
+            reason = _NOBODY if type(error) is PeerRefusedError else error.reason
             if receiver is not None:
                 receiver.connection_lost(reason)
             raise HubLostError(self.url, operation, reason) from error
@@ -203,7 +227,7 @@ class HubProxy:
                 watch.cancel()
                 await asyncio.wait({watch})
 
-    async def _watch_hub(self, sender: RpcClient, receiver: Receiver) -> None:
+    async def _watch_hub(self, sender: HubSender, receiver: Receiver) -> None:
         """Tell the receiver when the hub dies without a word: kill -9 (CLIENT-15).
 
         A hub that keeps connections shows its death by closing an idle one: nothing is
@@ -224,10 +248,8 @@ class HubProxy:
             except FaultError as error:
                 log.info("the hub at %s does not know this client: %s", self.url, error)
                 reason = "it does not know this client any more"
-            except ForeignPeerError as error:
-                reason = error.reason
-            except PeerRefusedError:
-                reason = "it is gone without a word"
+            except PeerRefusedError as error:
+                reason = "it is gone without a word" if type(error) is PeerRefusedError else error.reason
             except (PeerError, RemoteProtocolError) as error:
                 log.info("the hub at %s did not answer when asked: %s", self.url, error)
                 unanswered += isinstance(error, PeerClosedError | RemoteProtocolError)
@@ -238,7 +260,7 @@ class HubProxy:
             receiver.connection_lost(reason)
             return
 
-    async def _next_look(self, sender: RpcClient, asked: float, unanswered: int) -> None:
+    async def _next_look(self, sender: HubSender, asked: float, unanswered: int) -> None:
         """Wait until the hub is to be asked again, which was asked last at `asked`."""
         if unanswered:
             # A killed hub resets what it had not accepted yet; only the next look tells that it is dead.

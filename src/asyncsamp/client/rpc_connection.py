@@ -20,17 +20,20 @@ class RpcConnection(ABC):
     Args:
         prefix: What the names of the profile's methods begin with.
         limits: Timeouts in seconds, and sizes in bytes.
+
+    Attributes:
+        proxy: The hub; for those who derive from this class.
     """
 
     def __init__(self, prefix: str, limits: Limits | None) -> None:
         self._limits = limits or Limits()
-        self._proxy = HubProxy(prefix, self._limits)
+        self.proxy = HubProxy(prefix, self._limits)
         self._turn = asyncio.Lock()  # for beginning to listen
 
     @property
     def url(self) -> str:
         """The endpoint of the hub."""
-        return self._proxy.url
+        return self.proxy.url
 
     async def register(self, name: str, receiver: Receiver) -> Registration:
         """Find the hub and register; see `Connection.register`.
@@ -44,7 +47,7 @@ class RpcConnection(ABC):
             await self.close()
             raise
         self._turn = asyncio.Lock()  # a lock belongs to one event loop
-        self._proxy.watch_over()
+        self.proxy.watch_over()
         return registration
 
     async def listen(self) -> None:
@@ -54,7 +57,7 @@ class RpcConnection(ABC):
         nothing is left open.
         """
         async with self._turn:
-            receiver = self._proxy.receiver
+            receiver = self.proxy.receiver
             if receiver is not None and not self._is_listening():
                 await self._begin_listening(receiver)
 
@@ -63,13 +66,13 @@ class RpcConnection(ABC):
 
         Raises `RemoteProtocolError`, too, if the answer of the hub cannot be understood.
         """
-        return await self._proxy.call(operation, self._proxy.key, *params, timeout=timeout)
+        return await self.proxy.call(operation, self.proxy.key, *params, timeout=timeout)
 
     async def close(self) -> None:
         """End the listening, the connections and the watch over the hub, also if it is cancelled."""
         # In this order from the last to the first.
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._proxy.close)
+            stack.push_async_callback(self.proxy.close)
             stack.push_async_callback(self._end_listening)
 
     @abstractmethod

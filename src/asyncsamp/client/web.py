@@ -51,7 +51,7 @@ class WebConnection(RpcConnection):
     def __init__(self, name: str = "", *, port: int = PORT, limits: Limits | None = None) -> None:
         super().__init__("samp.webhub", limits)
         self._name = name
-        self._proxy.url = f"http://127.0.0.1:{port}/"
+        self.proxy.url = f"http://127.0.0.1:{port}/"
         self._pulling: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -66,14 +66,18 @@ class WebConnection(RpcConnection):
 
     async def _enter(self, name: str, receiver: Receiver) -> Registration:
         """Register, once the hub's user has consented."""
-        proxy = self._proxy
-        proxy.open()
+        proxy = self.proxy
+        await self._open()
         try:
             await proxy.call("ping")
         except (HubLostError, RemoteProtocolError) as error:
             raise HubNotFoundError(f"{self.url}, the Web Profile") from error
         identity: Value = {"samp.name": self._name or name}
         return await proxy.register(identity, receiver, timeout=CONSENT_TIME)
+
+    async def _open(self) -> None:
+        """Open the proxy."""
+        self.proxy.open()
 
     def _is_listening(self) -> bool:
         return self._pulling is not None

@@ -14,7 +14,7 @@ from ..client.tracker import RemoteClient
 from ..discovery import Location, locate
 from ..errors import HubRunningError, LocalProtocolError
 from ..hub.hub import Hub
-from ..interfaces import Connection, Profile
+from ..interfaces import Connection, DataCarrier, Profile
 from ..limits import Limits
 from . import opening, receiving, sending
 from .context import DataContext
@@ -111,6 +111,7 @@ class Client(MessagingClient):
             limits=limits,
         )
         self._hub_place = None if connection is not None else (lockfile,)
+        self._carrier = connection if isinstance(connection, DataCarrier) else None
         self._context_in_use: DataContext | None = None
 
     # ---- tools
@@ -498,6 +499,7 @@ class Client(MessagingClient):
             content_type=content_type,
             lifetime=lifetime,
             local=local,
+            carrier=context.carrier,
         )
 
     def unshare(self, url: str) -> bool:
@@ -627,7 +629,7 @@ class Client(MessagingClient):
 
     def _context(self) -> DataContext:
         if self._context_in_use is None:
-            self._context_in_use = DataContext(self)
+            self._context_in_use = DataContext(self, self._carrier)
             self.on_leaving(self._close_context)
         return self._context_in_use
 

@@ -14,6 +14,7 @@ from .. import mtypes
 from .._util.threads import in_daemon_thread
 from ..client.messaging import MessagingClient
 from ..errors import DataError
+from ..interfaces import DataCarrier
 from ..reading.share_server import ShareServer
 from ..values import Message
 from .fetching import MAX_SIZE, TIMEOUT, fetch
@@ -64,10 +65,16 @@ class _Echo:
 
 
 class DataContext:
-    """Everything of `asyncsamp.data` that one client needs while it is registered."""
+    """Everything of `asyncsamp.data` that one client needs while it is registered.
 
-    def __init__(self, client: MessagingClient) -> None:
+    Args:
+        client: The client.
+        carrier: What carries data, if the client and the tools can read nothing of each other.
+    """
+
+    def __init__(self, client: MessagingClient, carrier: DataCarrier | None = None) -> None:
         self.client = client
+        self.carrier = carrier
         self.shares = ShareServer()
         self.files = LocalFiles()
         self.items = TableRegistry()
@@ -136,6 +143,16 @@ class DataContext:
 
     # ---- loading
 
+    async def fetch(self, url: str, timeout: float) -> bytes:
+        """Return what a URL that we were sent names, unpacked if it is gzip. Raises `DataError`."""
+        return await fetch(
+            url,
+            max_size=self.max_size,
+            timeout=timeout,
+            via=self.client.translate_url(url),
+            carrier=self.carrier,
+        )
+
     async def _load_table(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "table-id")
         table = await self._loaded(read_table, data, item)
@@ -177,9 +194,7 @@ class DataContext:
         url, item_id = message.params.get("url"), message.params.get(id_key)
         if not isinstance(url, str) or not url:
             raise DataError(f"{message.mtype}: the parameter 'url' is missing")
-        data = await fetch(
-            url, max_size=self.max_size, timeout=self.fetch_timeout, via=self.client.translate_url(url)
-        )
+        data = await self.fetch(url, self.fetch_timeout)
         return data, Item(item_id if isinstance(item_id, str) else "", url)
 
     async def _read_selection(self, message: Message) -> Rows:

@@ -11,6 +11,7 @@ from yarl import URL
 
 from .._util import file_urls
 from ..errors import DataError
+from ..interfaces import DataCarrier
 from ..reading.files import open_first
 
 __all__ = ["MAX_SIZE", "TIMEOUT", "fetch"]
@@ -28,16 +29,31 @@ _PACKED_CHUNK = 16 * 1024
 """Bytes unpacked at once. What follows a member of a gzip file is copied for each member, so it is small."""
 
 
-async def fetch(url: str, *, max_size: int = MAX_SIZE, timeout: float = TIMEOUT, via: str = "") -> bytes:
-    """Return what `url` names, unpacked if it is gzip.
+async def fetch(
+    url: str,
+    *,
+    max_size: int = MAX_SIZE,
+    timeout: float = TIMEOUT,
+    via: str = "",
+    carrier: DataCarrier | None = None,
+) -> bytes:
+    """Return what `url` names, unpacked if it is gzip. Cancelling is safe.
 
-    `via` is the URL by which a web client reads it through its hub (WEB-30). Raises `DataError` that says
-    what went wrong: no such file, HTTP 404, nothing within `timeout` seconds, too large. Cancelling
-    is safe.
+    Args:
+        url: The URL.
+        max_size: Bytes that are read at most, and that it may have unpacked.
+        timeout: Seconds.
+        via: The URL by which a web client reads it through its hub (WEB-30).
+        carrier: Who reads it where we cannot.
+
+    Raises:
+        DataError: No such file, HTTP 404, nothing within `timeout` seconds, too large.
     """
     try:
         async with asyncio.timeout(timeout):
-            if via and via != url:
+            if carrier is not None:
+                data = await carrier.fetch(via or url, max_size)
+            elif via and via != url:
                 data = await _http(URL(via, encoded=True), max_size, shown=url)
             elif url.partition(":")[0].lower() in ("http", "https"):
                 data = await _http(url, max_size, shown=url)

@@ -15,7 +15,6 @@ from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
 from .broadcast import deliver
 from .context import DataContext
-from .fetching import fetch
 from .formats.table_read import is_table, read_table, table_hdu
 from .positions import sky_position
 from .progress import ProgressWanted
@@ -295,7 +294,7 @@ async def ds9_get(context: DataContext, command: str, to: str, *, timeout: float
     answered = await context.client.call(other, mtypes.Ds9Get(cmd=command), timeout=timeout)
     value, url = answered.result.get("value"), answered.result.get("url")
     if isinstance(url, str) and url:
-        data = await fetch(url, max_size=context.max_size, timeout=timeout)
+        data = await context.fetch(url, timeout)
         return await asyncio.to_thread(data.decode, "utf-8", "replace")
     return value if isinstance(value, str) else ""
 
@@ -307,7 +306,7 @@ async def get_table(context: DataContext, to: str, *, timeout: float) -> Any:
     url = answered.result.get("url")
     if not isinstance(url, str) or not url:
         raise DataError(f"{other.name} ({other.public_id}) gave no URL of a table")
-    data = await fetch(url, max_size=context.max_size, timeout=timeout)
+    data = await context.fetch(url, timeout)
     return await asyncio.to_thread(read_table, data, context.max_size)
 
 

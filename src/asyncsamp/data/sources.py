@@ -156,6 +156,8 @@ async def file_source(
 
 async def share_bytes(context: DataContext, data: bytes, name: str, *, local: bool) -> str:
     """Share `data` under `name`."""
+    if context.carrier is not None:
+        return await context.carrier.share(BytesContent(data), name)
     if local:
         return await context.files.put(data, name)
     return await context.shares.share(BytesContent(data), name=name, content_type=None, lifetime=None)
@@ -165,9 +167,11 @@ async def share_file(context: DataContext, path: Path, *, local: bool) -> str:
     """Share a file. Raises `DataError` if there is none."""
     content = FileContent(path)
     await content.check()
+    name = file_name(path.stem, path.suffix)
+    if context.carrier is not None:
+        return await context.carrier.share(content, name)
     if local:
         return content.url()
-    name = file_name(path.stem, path.suffix)
     return await context.shares.share(content, name=name, content_type=None, lifetime=None)
 
 

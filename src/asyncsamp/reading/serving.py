@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Protocol
 
 from aiohttp import web
 
+from ..interfaces import Reader
 from .ranges import RangeNotSatisfiableError, byte_range
 
-__all__ = ["OPEN_TO_PAGES", "Part", "Reader", "part_of", "send", "serve"]
+__all__ = ["OPEN_TO_PAGES", "Part", "part_of", "send", "serve"]
 
 log = logging.getLogger("asyncsamp")
 
@@ -26,24 +26,6 @@ OPEN_TO_PAGES = {
     "Access-Control-Max-Age": "7200",
 }
 """Headers for URLs that cannot be guessed: whoever knows one may read it, from web pages too."""
-
-
-class Reader(Protocol):
-    """Something open that is read in pieces, such as a `FileReader`."""
-
-    @property
-    def size(self) -> int | None:
-        """How many bytes it has; None if that is known only at the end."""
-        ...
-
-    @property
-    def modified(self) -> float | None:
-        """When it was changed, in seconds since 1970; None if that is not known."""
-        ...
-
-    def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield `length` bytes (None: to the end) from `start` on."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,37 +6,21 @@ import asyncio
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 
 from ..errors import DataError
+from ..interfaces import Content
 from ..rpc import RpcServer
 from .content_types import content_type as content_type_of
-from .serving import OPEN_TO_PAGES, Reader, serve
+from .serving import OPEN_TO_PAGES, serve
 
-__all__ = ["Content", "OpenContent", "ShareServer"]
+__all__ = ["ShareServer"]
 
 log = logging.getLogger("asyncsamp")
 
 _MAX_REQUEST = 64 * 1024  # a request has no body to speak of
-
-
-class OpenContent(Reader, Protocol):
-    """Content that somebody reads; he closes it."""
-
-    async def close(self) -> None:
-        """Let go of what it holds."""
-        ...
-
-
-class Content(Protocol):
-    """Something that can be opened, by several readers at once."""
-
-    async def open(self) -> OpenContent:
-        """Return a reader for it. Raises `DataError` if it is gone."""
-        ...
 
 
 @dataclass(slots=True)

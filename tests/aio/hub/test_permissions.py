@@ -36,7 +36,7 @@ class TestStore:
     async def test_defaults(self) -> None:
         permissions = Permissions()
         may = {one: permissions.may(ARCHIVE, one) for one in Permission}
-        assert [one.value for one, yes in may.items() if yes] == ["receive", "send", "read"]
+        assert [one.value for one, yes in may.items() if yes] == ["receive", "send", "read", "upload"]
         assert all(permissions.may(TOPCAT, one) for one in Permission)
 
     async def test_decisions_are_the_users_own_and_last(self, tmp_path: Path) -> None:

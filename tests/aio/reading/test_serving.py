@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from asyncsamp.interfaces import Reader
 from asyncsamp.reading.files import open_file
-from asyncsamp.reading.serving import Reader, serve
+from asyncsamp.reading.serving import serve
 from asyncsamp.rpc import RpcServer
 
 

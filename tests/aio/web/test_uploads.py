@@ -141,6 +141,31 @@ async def test_no_file_is_seen_and_no_descriptor_stays(
     assert open_files(folder) == 0
 
 
+async def test_in_parts(hub: WebHub) -> None:
+    page = await hub.page()
+    begun = json.loads((await page.upload("t.vot?part=new", b"the ")).body)
+    assert set(begun) == {"part"}
+    more = await page.upload(f"t.vot?part={begun['part']}", b"tab")
+    assert json.loads(more.body) == begun
+    url = url_of(await page.upload(f"t.vot?part={begun['part']}&last=1", b"le"))
+    assert (await read(url)).body == b"the table"
+    again = await page.upload(f"t.vot?part={begun['part']}", b"x")
+    assert (again.status, b"no such upload" in again.body) == (404, True)
+
+
+async def test_a_part_is_the_pages_own_and_ends_with_it(hub: WebHub) -> None:
+    one, two = await hub.page(), await hub.page()
+    part = json.loads((await one.upload("t.vot?part=new", b"x" * 60_000)).body)["part"]
+    assert (await two.upload(f"t.vot?part={part}&last=1", b"x")).status == 404
+    refused = await one.upload(f"t.vot?part={part}", b"x" * 60_000)
+    assert refused.status == 413
+    assert (await one.upload(f"t.vot?part={part}", b"x")).status == 404  # a refusal ends it
+    url_of(await one.upload("t.vot", b"x" * 90_000))  # and takes no room
+    await two.upload("t.vot?part=new", b"x" * 40_000)
+    await two.call("unregister")
+    url_of(await (await hub.page()).upload("t.vot", b"x" * 50_000))
+
+
 class TestBounds:
     async def test_one_page(self, hub: WebHub) -> None:
         page = await hub.page()

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ...errors import DataError
+from ...interfaces import DataCarrier
 from ...reading.share_server import ShareServer
 from .content import BytesContent, CallContent, FileContent, Source, as_content
 from .files import LocalFiles
@@ -22,6 +23,7 @@ async def share(
     content_type: str | None,
     lifetime: float | None,
     local: bool,
+    carrier: DataCarrier | None,
 ) -> str:
     """See `Client.share`."""
     if isinstance(source, str | os.PathLike):
@@ -30,6 +32,8 @@ async def share(
     if isinstance(content, FileContent):
         await content.check()
     name = (name or "data").replace("/", "-")
+    if carrier is not None:
+        return await carrier.share(content, name)
     if not local:
         return await shares.share(content, name=name, content_type=content_type, lifetime=lifetime)
     if isinstance(content, FileContent):

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 from ..._util import file_urls
 from ...errors import DataError
+from ...interfaces import Content, OpenContent
 from ...reading.files import PIECE, open_file
-from ...reading.share_server import Content, OpenContent
 
 __all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
 

@@ -23,7 +23,7 @@ from .request import TRANSLATOR, UPLOAD, WebRequest
 from .service import WebService
 from .terminal_consent import TerminalConsent
 from .translator import Translator
-from .uploads import Uploads, upload_response
+from .uploads import Uploads
 
 __all__ = ["PORT", "WebProfile"]
 
@@ -240,11 +240,12 @@ class WebProfile:
             raise web.HTTPForbidden(text="the user lets this web page upload nothing\n")
         page.request_begins()
         try:
-            url = await self._uploads.take(page, unquote(name), request)
+            answered = await self._uploads.take(page, unquote(name), request)
         finally:
             page.request_ends(broken=request.transport is None or request.transport.is_closing())
-        page.urls.to_page([url])  # the page may name it: it is not somebody else's
-        return upload_response(url, headers)
+        if "url" in answered:
+            page.urls.to_page([answered["url"]])  # the page may name it: it is not somebody else's
+        return web.json_response(answered, headers=headers)
 
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         assert self._service is not None

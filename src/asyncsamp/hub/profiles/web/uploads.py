@@ -10,8 +10,9 @@ import asyncio
 import errno
 import logging
 import os
+import secrets
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import BinaryIO
 
@@ -24,7 +25,7 @@ from ....reading.files import FileReader
 from ....reading.share_server import ShareServer
 from .web_client import Page
 
-__all__ = ["Uploads", "upload_response"]
+__all__ = ["Uploads"]
 
 log = logging.getLogger("asyncsamp.hub")
 
@@ -33,6 +34,7 @@ PATIENCE = 60.0
 
 _PIECE = 1024 * 1024
 _MAX_NAME = 200
+_MAX_UNFINISHED = 100
 
 
 class Uploads:
@@ -46,11 +48,16 @@ class Uploads:
         self._limits = limits
         self._server = ShareServer()
         self._kept: dict[str, list[tuple[str, _Upload]]] = {}  # public id -> URLs with their files
+        self._unfinished: dict[tuple[str, str], _Upload] = {}  # (public id, part)
         self._used: dict[str, int] = {}
         self._closed = False
 
-    async def take(self, page: Page, name: str, request: web.BaseRequest) -> str:
-        """Keep the body of a request. Cancelling is safe: nothing is kept then.
+    async def take(self, page: Page, name: str, request: web.BaseRequest) -> dict[str, str]:
+        """Keep the body of a request: a whole upload, or a part of one. Cancelling is safe.
+
+        A browser cannot stream a request, so that a page posts what is large in parts: the first one with
+        "?part=new", which is answered with the name of the upload, and the others with "?part=NAME";
+        "&last=1" ends it.
 
         Args:
             page: Whose it is.
@@ -58,44 +65,61 @@ class Uploads:
             request: The request; its body is read piece by piece.
 
         Returns:
-            The URL, which ends with the page's registration.
+            {"url": ...}, which ends with the page's registration; {"part": ...} while there is more to come.
 
         Raises:
-            aiohttp.web.HTTPException: 400, 408, 413 or 507, with a reason.
+            aiohttp.web.HTTPException: 400, 403, 404, 408, 413 or 507, with a reason.
         """
         name = name.replace("/", "-").strip()
         if not name or len(name) > _MAX_NAME or not name.isprintable():
             text = f"an upload needs a name of 1 to {_MAX_NAME} characters: POST to .../upload/TOKEN/NAME\n"
             raise web.HTTPBadRequest(text=text)
-        self._reserve(page.client, request.content_length or 0, keep=False)
-        upload = _Upload(name)
-        size = 0
+        asked = request.query.get("part", "")
+        part, upload = self._begun(page.client, asked, name)
         try:
+            self._reserve(page.client, request.content_length or 0, keep=False)
             async for piece in _pieces(request):
                 self._reserve(page.client, len(piece))
-                size += len(piece)
+                upload.size += len(piece)
                 await upload.write(piece)
             if page.closed or self._closed:
                 raise web.HTTPForbidden(text="the page was unregistered while it uploaded\n")
+            if asked and request.query.get("last") != "1":
+                self._unfinished[page.client, part] = upload
+                return {"part": part}
             url = await self._server.share(upload, name=name, content_type=None, lifetime=None)
         except BaseException:
-            self._release(page.client, size)
+            self._release(page.client, upload.size)
             upload.close()
             raise
         self._kept.setdefault(page.client, []).append((url, upload))
-        return url
+        return {"url": url}
+
+    def _begun(self, client: str, part: str, name: str) -> tuple[str, _Upload]:
+        """Return the upload that a request goes on with, or a new one. It is the request's alone."""
+        if part in ("", "new"):
+            if sum(owner == client for owner, _ in self._unfinished) >= _MAX_UNFINISHED:
+                text = f"there are {_MAX_UNFINISHED} uploads already that have not been ended\n"
+                raise web.HTTPTooManyRequests(text=text)
+            return secrets.token_urlsafe(8), _Upload(name)
+        upload = self._unfinished.pop((client, part), None)
+        if upload is None:
+            raise web.HTTPNotFound(text="there is no such upload to go on with (any more)\n")
+        return part, upload
 
     def forget(self, client: str) -> None:
         """End everything that `client` has uploaded. Who reads already may read on."""
         for url, upload in self._kept.pop(client, ()):
             self._server.unshare(url)
             upload.close()
+        for key in [key for key in self._unfinished if key[0] == client]:
+            self._unfinished.pop(key).close()
         self._used.pop(client, None)
 
     async def close(self) -> None:
         """End all uploads, and close the port."""
         self._closed = True
-        for client in list(self._kept):
+        for client in {*self._kept, *(owner for owner, _ in self._unfinished)}:
             self.forget(client)
         await self._server.close()
 
@@ -121,6 +145,7 @@ class _Upload:
     """One upload: a temporary file without a name, which ends with its last descriptor."""
 
     def __init__(self, name: str) -> None:
+        self.size = 0
         self._name = name
         self._file: BinaryIO | None = None
 
@@ -170,8 +195,3 @@ async def _pieces(request: web.BaseRequest) -> AsyncIterator[bytes]:
         if not piece:
             return
         yield piece
-
-
-def upload_response(url: str, headers: Mapping[str, str]) -> web.Response:
-    """Return the answer to an upload."""
-    return web.json_response({"url": url}, headers=headers)

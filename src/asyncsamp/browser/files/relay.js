@@ -1,0 +1,237 @@
+// The page's side of the relay: it makes the HTTP requests that the program asks for, to the SAMP hub of this
+// computer and to nothing else. It does nothing by itself. The messages are described in relay.py.
+
+const HUB = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\]):21012\//;
+const PIECE = 1 << 20;
+const PERMISSIONS = ["loopback-network", "local-network-access", "local-network"];
+
+export class Relay {
+  // send(message, bytes or undefined) brings a message to the program; show(state, text) is called when
+  // there is something to say to the user; base is the URL below which "source" is read.
+  constructor({ send, show = () => {}, base = null }) {
+    this.page = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+    this.send = (message, data) => send({ page: this.page, ...message }, data);
+    this.show = show;
+    this.base = base;
+    this.jobs = new Map();
+  }
+
+  ready() {
+    this.send({ op: "ready" });
+  }
+
+  bye() {
+    this.stopAll();
+    this.send({ op: "bye" });
+  }
+
+  stopAll() {
+    for (const job of this.jobs.values()) job.stop();
+    this.jobs.clear();
+  }
+
+  receive(message, data) {
+    if (message.op === "state" && (message.page ?? this.page) === this.page) return this.show(message.state, message.text);
+    if (message.page !== this.page) return;
+    const job = this.jobs.get(message.id);
+    switch (message.op) {
+      case "stop":
+        job?.stop();
+        this.jobs.delete(message.id);
+        break;
+      case "piece":
+      case "ack":
+        job?.take(message, data);
+        break;
+      case "post":
+      case "get":
+      case "upload":
+        this.begin(message, data);
+    }
+  }
+
+  async begin(message, data) {
+    const job = new Job(this, message);
+    this.jobs.set(message.id, job);
+    try {
+      if (!HUB.test(message.url)) {
+        this.show("refused", `The program asked this page for ${message.url}, which it does not reach: refused.`);
+        throw new RelayError("refused");
+      }
+      await job[message.op](data);
+    } catch (error) {
+      if (job.stopped) return;
+      this.send({ op: "error", id: message.id, ...(await explained(error)) });
+    } finally {
+      this.jobs.delete(message.id);
+    }
+  }
+}
+
+class RelayError extends Error {
+  constructor(kind, text = "") {
+    super(text);
+    this.kind = kind;
+  }
+}
+
+class Job {
+  constructor(relay, { id, url, source }) {
+    this.relay = relay;
+    this.id = id;
+    this.url = url;
+    this.source = source;
+    this.control = new AbortController();
+    this.stopped = false;
+    this.came = [];
+    this.wake = () => {};
+  }
+
+  stop() {
+    this.stopped = true;
+    this.control.abort();
+    this.wake();
+  }
+
+  take(message, data) {
+    this.came.push([message, data]);
+    this.wake();
+  }
+
+  async next() {
+    while (!this.came.length) {
+      if (this.stopped) throw new RelayError("stopped");
+      await new Promise((wake) => (this.wake = wake));
+    }
+    return this.came.shift();
+  }
+
+  fetch(url, options) {
+    return fetch(url, { ...options, signal: this.control.signal, credentials: "omit", cache: "no-store", redirect: "error" });
+  }
+
+  async post(body) {
+    const headers = { "Content-Type": "text/plain" }; // which costs no preflight
+    await this.answer(await this.fetch(this.url, { method: "POST", headers, body }));
+  }
+
+  async get() {
+    await this.answer(await this.fetch(this.url, {}));
+  }
+
+  // Send the body of an answer in pieces; the next one is read when the program has taken the last.
+  async answer(response) {
+    const pieces = pieceByPiece(response.body);
+    let piece = await pieces.next();
+    while (true) {
+      const following = piece.done ? piece : await pieces.next();
+      const data = piece.done ? new Uint8Array() : piece.value;
+      this.relay.send({ op: "answer", id: this.id, status: response.status, last: following.done }, data);
+      if (following.done) return;
+      await this.next();
+      piece = following;
+    }
+  }
+
+  async upload() {
+    const pieces = this.source === undefined ? this.given() : this.read();
+    let part = "new";
+    let piece = await pieces.next();
+    while (true) {
+      const following = piece.done ? piece : await pieces.next();
+      const body = piece.done ? new Uint8Array() : piece.value;
+      const query = `?part=${encodeURIComponent(part)}${following.done ? "&last=1" : ""}`;
+      const response = await this.fetch(this.url + query, { method: "POST", body });
+      if (!response.ok) {
+        const text = new TextEncoder().encode(await response.text());
+        this.relay.send({ op: "answer", id: this.id, status: response.status, last: true }, text);
+        return;
+      }
+      const answered = await response.json();
+      if (following.done) {
+        this.relay.send({ op: "answer", id: this.id, status: 200, last: true, url: answered.url });
+        return;
+      }
+      this.relay.send({ op: "ack", id: this.id });
+      part = answered.part;
+      piece = following;
+    }
+  }
+
+  async *given() {
+    while (true) {
+      const [message, data] = await this.next();
+      if (message.last) return;
+      yield data;
+    }
+  }
+
+  async *read() {
+    const url = this.base_url(this.source);
+    const response = await fetch(url, { signal: this.control.signal, cache: "no-store", redirect: "error" });
+    if (!response.ok) throw new RelayError("source", `HTTP ${response.status} at ${url.pathname}`);
+    yield* pieceByPiece(response.body);
+  }
+
+  base_url(source) {
+    if (!this.relay.base) throw new RelayError("source", "this page knows no place to read from");
+    const base = new URL(this.relay.base, location.href);
+    const url = new URL(source, base);
+    const inside = ["proxy/", "files/"].some((folder) => url.href.startsWith(base.href + folder));
+    if (url.origin !== location.origin || !inside) throw new RelayError("refused", "it is not below this page's own site");
+    return url;
+  }
+}
+
+// Yield the body of an answer in pieces of about PIECE bytes: small ones are joined.
+async function* pieceByPiece(body) {
+  if (!body) return;
+  const reader = body.getReader();
+  let held = [];
+  let size = 0;
+  while (true) {
+    const { done, value } = await reader.read();
+    if (value) {
+      held.push(value);
+      size += value.length;
+    }
+    if (size >= PIECE || (done && size)) {
+      yield joined(held, size);
+      held = [];
+      size = 0;
+    }
+    if (done) return;
+  }
+}
+
+function joined(parts, size) {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(size);
+  let place = 0;
+  for (const part of parts) {
+    whole.set(part, place);
+    place += part.length;
+  }
+  return whole;
+}
+
+// What the browser says of pages that reach this computer: "granted", "denied", "prompt", or "" if it does not say.
+export async function localNetworkPermission() {
+  for (const name of PERMISSIONS) {
+    try {
+      return (await navigator.permissions.query({ name })).state;
+    } catch {
+      // this browser calls it otherwise
+    }
+  }
+  return "";
+}
+
+async function explained(error) {
+  if (error instanceof RelayError) return { kind: error.kind, text: error.message };
+  if (!(error instanceof TypeError)) return { kind: "failed", text: String(error) };
+  // A failed fetch does not say why.
+  const permission = await localNetworkPermission();
+  const kind = { denied: "denied", granted: "no-hub" }[permission] ?? (location.hostname === "localhost" || location.hostname === "127.0.0.1" ? "no-hub" : "unreachable");
+  return { kind, text: String(error) };
+}

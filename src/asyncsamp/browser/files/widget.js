@@ -1,0 +1,73 @@
+// The widget of a notebook: a relay by the notebook's own messages, or by a WebSocket where those have to wait.
+// It stands behind relay.js and socket.js in one module.
+
+const relays = new Map(); // of this page, by the key of the widget: each function gets another model object
+
+function initialize({ model }) {
+  const key = model.get("_key");
+  const say = (state, text) => {
+    relays.get(key).state = [state, text];
+    for (const update of relays.get(key).views) update();
+  };
+  relays.set(key, { state: ["", ""], views: new Set() });
+  const end = model.get("_socket") ? bySocket(model, say) : byMessages(model, say);
+  return () => {
+    end();
+    relays.delete(key);
+  };
+}
+
+function byMessages(model, say) {
+  const send = (message, data) => model.send(message, undefined, data ? [data] : []);
+  const relay = new Relay({ send, show: say, base: notebookBase() });
+  const receive = (message, buffers) => relay.receive(message, buffers?.[0]);
+  const leave = () => relay.bye();
+  model.on("msg:custom", receive);
+  addEventListener("pagehide", leave);
+  relay.ready();
+  return () => {
+    model.off("msg:custom", receive);
+    removeEventListener("pagehide", leave);
+    relay.stopAll();
+  };
+}
+
+function bySocket(model, say) {
+  return connect(new URL(model.get("_socket"), notebookBase()), say, notebookBase());
+}
+
+// Where this notebook's server is: JupyterLab and Notebook 7 say so in their page.
+function notebookBase() {
+  const config = document.getElementById("jupyter-config-data");
+  const base = config ? JSON.parse(config.textContent).baseUrl : document.body.dataset.baseUrl;
+  return new URL(base ?? "/", location.href).href;
+}
+
+function render({ model, el }) {
+  const key = model.get("_key");
+  el.classList.add("asyncsamp-relay");
+  const text = document.createElement("span");
+  text.setAttribute("role", "status");
+  const button = document.createElement("button");
+  button.textContent = "Ask the browser for its permission";
+  button.hidden = true;
+  // A question of the browser's may need a gesture of the user's.
+  button.onclick = () => fetch("http://localhost:21012/", { mode: "no-cors" }).catch(() => {}).finally(update);
+  el.append(text, button);
+
+  async function update() {
+    const [state, said] = relays.get(key)?.state ?? ["", ""];
+    text.textContent = said || "SAMP: this page is not connected to a running notebook.";
+    el.dataset.state = state;
+    const permission = await localNetworkPermission();
+    button.hidden = permission !== "prompt" || state === "connected";
+    if (permission === "denied") text.textContent += " The browser does not let this page reach your computer.";
+  }
+
+  const relay = relays.get(key);
+  relay?.views.add(update);
+  update();
+  return () => relay?.views.delete(update);
+}
+
+export default { initialize, render };

@@ -1,0 +1,276 @@
+"""Our side of the relay: what we ask the page to do, and its answers.
+
+A message is a map of plain values with at most one piece of bytes. To the page:
+
+    {"op": "take", "page"}                      you are the page that is used
+    {"op": "post", "page", "id", "url"}         + body: POST it, and answer with what comes
+    {"op": "get", "page", "id", "url"}          GET it, in pieces
+    {"op": "upload", "page", "id", "url"}       what follows in pieces goes there; with "source" the page
+                                                reads it itself, at its own site
+    {"op": "piece", "page", "id", "last"}       + piece of an upload
+    {"op": "ack", "page", "id"}                 a piece of a GET was taken
+    {"op": "stop", "page", "id"}                nobody waits for that any more
+    {"op": "state", "state", "text"}            what to show
+
+and from it:
+
+    {"op": "ready", "page"}, {"op": "bye", "page"}
+    {"op": "answer", "page", "id", "status", "last"}   + body, or a piece of it
+    {"op": "ack", "page", "id"}                 a piece of an upload was taken
+    {"op": "error", "page", "id", "kind", "text"}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import Any, TypeAlias
+
+from ..errors import DataError
+from .errors import explain
+
+__all__ = ["PageError", "PageRelay", "Send"]
+
+log = logging.getLogger("asyncsamp.browser")
+
+Send: TypeAlias = Callable[[dict[str, Any], bytes | None], None]
+"""Brings a message to every page that is there."""
+
+PIECE = 1024 * 1024
+"""Bytes of one piece, either way."""
+
+WINDOW = 4
+"""Pieces of one upload that may be under way."""
+
+
+class PageError(Exception):
+    """The page could not do what it was asked for.
+
+    Attributes:
+        kind: Why: "denied", "no-hub", "unreachable", "refused", "failed"; "no-page" if there was none to
+            ask, "left" if it left before it had answered.
+    """
+
+    def __init__(self, kind: str, text: str = "") -> None:
+        self.kind = kind
+        super().__init__(explain(kind, text))
+
+
+class _Job:
+    """One thing that the page was asked for: the messages that came for it, in order."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Queue[tuple[Mapping[str, Any], bytes] | PageError] = asyncio.Queue()
+
+    async def next(self) -> tuple[Mapping[str, Any], bytes]:
+        item = await self.came.get()
+        if isinstance(item, PageError):
+            raise item
+        return item
+
+
+class PageRelay:
+    """One page of the user's browser, which makes HTTP requests for us. It belongs to one event loop.
+
+    Of several pages that are there, one is used: the first that came, until it leaves.
+
+    Args:
+        send: Brings a message to all pages.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._page = ""
+        self._waiting: dict[str, None] = {}  # other pages, in the order in which they came
+        self._jobs: dict[int, _Job] = {}
+        self._ids = itertools.count(1)
+        self._ready = asyncio.Event()
+        self._left = asyncio.Event()
+        self._shown = ("waiting", "Waiting for the program.")
+
+    @property
+    def ready(self) -> bool:
+        """Whether a page is there."""
+        return self._ready.is_set()
+
+    async def wait_ready(self) -> None:
+        """Return once a page is there. Cancelling is safe."""
+        await self._ready.wait()
+
+    async def wait_left(self) -> None:
+        """Return once the page that is used has left. Cancelling is safe."""
+        await self._left.wait()
+
+    def show(self, state: str, text: str) -> None:
+        """Have the pages show how things stand."""
+        self._shown = (state, text)
+        self._send({"op": "state", "state": state, "text": text}, None)
+
+    # ---- from the page
+
+    def receive(self, message: object, data: bytes | None = None) -> None:
+        """Take one message of a page. Whatever is not valid is ignored: pages are strangers."""
+        if not isinstance(message, dict):
+            return
+        page, op = message.get("page"), message.get("op")
+        if not isinstance(page, str) or not 8 <= len(page) <= 64:
+            return
+        if op == "ready":
+            self._came(page)
+        elif op == "bye":
+            self._gone(page)
+        elif page == self._page:
+            self._answered(message, data or b"")
+
+    def close(self) -> None:
+        """End everything that is under way; pages that are there stay known."""
+        for job in self._jobs.values():
+            job.came.put_nowait(PageError("left"))
+
+    def _came(self, page: str) -> None:
+        if self._page and page != self._page:
+            self._waiting[page] = None
+            text = "The program uses another page; this one takes over when that is closed."
+            self._send({"op": "state", "page": page, "state": "waiting", "text": text}, None)
+            return
+        self._page = page
+        self._waiting.pop(page, None)
+        self._left.clear()
+        self._ready.set()
+        self._send({"op": "take", "page": page}, None)
+        self.show(*self._shown)
+
+    def _gone(self, page: str) -> None:
+        self._waiting.pop(page, None)
+        if page != self._page:
+            return
+        self._page = ""
+        self._ready.clear()
+        self._left.set()
+        self.close()
+        if self._waiting:
+            self._came(next(iter(self._waiting)))
+
+    def _answered(self, message: Mapping[str, Any], data: bytes) -> None:
+        number = message.get("id")
+        job = self._jobs.get(number) if isinstance(number, int) else None
+        if job is None:
+            return
+        if message.get("op") == "error":
+            kind, text = message.get("kind"), message.get("text")
+            error = PageError(str(kind)[:40], text if isinstance(text, str) else "")
+            job.came.put_nowait(error)
+        else:
+            job.came.put_nowait((message, data))
+
+    # ---- to the page
+
+    async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
+        """Have the page POST; return the status and the body of the answer.
+
+        Cancelling is safe: the page gives the request up. Raises `PageError`.
+        """
+        number, job = self._begin("post", url, body)
+        try:
+            parts = []
+            while True:
+                message, data = await job.next()
+                parts.append(data)
+                if message.get("last"):
+                    return _status(message), b"".join(parts)
+                self._tell("ack", number)
+        finally:
+            self._end(number)
+
+    async def get(self, url: str) -> AsyncGenerator[bytes, None]:
+        """Have the page GET, and yield what comes in pieces, no more than the page is told to read.
+
+        Raises `PageError`, and `DataError` for any other status than 200.
+        """
+        number, job = self._begin("get", url)
+        try:
+            while True:
+                message, data = await job.next()
+                if _status(message) != 200:
+                    text = data.decode(errors="replace").strip()[:300]
+                    raise DataError(f"HTTP {_status(message)}" + (f": {text}" if text else ""))
+                yield data
+                if message.get("last"):
+                    return
+                self._tell("ack", number)
+        finally:
+            self._end(number)
+
+    async def upload(self, url: str, pieces: AsyncIterator[bytes]) -> str:
+        """Have the page POST what `pieces` yields to the hub's upload door; return its URL there.
+
+        Cancelling is safe. Raises `PageError` and `DataError`.
+        """
+        number, job = self._begin("upload", url)
+        try:
+            under_way = 0
+            async for piece in pieces:
+                for begin in range(0, len(piece), PIECE):
+                    if under_way == WINDOW:
+                        await _taken(job)
+                        under_way -= 1
+                    self._tell("piece", number, piece[begin : begin + PIECE], last=False)
+                    under_way += 1
+            self._tell("piece", number, b"", last=True)
+            return await _url_of(job)
+        finally:
+            self._end(number)
+
+    async def upload_from(self, url: str, source: str) -> str:
+        """Have the page read `source`, at its own site, and POST it to the hub's upload door; as `upload`."""
+        number, job = self._begin("upload", url, source=source)
+        try:
+            return await _url_of(job)
+        finally:
+            self._end(number)
+
+    def _begin(self, op: str, url: str, body: bytes | None = None, **more: str) -> tuple[int, _Job]:
+        if not self._page:
+            raise PageError("no-page")
+        number, job = next(self._ids), _Job()
+        self._jobs[number] = job
+        self._send({"op": op, "page": self._page, "id": number, "url": url, **more}, body)
+        return number, job
+
+    def _tell(self, op: str, number: int, data: bytes | None = None, **more: bool) -> None:
+        self._send({"op": op, "page": self._page, "id": number, **more}, data)
+
+    def _end(self, number: int) -> None:
+        self._jobs.pop(number, None)
+        if self._page:
+            self._tell("stop", number)
+
+
+def _status(message: Mapping[str, Any]) -> int:
+    status = message.get("status")
+    return status if isinstance(status, int) else 0
+
+
+async def _taken(job: _Job) -> None:
+    """Wait until the page has posted one piece."""
+    message, data = await job.next()
+    if message.get("op") == "answer":  # refused in the middle
+        raise DataError(_refusal(message, data))
+
+
+async def _url_of(job: _Job) -> str:
+    while True:
+        message, data = await job.next()
+        if message.get("op") == "ack":
+            continue
+        url = message.get("url")
+        if _status(message) != 200 or not isinstance(url, str):
+            raise DataError(_refusal(message, data))
+        return url
+
+
+def _refusal(message: Mapping[str, Any], data: bytes) -> str:
+    text = data.decode(errors="replace").strip()[:300]
+    return f"the hub on your desktop did not take the data: {text or f'HTTP {_status(message)}'}"

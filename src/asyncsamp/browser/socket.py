@@ -1,0 +1,124 @@
+"""The relay by a WebSocket: for any page, and for kernels whose comm messages have to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import struct
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import WSMsgType, web
+
+from .relay import PageRelay
+
+__all__ = ["PageSocket", "frame", "page_module", "unframe"]
+
+log = logging.getLogger("asyncsamp.browser")
+
+_MAX_MESSAGE = 4 * 1024 * 1024
+_HEAD = struct.Struct(">I")
+
+
+@cache
+def page_module(name: str = "relay.js") -> str:
+    """Return the text of the JavaScript module for the page. Blocks once; it is small."""
+    return resources.files(__package__).joinpath("files", name).read_text(encoding="utf-8")
+
+
+class PageSocket:
+    """A relay for a page of yours, which connects by a WebSocket.
+
+        socket = PageSocket()
+        app.router.add_get("/samp/relay", socket.handle)      # behind your own login
+        app.router.add_get("/samp/{name}", socket.serve_module)
+        client = Client("my application", connection=BrowserConnection(socket.relay))
+
+    and in the page:
+
+        import { connect } from "/samp/socket.js";
+        connect("/samp/relay", (state, text) => { ... });
+
+    Whoever may open the page may speak with its user's own hub, once that user consents; so each user
+    has a `PageSocket` of his own.
+    """
+
+    def __init__(self) -> None:
+        self.relay = PageRelay(self._send)
+        self._sockets: dict[web.WebSocketResponse, asyncio.Queue[bytes]] = {}
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve the WebSocket of one page until it is closed. Pages of other origins are refused."""
+        return await self.serve(request)
+
+    async def serve(self, request: web.BaseRequest, *, any_origin: bool = False) -> web.StreamResponse:
+        """As `handle`; with `any_origin` where a token in the URL says who may."""
+        if not any_origin and not _same_origin(request):
+            raise web.HTTPForbidden(text="the page of another site may not use this relay\n")
+        socket = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, heartbeat=20.0, compress=False)
+        await socket.prepare(request)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._sockets[socket] = queue
+        writing = asyncio.create_task(_write(socket, queue), name="asyncsamp-page-socket")
+        pages: set[str] = set()
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.BINARY:
+                    content, data = unframe(message.data)
+                    if isinstance(content, dict) and isinstance(content.get("page"), str):
+                        pages.add(content["page"])
+                    self.relay.receive(content, data)
+        finally:
+            del self._sockets[socket]
+            writing.cancel()
+            for page in pages:  # of a crashed one, too
+                self.relay.receive({"op": "bye", "page": page})
+        return socket
+
+    async def serve_module(self, request: web.Request) -> web.StreamResponse:
+        """Serve relay.js and socket.js, the modules for the page."""
+        name = request.match_info.get("name", "")
+        if name not in ("relay.js", "socket.js"):
+            raise web.HTTPNotFound
+        text = await asyncio.to_thread(page_module, name)
+        return web.Response(text=text, content_type="text/javascript")
+
+    def _send(self, message: dict[str, Any], data: bytes | None) -> None:
+        framed = frame(message, data)
+        for queue in self._sockets.values():
+            queue.put_nowait(framed)
+
+
+async def _write(socket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:
+    try:
+        while True:
+            await socket.send_bytes(await queue.get())
+    except ConnectionError:
+        log.debug("the WebSocket of a page has ended")
+
+
+def frame(message: dict[str, Any], data: bytes | None) -> bytes:
+    """Return a message and its bytes as one: the length of the JSON text, the text, the bytes."""
+    text = json.dumps(message).encode()
+    return b"".join((_HEAD.pack(len(text)), text, data or b""))
+
+
+def unframe(framed: bytes) -> tuple[object, bytes]:
+    """Return what `frame` put together; (None, b"") for what is not valid."""
+    if len(framed) < _HEAD.size:
+        return None, b""
+    (length,) = _HEAD.unpack_from(framed)
+    end = _HEAD.size + length
+    try:
+        return json.loads(framed[_HEAD.size : end]), framed[end:]
+    except (ValueError, RecursionError):
+        return None, b""
+
+
+def _same_origin(request: web.BaseRequest) -> bool:
+    """Whether the page is of this very site; a program that says no Origin is no page."""
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()

@@ -1,0 +1,129 @@
+"""The widget by which a notebook's page relays, and which of its two ways works in this kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import HubNotFoundError
+from ..rpc import RpcServer
+from .connection import BrowserConnection
+from .relay import PageRelay
+from .socket import PageSocket, page_module
+
+__all__ = ["notebook_connection"]
+
+SOCKET_PATIENCE = 15.0
+"""Seconds in which the page has to open the WebSocket through jupyter-server-proxy."""
+
+_NEEDS_WIDGET = (
+    "via='browser' needs anywidget, in the kernel's environment: pip install 'asyncsamp[browser]', "
+    "or in a checkout: pip install -e '.[browser]'"
+)
+_NO_WAY = (
+    "this kernel (ipykernel {version}) takes no message of the page while a cell runs. Install ipykernel 7 "
+    "or newer in the kernel's environment, or jupyter-server-proxy in that of the notebook's server, and "
+    "restart the kernel"
+)
+
+
+async def notebook_connection() -> BrowserConnection:
+    """Show the widget in the cell that runs, and return the connection through its page.
+
+    Cancelling is safe.
+
+    Raises:
+        HubNotFoundError: No page relays: this is not a notebook, or neither way works.
+        ImportError: anywidget is not installed.
+    """
+    version = _kernel_version()
+    if version >= (7,):
+        return await _by_messages()
+    return await _by_socket(".".join(map(str, version)))
+
+
+def _kernel_version() -> tuple[int, ...]:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        shell = None
+    else:
+        shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        raise HubNotFoundError(
+            "the page of a notebook", advice="via='browser' works in a notebook's cell only"
+        )
+    return tuple(int(part) for part in importlib.metadata.version("ipykernel").split(".")[:2])
+
+
+async def _by_messages() -> BrowserConnection:
+    widget = _widget()
+    relay = PageRelay(lambda message, data: widget.send(message, None if data is None else [data]))
+
+    def receive(_: object, content: object, buffers: list[Any]) -> None:
+        relay.receive(content, bytes(buffers[0]) if buffers else None)
+
+    widget.on_msg(receive)
+    _display(widget)
+    return BrowserConnection(relay, holds=widget)
+
+
+async def _by_socket(version: str) -> BrowserConnection:
+    socket, token = PageSocket(), secrets.token_urlsafe(16)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if not secrets.compare_digest(request.path.lstrip("/").encode(), token.encode()):
+            raise web.HTTPForbidden(text="this relay belongs to a notebook\n")
+        return await socket.serve(request, any_origin=True)
+
+    server = RpcServer(handle, hosts=("127.0.0.1",), port=0, name="page-relay")
+    await server.start()
+    widget = _widget(socket=f"proxy/{server.port}/{token}")
+    _display(widget)
+    try:
+        async with asyncio.timeout(SOCKET_PATIENCE):
+            await socket.relay.wait_ready()
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            widget.close()
+        await server.close()
+        if isinstance(error, TimeoutError):
+            raise HubNotFoundError(
+                "the page of this notebook", advice=_NO_WAY.format(version=version)
+            ) from None
+        raise
+    return BrowserConnection(socket.relay, holds=(widget, server))
+
+
+def _widget(socket: str = "") -> Any:
+    try:
+        import anywidget
+        import traitlets
+    except ImportError as error:
+        raise ImportError(_NEEDS_WIDGET) from error
+
+    class SampRelay(anywidget.AnyWidget):
+        _esm = _module()
+        _key = traitlets.Unicode(secrets.token_hex(8)).tag(sync=True)
+        _socket = traitlets.Unicode(socket).tag(sync=True)
+
+    return SampRelay()
+
+
+def _module() -> str:
+    """Return the three modules as one, since a widget has one."""
+    socket = "\n".join(
+        line for line in page_module("socket.js").splitlines() if not line.startswith("import ")
+    )
+    return "\n".join((page_module("relay.js"), socket, page_module("widget.js")))
+
+
+def _display(widget: Any) -> None:
+    from IPython.display import display
+
+    display(widget)  # type: ignore[no-untyped-call]
