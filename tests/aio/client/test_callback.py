@@ -152,7 +152,7 @@ async def test_an_address_that_is_not_ours(receiver: Taken) -> None:
 
 
 async def test_starting_can_be_cancelled(receiver: Taken) -> None:
-    endpoint = CallbackEndpoint(receiver, KEY, host="127.0.0.1", max_body=100)
+    endpoint = CallbackEndpoint(receiver, KEY, host="localhost", max_body=100)
     cancelled = [number async for number in each_await(endpoint.start)]
     assert cancelled
     await endpoint.close()

@@ -197,6 +197,7 @@ class TestReady:
         async with running("--multiple") as hub:
             assert hub.lockfile == path
 
+    @pytest.mark.timeout(60)
     async def test_it_is_ready_half_a_second_after_aiohttp_is_imported(self, path: Path) -> None:
         async def seconds(work: str) -> float:
             begun = time.monotonic()
@@ -208,8 +209,12 @@ class TestReady:
             return time.monotonic() - begun
 
         # The best of some, turn by turn: other work on the machine only adds.
-        times = [(await seconds("import"), await seconds("hub")) for _ in range(3)]
-        assert min(hub for _, hub in times) - min(bare for bare, _ in times) < 0.5, times
+        times: list[tuple[float, float]] = []
+        for _ in range(10):
+            times.append((await seconds("import"), await seconds("hub")))
+            if min(hub for _, hub in times) - min(bare for bare, _ in times) < 0.5:
+                return
+        raise AssertionError(times)
 
     async def test_an_idle_one_does_nothing(self, path: Path) -> None:
         async with running("--lockfile", str(path)) as hub, Callee() as callee:
