@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asyncsamp.errors import RemoteProtocolError
@@ -52,6 +52,7 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(ITEMS, st.integers(1025, 1200), st.integers(1, 10**9))
 def test_an_item_comes_out_as_it_went_in(item: Item, max_payload: int, first: int) -> None:
     kind, body = dump_item(item)

@@ -50,6 +50,12 @@ def add_reach_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="show only these clients to other hubs (default: all)",
     )
+    add(
+        "--reach-files",
+        choices=("sent", "none"),
+        help="whether files and local URLs that programs here send can be read by the whole room "
+        "(default: none, or sent if the invitation says that the room is your own)",
+    )
     add("--reach-plain", action="store_true", help="do without TLS, on a network that is your own")
 
 
@@ -65,6 +71,7 @@ def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
             trust=arguments.reach_trust,
             share=arguments.reach_share,
             plain=arguments.reach_plain,
+            files=arguments.reach_files,
         )
     ]
 

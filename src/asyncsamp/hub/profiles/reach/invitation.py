@@ -79,6 +79,7 @@ class Invitation:
         own: Whether the room is one user's own, so that files may follow without being asked for.
         expires: When it ends; None for never.
         headers: What is added to the handshake of a WebSocket.
+        path: The file that it was read from, absolute; "" if it was not. No part of its text.
     """
 
     url: str
@@ -91,6 +92,7 @@ class Invitation:
     own: bool = False
     expires: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
+    path: str = field(default="", repr=False, compare=False)
 
     @property
     def has_account(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from ...._util.private_files import replace_private
@@ -19,7 +20,7 @@ def read_invitation(path: Path) -> Invitation:
     Raises:
         InvitationError: There is none, others may read it, or it cannot be used.
     """
-    return parse_invitation(_read_secret(path), str(path))
+    return replace(parse_invitation(_read_secret(path), str(path)), path=str(path.absolute()))
 
 
 def read_headers(path: Path) -> dict[str, str]:

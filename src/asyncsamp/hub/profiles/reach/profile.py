@@ -9,20 +9,21 @@ import secrets
 import socket
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
+from typing import Literal
 
 from ...._util.foreign_text import plain_line
 from ....delivery import Delivery, DeliveryError
 from ....errors import LocalProtocolError, RemoteProtocolError
 from ....interfaces import Engine
-from ....values import Value
 from ...mtype_limits import WEB_MTYPES, MTypeLimits
 from .bus import BusMessage, BusServer, NatsBus
-from .context import Context, Urls
+from .context import Context
+from .data import DataPort
 from .exports import Exports
 from .invitation import Invitation
 from .peer import Encoded, Peer
 from .proxies import Proxy
-from .urls import is_hub
+from .urls import ReachUrls, is_hub
 from .wire import dump_here, load_here
 
 __all__ = ["Reach"]
@@ -35,16 +36,6 @@ must not bring them back."""
 
 _HUBS_AT_FULL_RATE = 50
 """Up to so many hubs are told each `Limits.reach_beat` that we are here; of more, so many a second."""
-
-
-class _AsTheyAre:
-    """Leaves values as they are."""
-
-    def outgoing(self, value: Value, *, trusted: bool) -> Value:
-        return value
-
-    def incoming(self, value: Value, *, site: str) -> Value:
-        return value
 
 
 class Reach:
@@ -63,6 +54,8 @@ class Reach:
         trust: Members whose clients may send everything, as the user's own.
         share: The names of the clients that are shown to other hubs; empty for all.
         plain: Whether a server off this machine may do without TLS.
+        files: Whether the files and local URLs that programs here send may be read by the whole room
+            ("sent") or not ("none"); None for what the invitation says: "sent" if the room is one's own.
 
     Raises:
         LocalProtocolError: The server's URL cannot be used, or somebody is to be trusted by a name that the
@@ -78,6 +71,7 @@ class Reach:
         trust: Collection[str] = (),
         share: Collection[str] = (),
         plain: bool = False,
+        files: Literal["sent", "none"] | None = None,
     ) -> None:
         if trust and not invitation.has_account:
             raise LocalProtocolError(
@@ -90,10 +84,12 @@ class Reach:
         self._trust = frozenset(trust)
         self._share = tuple(share)
         self._plain = plain
-        self.urls: Urls = _AsTheyAre()
+        self._offers = invitation.own if files is None else files == "sent"
         self._server("0").check()
         self._context: Context | None = None
         self._bus: NatsBus | None = None
+        self._data_bus: NatsBus | None = None
+        self._data: DataPort | None = None
         self._exports: Exports | None = None
         self._encoded: Encoded | None = None
         self._peers: dict[str, Peer] = {}
@@ -122,12 +118,22 @@ class Reach:
     async def start(self, engine: Engine) -> None:
         """Join, as soon as the server is there.
 
-        Raises `MissingExtraError` without nats-py, and `LocalProtocolError` for a seed or a certificate that
-        cannot be read.
+        Nothing is left open if it fails or is cancelled. Raises `MissingExtraError` without nats-py,
+        `LocalProtocolError` for a seed or a certificate that cannot be read, and OSError if no port can be
+        opened.
         """
-        incarnation = secrets.token_hex(4)
+        try:
+            await self._start(engine, secrets.token_hex(4))
+        except BaseException:
+            await self._leave()
+            raise
+
+    async def _start(self, engine: Engine, incarnation: str) -> None:
+        if self.invitation.path:
+            engine.own_files.add(self.invitation.path)
+        data = await self._start_data(engine, incarnation)
         self._bus = NatsBus(self._server(incarnation), back=self._back, lost=self._lost)
-        self._context = context = self._make_context(engine, self._bus, incarnation)
+        self._context = context = self._make_context(engine, self._bus, data.urls, incarnation)
         self._exports = Exports(
             engine,
             lambda courier: isinstance(courier, Reach),
@@ -163,10 +169,7 @@ class Reach:
             self._close(peer, "the hub leaves the room")
         if self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
-        if self._bus is not None:
-            if self._context is not None:
-                self._bus.publish(f"{self._context.room}.{self._context.hub}.bye", b"")
-            await self._bus.close()
+        await self._leave()
 
     # ---- the courier
 
@@ -261,6 +264,28 @@ class Reach:
 
     # ---- inside
 
+    async def _start_data(self, engine: Engine, incarnation: str) -> DataPort:
+        """Open the port where tools here read what other hubs offer; pieces have a bus of their own."""
+        hub = f"{self.invitation.member}.{incarnation}"
+        self._data_bus = bus = NatsBus(self._server(incarnation), back=self._data_back)
+        self._data = data = DataPort(engine, bus, self.invitation.room, hub, offers=self._offers)
+        await bus.start()
+        await data.start()
+        return data
+
+    def _data_back(self) -> None:
+        if self._data is not None:
+            self._data.back()
+
+    async def _leave(self) -> None:
+        """Close the data port and the buses, as far as they are open."""
+        if self._bus is not None and self._context is not None:
+            self._bus.publish(f"{self._context.room}.{self._context.hub}.bye", b"")
+        data, self._data = self._data, None
+        if data is not None:
+            await data.close()
+        await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
+
     def _server(self, incarnation: str) -> BusServer:
         invitation = self.invitation
         return BusServer(
@@ -275,13 +300,13 @@ class Reach:
             plain=self._plain,
         )
 
-    def _make_context(self, engine: Engine, bus: NatsBus, incarnation: str) -> Context:
+    def _make_context(self, engine: Engine, bus: NatsBus, urls: ReachUrls, incarnation: str) -> Context:
         invitation = self.invitation
         return Context(
             engine=engine,
             courier=self,
             bus=bus,
-            urls=self.urls,
+            urls=urls,
             room=f"samp.{invitation.room}",
             hub=f"{invitation.member}.{incarnation}",
             label=self.label,

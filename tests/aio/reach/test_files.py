@@ -1,0 +1,202 @@
+"""Files and local URLs that cross a room, between whole hubs: what is read, what is not, what is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from asyncsamp import Client, Message, OriginStore, WebProfile, allow_all
+from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write_invitation
+from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED
+from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
+from asyncsamp.values import Value
+
+from ..nats_server import PATIENCE
+from ..web_server import Server
+from ..webpage import Page
+from .rooms import RoomHouse, open_room
+
+LOAD = "table.load.votable"
+CONTENT = bytes(range(256)) * 2000
+
+
+class Two:
+    """Tools on two hubs: `tool` at "there" notes what it is sent; `notebook` at "here" sends to it."""
+
+    def __init__(self, notebook: Client, tool: Client) -> None:
+        self.notebook = notebook
+        self.tool = tool
+        self.got: asyncio.Queue[Message] = asyncio.Queue()
+        self.back: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def prepare(self) -> None:
+        self.tool.on(LOAD)(self.got.put)
+        self.notebook.on(LOAD)(self.back.put)
+        await self.tool.settled()
+        await self.notebook.settled()
+        self._tool = await self.notebook.find("tool @there", timeout=PATIENCE)
+        self._notebook = await self.tool.find("notebook @here", timeout=PATIENCE)
+
+    async def send(self, url: str) -> str:
+        """Let the notebook send a URL; return what the tool gets."""
+        await self.notebook.call(self._tool, LOAD, {"url": url}, timeout=PATIENCE)
+        return str(self.got.get_nowait().params["url"])
+
+    async def send_back(self, url: str) -> str:
+        """Let the tool send a URL; return what the notebook gets."""
+        await self.tool.call(self._notebook, LOAD, {"url": url}, timeout=PATIENCE)
+        return str(self.back.get_nowait().params["url"])
+
+
+@asynccontextmanager
+async def two(room: RoomHouse, files: str | None, invitation: Invitation | None = None) -> AsyncIterator[Two]:
+    here = await room.join("here", files=files, invitation=invitation)
+    there = await room.join("there", files=files)
+    both = Two(await here.client("notebook"), await there.client("tool"))
+    await both.prepare()
+    yield both
+
+
+async def read(url: str, **headers: str) -> tuple[int, bytes]:
+    """Read a URL as a tool does."""
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        return answer.status, await answer.read()
+
+
+async def test_a_file_and_a_url_of_this_machine_are_read_at_the_other_hub(tmp_path: Path) -> None:
+    (tmp_path / "a b.vot").write_bytes(CONTENT)
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=CONTENT[::-1])
+
+    async with open_room(tmp_path) as room, two(room, "sent") as both, Server(serve) as base:
+        url = (tmp_path / "a b.vot").as_uri()
+        got = await both.send(url)
+        assert got.startswith("http://127.0.0.1:")
+        assert got.endswith("/a%20b.vot")
+        assert await read(got) == (200, CONTENT)
+        assert await read(got, Range="bytes=1000-1999") == (206, CONTENT[1000:2000])
+        of_server = await both.send(f"{base}/table")
+        assert not of_server.startswith(base)
+        assert await read(of_server) == (200, CONTENT[::-1])
+        # a table keeps its identity: there and back it is the same text
+        assert await both.send_back(got) == url
+        assert await both.send_back(of_server) == f"{base}/table"
+        assert await both.send(url) == got
+        assert await both.send("https://archive.example.org/t") == "https://archive.example.org/t"
+
+
+@pytest.mark.parametrize("files", ["none", None])
+async def test_without_being_asked_nothing_is_readable_but_it_keeps_its_identity(
+    tmp_path: Path, files: str | None
+) -> None:
+    (tmp_path / "t.vot").write_bytes(CONTENT)
+    async with open_room(tmp_path) as room, two(room, files) as both:
+        url = (tmp_path / "t.vot").as_uri()
+        got = await both.send(url)
+        assert await read(got) == (403, b"the hub that has it does not offer it\n")
+        assert await both.send_back(got) == url
+
+
+async def test_in_a_room_of_ones_own_files_follow_but_not_the_invitation(tmp_path: Path) -> None:
+    (tmp_path / "t.vot").write_bytes(CONTENT)
+    async with open_room(tmp_path) as room:
+        own = tmp_path / "own.reach"
+        await asyncio.to_thread(write_invitation, own, Invitation(room.server.url, own=True))
+        invitation = await asyncio.to_thread(read_invitation, own)
+        async with two(room, None, invitation) as both:
+            assert await read(await both.send((tmp_path / "t.vot").as_uri())) == (200, CONTENT)
+            (tmp_path / "link").symlink_to(own)
+            for path in (own, tmp_path / "link"):
+                status, body = await read(await both.send(path.as_uri()))
+                assert (status, body) == (403, b"it is a file of the hub's own\n")
+
+
+HOSTILE: list[Value] = [
+    "http://127.0.0.1:631/",
+    "http://localhost:631/admin",
+    "HTTP://[::1]:631/",
+    "http://0x7f.1/",
+    "file:///etc/passwd",
+    "file://localhost/etc/passwd",
+    "reach:nonsense",
+]
+
+
+@pytest.mark.parametrize("files", ["none", "sent"])
+async def test_what_a_hostile_hub_names_here_is_replaced(tmp_path: Path, files: str) -> None:
+    """It writes frames itself, so nothing at its end replaces anything."""
+    async with open_room(tmp_path) as room:
+        here = await room.join("here", files=files)
+        tool = await here.client("tool")
+        bus, hub = await _stranger(room)
+        try:
+            async with tool.messages(LOAD) as got:
+                items: list[Sync | Messages] = [
+                    Sync(
+                        "evil", [RemoteClient("c1", {"samp.name": "evil", "samp.icon.url": HOSTILE[0]}, {})]
+                    ),
+                    Messages(
+                        "c1",
+                        [(tool.public_id, None)],
+                        {"samp.mtype": LOAD, "samp.params": {"urls": HOSTILE, "map": {"url": HOSTILE[0]}}},
+                    ),
+                ]
+                for number, item in enumerate(items, 1):
+                    for payload in dump_frames("0a", number, *dump_item(item), 1 << 20):
+                        bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+                async with asyncio.timeout(PATIENCE):
+                    message = await anext(got)
+            urls = message.params["urls"]
+            assert isinstance(urls, list)
+            replaced = str(urls[0])
+            assert replaced.startswith("http://127.0.0.1:")
+            assert replaced.endswith(NOT_OFFERED)
+            assert urls == [replaced] * len(HOSTILE)
+            assert message.params["map"] == {"url": replaced}
+            evil = await tool.find("evil @evil", timeout=PATIENCE)
+            assert evil.metadata["samp.icon.url"] == replaced
+            assert (await read(replaced))[0] == 403
+        finally:
+            await bus.close()
+
+
+async def _stranger(room: RoomHouse) -> tuple[NatsBus, str]:
+    """Return the connection of somebody who keeps to no protocol, and the name of the hub that is heard."""
+    ready = asyncio.Event()
+    bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
+    await bus.start()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    async with asyncio.timeout(PATIENCE):
+        await ready.wait()
+        bus.subscribe("samp.room.anybody.*.here", lambda message: heard.put_nowait(message.subject))
+        return bus, ".".join((await heard.get()).split(".")[2:4])
+
+
+async def test_what_a_page_named_first_is_not_offered(tmp_path: Path) -> None:
+    for name in ("secret.vot", "later.vot"):
+        (tmp_path / name).write_bytes(CONTENT)
+    secret, later = (tmp_path / "secret.vot").as_uri(), (tmp_path / "later.vot").as_uri()
+    pages = WebProfile(consent=allow_all, port=0, mtypes=None, store=OriginStore())
+    async with open_room(tmp_path) as room:
+        here = await room.join("here", files="sent", profiles=lambda: [pages])
+        there = await room.join("there", files="sent")
+        both = Two(await here.client("notebook"), await there.client("tool"))
+        await both.prepare()
+        page = Page(pages.port)
+        await page.register()
+        # the page itself offers nothing, neither to the room nor by way of a program that repeats it
+        await page.call("notifyAll", {"samp.mtype": LOAD, "samp.params": {"url": secret}})
+        async with asyncio.timeout(PATIENCE):
+            of_page = str((await both.got.get()).params["url"])
+        assert (await read(of_page))[0] == 403
+        assert (await read(await both.send(secret)))[0] == 403
+        assert await read(await both.send(later)) == (200, CONTENT)
