@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,9 +12,11 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, Message, OriginStore, WebProfile, allow_all
+from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write_invitation
+from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
 from asyncsamp.values import Value
@@ -22,7 +24,7 @@ from asyncsamp.values import Value
 from ..nats_server import PATIENCE
 from ..web_server import Server
 from ..webpage import Page
-from .rooms import RoomHouse, open_room
+from .rooms import LIMITS, RoomHouse, open_room
 
 LOAD = "table.load.votable"
 CONTENT = bytes(range(256)) * 2000
@@ -200,3 +202,15 @@ async def test_what_a_page_named_first_is_not_offered(tmp_path: Path) -> None:
         assert (await read(of_page))[0] == 403
         assert (await read(await both.send(secret)))[0] == 403
         assert await read(await both.send(later)) == (200, CONTENT)
+
+
+async def test_a_start_that_fails_leaves_no_port_and_no_connection_open() -> None:
+    class Broken(HubEngine):
+        def observe_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
+            raise OSError("at the last step")
+
+    reach = Reach(Invitation("nats://127.0.0.1:1"))
+    with pytest.raises(OSError, match="at the last step"):
+        await reach.start(Broken(LIMITS, {}))
+    own = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("asyncsamp")]
+    assert own == []

@@ -45,6 +45,9 @@ without a storm after a long one."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds for what is still to be sent when a bus closes, and for the connection to end."""
 
+_CANCEL_AGAIN = 0.1
+"""Seconds after which a connection that did not end when it was cancelled is cancelled again."""
+
 _QUEUE_BYTES = 64 * 1024 * 1024
 """Bytes that wait for the line at most. The windows of the peers and the credit of transfers bound them
 before; what comes above is dropped, as by a cut, and sent again by who wants it to arrive."""
@@ -381,10 +384,9 @@ class NatsBus:
                     while self._queue:
                         await self._send(line, self._queue.popleft())
                     await line.nats.flush(1)
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # Python 3.11 loses it if a connection is refused at the same time
+            await asyncio.wait([self._task], timeout=_CANCEL_AGAIN)
         while self._small:
             _, left = await asyncio.wait(tuple(self._small), timeout=_CLOSE_TIMEOUT)
             for task in left:
