@@ -964,3 +964,15 @@ async def test_the_current_table_of_another(tmp_path: Path) -> None:
         assert list((await asker.get_table("receiver", timeout=10))["n"]) == [1, 2, 3]
         with pytest.raises(DataError, match="gave no URL of a table"):
             await asker.get_table("receiver", timeout=10)
+
+
+def test_a_list_of_texts_among_the_parameters_is_left_out() -> None:
+    """TOPCAT writes the COMMENT cards of FITS so; astropy reads no such parameter."""
+    head = b'<VOTABLE version="1.4"><RESOURCE><TABLE>'
+    listed = b'<PARAM name="COMMENT" datatype="char" arraysize="3x2" value="onetwo"/>'
+    rest = b'<PARAM name="n" datatype="int" value="7"/><FIELD name="a" datatype="int"/><DATA><TABLEDATA>'
+    rows = b"<TR><TD>1</TD></TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
+    table = read_table(head + listed + rest + rows)
+    assert list(table["a"]) == [1]
+    assert table.meta["n"] == 7
+    assert "COMMENT" not in table.meta

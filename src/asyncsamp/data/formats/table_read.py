@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from .images import read_image
 from .votable_metadata import KEY, from_votable, to_votable
 
 __all__ = ["as_table", "is_table", "read_spectrum", "read_table", "table_hdu"]
+
+_LISTS_OF_TEXTS = re.compile(
+    rb'<PARAM\b(?=[^>]*\bdatatype="(?:unicodeC|c)har")(?=[^>]*\barraysize="\d+x[^"]+")[^>]*?(?:/>|>.*?</PARAM>)',
+    re.DOTALL,
+)
+"""Parameters of a VOTable that are lists of texts."""
 
 
 def is_table(data: object) -> bool:
@@ -190,7 +197,7 @@ def _parse_votable(data: bytes) -> tuple[Any, Any]:
     votable = need("astropy.io.votable")
     with quiet():
         try:
-            file = votable.parse(io.BytesIO(data), verify="ignore")
+            file = _document(votable, data)
             resource, element = next(_tables_in(file.resources))
         except StopIteration:
             raise DataError("the VOTable holds no table") from None
@@ -202,6 +209,20 @@ def _parse_votable(data: bytes) -> tuple[Any, Any]:
         table.meta.setdefault(name, _plain(value))
     table.meta[KEY] = kept
     return table, element
+
+
+def _document(votable: Any, data: bytes) -> Any:
+    """Parse a VOTable, if need be without parameters that are lists of texts, which astropy cannot read.
+
+    TOPCAT writes the COMMENT cards of a FITS file so, and astropy writes such cards into many a table.
+    """
+    try:
+        return votable.parse(io.BytesIO(data), verify="ignore")
+    except votable.exceptions.E01:
+        rest = _LISTS_OF_TEXTS.sub(b"", data)
+        if rest == data:
+            raise
+        return votable.parse(io.BytesIO(rest), verify="ignore")
 
 
 def _tables_in(resources: Any) -> Any:
