@@ -77,7 +77,7 @@ async def open_room(folder: Path, config: str = "") -> AsyncIterator[RoomHouse]:
 
 async def until(true: Callable[[], object], what: str = "") -> None:
     """Wait until something is so, which nobody tells of."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(3 * PATIENCE):
         while not true():
             await asyncio.sleep(0.005)
 

@@ -107,6 +107,7 @@ async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:
         assert len(middle.hub.clients) == 4
 
 
+@pytest.mark.timeout(60)
 async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         here = await room.join("here", mtypes=["table.*"], limits=replace(LIMITS, reach_clients=20))
@@ -153,7 +154,7 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 send("anybody.00000001", b"nonsense")
                 await until(lambda: not here.reach.hubs)
                 send("anybody.00000001", *frames(Sync("e", [stranger])))
-                many = [RemoteClient(f"c{n}", {}, {}) for n in range(20_000)]
+                many = [RemoteClient(f"c{n}", {}, {}) for n in range(5_000)]
                 send("anybody.00000004", *frames(Sync("many", many)))
                 await until(lambda: here.reach.hubs.get("many") == 20)
                 assert set(here.reach.hubs) == {"many"}

@@ -93,7 +93,8 @@ async def test_where_the_system_cannot_be_told_it_is_not_kept(
         taken = await times(client, naive)
     # The head and the body may by chance come as one; nearly never they do.
     assert Naive.connections > POSTS / 2
-    assert statistics.median(taken) < 0.02, taken
+    # A stall of 40 ms would be in nearly each of them.
+    assert statistics.quantiles(taken, n=4)[0] < 0.02, taken
 
 
 async def test_what_has_no_socket_is_left_alone() -> None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import ssl
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -203,6 +203,7 @@ class _Line:
         self._ended = asyncio.Event()
         self.reason = ""
         self.over = False
+        self._readers: set[asyncio.Task[Any]] = set()
 
     async def connect(self) -> None:
         """Raises what nats-py does, and `BusError`. Nothing is sent before it is certain that TLS is on."""
@@ -253,7 +254,24 @@ class _Line:
     async def close(self) -> None:
         """End the connection. What the system has taken for a server that hangs ends when that does."""
         self.over = True
-        await self.nats.close()
+        try:
+            await self.nats.close()
+        finally:
+            for reader in self._readers:
+                reader.cancel()
+
+    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> Any:
+        """Subscribe. Raises what nats-py does.
+
+        nats-py reads each subscription in a task of its own, which it forgets where the server dies with
+        something unsent: so they are noted here, and ended with the line.
+        """
+        before = asyncio.all_tasks()
+        subscription = await self.nats.subscribe(subject, cb=take, pending_bytes_limit=_CALLBACK_BYTES)
+        new = asyncio.all_tasks() - before
+        self._readers = {reader for reader in self._readers if not reader.done()}
+        self._readers |= {task for task in new if _name_of(task).startswith("Subscription.")}
+        return subscription
 
     async def _error(self, error: Exception) -> None:
         text = plain_line(str(error) or type(error).__name__)
@@ -265,6 +283,10 @@ class _Line:
         if self.nats.last_error is not None:
             self.reason = plain_line(str(self.nats.last_error)) or self.reason
         self._ended.set()
+
+
+def _name_of(task: asyncio.Task[Any]) -> str:
+    return getattr(task.get_coro(), "__qualname__", "")
 
 
 class NatsBus:
@@ -464,7 +486,7 @@ class NatsBus:
             nobody = not message.data and headers.get("Status") == "503"
             _guarded(callback, BusMessage(message.subject, message.data, message.reply, nobody))
 
-        subscription = await line.nats.subscribe(subject, cb=take, pending_bytes_limit=_CALLBACK_BYTES)
+        subscription = await line.subscribe(subject, take)
         if number in self._callbacks:
             self._active[number] = subscription
         else:
