@@ -197,6 +197,7 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
+@pytest.mark.timeout(60)
 async def test_the_memory_of_an_idle_client() -> None:
     clients = 100
     profile = StandardProfile()

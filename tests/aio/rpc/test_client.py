@@ -216,10 +216,10 @@ async def test_a_name_that_cannot_be_found_is_no_refusal(
         await sender.post("http://x..y:80/", REQUEST, timeout=T)
     assert (type(lost.value), lost.value.sent) == (PeerError, False)
 
-    async def unknown(*args: object, **kwargs: object) -> None:
+    def unknown(*args: object, **kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(PeerError, match="Temporary failure in name resolution") as lost:
         await sender.post("http://nowhere:80/", REQUEST, timeout=T)
     assert type(lost.value) is PeerError
