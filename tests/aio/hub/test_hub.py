@@ -433,7 +433,7 @@ class TestIdle:
     ) -> None:  # HUB-63, MTYPE-25
         async with make_hub(path, client_timeout=60) as hub, Callee() as callee:
             _, client = await register(hub, callee.url, **{"samp.hub.disconnect": {}})
-            hub.engine.last_active[client] -= 60
+            hub.engine.last_active[client] -= 61
             assert hub._idle is not None
             hub._idle.close()
             hub._idle._look()
