@@ -9,7 +9,7 @@ from typing import Protocol
 from ..interfaces import Connection
 from ..mtypes import HUB_EVENTS
 from ..values import Value
-from .inbox import Handler
+from .inbox import Handling
 from .router import Router
 from .stream import MessageStream
 
@@ -42,7 +42,7 @@ class Declarations:
         self,
         name: str,
         connection: Connection,
-        router: Router[Handler, MessageStream],
+        router: Router[Handling, MessageStream],
         session: Registered,
     ) -> None:
         self.pending = False

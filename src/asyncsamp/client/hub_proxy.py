@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 from ..discovery import PROVE, RENEW_KEY, make_proof
@@ -179,10 +179,12 @@ class HubProxy:
         self.key, self.self_id, self.receiver = key, self_id, receiver
         return Registration(self_id, hub_id, translator if isinstance(translator, str) else "")
 
-    async def call(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Call one method. Raises `HubFaultError`, `HubLostError`, `RemoteProtocolError`."""
+    def call(
+        self, operation: str, *params: Value, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Value]:
+        """Call one method, when awaited. Raises `HubFaultError`, `HubLostError`, `RemoteProtocolError`."""
         method = f"{self._prefix}.{operation}"
-        return await self._post(method, *params, operation=operation, timeout=timeout)
+        return self._post(method, *params, operation=operation, timeout=timeout)
 
     async def _post(self, method: str, *params: Value, operation: str, timeout: float | None = None) -> Value:
         sender, receiver = self.sender, self.receiver
@@ -190,7 +192,7 @@ class HubProxy:
             raise HubLostError(self.url, operation, "there is no connection to it")
         seconds = self._limits.request_timeout if timeout is None else timeout
         try:
-            return await sender.call(self.url, method, list(params), timeout=seconds)
+            return await sender.call(self.url, method, params, timeout=seconds)
         except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
         except PeerBusyError as error:

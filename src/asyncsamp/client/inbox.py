@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Protocol, TypeAlias
+from types import CoroutineType
+from typing import NamedTuple, Protocol, TypeAlias
 
 from .._util.complaints import Complaints
 from ..errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolError, SampError
@@ -18,7 +20,7 @@ from .router import Router
 from .stream import MessageStream
 from .tracker import OtherClients, as_map
 
-__all__ = ["Handler", "Inbox", "as_response"]
+__all__ = ["Handler", "Handling", "Inbox", "as_response"]
 
 log = logging.getLogger("asyncsamp.client")
 
@@ -29,6 +31,13 @@ _UNTOLD_KEPT = 1_000
 """Senders whose name the hub did not tell that are remembered."""
 
 Handler: TypeAlias = Callable[[Message], Awaitable[Mapping[str, object] | Response | None]]
+
+
+class Handling(NamedTuple):
+    """A handler, and whether it may wait: one that cannot needs no task."""
+
+    handler: Handler
+    may_wait: bool
 
 
 class Owner(Protocol):
@@ -52,13 +61,13 @@ class _Queue:
 class Inbox:
     """The `Receiver` of a client; it outlives its registrations.
 
-    Each message runs its handler in a task of its own, guarded: what it returns becomes
-    samp.result, an exception becomes samp.error and a traceback in the log (CLIENT-5,
-    MSG-22, MSG-23). A handler that fails harms nothing else.
+    Each message runs its handler in a task of its own, or in a turn of the loop if there is nothing that
+    the handler could wait for. It runs guarded: what it returns becomes samp.result, an exception becomes
+    samp.error and a traceback in the log (CLIENT-5, MSG-22, MSG-23). A handler that fails harms nothing else.
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.router: Router[Handler, MessageStream] = Router()
+        self.router: Router[Handling, MessageStream] = Router()
         self.calls = OpenCalls()
         self.others = OtherClients()
         self._limits = limits
@@ -66,6 +75,7 @@ class Inbox:
         self._owner: Owner | None = None
         self._hub_id = ""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._due: deque[tuple[Handler, Message]] = deque()  # of those that do not wait, each has a turn
         self._closing = False
         self._asking: dict[str, asyncio.Task[None]] = {}  # for names, by public id
         self._untold: dict[str, None] = {}
@@ -141,6 +151,8 @@ class Inbox:
         """
         self._closing = True
         self.close_streams()
+        while self._due:
+            self._run_next()
         await self.end_handlers(timeout)
 
     async def end_handlers(self, timeout: float) -> None:
@@ -244,17 +256,17 @@ class Inbox:
     def _take(self, message: Message) -> None:
         log.debug("%s from %s", message.mtype, message.sender)
         self._attend(message)
-        handler = self.router.handler(message.mtype)
-        if not self._has_room(message, handler is not None):
+        handling = self.router.handler(message.mtype)
+        if not self._has_room(message, handling is not None):
             return
         if message.msg_id is not None:
             self._owe(message.msg_id)
-        to_answer = message.msg_id is not None and handler is None
+        to_answer = message.msg_id is not None and handling is None
         for stream in self.router.streams(message.mtype):
             stream.put(message, to_answer=to_answer)
             to_answer = False
-        if handler is not None:
-            self._spawn(self._handle(handler, message), message.mtype)
+        if handling is not None:
+            self._begin_handling(handling, message)
         elif to_answer:
             self.answer(message, self._own_answer(message))
 
@@ -262,8 +274,9 @@ class Inbox:
         """Whether the message can be taken; a call that cannot is refused with `FaultError`."""
         if self._closing:
             text = "this client is about to leave and takes no more messages"
-        elif handled and len(self._tasks) >= self._limits.max_handlers:
-            text = f"this client has {len(self._tasks)} handlers running and takes no more messages now"
+        elif handled and len(self._tasks) + len(self._due) >= self._limits.max_handlers:
+            running = len(self._tasks) + len(self._due)
+            text = f"this client has {running} handlers running and takes no more messages now"
             who = self.others.label(message.sender)
             self._complaints.warning("%s from %s is not taken: %s", message.mtype, who, text)
         else:
@@ -288,22 +301,65 @@ class Inbox:
             return Response()
         return Response.failure(f"this client does not take {message.mtype}")
 
+    def _begin_handling(self, handling: Handling, message: Message) -> None:
+        sender = message.sender
+        named = message.sender_name or self.others.knows(sender) or sender in self._untold
+        if handling.may_wait or not named or sender in self._naming:
+            self._spawn(self._handle(handling.handler, message), message.mtype)
+        else:
+            self._due.append((handling.handler, message))
+            asyncio.get_running_loop().call_soon(self._run_next)
+
+    def _run_next(self) -> None:
+        """Run a handler that does not wait, in the turn that was taken for it."""
+        if not self._due:
+            return  # `close` did not wait for the turn
+        handler, message = self._due.popleft()
+        handling = handler(message)
+        assert isinstance(handling, CoroutineType)
+        try:
+            handling.send(None)
+            handling.close()
+            raise AssertionError("there was no await in the handler")
+        except StopIteration as end:
+            response = self._checked(end.value, message)
+        except asyncio.CancelledError:
+            response = self._cancelled(message)
+        except Exception as error:
+            response = self._failed(error, message)
+        self.answer(message, response)
+
     async def _handle(self, handler: Handler, message: Message) -> None:
         msg_id = message.msg_id
         try:
             message = await self._in_turn(message)
             response = as_response(await handler(message))
         except asyncio.CancelledError as error:
-            if not error.args:  # it was not `end_handlers`, which has said so
-                self._complaints.warning("the handler of %s was cancelled before it ended", message.mtype)
+            said = bool(error.args)  # by `end_handlers`
+            response = self._cancelled(message, said=said)
             if msg_id is not None:
-                await self._reply(msg_id, Response.failure("the handler was cancelled before it ended"))
+                await self._reply(msg_id, response)
             raise
         except Exception as error:
-            self._complaints.exception("the handler of %s failed", message.mtype)
-            response = Response.failure(_describe(error))
+            response = self._failed(error, message)
         if msg_id is not None:
             await self._reply(msg_id, response)
+
+    def _checked(self, returned: Mapping[str, object] | Response | None, message: Message) -> Response:
+        try:
+            return as_response(returned)
+        except Exception as error:
+            return self._failed(error, message)
+
+    def _failed(self, error: Exception, message: Message) -> Response:
+        """Log what a handler raised, and return the answer; call it where `error` is handled."""
+        self._complaints.exception("the handler of %s failed", message.mtype)
+        return Response.failure(_describe(error))
+
+    def _cancelled(self, message: Message, *, said: bool = False) -> Response:
+        if not said:
+            self._complaints.warning("the handler of %s was cancelled before it ended", message.mtype)
+        return Response.failure("the handler was cancelled before it ended")
 
     async def _reply(self, msg_id: str, response: Response) -> None:
         """Send the answer to a call, unless it was answered or its hub is gone."""

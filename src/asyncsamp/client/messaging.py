@@ -31,8 +31,9 @@ from ..mtypes import TypedMessage, check_mtype, mtype_of
 from ..values import ERROR, Message, ReplyError, Response, Value, ValueMap, encode_map
 from .connection import StandardConnection
 from .hub_changes import HubChanges, HubChangeStream
-from .inbox import Handler, Inbox, as_response
+from .inbox import Handler, Handling, Inbox, as_response
 from .notebook_html import one_client
+from .pending_calls import OpenCall
 from .session import HubMaker, Session, State
 from .stream import MessageStream
 from .tracker import LONGEST_NAME, ClientList, OtherClients, RemoteClient, as_map
@@ -44,6 +45,7 @@ from .validation import (
     check_progress,
     check_timeout,
     describe,
+    may_wait,
     message_map,
     public_id,
     taking,
@@ -61,6 +63,9 @@ M = TypeVar("M", bound=TypedMessage)
 
 _URL_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in "\"#<>'")
 
+
+_LONG = 2
+"""From so many times `Limits.request_timeout` on, the requests of a call end by their own timeouts first."""
 
 _NAME_PATIENCE = 1.0
 """Seconds in which the hub may say a name that is wanted for the text of an error."""
@@ -323,8 +328,9 @@ class MessagingClient:
 
         def decorate(handler: Any) -> Any:
             check_handler(handler)
+            waits = may_wait(handler)
             for pattern, kind in patterns.items():
-                self._inbox.router.set_handler(pattern, taking(kind, handler), note)
+                self._inbox.router.set_handler(pattern, Handling(taking(kind, handler), waits), note)
             self._subscriptions_changed()
             return handler
 
@@ -558,18 +564,25 @@ class MessagingClient:
         session = self._at_hub("call")
         call = self._inbox.calls.open(on_progress)
         try:
-            async with asyncio.timeout(seconds):
-                await session.declarations.become_callable()
-                msg_id = await self._to(
-                    addressee, lambda to: session.request("call", to, call.msg_tag, message)
-                )
-                self._inbox.calls.sent(call, str(msg_id))
-                responder, response = await call.next()
+            if seconds > _LONG * self.limits.request_timeout:
+                self._inbox.calls.expire_in(call, seconds)
+                responder, response = await self._answered(session, call, addressee, message)
+            else:
+                async with asyncio.timeout(seconds):
+                    responder, response = await self._answered(session, call, addressee, message)
         except TimeoutError:
             raise await self._timed_out(addressee.public_id, mtype, seconds) from None
         finally:
             self._inbox.calls.close(call)
         return await self._checked(responder, response)
+
+    async def _answered(
+        self, session: Session, call: OpenCall, addressee: _Addressee, message: ValueMap
+    ) -> tuple[str, Response]:
+        await session.declarations.become_callable()
+        msg_id = await self._to(addressee, lambda to: session.request("call", to, call.msg_tag, message))
+        self._inbox.calls.sent(call, str(msg_id))
+        return await call.next()
 
     def call_all(
         self,

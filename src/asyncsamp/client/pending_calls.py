@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +23,16 @@ _EARLY_PROGRESS = 100  # progress messages kept until it is known which call the
 class OpenCall:
     """One msg-tag, and what has come in for it. Each responder counts once (MSG-37)."""
 
-    __slots__ = ("_arrived", "_failure", "_waiter", "msg_id", "msg_tag", "on_progress", "responders")
+    __slots__ = (
+        "_arrived",
+        "_failure",
+        "_waiter",
+        "deadline",
+        "msg_id",
+        "msg_tag",
+        "on_progress",
+        "responders",
+    )
 
     def __init__(self, msg_tag: str, on_progress: Callable[[Message], object] | None) -> None:
         self.msg_tag = msg_tag
@@ -31,7 +41,8 @@ class OpenCall:
         self.responders: set[str] = set()
         self._arrived: deque[tuple[str, Response]] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._failure: SampError | None = None
+        self._failure: SampError | TimeoutError | None = None
+        self.deadline = math.inf
 
     def put(self, responder: str, response: Response) -> None:
         """Take a response; a second one of the same responder is dropped."""
@@ -42,7 +53,7 @@ class OpenCall:
         self._arrived.append((responder, response))
         self._wake()
 
-    def fail(self, error: SampError) -> None:
+    def fail(self, error: SampError | TimeoutError) -> None:
         """Let who waits have `error`."""
         self._failure = error
         self._wake()
@@ -80,6 +91,8 @@ class OpenCalls:
         self._by_msg_id: dict[str, OpenCall] = {}
         self._unsent: set[OpenCall] = set()  # who wait for their msg-id, and for progress
         self._early: deque[tuple[str, Message]] = deque(maxlen=_EARLY_PROGRESS)
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -91,6 +104,15 @@ class OpenCalls:
         if on_progress is not None:
             self._unsent.add(call)
         return call
+
+    def expire_in(self, call: OpenCall, seconds: float) -> None:
+        """Let who waits for a response to `call` have TimeoutError in `seconds`, unless it is closed before.
+
+        One timer serves all calls: to enter and leave an `asyncio.timeout` takes 8 us.
+        """
+        call.deadline = asyncio.get_running_loop().time() + seconds
+        if self._alarm is None or call.deadline < self._alarm_at:
+            self._set_alarm(call.deadline)
 
     def sent(self, call: OpenCall, msg_id: str) -> None:
         """Note the msg-id that the hub gave, by which progress is told (MTYPE-33)."""
@@ -133,3 +155,21 @@ class OpenCalls:
         for call in self._calls.values():
             call.fail(error())
         self._early.clear()
+        self._set_alarm(math.inf)
+
+    def _set_alarm(self, deadline: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if deadline < math.inf:
+            self._alarm_at = deadline
+            self._alarm = asyncio.get_running_loop().call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for call in self._calls.values():
+            if call.deadline <= now:
+                call.deadline = math.inf
+                call.fail(TimeoutError())
+        self._alarm = None
+        self._set_alarm(min((call.deadline for call in self._calls.values()), default=math.inf))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any
 
 from ..interfaces import Receiver, Registration
 from ..limits import Limits
@@ -61,12 +63,14 @@ class RpcConnection(ABC):
             if receiver is not None and not self._is_listening():
                 await self._begin_listening(receiver)
 
-    async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.ask_hub`.
+    def ask_hub(
+        self, operation: str, *params: Value, timeout: float | None = None
+    ) -> Coroutine[Any, Any, Value]:
+        """Do one hub operation, when awaited; see `Connection.ask_hub`.
 
         Raises `RemoteProtocolError`, too, if the answer of the hub cannot be understood.
         """
-        return await self.proxy.call(operation, self.proxy.key, *params, timeout=timeout)
+        return self.proxy.call(operation, self.proxy.key, *params, timeout=timeout)
 
     async def close(self) -> None:
         """End the listening, the connections and the watch over the hub, also if it is cancelled."""

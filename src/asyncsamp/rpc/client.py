@@ -260,7 +260,13 @@ class RpcClient:
             if connection is None:
                 connection = await self._connect(pool, deadline - now(), sent)
             try:
-                return await self._exchange(pool, connection, request, deadline - now())
+                self._at_work += 1
+                try:
+                    reader = await connection.exchange(request, self._max_body, deadline - now())
+                finally:
+                    self._at_work -= 1
+            except TimeoutError:
+                raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
             except NoRoomError:
                 if now() + _NO_ROOM_PAUSE > min(deadline, deadline - timeout + _LACK_PATIENCE):
                     raise
@@ -272,24 +278,18 @@ class RpcClient:
                 if tries >= _TRIES or late or ended.started or not unread or self._closed:
                     raise
                 sent, connection = sent or ended.sent, None
+            else:
+                pool.seen = now()
+                self._put_back(pool, connection, reader.keep)
+                return reader
 
-    async def _exchange(
-        self, pool: PeerPool, connection: PeerConnection, request: Sequence[bytes], timeout: float
-    ) -> ResponseParser:
-        self._at_work += 1
-        try:
-            reader = await connection.exchange(request, self._max_body, timeout)
-        except TimeoutError:
-            raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
-        finally:
-            self._at_work -= 1
+    def _put_back(self, pool: PeerPool, connection: PeerConnection, keep: bool | None) -> None:
+        """Take a connection whose answer has come; `keep` is what the peer said of it."""
         if connection in self._open:  # it goes to the end
             self._open[connection] = self._open.pop(connection)
-        pool.seen = asyncio.get_running_loop().time()
-        pool.give_back(connection, False if connection in self._passing else reader.keep)
+        pool.give_back(connection, False if connection in self._passing else keep)
         if self._waiting:
             self._let_in()
-        return reader
 
     async def _connect(self, pool: PeerPool, timeout: float, sent: bool) -> PeerConnection:
         """Open a connection; `sent` goes into the errors."""

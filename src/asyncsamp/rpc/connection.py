@@ -10,7 +10,8 @@ from typing import cast
 from .._util.socket_table import Ends
 from ..errors import RemoteProtocolError
 from .quick_ack import CAN_HASTEN, hasten
-from .response_parser import ResponseParser
+from .read_size import read_little
+from .response_parser import CLOSING_TAG, ResponseParser
 
 __all__ = ["ConnectionEnded", "PeerConnection"]
 
@@ -21,6 +22,8 @@ as the peer takes them: what the transport keeps of a piece is a copy, for each 
 
 _USUAL = 1024
 """Bytes of an answer that is remembered. One that says nothing has 250."""
+
+_ENDINGS = (CLOSING_TAG, CLOSING_TAG + b"\n", CLOSING_TAG + b"\r\n")
 
 
 class ConnectionEnded(Exception):  # noqa: N818 - never leaves this package; the sender says what it means
@@ -52,6 +55,7 @@ class PeerConnection(asyncio.Protocol):
         "_alarm",
         "_alarm_at",
         "_deadline",
+        "_head",
         "_loop",
         "_on_lost",
         "_paused",
@@ -82,6 +86,8 @@ class PeerConnection(asyncio.Protocol):
         # The last answer, what it held, and whether the connection stays: a client takes each delivery
         # with the same bytes, and to read them anew takes 6 us.
         self._usual: tuple[bytes, bytes, bool | None] | None = None
+        # The head of the last answer, the bytes of its body, and whether the connection stays.
+        self._head: tuple[bytes, int, bool | None] | None = None
 
     @property
     def usable(self) -> bool:
@@ -154,6 +160,7 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        read_little(transport)
 
     def pause_writing(self) -> None:
         """The peer takes no more for now."""
@@ -175,16 +182,34 @@ class PeerConnection(asyncio.Protocol):
             waiter.set_result(reader)
             return
         at_once = not reader.started
+        if at_once and self._has_known_head(data, reader):
+            waiter.set_result(reader)
+            return
         try:
             if reader.feed(data):
                 waiter.set_result(reader)
                 if at_once and len(data) <= _USUAL:
-                    self._usual = data, reader.body, reader.keep
+                    self._learn(data, reader)
             elif self._transport is not None:
                 self.halting = not CAN_HASTEN
                 hasten(self._transport)
         except RemoteProtocolError as error:
             waiter.set_exception(error)
+
+    def _has_known_head(self, data: bytes, reader: ResponseParser) -> bool:
+        """Read an answer whose head is that of the one before; return whether it is."""
+        head = self._head
+        if head is None or len(data) != len(head[0]) + head[1] or not data.startswith(head[0]):
+            return False
+        if not data.endswith(_ENDINGS):
+            return False
+        reader.body, reader.keep = data[len(head[0]) :], head[2]
+        return True
+
+    def _learn(self, data: bytes, reader: ResponseParser) -> None:
+        self._usual = data, reader.body, reader.keep
+        if data.endswith(reader.body) and reader.body.endswith(_ENDINGS):
+            self._head = data[: len(data) - len(reader.body)], len(reader.body), reader.keep
 
     def _write_on(self) -> None:
         """Write on with a large request, as far as the peer takes it."""

@@ -23,6 +23,7 @@ from .errors import NO_ROOM_ANSWER
 from .large_body import LargeBody
 from .lf_compat import MAX_HELD, LineFeedRepair
 from .quick_ack import hasten
+from .read_size import read_little
 from .request_head import HeadMemory, RequestHead, read_head
 
 __all__ = ["MOST", "Front", "PlainRequests"]
@@ -140,6 +141,7 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the connection."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but does not inherit from it
+        read_little(transport)
         self._limit.opened(self)
         self._owner.opened(self)
 

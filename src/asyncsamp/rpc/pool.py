@@ -11,7 +11,7 @@ from ..errors import LocalProtocolError
 from .connection import PeerConnection
 from .errors import origin
 
-__all__ = ["MAX_IDLE", "TRIAL", "PeerPool", "check_url"]
+__all__ = ["MAX_BURST", "MAX_IDLE", "TRIAL", "PeerPool", "check_url"]
 
 TRIAL = 0.25
 """Seconds that a connection must stay open, unused, before an HTTP/1.1 peer that says nothing counts
@@ -19,6 +19,13 @@ as one that keeps them. DS9 and Aladin close within a few milliseconds of their 
 
 MAX_IDLE = 4
 """Idle connections kept to one peer: one does for messages in order, more are for bursts."""
+
+MAX_BURST = 32
+"""Idle connections kept while a burst lasts: who asks ten things at once would open six of ten anew each
+time, which takes as long as three requests."""
+
+_BURST_TIME = 2.0
+"""Seconds in which a connection beyond `MAX_IDLE` must be needed to stay."""
 
 _TARGET = re.compile(r"/[!-~]*")
 _NETLOC = re.compile(r"[0-9A-Za-z._~:%\[\]-]+")
@@ -36,7 +43,9 @@ class PeerPool:
 
     __slots__ = (
         "_answers",
+        "_burst",
         "_idle",
+        "_spare",
         "_trial",
         "_trial_time",
         "address",
@@ -70,6 +79,8 @@ class PeerPool:
         self.kept: set[PeerConnection] = set()
         self.watchers: list[asyncio.Future[None]] = []
         self._idle: list[PeerConnection] = []
+        self._burst: asyncio.TimerHandle | None = None
+        self._spare = 0  # the fewest that were idle at once since the timer was set
         self._trial: PeerConnection | None = None
         self._trial_time = trial
         self._answers = 0  # since the trial began
@@ -92,6 +103,7 @@ class PeerPool:
         """Return the kept connection that was used last, or None."""
         while self._idle:
             connection = self._idle.pop()
+            self._spare = min(self._spare, len(self._idle))
             if connection.usable:
                 return connection
         return None
@@ -117,6 +129,9 @@ class PeerPool:
             self.closes = not connection.given_up
         if connection in self._idle:
             self._idle.remove(connection)
+            if self._burst is not None and len(self._idle) <= MAX_IDLE:
+                self._burst.cancel()
+                self._burst = None
         if connection in self.kept:
             self.kept.remove(connection)
             # What listens there next may be another program: it has to show again.
@@ -127,11 +142,26 @@ class PeerPool:
                 self._wake_watchers()
 
     def _keep(self, connection: PeerConnection) -> None:
-        if len(self._idle) >= MAX_IDLE:
+        if len(self._idle) >= MAX_BURST:
             connection.close()
             return
         self.kept.add(connection)
         self._idle.append(connection)
+        if self._burst is None and len(self._idle) > MAX_IDLE:
+            self._watch_burst()
+
+    def _watch_burst(self) -> None:
+        self._spare = len(self._idle)
+        self._burst = asyncio.get_running_loop().call_later(_BURST_TIME, self._end_burst)
+
+    def _end_burst(self) -> None:
+        """Close what was not needed, but for those that are always kept; look again while there are more."""
+        self._burst = None
+        for connection in self._idle[: max(0, min(self._spare, len(self._idle)) - MAX_IDLE)]:
+            self._idle.remove(connection)
+            connection.close()
+        if len(self._idle) > MAX_IDLE:
+            self._watch_burst()
 
     def _end_trial(self) -> None:
         connection, self._trial = self._trial, None

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from asyncsamp.client.inbox import Handler, Inbox, as_response
+from asyncsamp.client.inbox import Handler, Handling, Inbox, as_response
 from asyncsamp.client.stream import MessageStream
+from asyncsamp.client.validation import may_wait
 from asyncsamp.errors import (
     FaultCode,
     FaultError,
@@ -81,7 +82,7 @@ def message(mtype: str = "a.b", **params: Any) -> ValueMap:
 
 
 def handle(inbox: Inbox, handler: Handler, pattern: str = "a.b") -> None:
-    inbox.router.set_handler(pattern, handler, {})
+    inbox.router.set_handler(pattern, Handling(handler, may_wait(handler)), {})
 
 
 def listen(inbox: Inbox, *patterns: str, answers_itself: bool = True) -> MessageStream:
@@ -182,6 +183,63 @@ async def test_a_handler_that_raises(
     assert (await owner.reply()).errortxt == text
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
+
+
+async def test_handlers_that_do_not_wait_need_no_task_and_keep_the_order(inbox: Inbox, owner: Owner) -> None:
+    seen: list[str] = []
+    tasks: list[asyncio.Task[Any] | None] = []
+    free = asyncio.Event()
+
+    async def quick(message: Message) -> None:
+        seen.append(str(message.params["n"]))
+        tasks.append(asyncio.current_task())
+
+    async def slow(message: Message) -> None:
+        seen.append(str(message.params["n"]))
+        await free.wait()
+
+    handle(inbox, quick, "a.quick")
+    handle(inbox, slow, "a.slow")
+    inbox.others.declared("c2", metadata={"samp.name": "other"})
+    for number, mtype in enumerate(("a.quick", "a.slow", "a.quick")):
+        inbox.receive_notification("c2", message(mtype, n=str(number)))
+    assert not seen
+    await asyncio.sleep(0)
+    assert seen == ["0", "1", "2"]
+    assert tasks == [None] * 2
+    free.set()
+
+
+async def test_who_leaves_still_handles_what_had_come(inbox: Inbox, owner: Owner) -> None:
+    async def handler(message: Message) -> dict[str, str]:
+        return {"n": "1"}
+
+    handle(inbox, handler)
+    inbox.others.declared("c2", metadata={"samp.name": "other"})
+    inbox.receive_call("c2", "m1", message())
+    await inbox.close(1.0)
+    assert (await owner.reply()).result == {"n": "1"}
+
+
+async def test_handlers_that_do_not_wait_are_bounded_too(inbox: Inbox, owner: Owner) -> None:
+    async def handler(message: Message) -> None: ...
+
+    handle(inbox, handler)
+    inbox.others.declared("c2", metadata={"samp.name": "other"})
+    for number in range(LIMITS.max_handlers):
+        inbox.receive_call("c2", f"m{number}", message())
+    with pytest.raises(FaultError, match="handlers running and takes no more messages now"):
+        inbox.receive_call("c2", "m-one-more", message())
+
+
+async def test_a_handler_that_is_over_with_a_cancellation(inbox: Inbox, owner: Owner) -> None:
+    async def handler(message: Message) -> None:
+        raise asyncio.CancelledError
+
+    handle(inbox, handler)
+    inbox.others.declared("c2", metadata={"samp.name": "other"})
+    inbox.receive_call("c2", "m1", message())
+    assert (await owner.reply()).errortxt == "the handler was cancelled before it ended"
 
 
 async def test_a_handler_that_cancels_itself(inbox: Inbox, owner: Owner) -> None:

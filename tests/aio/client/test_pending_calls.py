@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 
 import pytest
@@ -171,3 +172,34 @@ async def test_an_on_progress_that_fails_harms_nobody(
     calls.sent(call, "m1")
     calls.progress("m1", progress("x"))
     assert "the bar is full" in caplog.text
+
+
+async def test_one_timer_serves_all_calls(calls: OpenCalls, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[float] = []
+    call_at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda when, *rest: timers.append(when) or call_at(when, *rest))
+    late, soon, answered = calls.open(), calls.open(), calls.open()
+    calls.expire_in(late, 300.0)
+    calls.expire_in(soon, 0.01)
+    calls.expire_in(answered, 300.0)
+    assert len(timers) == 2
+    calls.respond("c2", answered.msg_tag, OK)
+    assert await answered.next() == ("c2", OK)
+    with pytest.raises(TimeoutError):
+        await soon.next()
+    assert not (await waiting(late)).done()
+    calls.fail_all(lost)  # the timer is ended, too
+    with pytest.raises(HubLostError):
+        await late.next()
+
+
+async def test_a_call_that_is_closed_does_not_expire(calls: OpenCalls) -> None:
+    closed, open_still = calls.open(), calls.open()
+    calls.expire_in(closed, 0.0)
+    calls.close(closed)
+    calls.expire_in(open_still, 0.01)
+    with pytest.raises(TimeoutError):
+        await open_still.next()
+    calls.expire_in(calls.open(), math.inf)
+    calls.fail_all(lost)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import Any
 
@@ -14,6 +15,7 @@ from asyncsamp.client.validation import (
     check_patterns,
     check_progress,
     check_timeout,
+    may_wait,
     message_map,
     public_id,
     taking,
@@ -189,3 +191,20 @@ async def test_a_client_describes_itself() -> None:
     assert client.metadata == described
     await client.declare_metadata({"author.name": "me"})
     assert client.metadata == described | {"author.name": "me"}
+
+
+def test_a_handler_without_await_cannot_wait() -> None:
+    async def waits(message: Message) -> None:
+        await handler(message)
+
+    async def waits_in_a_block(message: Message) -> None:
+        async with asyncio.timeout(1):
+            pass
+
+    async def waits_in_a_loop(message: Message) -> list[object]:
+        return [each async for each in message]  # type: ignore[attr-defined]
+
+    for each in (waits, waits_in_a_block, waits_in_a_loop, Awaited(), functools.partial(handler), plain):
+        assert may_wait(each), each
+    for each in (handler, Awaited().method):
+        assert not may_wait(each), each

@@ -356,12 +356,53 @@ async def test_a_peer_that_says_so_keeps_its_connection(sender: RpcClient) -> No
         assert server.accepted == 1
 
 
-async def test_requests_at_once_have_a_connection_each_and_four_are_kept(sender: RpcClient) -> None:
-    async with ScriptedServer(keeps()) as server:
-        for expected in (10, 16):
+async def test_requests_at_once_have_a_connection_each_and_keep_it_while_the_burst_lasts(
+    sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.rpc.pool._BURST_TIME", 0.05)
+    six_closed = asyncio.Event()
+    closed = 0
+
+    async def script(peer: Conversation) -> None:
+        nonlocal closed
+        while await peer.request():
+            await peer.say(http_answer(DONE, "Connection: keep-alive"))
+        closed += 1
+        if closed == 6:
+            six_closed.set()
+
+    async with ScriptedServer(script) as server:
+        for _ in range(3):
             posts = [sender.post(server.url, REQUEST, timeout=T) for _ in range(10)]
             assert await asyncio.gather(*posts) == [DONE] * 10
-            assert server.accepted == expected
+            assert server.accepted == 10
+        async with asyncio.timeout(T):
+            await six_closed.wait()
+        await asyncio.gather(*(sender.post(server.url, REQUEST, timeout=T) for _ in range(4)))
+        assert (server.accepted, closed) == (10, 6)
+
+
+async def test_answers_with_one_head_are_each_read_by_their_own_body(sender: RpcClient) -> None:
+    """What is remembered of an answer is its head alone, and only where everything is in order."""
+    bodies = [result_body(text) for text in ("m1", "m2", "m2", "m345", "m3")]
+    cut = result_body("m7")
+
+    async def script(peer: Conversation) -> None:
+        for body in bodies:
+            await peer.request()
+            await peer.say(http_answer(body, "Connection: keep-alive"))
+        await peer.request()
+        answer = http_answer(cut, "Connection: keep-alive")
+        await peer.say(answer[:-20], answer[-20:])
+        await peer.request()
+        await peer.say(http_answer(b"x" * len(cut), "Connection: keep-alive"))
+        await peer.until_closed()
+
+    async with ScriptedServer(script) as server:
+        for body in [*bodies, cut]:
+            assert await sender.post(server.url, REQUEST, timeout=T) == body
+        assert await sender.post(server.url, REQUEST, timeout=T) == b"x" * len(cut)
+        assert server.accepted == 1
 
 
 async def test_a_silent_peer_has_to_show_it_first() -> None:
