@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from typing import Any
 
 import pytest
 
@@ -178,7 +179,12 @@ async def test_one_timer_serves_all_calls(calls: OpenCalls, monkeypatch: pytest.
     loop = asyncio.get_running_loop()
     timers: list[float] = []
     call_at = loop.call_at
-    monkeypatch.setattr(loop, "call_at", lambda when, *rest: timers.append(when) or call_at(when, *rest))
+
+    def counted(when: float, *rest: Any) -> asyncio.TimerHandle:
+        timers.append(when)
+        return call_at(when, *rest)
+
+    monkeypatch.setattr(loop, "call_at", counted)
     late, soon, answered = calls.open(), calls.open(), calls.open()
     calls.expire_in(late, 300.0)
     calls.expire_in(soon, 0.01)
