@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -36,9 +37,10 @@ _PAGED = replace(
     title="asyncsamp with its page",
     command=lambda lockfile: [*_PLAIN.command(lockfile), "page"],
 )
-_NOTIFY = Job("notify", seconds=0.6)  # short: other work on the machine comes and goes
+_NOTIFY = Job("notify", seconds=0.4)  # short: other work on the machine comes and goes
 _BIG = Job("notify", clients=2, active=1, size=10_000_000, limit=3, seconds=30.0, patience=30.0)
 _IDLE = 10.0
+_SAMPLED = 10.0
 
 
 class Watcher:
@@ -93,6 +95,31 @@ async def _cost(bench: Bench) -> tuple[float, float]:
     return (_nanoseconds(bench) - before) / 1000 / outcome.done, outcome.done / outcome.seconds
 
 
+async def _share(bench: Bench, folder: Path) -> dict[str, float]:
+    """Sample the hub's stack at full load while a page watches: which part of its time the page takes.
+
+    Other work on the machine makes everything slower alike, so that it does not change the share.
+    """
+    profiler, samples = shutil.which("py-spy"), folder / "samples"
+    if profiler is None:
+        print("the share is not measured: pip install py-spy", file=sys.stderr)
+        return {}
+    sampling = "record", "--pid", str(bench.hub.pid), "--duration", f"{_SAMPLED:.0f}", "--rate", "400"
+    async with Watcher().watching(await _link(bench)):
+        process = await asyncio.create_subprocess_exec(
+            *(profiler, *sampling, "--format", "raw", "--output", str(samples)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await bench.run(replace(_NOTIFY, seconds=_SAMPLED + 2))  # a profiler needs its time to start
+        if await process.wait():
+            print("the share is not measured: py-spy may not look at another process here", file=sys.stderr)
+            return {}
+    stacks = [line.rsplit(" ", 1) for line in samples.read_text().splitlines()]
+    of_page = sum(int(count) for stack, count in stacks if "hub/page/" in stack or "hub/observer.py" in stack)
+    return {"percent of the hub's time, watched": 100 * of_page / sum(int(count) for _, count in stacks)}
+
+
 def _nanoseconds(bench: Bench) -> int:
     """Return the processor time of the hub's loop, finer than in ticks."""
     return int(Path(f"/proc/{bench.hub.pid}/schedstat").read_text().split()[0])
@@ -116,7 +143,7 @@ async def measure(rounds: int, folder: Path) -> dict[str, float]:
                     costs[name].append(await _cost(plain if name == "none" else paged))
             shown = "  ".join(f"{name} {of[-1][0]:6.1f} us {of[-1][1]:7,.0f}/s" for name, of in costs.items())
             print(f"round {number + 1}: {shown}", file=sys.stderr)
-        figures |= await _idle(paged) | await _big(paged)
+        figures |= await _idle(paged) | await _big(paged) | await _share(paged, folder)
     finally:
         await asyncio.gather(plain.stop(), paged.stop())
     for name, of in costs.items():
@@ -125,8 +152,19 @@ async def measure(rounds: int, folder: Path) -> dict[str, float]:
     # Each round has its own weather: its figures are compared with one another.
     for name in ("unwatched", "watched"):
         ratios = [cost / before for (cost, _), (before, _) in zip(costs[name], costs["none"], strict=True)]
-        figures[f"slower in percent, {name}"] = 100 * (median(ratios) - 1)
+        low, middle, high = _middle(ratios)
+        figures[f"slower in percent, {name}"] = 100 * (middle - 1)
+        figures[f"slower in percent, {name}, from"] = 100 * (low - 1)
+        figures[f"slower in percent, {name}, to"] = 100 * (high - 1)
     return figures
+
+
+def _middle(values: list[float]) -> tuple[float, float, float]:
+    """Return the median between the bounds of its 95 % interval, which assume nothing about the noise."""
+    ordered = sorted(values)
+    half = round(0.98 * len(ordered) ** 0.5)
+    last = len(ordered) - 1
+    return ordered[max(0, last // 2 - half)], median(ordered), ordered[min(last, (last + 1) // 2 + half)]
 
 
 async def _idle(bench: Bench) -> dict[str, float]:
@@ -152,7 +190,7 @@ async def _big(bench: Bench) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="asyncsamp-bench-") as folder:
