@@ -19,6 +19,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from .._util import file_urls
@@ -50,6 +51,8 @@ _BETWEEN = re.compile(r"[=(),;|{}\[\]]+")
 _STOPS = ".,:;!?)]}"
 _FILE_NAME = re.compile(r"[^/]*[^/.]\.[A-Za-z]\w{0,9}", re.ASCII)
 _UPWARDS = re.compile(r"(?:\.\.?(?:/|$)|~[^/]*/)+")
+_SHORT = 40
+"""Characters of a text whose names are remembered."""
 _SUSPECT = re.compile(r"[/%.]")
 
 
@@ -61,7 +64,8 @@ def find_names(value: Value) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for key, text in find_texts(value, keys=True):
         if _SUSPECT.search(text):
-            names = set(_names_in(text, bare=key != "name"))
+            bare = key != "name"
+            names = _names_of_short(text, bare) if len(text) <= _SHORT else set(_names_in(text, bare=bare))
             if names:
                 found.setdefault(text, set()).update(names)
     return found
@@ -189,6 +193,11 @@ class NamedUrls:
         self._total -= 1
         if site:
             self._full.add(site)
+
+
+@lru_cache(maxsize=1024)  # mtypes and the names of parameters, mostly
+def _names_of_short(text: str, bare: bool) -> frozenset[str]:
+    return frozenset(_names_in(text, bare=bare))
 
 
 def _names_in(text: str, *, bare: bool) -> Iterator[str]:

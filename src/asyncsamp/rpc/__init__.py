@@ -19,16 +19,19 @@ from .errors import (
     PeerRefusedError,
     PeerTimeoutError,
 )
-from .offload import MAX_BODY, dump_call, encode_value, is_large
+from .front import Caller, PlainRequests
+from .offload import LARGE, MAX_BODY, dump_call, encode_value, is_large
 from .origin_guard import OriginGuard
 from .pool import check_url
-from .request_head import PATHS
+from .request_head import PATHS, RequestHead
 from .server import Handler, RpcServer
 from .xmlrpc_server import XmlRpcServer
 
 __all__ = [
+    "LARGE",
     "MAX_BODY",
     "PATHS",
+    "Caller",
     "ForeignPeerError",
     "Handler",
     "OriginGuard",
@@ -37,6 +40,8 @@ __all__ = [
     "PeerError",
     "PeerRefusedError",
     "PeerTimeoutError",
+    "PlainRequests",
+    "RequestHead",
     "RpcClient",
     "RpcServer",
     "XmlRpcServer",

@@ -26,7 +26,7 @@ from .quick_ack import hasten
 from .read_size import read_little
 from .request_head import HeadMemory, RequestHead, read_head
 
-__all__ = ["MOST", "Front", "PlainRequests"]
+__all__ = ["MOST", "Caller", "Front", "PlainRequests"]
 
 MOST = 64 * 1024
 """Bytes of a body that anybody may send. Above it, a key is looked for before the body is read."""
@@ -45,8 +45,21 @@ TAG_PATIENCE = 1.0
 """Seconds that a body, complete by its announced length, may take to show its closing tag."""
 
 
+class Caller(Protocol):
+    """The connection of who asks, as who answers may know it."""
+
+    transport: asyncio.Transport | None
+    """None once it has ended."""
+
+    host: str | None
+    """What the caller calls this server."""
+
+
 class PlainRequests(Protocol):
     """Who answers plain requests."""
+
+    headers: str
+    """What stands in the head of every answer beside the usual, each line with its end."""
 
     def admits(self, head: RequestHead, transport: asyncio.Transport) -> bool:
         """Whether the request may be answered here; if not, aiohttp's handler says why not."""
@@ -56,7 +69,7 @@ class PlainRequests(Protocol):
         """Whether the beginning of a body shows a private key that is known."""
         ...
 
-    def respond(self, body: bytes) -> bytes | asyncio.Future[Any]:
+    def respond(self, body: bytes, caller: Caller) -> bytes | asyncio.Future[Any]:
         """Answer the body of a request with a document, or with a future of what `document` takes.
 
         Raises nothing. A task among them is cancelled when the caller vanishes.
@@ -64,7 +77,15 @@ class PlainRequests(Protocol):
         ...
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
-        """Return the document for a future that `respond` returned, and that is done."""
+        """Return the document for a future that `respond` returned, and that is done; it is written next."""
+        ...
+
+    def dropped(self, answered: asyncio.Future[Any]) -> None:
+        """Take note that a future that `respond` returned is done, and its caller has gone."""
+        ...
+
+    def serves_half_closed(self) -> bool:
+        """Whether a caller that sends no more is still answered what is a matter of a moment."""
         ...
 
 
@@ -114,11 +135,13 @@ class Front(asyncio.Protocol):
         "_plain",
         "_repair",
         "_version",
+        "host",
         "transport",
     )
 
     def __init__(self, owner: Owner, plain: PlainRequests | None, *, max_body: int) -> None:
         self.transport: asyncio.Transport | None = None
+        self.host: str | None = None
         self._owner = owner
         self._limit = owner.limit
         self._plain = plain
@@ -168,7 +191,7 @@ class Front(asyncio.Protocol):
 
         So an answer that is a matter of a moment is given, and one that takes longer is given up.
         """
-        if self._pending is None:
+        if self._pending is None or self._plain is None or not self._plain.serves_half_closed():
             return False
         self._ends_then = True
         self._be_patient("answer")
@@ -244,7 +267,7 @@ class Front(asyncio.Protocol):
         if head is None or not self._fits(head, data, transport):
             self._hand_over(data)
             return
-        self._version, self._keep_alive = head.version, head.keep_alive
+        self._version, self._keep_alive, self.host = head.version, head.keep_alive, head.host
         if len(data) == head.size + head.length and head.length <= MOST:
             self._memory.learn(data, head)
             self._respond(data[head.size :])
@@ -296,7 +319,7 @@ class Front(asyncio.Protocol):
 
     def _respond(self, body: bytes) -> None:
         assert self._plain is not None
-        answer = self._plain.respond(body)
+        answer = self._plain.respond(body, self)
         if isinstance(answer, bytes):
             self._write(answer)
             return
@@ -307,11 +330,14 @@ class Front(asyncio.Protocol):
 
     def _answered(self, answer: asyncio.Future[Any]) -> None:
         self._owner.working.discard(answer)
-        if self._pending is not answer:
-            return  # the caller has gone
-        self._pending = None
-        if answer.cancelled() or self._plain is None:
-            self.force_close()
+        assert self._plain is not None
+        gone = self._pending is not answer
+        if not gone:
+            self._pending = None
+        if gone or answer.cancelled() or self.transport is None or self.transport.is_closing():
+            self._plain.dropped(answer)
+            if not gone:
+                self.force_close()
             return
         self._write(self._plain.document(answer))
         self._go_on()
@@ -329,7 +355,7 @@ class Front(asyncio.Protocol):
         if transport is None:
             return
         stays = self._keep_alive and self._limit.may_stay(self)
-        head = _head(int(time()), self._version, stays)
+        head = _head(int(time()), self._version, stays, "" if self._plain is None else self._plain.headers)
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(document), document))
         self._limit.answered(self)
         if self._ends_then or not stays:
@@ -378,11 +404,11 @@ class Front(asyncio.Protocol):
             self._take(self._repair.give_up())
 
 
-@lru_cache(maxsize=4)
-def _head(second: int, version: str, keep_alive: bool) -> bytes:
+@lru_cache(maxsize=8)
+def _head(second: int, version: str, keep_alive: bool, more: str) -> bytes:
     """Return the head of an answer, up to its length, as it is in that second."""
     connection = "keep-alive" if keep_alive else "close"
     return (
         f"HTTP/{version} 200 OK\r\nContent-Type: text/xml\r\nServer: asyncsamp\r\n"
-        f"Connection: {connection}\r\nDate: {formatdate(second, usegmt=True)}\r\nContent-Length: "
+        f"{more}Connection: {connection}\r\nDate: {formatdate(second, usegmt=True)}\r\nContent-Length: "
     ).encode("ascii")

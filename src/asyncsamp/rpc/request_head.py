@@ -27,6 +27,7 @@ _LEFT_TO_AIOHTTP = BROWSER_HEADERS | {
     "upgrade",
     "te",
     "trailer",
+    "referer",  # of a web page, or who pretends to be one
 }
 
 _REQUEST_LINE = re.compile(rb"POST ([!-~]+) HTTP/(1\.[01])")

@@ -11,6 +11,7 @@ from aiohttp import web
 from .. import xmlrpc
 from ..values import RawMap, Value
 from .endpoint import READY, Dispatch, Result, answer, fault_document, respond
+from .front import Caller
 from .offload import LARGE, MAX_BODY, dump_response, is_large, load_relayed
 from .origin_guard import OriginGuard
 from .request_head import RequestHead
@@ -41,6 +42,8 @@ class XmlRpcServer:
         relays: Does the same as `dispatch`, but for calls that send a message or a response, which may pass
             as they came. None: all are decoded.
     """
+
+    headers = ""
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class XmlRpcServer:
         """Whether the beginning of a body shows a private key that is known."""
         return self._knows_key(begun)
 
-    def respond(self, body: bytes) -> bytes | asyncio.Future[Any]:
+    def respond(self, body: bytes, caller: Caller) -> bytes | asyncio.Future[Any]:
         """Answer the body of a request, at once where the dispatcher does."""
         if len(body) > self._at_once:
             return self._begin(self._respond_later(body))
@@ -114,6 +117,13 @@ class XmlRpcServer:
             return result if isinstance(result, bytes) else xmlrpc.dump_response(result)
         except Exception as error:
             return fault_document(error, self._owner)
+
+    def dropped(self, answered: asyncio.Future[Any]) -> None:
+        """Take note that nobody is there to be answered."""
+
+    def serves_half_closed(self) -> bool:
+        """Whether a caller that sends no more is still answered: some programs are done with sending then."""
+        return True
 
     @property
     def _at_once(self) -> int:

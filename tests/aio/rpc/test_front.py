@@ -230,7 +230,8 @@ async def test_a_caller_that_vanishes_at_once_leaves_nothing_unawaited() -> None
         made.append(structured(params[0]))
         return made[0]
 
-    answer = XmlRpcServer(dispatch, lambda begun: False).respond(call_body("wait", "late"))
+    endpoint = XmlRpcServer(dispatch, lambda begun: False)
+    answer = endpoint.respond(call_body("wait", "late"), endpoint.server.make_front())
     assert isinstance(answer, asyncio.Task)
     answer.cancel()  # before its first step
     await asyncio.wait([answer])

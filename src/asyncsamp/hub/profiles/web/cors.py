@@ -8,7 +8,15 @@ from aiohttp import web
 
 from ...._util.hosts import host_header_is_ours
 
-__all__ = ["POLICY_FILES", "cors_headers", "host_is_ours", "origin_of", "policy_response", "preflight"]
+__all__ = [
+    "POLICY_FILES",
+    "cors_headers",
+    "host_is_ours",
+    "may_be_called",
+    "origin_of",
+    "policy_response",
+    "preflight",
+]
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[0-9A-Za-z._~%:\[\]-]{1,255}", re.IGNORECASE)
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")
@@ -54,10 +62,12 @@ def host_is_ours(request: web.BaseRequest, port: int) -> bool:
 
     Programs older than HTTP/1.1 send no Host; browsers always do.
     """
-    host = request.headers.get("Host")
-    if host is None:
-        return True
-    return host_header_is_ours(host, _HOSTS, port=port)
+    return may_be_called(request.headers.get("Host"), port)
+
+
+def may_be_called(host: str | None, port: int) -> bool:
+    """Whether a request with that Host, None for none, is for the Web Profile at `port`."""
+    return host is None or host_header_is_ours(host, _HOSTS, port=port)
 
 
 def cors_headers(request: web.BaseRequest) -> dict[str, str]:

@@ -19,6 +19,7 @@ from ...mtype_limits import WEB_MTYPES, MTypeLimits
 from ...permissions import Permission, Permissions, default_path
 from .consent import AskingConsent, Consent, Gate
 from .cors import POLICY_FILES, cors_headers, host_is_ours, origin_of, policy_response, preflight
+from .plain import PlainCallers
 from .request import TRANSLATOR, UPLOAD, WebRequest
 from .service import WebService
 from .terminal_consent import TerminalConsent
@@ -142,11 +143,13 @@ class WebProfile:
             await self._bind_hosts(engine, ("127.0.0.1",))
 
     async def _bind_hosts(self, engine: Engine, hosts: Sequence[str]) -> None:
+        assert self._service is not None
         server = RpcServer(
             self._handle,
             hosts=hosts,
             port=self._asked_port,
             max_body=engine.limits.max_body,
+            plain=PlainCallers(self._service, lambda: self.port),
             name="web",
         )
         try:
@@ -250,7 +253,13 @@ class WebProfile:
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         assert self._service is not None
         host = request.headers.get("Host") or f"127.0.0.1:{self.port}"
-        exchange = WebRequest(request, self._service, f"http://{host}")
+        exchange = WebRequest(
+            self._service,
+            f"http://{host}",
+            lambda: request.transport,
+            origin=origin_of(request) or "",
+            referer=request.headers.get("Referer", ""),
+        )
         try:
             try:
                 response = await answer(
@@ -261,7 +270,12 @@ class WebProfile:
                 text = (refusal.text or "the request cannot be read").strip()
                 response = fault_response(request, FaultCode.MALFORMED, text, headers)
                 response.force_close()
-            await exchange.write(response)
+            if exchange.is_filled_pull and exchange.alive:
+                # Here and now, so as to know whether it went out.
+                await response.prepare(request)
+                await response.write_eof()
+                exchange.written()
+            exchange.answered()
         finally:
             exchange.end()
         return response

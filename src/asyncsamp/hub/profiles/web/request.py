@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
-
-from aiohttp import web
 
 from ...._util.socket_table import Ends
 from ....values import Value
 from ....xmlrpc import Encoded
 from .callback_queue import CallbackQueue
-from .cors import origin_of
 from .web_client import Page
 
 __all__ = ["TRANSLATOR", "UPLOAD", "WebRequest"]
@@ -29,15 +28,28 @@ class _Service(Protocol):
 class WebRequest:
     """A request, who makes it, and the pull that it is, if it is one.
 
-    `base` is the URL of the profile by the name by which the page reached the hub.
+    Args:
+        service: Who does what is asked for.
+        base: The URL of the profile by the name by which the caller reached the hub.
+        transport: Gives the connection; None once it has ended.
+        origin: The Origin of the page; "" for a program.
+        referer: The page itself, as the browser tells.
     """
 
-    def __init__(self, request: web.BaseRequest, service: _Service, base: str) -> None:
+    def __init__(
+        self,
+        service: _Service,
+        base: str,
+        transport: Callable[[], asyncio.BaseTransport | None],
+        *,
+        origin: str = "",
+        referer: str = "",
+    ) -> None:
         self.translator = base + TRANSLATOR
         self.upload = base + UPLOAD
-        self.origin = origin_of(request) or ""
-        self.referer = request.headers.get("Referer", "")
-        self._request = request
+        self.origin = origin
+        self.referer = referer
+        self._transport = transport
         self._service = service
         self._page: Page | None = None
         self._pulls: CallbackQueue | None = None
@@ -47,21 +59,27 @@ class WebRequest:
     @property
     def address(self) -> str:
         """Where the request comes from."""
-        peer = self._request.transport and self._request.transport.get_extra_info("peername")
+        transport = self._transport()
+        peer = transport and transport.get_extra_info("peername")
         return f"{peer[0]} port {peer[1]}" if peer else ""
 
     @property
     def ends(self) -> Ends | None:
         """The two ends of the connection; None once it is closed."""
-        transport = self._request.transport
+        transport = self._transport()
         peer, ours = (transport and transport.get_extra_info(name) for name in ("peername", "sockname"))
         return Ends((peer[0], peer[1]), (ours[0], ours[1])) if peer and ours else None
 
     @property
     def alive(self) -> bool:
         """Whether the connection is open."""
-        transport = self._request.transport
+        transport = self._transport()
         return transport is not None and not transport.is_closing()
+
+    @property
+    def is_filled_pull(self) -> bool:
+        """Whether the answer holds callbacks, which leave their queue once it is written."""
+        return self._pulls is not None
 
     async def dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
         """Do what the request asks for."""
@@ -77,13 +95,14 @@ class WebRequest:
         """The answer holds callbacks of `pulls`, which leave it once they are written."""
         self._pulls = pulls
 
-    async def write(self, response: web.Response) -> None:
-        """Write the answer to a pull, here and now, so as to know whether it went out (WEB-26)."""
-        if self._pulls is not None and self.alive:
-            await response.prepare(self._request)
-            await response.write_eof()
+    def written(self) -> None:
+        """The answer to a pull was written (WEB-26)."""
+        if self._pulls is not None:
             self._pulls.sent()
             self._pulls = None
+
+    def answered(self) -> None:
+        """Nothing more is to be written."""
         self._answered = self.alive
 
     def end(self) -> None:
