@@ -56,7 +56,7 @@ class Client(BaseClient):
             of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
             `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
         metadata, description, icon, documentation, lockfile, connection: As those of `asyncsamp.Client`.
-        callback_host, reconnect, start_hub, wait_for_hub, limits: As those of `asyncsamp.Client`.
+        callback_host, reconnect, start_hub, profiles, wait_for_hub, limits: As those of `asyncsamp.Client`.
     """
 ''',
     "Hub": '''
@@ -67,8 +67,11 @@ class Hub(BaseHub):
             hub.serve_forever()
 
     It has the methods of `asyncsamp.Hub` without `await`, and runs in the event loop that all
-    synchronous clients and hubs of this process share. It takes the options of `asyncsamp.Hub`. A hub
-    that nobody shuts down ends with the program.
+    synchronous clients and hubs of this process share. A hub that nobody shuts down ends with the program.
+
+    Args:
+        lockfile, host, port, label, profiles, metadata, timeout: As those of `asyncsamp.Hub`.
+        client_timeout, secret, state, permissions, limits, pass_raw: As those of `asyncsamp.Hub`.
     """
 ''',
 }
@@ -139,6 +142,26 @@ def passed(arguments: ast.arguments) -> str:
     return ", ".join([*plain, *star, *named, *rest])
 
 
+_TIMEOUT = """\
+            timeout: Seconds without anything after which it ends; None waits for ever.
+"""
+_SECTION = re.compile(r"^        (Returns|Raises):\n", re.MULTILINE)
+
+
+def with_timeout_said(said: str) -> str:
+    """Return the docstring of a stream with its `timeout` among the arguments."""
+    text = said.removesuffix('"""').rstrip() + "\n"
+    head, args, rest = text.partition("        Args:\n")
+    section = _SECTION.search(rest if args else head)
+    if args:
+        at = section.start() - 1 if section else len(rest)
+        text = head + args + rest[:at] + _TIMEOUT + rest[at:]
+    else:
+        at = section.start() if section else len(head)
+        text = head[:at].rstrip() + "\n\n        Args:\n" + _TIMEOUT + ("\n" + head[at:] if section else "")
+    return text + '        """'
+
+
 def with_timeout(arguments: ast.arguments) -> ast.arguments:
     keyword = ast.arg("timeout", ast.parse("float | None", mode="eval").body)
     arguments.kwonlyargs.append(keyword)
@@ -175,10 +198,7 @@ def stream(method: ast.FunctionDef, kind: ast.Subscript | ast.Name) -> str:
         body = f"return {make}(lambda client: client.{method.name}({given}), timeout)"
     said = docstring(method)
     if outer != "AsyncGenerator":
-        said = said.removesuffix('"""').rstrip() + (
-            "\n\n        It ends once `timeout` seconds have passed without anything; None waits for ever."
-            '\n        """'
-        )
+        said = with_timeout_said(said)
     return f"    def {method.name}({ast.unparse(method.args)}) -> {returns}:\n{said}\n        {body}\n"
 
 

@@ -23,7 +23,13 @@ __all__ = [
 
 
 class DeliverNotification(NamedTuple):
-    """Hand `message` to `recipient`: receiveNotification."""
+    """Hand `message` to `recipient`: receiveNotification.
+
+    Attributes:
+        recipient: Public id.
+        sender: Public id.
+        message: The message.
+    """
 
     recipient: str
     sender: str
@@ -35,7 +41,14 @@ class DeliverNotification(NamedTuple):
 
 
 class DeliverCall(NamedTuple):
-    """Hand `message` to `recipient`, which owes a reply to `msg_id`: receiveCall."""
+    """Hand `message` to `recipient`, which owes a reply to `msg_id`: receiveCall.
+
+    Attributes:
+        recipient: Public id.
+        sender: Public id.
+        msg_id: What the reply must name.
+        message: The message.
+    """
 
     recipient: str
     sender: str
@@ -48,7 +61,14 @@ class DeliverCall(NamedTuple):
 
 
 class DeliverResponse(NamedTuple):
-    """Hand `response` to `recipient`, who called with `msg_tag`: receiveResponse."""
+    """Hand `response` to `recipient`, who called with `msg_tag`: receiveResponse.
+
+    Attributes:
+        recipient: Public id.
+        responder: Public id of who answers.
+        msg_tag: What the recipient called with.
+        response: The response.
+    """
 
     recipient: str
     responder: str
@@ -61,7 +81,12 @@ class DeliverResponse(NamedTuple):
 
 
 class FinishWait(NamedTuple):
-    """The callAndWait `msg_id` has come to its end, with a response or an error."""
+    """The callAndWait `msg_id` has come to its end, with a response or an error.
+
+    Attributes:
+        msg_id: Which call.
+        outcome: The response, or an error.
+    """
 
     msg_id: str
     outcome: Content | FaultError
@@ -81,8 +106,10 @@ Effect: TypeAlias = Delivery | FinishWait | Forget
 class DeliveryError(Exception):
     """A delivery did not succeed; raised by a courier.
 
-    `gone` says that nobody listens where the client should be, and that nothing was
-    delivered, so that trying again is harmless.
+    Args:
+        reason: Why it failed.
+        gone: Whether nobody listens where the client should be. Nothing was delivered then, so that trying
+            again is harmless.
     """
 
     def __init__(self, reason: str, *, gone: bool = False) -> None:

@@ -93,6 +93,10 @@ def who(public_id: str, name: str) -> str:
     """Return how texts speak of a client: by its name, if that is known, and its public id.
 
     What makes a foreign name fit for that is `_util.foreign_text.plain_line`.
+
+    Args:
+        public_id: The public id of the client.
+        name: Its samp.name; "" if it is not known.
     """
     if not name:
         return f"client {public_id!r}"
@@ -201,7 +205,13 @@ class FaultError(SampError):
 
 
 class HubFaultError(SampError):
-    """The hub refused an operation of our client: the fault of SAMP 1.3 §3.13 (HUB-70, STD-7)."""
+    """The hub refused an operation of our client: the fault of SAMP 1.3 §3.13 (HUB-70, STD-7).
+
+    Args:
+        text: What the hub says.
+        code: The faultCode; None takes that of the class. Only those of our own hub have a common meaning.
+        operation: What was asked of the hub.
+    """
 
     default_code: ClassVar[FaultCode] = FaultCode.INTERNAL
 
@@ -217,6 +227,11 @@ class HubFaultError(SampError):
 
         Only the codes of our own hub tell which subclass it is; other hubs' codes
         mean nothing in common (STD-7) and give the plain class.
+
+        Args:
+            code: The faultCode.
+            text: The faultString.
+            operation: What was asked of the hub.
         """
         kinds: dict[int, type[HubFaultError]] = {
             FaultCode.UNKNOWN_CLIENT: UnknownClientError,
@@ -245,7 +260,12 @@ class RegistrationError(HubFaultError):
 
 
 class NotRegisteredError(SampError, RuntimeError):
-    """The client is not registered: not yet, or not any more."""
+    """The client is not registered: not yet, or not any more.
+
+    Args:
+        name: The name of the client.
+        operation: What was to be done, as a verb.
+    """
 
     def __init__(self, name: str, operation: str) -> None:
         self.name = name
@@ -279,6 +299,10 @@ class WaitTimeoutError(SampError, TimeoutError):
 
     Attributes:
         timeout: For how many seconds it was waited for.
+
+    Args:
+        what: What did not come, for the text.
+        timeout: For how many seconds it was waited for.
     """
 
     def __init__(self, what: str, timeout: float) -> None:
@@ -289,7 +313,10 @@ class WaitTimeoutError(SampError, TimeoutError):
 class NoRecipientsError(SampError, LookupError):
     """Nobody is registered who takes what is to be sent, or the list of recipients is empty.
 
-    `mtypes` are those that were looked for.
+    Args:
+        mtypes: What was looked for.
+        there: Who is registered, for the text.
+        empty: Whether the list of recipients was empty.
     """
 
     def __init__(self, mtypes: Sequence[str], there: str, *, empty: bool = False) -> None:
@@ -308,7 +335,12 @@ class DataError(SampError, ValueError):
 
 
 class MissingExtraError(SampError, ImportError):
-    """What is asked for needs an extra of the package that is not installed."""
+    """What is asked for needs an extra of the package that is not installed.
+
+    Args:
+        module: What is not installed.
+        extra: The extra of this package that has it.
+    """
 
     def __init__(self, module: str, extra: str) -> None:
         self.module = module
@@ -325,7 +357,13 @@ class ToolError(SampError):
 
 
 class LockfileError(SampError, ValueError):
-    """A lockfile that cannot be understood or used; `line` counts from 1, 0 is the whole file."""
+    """A lockfile that cannot be understood or used.
+
+    Args:
+        path: Where it is.
+        reason: What is wrong with it.
+        line: The line that is meant, counted from 1; 0 is the whole file.
+    """
 
     def __init__(self, path: str, reason: str, line: int = 0) -> None:
         self.path = path
@@ -336,7 +374,13 @@ class LockfileError(SampError, ValueError):
 
 
 class StateError(SampError, ValueError):
-    """The file from which a hub comes back cannot be understood or used; `advice` is what to do then."""
+    """The file from which a hub comes back cannot be understood or used.
+
+    Args:
+        path: Where it is.
+        reason: What is wrong with it.
+        advice: What to do then.
+    """
 
     def __init__(self, path: str, reason: str, advice: str = "remove it, or name another one") -> None:
         self.path = path

@@ -39,7 +39,10 @@ TAP = "org.asyncsamp.hub.tap"
 class Registration:
     """What a client learns by registering (SAMP 1.3 §3.5, HUB-20).
 
-    `url_translator` is what a web client puts before a URL to read it (WEB-30), else empty.
+    Attributes:
+        self_id: The public id of the client.
+        hub_id: The public id of the hub.
+        url_translator: What a web client puts before a URL to read it (WEB-30), else empty.
     """
 
     self_id: str
@@ -61,7 +64,15 @@ class Reader(Protocol):
         ...
 
     def pieces(self, start: int, length: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield `length` bytes (None: to the end) from `start` on."""
+        """Yield the data in pieces.
+
+        Args:
+            start: The first byte.
+            length: How many bytes; None means to the end.
+
+        Yields:
+            The bytes.
+        """
         ...
 
 
@@ -69,7 +80,7 @@ class OpenContent(Reader, Protocol):
     """Content that somebody reads; he closes it."""
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Let go of what it holds. If it is cancelled, it is let go as well."""
         ...
 
 
@@ -77,7 +88,11 @@ class Content(Protocol):
     """Something that can be opened, by several readers at once."""
 
     async def open(self) -> OpenContent:
-        """Return a reader for it. Raises `DataError` if it is gone."""
+        """Return a reader for it. Cancelling is safe.
+
+        Raises:
+            DataError: It is gone.
+        """
         ...
 
 
@@ -87,13 +102,42 @@ class Receiver(Protocol):
     The methods return at once and raise nothing but `FaultError`, which refuses the delivery.
     """
 
-    def receive_notification(self, sender: str, message: ValueMap) -> None: ...
+    def receive_notification(self, sender: str, message: ValueMap) -> None:
+        """A notification has come.
 
-    def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None: ...
+        Args:
+            sender: The public id of the sender.
+            message: The message.
+        """
+        ...
 
-    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None: ...
+    def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
+        """A call has come, which `reply` answers.
 
-    def connection_lost(self, reason: str) -> None: ...
+        Args:
+            sender: The public id of the sender.
+            msg_id: What the reply must name.
+            message: The message.
+        """
+        ...
+
+    def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
+        """The answer to a call of ours has come.
+
+        Args:
+            responder: The public id of who answers.
+            msg_tag: What we called it with.
+            response: The response.
+        """
+        ...
+
+    def connection_lost(self, reason: str) -> None:
+        """The hub is gone, or has let the client go.
+
+        Args:
+            reason: Why it counts as lost.
+        """
+        ...
 
 
 class Connection(Protocol):
@@ -108,34 +152,66 @@ class Connection(Protocol):
         ...
 
     async def register(self, name: str, receiver: Receiver) -> Registration:
-        """Find the hub and register.
+        """Find the hub and register. If it is cancelled, nothing is left open.
 
-        Raises `HubNotFoundError`, `RegistrationError`, `HubLostError` or `LockfileError`.
+        Args:
+            name: What the client is called, for profiles that ask the user.
+            receiver: Who gets what the hub delivers.
+
+        Returns:
+            What the client learns.
+
+        Raises:
+            HubNotFoundError: There is no hub.
+            LockfileError: The lockfile cannot be used.
+            RegistrationError: The hub does not let the client in.
+            HubLostError: It does not answer.
         """
         ...
 
     async def resume(self) -> bool:
-        """Go on with the registration after the hub was lost: whether it is back and knows us still.
+        """Go on with the registration after the hub was lost. Cancelling is safe.
 
-        False: it does not; register anew. Raises `HubNotFoundError` or `LockfileError` while there is
-        no hub; then it may be asked again.
+        Returns:
+            Whether the hub is back and knows us still. If not, register anew.
+
+        Raises:
+            HubNotFoundError: There is no hub; it may be asked again.
+            LockfileError: The lockfile cannot be used; it may be asked again.
         """
         ...
 
     async def listen(self) -> None:
-        """Become callable (CLIENT-2). Once callable, calling it again does nothing."""
+        """Become callable (CLIENT-2). Once callable, calling it again does nothing.
+
+        If it is cancelled, nothing is left open.
+        """
         ...
 
     async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
         """Do one hub operation, named as in the standard ("declareMetadata", "notifyAll", ...).
 
-        `timeout` in seconds bounds the wait for the hub's answer; None takes the connection's own bound.
-        Raises `HubFaultError` if the hub refuses and `HubLostError` if it does not answer.
+        Cancelling is safe; the hub may have done it.
+
+        Args:
+            operation: The name of the operation in the standard.
+            params: Its parameters, without a private key.
+            timeout: Seconds to wait for the hub's answer; None takes the connection's own bound.
+
+        Returns:
+            Its result.
+
+        Raises:
+            HubFaultError: The hub refuses.
+            HubLostError: It does not answer.
         """
         ...
 
     async def close(self) -> None:
-        """Give up every socket and task; says nothing to the hub. May be called at any time, again too."""
+        """Give up every socket and task; says nothing to the hub. May be called at any time, again too.
+
+        If it is cancelled, all is closed as well.
+        """
         ...
 
 
@@ -180,15 +256,32 @@ class Courier(Protocol):
     """How the hub reaches a registered client: one profile's way, given to the engine at registration."""
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Hand `delivery` to its recipient. Raises `DeliveryError` if it was not taken."""
+        """Hand `delivery` to its recipient. It may be cancelled; then it is not known whether it was taken.
+
+        Args:
+            delivery: What goes to whom.
+
+        Raises:
+            DeliveryError: It was not taken.
+        """
         ...
 
     async def is_alive(self, client: str) -> bool:
-        """Whether `client` could still be reached; cheap, and never longer than a second."""
+        """Return whether `client` could still be reached.
+
+        Never takes longer than a second. Cancelling is safe.
+
+        Args:
+            client: A public id.
+        """
         ...
 
     def forget(self, client: str) -> None:
-        """Drop what is kept for `client`: its key, its callback. Called once, after its last delivery."""
+        """Drop what is kept for `client`: its key, its callback. Called once, after its last delivery.
+
+        Args:
+            client: A public id.
+        """
         ...
 
 
@@ -201,15 +294,35 @@ class Named(Protocol):
         ...
 
     def add(self, site: str, names: Iterable[str], moment: int | None = None) -> bool:
-        """Note `names`, as named at a `moment` before; return whether that was too much for the site."""
+        """Note `names`.
+
+        Args:
+            site: The site of who named them.
+            names: What it named.
+            moment: When, if that turns out later; None for now.
+
+        Returns:
+            Whether the site has become full.
+        """
         ...
 
     def closes(self, site: str, names: Collection[str], before: int | None = None) -> bool:
-        """Return whether what `names` mean is closed to a page of `site`."""
+        """Return whether what `names` mean is closed to a page of `site`.
+
+        Args:
+            site: The site of the page.
+            names: All names of one file or URL.
+            before: Only what was named before this `moment` counts; None counts all.
+        """
         ...
 
     def closes_elsewhere(self, names: Collection[str], before: int | None = None) -> bool:
-        """Return whether what `names` mean is closed to those beyond this machine."""
+        """Return whether what `names` mean is closed to those beyond this machine.
+
+        Args:
+            names: All names of one file or URL.
+            before: As of `closes`.
+        """
         ...
 
 
@@ -217,19 +330,29 @@ class Standing(Protocol):
     """How a client stands in the hub."""
 
     @property
-    def metadata(self) -> ValueMap: ...
+    def metadata(self) -> ValueMap:
+        """What it has declared of itself."""
+        ...
 
     @property
-    def subscriptions(self) -> ValueMap: ...
+    def subscriptions(self) -> ValueMap:
+        """What it takes, with the annotations."""
+        ...
 
     @property
-    def callable(self) -> bool: ...
+    def callable(self) -> bool:
+        """Whether messages can be delivered to it."""
+        ...
 
     @property
-    def congested(self) -> bool: ...
+    def congested(self) -> bool:
+        """Whether it does not take its messages."""
+        ...
 
     @property
-    def origin(self) -> str | None: ...
+    def origin(self) -> str | None:
+        """The web origin of a page; None for every other client."""
+        ...
 
 
 class Engine(Protocol):
@@ -249,10 +372,14 @@ class Engine(Protocol):
     """The files in which this hub keeps secrets: nothing of them is read for anybody."""
 
     @property
-    def hub_id(self) -> str: ...
+    def hub_id(self) -> str:
+        """The public id of the hub itself."""
+        ...
 
     @property
-    def clients(self) -> list[str]: ...
+    def clients(self) -> list[str]:
+        """The public ids of all registered clients, without the hub's own."""
+        ...
 
     def register(
         self,
@@ -261,48 +388,165 @@ class Engine(Protocol):
         origin: str | None = None,
         *,
         remote: bool = False,
-    ) -> str: ...
+    ) -> str:
+        """Admit a client that `courier` reaches.
 
-    def observe_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]: ...
+        Args:
+            courier: Delivers to it.
+            may_send: What it may send; None for everything, and then what the user has decided about its name
+                counts.
+            origin: The web origin of a page.
+            remote: Whether it is a client of another hub, for which its courier has bounds of its own.
 
-    def courier_of(self, client: str) -> Courier | None: ...
+        Returns:
+            Its public id.
 
-    def describe(self, client: str) -> Standing | None: ...
+        Raises:
+            FaultError: The hub is full or closing, or too many come at once.
+        """
+        ...
 
-    def set_callable(self, client: str, callable_: bool) -> None: ...
+    def observe_clients(self, callback: Callable[[str, str], None]) -> Callable[[], None]:
+        """Tell `callback` what happens to which client, by its public id, and nothing of messages.
 
-    def permit(self, client: str, may_send: MaySend | None, receives: bool) -> None: ...
+        Args:
+            callback: Whom to tell: it gets what has happened, and the public id.
 
-    def disconnect(self, client: str, reason: str) -> None: ...
+        Returns:
+            A function that ends it.
+        """
+        ...
 
-    def listening(self, client: str) -> AbstractContextManager[None]: ...
+    def courier_of(self, client: str) -> Courier | None:
+        """Return who reaches `client`; None if it is not registered.
 
-    def observe(self, callback: Callable[[Any], None]) -> Callable[[], None]: ...
+        Args:
+            client: A public id.
+        """
+        ...
 
-    def note_change(self) -> None: ...
+    def describe(self, client: str) -> Standing | None:
+        """Return how `client` stands in the hub; None if it is not registered.
+
+        Args:
+            client: A public id.
+        """
+        ...
+
+    def set_callable(self, client: str, callable_: bool) -> None:
+        """Say whether `client` can be called now.
+
+        Args:
+            client: A public id.
+            callable_: Whether its courier has a way to it.
+        """
+        ...
+
+    def permit(self, client: str, may_send: MaySend | None, receives: bool) -> None:
+        """Say what `client` may send from now on, and whether others may send it anything.
+
+        Args:
+            client: A public id.
+            may_send: What it may send; None for everything.
+            receives: Whether others may send it anything.
+        """
+        ...
+
+    def disconnect(self, client: str, reason: str) -> None:
+        """Remove `client` by force; nothing if it is gone already.
+
+        Args:
+            client: A public id.
+            reason: Why, for the client and the log.
+        """
+        ...
+
+    def listening(self, client: str) -> AbstractContextManager[None]:
+        """Return what to enter while `client` waits for messages: it is not idle then.
+
+        Args:
+            client: A public id.
+        """
+        ...
+
+    def observe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
+        """Tell `callback` from now on who comes and goes, and what becomes of messages.
+
+        Args:
+            callback: Whom to tell; it must return soon.
+
+        Returns:
+            A function that ends it.
+        """
+        ...
+
+    def note_change(self) -> None:
+        """Take note that the profile has changed what it must know after a crash."""
+        ...
 
     @property
-    def keeps_state(self) -> bool: ...
+    def keeps_state(self) -> bool:
+        """Whether there is a state file, so that `saved` may have to wait."""
+        ...
 
-    async def saved(self) -> None: ...
+    async def saved(self) -> None:
+        """Wait until a crash could not undo what has been done so far. Cancelling is safe."""
+        ...
 
-    async def operate(self, caller: str, operation: str, params: Sequence[Value | RawMap]) -> Value: ...
+    async def operate(self, caller: str, operation: str, params: Sequence[Value | RawMap]) -> Value:
+        """Do a hub operation for a registered client. If it is cancelled, a callAndWait is abandoned.
+
+        Args:
+            caller: Its public id.
+            operation: The name of the operation in the standard.
+            params: Its parameters, without a private key.
+
+        Returns:
+            The result; "" where the standard has none.
+
+        Raises:
+            FaultError: It is refused.
+        """
+        ...
 
     def begin(
         self, caller: str, operation: str, params: Sequence[Value | RawMap]
-    ) -> Value | RawMap | Awaitable[Value | RawMap]: ...
+    ) -> Value | RawMap | Awaitable[Value | RawMap]:
+        """Do a hub operation as `operate` does, but return the result at once where there is no wait.
+
+        Args:
+            caller: The public id of a registered client.
+            operation: The name of the operation in the standard.
+            params: Its parameters, without a private key.
+
+        Returns:
+            The result, or what is to be awaited for it.
+
+        Raises:
+            FaultError: It is refused.
+        """
+        ...
 
     @property
-    def watched(self) -> bool: ...
+    def watched(self) -> bool:
+        """Whether somebody is told what happens, and so may want the values of messages."""
+        ...
 
 
 class Profile(Protocol):
     """One way of speaking with clients: the Standard Profile, the Web Profile (SAMP 1.3 §2.7, HUB-11)."""
 
     async def start(self, engine: Engine) -> None:
-        """Begin to serve. Raises OSError if its address is taken."""
+        """Begin to serve. If it fails or is cancelled, it leaves nothing open.
+
+        Args:
+            engine: The hub.
+
+        Raises:
+            OSError: Its address is taken.
+        """
         ...
 
     async def stop(self) -> None:
-        """End every socket and task of the profile, within a bounded time."""
+        """End every socket and task of the profile, within a bounded time. The hub does not cancel it."""
         ...

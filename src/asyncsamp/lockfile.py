@@ -76,6 +76,9 @@ def render_lockfile(lockfile: Lockfile) -> str:
     So there are no blank lines and no "=" in a value, on which astropy's reader breaks, and
     no required name anywhere but at the head of its own line, since DS9 looks for substrings.
 
+    Args:
+        lockfile: What it says.
+
     Raises:
         LocalProtocolError: For what the grammar or those readers cannot hold.
     """

@@ -27,26 +27,35 @@ async def connect(
 ) -> Client:
     """Find a hub and return a registered client: `client = await asyncsamp.connect("my notebook")`.
 
-    A cell that is run twice has the same client again, with its handlers and streams, as long
-    as that is registered. Other `metadata` are declared anew; if another of the `options` that
-    are given is different, the earlier client is unregistered, and a new one is made.
+    A cell that is run twice has the same client again, with its handlers and streams, as long as that is
+    registered. Other `metadata` are declared anew; if another of the `options` that are given is different,
+    the earlier client is unregistered, and a new one is made. Leave with `await client.unregister()`; when
+    the kernel ends it is done anyway.
 
-    With `start_hub` a hub is started in this process if none runs. It shares the event loop
-    with everything here: while a cell computes for long without an `await`, all tools on that
-    hub wait; use `asyncio.to_thread`, or `python -m asyncsamp.hub` in a terminal. It ends with
-    the client, or with the process.
+    If it is cancelled, nothing is left behind.
 
-    With `join`, the file of an invitation or a server's URL, that hub joins a room, and clients of the other
-    machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it is: it joins by
-    `python -m asyncsamp.hub --join` only.
+    Args:
+        name: What others call the client (samp.name).
+        start_hub: Whether to start a hub in this process if none runs. It shares the event loop with
+            everything here: while a cell computes for long without an `await`, all tools on that hub wait;
+            use `asyncio.to_thread`, or `python -m asyncsamp.hub` in a terminal. It ends with the client, or
+            with the process.
+        lockfile: Where the hub is published, if not where SAMP_HUB says or at `~/.samp`.
+        join: The file of an invitation, or a server's URL: a hub that is started joins that room, and clients
+            of the other machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it
+            is: it joins by `python -m asyncsamp.hub --join` only.
+        via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
+            kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
+            stand. It needs the extra `browser`; see docs/how-to/elsewhere.md.
+        options: Those of `Client`.
 
-    With `via="browser"` the hub is the one of the computer where the browser runs that shows this notebook:
-    for kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
-    stand. It needs the extra `browser`; see docs/how-to/elsewhere.md.
+    Returns:
+        The client.
 
-    `options` are those of `Client`. Leave with `await client.unregister()`; when the kernel ends
-    it is done anyway. Raises as `Client.register` does: `HubNotFoundError` says how to start one;
-    and `InvitationError`.
+    Raises:
+        HubNotFoundError: There is no hub; it says how to start one.
+        InvitationError: `join` cannot be used.
+        SampError: Else as `Client.register`.
     """
     if via not in ("", "browser"):
         raise ValueError(f"via={via!r} is not known: expected 'browser', or nothing for this machine's hub")

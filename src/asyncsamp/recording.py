@@ -23,13 +23,25 @@ __all__ = ["Answers", "Recording", "own_mtypes", "read_recording"]
 
 @dataclass(slots=True)
 class Recording:
-    """What a file holds: clients by id, and messages in order."""
+    """What a file of `asyncsamp record` holds.
+
+    Attributes:
+        clients: The clients, by id.
+        messages: The messages, in order.
+    """
 
     clients: dict[str, dict[str, Any]] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, name: str) -> dict[str, Any]:
-        """Return the client of that name or id. Raises `DataError` that names those there are."""
+        """Return the client of that name or id.
+
+        Args:
+            name: A name or id.
+
+        Raises:
+            DataError: There is none; it names those there are.
+        """
         for public_id, client in self.clients.items():
             if name.casefold() in (public_id.casefold(), str(client.get("name", "")).casefold()):
                 return client
@@ -38,7 +50,15 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a file. Blocking. Raises `DataError` that names the line."""
+    """Return what a file holds. Blocking.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: It is not a recording; the line is named.
+        OSError: It cannot be read.
+    """
     found = Recording()
     calls: dict[str, dict[str, Any]] = {}
     with path.open(encoding="utf-8") as file:
@@ -66,15 +86,23 @@ def _checked(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def own_mtypes(subscriptions: Iterable[str]) -> list[str]:
-    """Return the mtypes that are a client's own, without what every client takes."""
+    """Return the mtypes that are a client's own, without what every client takes.
+
+    Args:
+        subscriptions: All that a client takes.
+    """
     return [mtype for mtype in subscriptions if not mtype.startswith("samp.")]
 
 
 class Answers:
-    """Answers messages as the recorded client `name` did.
+    """Answers messages as a recorded client did.
 
-    A call is answered as the recorded one of the same mtype and parameters (a table-id or URL may differ),
-    in order; the last answer is given again. Without a recorded answer it is samp.error, saying so.
+    A call is answered as the recorded one of the same mtype and parameters (a table-id or URL may differ), in
+    order; the last answer is given again. Without a recorded answer it is samp.error, saying so.
+
+    Args:
+        recording: What was recorded.
+        name: The name or id of the client.
     """
 
     def __init__(self, recording: Recording, name: str) -> None:

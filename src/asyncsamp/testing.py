@@ -43,6 +43,10 @@ class ScriptedPeer:
     Attributes:
         client: The client itself, to send from.
         received: The messages that came, in order.
+
+    Args:
+        client: The client that answers, registered or not.
+        script: What it answers to which mtype.
     """
 
     def __init__(self, client: Client, script: Mapping[str, Answer]) -> None:

@@ -50,6 +50,11 @@ class RawMap:
     Attributes:
         xml: Its `<value>`, in a form that every program of SAMP can read.
         mtype: What it says as samp.mtype; empty for a response.
+
+    Args:
+        xml: Its `<value>`, in a form that every program of SAMP can read.
+        mtype: What it says as samp.mtype; empty for a response.
+        load: What decodes it.
     """
 
     __slots__ = ("_load", "_values", "mtype", "xml")
@@ -119,6 +124,9 @@ def encode_map(value: Mapping[str, object], where: str = "params") -> ValueMap:
     Args:
         value: What becomes a map; its keys must be strings.
         where: What an error calls the value.
+
+    Returns:
+        The map in SAMP's three types.
 
     Raises:
         LocalProtocolError: As `encode`, and for what is not a mapping.
@@ -199,7 +207,11 @@ def _plain(text: str) -> str:
 
 
 def copy_value(value: Value) -> Value:
-    """Return a deep copy of `value`."""
+    """Return a deep copy of `value`.
+
+    Args:
+        value: The value.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -208,12 +220,19 @@ def copy_value(value: Value) -> Value:
 
 
 def copy_map(value: ValueMap) -> ValueMap:
-    """Return a deep copy of a map."""
+    """Return a deep copy of a map.
+
+    Args:
+        value: The map.
+    """
     return {key: item if isinstance(item, str) else copy_value(item) for key, item in value.items()}
 
 
 def as_int(value: Value) -> int:
-    """Read a SAMP int (DATA-8).
+    """Return a SAMP int as a number (DATA-8).
+
+    Args:
+        value: What came.
 
     Raises:
         RemoteProtocolError: If `value` does not have that form.
@@ -224,7 +243,10 @@ def as_int(value: Value) -> int:
 
 
 def as_float(value: Value) -> float:
-    """Read a SAMP float (DATA-9).
+    """Return a SAMP float as a number (DATA-9).
+
+    Args:
+        value: What came.
 
     Raises:
         RemoteProtocolError: If `value` does not have that form.
@@ -235,7 +257,10 @@ def as_float(value: Value) -> float:
 
 
 def as_bool(value: Value) -> bool:
-    """Read a SAMP boolean: any integer but 0 is true (DATA-10).
+    """Return a SAMP boolean as a bool: any integer but 0 is true (DATA-10).
+
+    Args:
+        value: What came.
 
     Raises:
         RemoteProtocolError: If `value` does not have that form.
@@ -283,7 +308,13 @@ class Message:
     def from_map(
         cls, message: ValueMap, sender: str = "", msg_id: str | None = None, sender_name: str = ""
     ) -> Message:
-        """Read a message map; without samp.params the parameters are empty (MSG-2).
+        """Return the message that a map holds; without samp.params the parameters are empty (MSG-2).
+
+        Args:
+            message: The map, as the hub delivers it.
+            sender: The public id of the sender.
+            msg_id: What a reply must name; None for a notification.
+            sender_name: The samp.name of the sender, "" if it is not known.
 
         Raises:
             RemoteProtocolError: If there is no samp.mtype.
@@ -319,6 +350,10 @@ class Response:
     def warning(cls, result: Mapping[str, object], errortxt: str) -> Response:
         """Return a response that says: done, but with a reservation (MSG-7).
 
+        Args:
+            result: What a `Response.ok` has.
+            errortxt: The reservation, for people.
+
         Raises:
             LocalProtocolError: If `result` or `errortxt` holds what SAMP does not allow.
         """
@@ -340,7 +375,13 @@ class Response:
 
     @classmethod
     def from_map(cls, response: ValueMap) -> Response:
-        """Read a response map, incomplete ones too (TOL-6): a text at top level is taken as the error's."""
+        """Return the response that a map holds, an incomplete one too (TOL-6).
+
+        A text at top level is taken as the error's.
+
+        Args:
+            response: The map, as it came.
+        """
         status = _as_text(response.get("samp.status")) or ERROR
         error = _as_map(response.get("samp.error"))
         known = ("samp.status", "samp.result", "samp.error")

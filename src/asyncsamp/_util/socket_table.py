@@ -1,24 +1,26 @@
 """What the system itself knows of TCP sockets: who listens, and whose the other end of a connection is.
 
 Linux tells it, without a packet to anybody; other systems do not. The kernel is asked for one socket over
-netlink (sock_diag(7)), which takes some 10 us; to read /proc/net/tcp takes 10 ms on a machine with much
-memory, however few sockets there are.
+netlink (sock_diag(7)): that takes some 10 us, and as many to open the netlink socket first. To read
+/proc/net/tcp takes 10 ms on a machine with much memory, however few sockets there are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
 import sys
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import NamedTuple
 
 from .hosts import is_loopback_number, number_of
 
-__all__ = ["Ends", "another_user", "listening_user", "user_in_table", "user_who_took"]
+__all__ = ["Ends", "SocketTable", "another_user", "user_in_table"]
 
 _TABLES = Path("/proc/net")
 
@@ -36,9 +38,16 @@ _BY_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
 _REQUEST = 1  # NLM_F_REQUEST
 _ERROR = 2  # NLMSG_ERROR
 _HEADER = struct.Struct("=IHHII")
-_ASKED = struct.Struct("=BBBBI")
 _PORTS = struct.Struct("!HH")
 _NO_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, and any cookie
+_ASKED: dict[int, bytes] = {
+    family: struct.pack(
+        "=IHHIIBBBBI", 72, _BY_FAMILY, _REQUEST, 0, 0, family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF
+    )
+    for family in (socket.AF_INET, socket.AF_INET6)
+}
+"""How a question begins: a message of 72 bytes, for TCP, in any state."""
+
 _UID_AT = 16 + 4 + 48 + 12
 """Where in the answer the uid stands: after the header, four bytes, the socket's id, and three numbers."""
 
@@ -67,39 +76,85 @@ async def another_user(ends: Ends | None) -> int | None:
     if ends is None:
         return None
     try:
-        uid = _connected_user(ends)
+        with contextlib.closing(SocketTable()) as table:
+            uid = table.connected_user(ends)
     except OSError:  # it may not be asked, as in some sandboxes
         uid = await asyncio.to_thread(_look_up, ends)
     return None if uid is None or uid in (0, os.getuid()) else uid
 
 
-def listening_user(host: str, port: int) -> int | None:
-    """Return the uid of who would get a connection to an address of this machine; None if nobody listens.
+class SocketTable:
+    """The kernel's table of TCP sockets, asked over one netlink socket that is kept until `close`.
 
-    Raises OSError if the system does not tell.
-
-    Args:
-        host: An address of this machine, as a number.
-        port: The TCP port.
+    It is opened for the first question. To be used in one thread only.
     """
-    found = _find_socket((host, port), None)
-    return None if found is None or found.state != _LISTEN else found.uid
 
+    def __init__(self) -> None:
+        self._kernel: socket.socket | None = None
 
-def user_who_took(ends: Ends) -> int | None:
-    """Return the uid of who has the other end of a connection of ours that is new.
+    def listening_user(self, host: str, port: int) -> int | None:
+        """Return the uid of who would get a connection to an address of this machine; None: nobody listens.
 
-    Who listens is asked first: a connection counts as root's until its server accepts it. None where it
-    cannot be found out.
+        Raises OSError if the system does not tell.
 
-    Args:
-        ends: The connection, already open: whoever takes the port afterwards does not get it.
-    """
-    try:
-        user = listening_user(*ends.peer)
-        return _connected_user(ends) if user is None else user
-    except OSError:
-        return None
+        Args:
+            host: An address of this machine, as a number.
+            port: The TCP port.
+        """
+        found = self._find((host, port), None)
+        return None if found is None or found.state != _LISTEN else found.uid
+
+    def connected_user(self, ends: Ends) -> int | None:
+        """Return the uid of who has the other end of a connection; None if that has no socket any more.
+
+        Raises OSError if the system does not tell.
+        """
+        found = self._find(ends.peer, ends.ours)
+        return None if found is None or found.state == _LISTEN else found.uid
+
+    def user_who_took(self, ends: Ends) -> int | None:
+        """Return the uid of who has the other end of a connection of ours that is new.
+
+        Who listens is asked first: a connection counts as root's until its server accepts it. None where it
+        cannot be found out.
+
+        Args:
+            ends: The connection, already open: whoever takes the port afterwards does not get it.
+        """
+        try:
+            user = self.listening_user(*ends.peer)
+            return self.connected_user(ends) if user is None else user
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Close the netlink socket. May be called again; another question opens a new one."""
+        if self._kernel is not None:
+            self._kernel.close()
+            self._kernel = None
+
+    def _find(self, local: tuple[str, int], remote: tuple[str, int] | None) -> _Found | None:
+        """Return the socket at `local` that gets what comes from `remote`, or whatever listens there.
+
+        None if there is none. Raises OSError if the system does not tell.
+        """
+        if sys.platform != "linux":
+            raise OSError("only Linux tells whose a socket is")
+        family, here = _packed(local[0])
+        there = bytes(16) if remote is None else _packed(remote[0])[1]
+        ports = _PORTS.pack(local[1], 0 if remote is None else remote[1])
+        return _read_answer(self._ask(_ASKED[family] + ports + here + there + _NO_COOKIE))
+
+    def _ask(self, question: bytes) -> bytes:
+        try:
+            if self._kernel is None:
+                self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG)
+                self._kernel.setblocking(False)  # the answer is there when the question has been sent
+            self._kernel.send(question)
+            return self._kernel.recv(4096)
+        except BaseException:
+            self.close()  # with an answer that may still be in it, and would be taken for that of the next
+            raise
 
 
 def user_in_table(table: str, ends: Ends) -> int | None:
@@ -116,35 +171,6 @@ def user_in_table(table: str, ends: Ends) -> int | None:
 class _Found(NamedTuple):
     state: int
     uid: int
-
-
-def _connected_user(ends: Ends) -> int | None:
-    found = _find_socket(ends.peer, ends.ours)
-    return None if found is None or found.state == _LISTEN else found.uid
-
-
-def _find_socket(local: tuple[str, int], remote: tuple[str, int] | None) -> _Found | None:
-    """Return the socket at `local` that gets what comes from `remote`, or whatever listens there.
-
-    None if there is none. Raises OSError if the system does not tell.
-    """
-    if sys.platform != "linux":
-        raise OSError("only Linux tells whose a socket is")
-    here = _plain(local[0])
-    there = type(here)(0) if remote is None else _plain(remote[0])
-    ports = _PORTS.pack(local[1], 0 if remote is None else remote[1])
-    family = socket.AF_INET if here.version == 4 else socket.AF_INET6
-    asked = (
-        _ASKED.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
-        + ports
-        + here.packed.ljust(16, b"\0")
-        + there.packed.ljust(16, b"\0")
-        + _NO_COOKIE
-    )
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
-        kernel.setblocking(False)  # the answer is there when the question has been sent
-        kernel.send(_HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
-        return _read_answer(kernel.recv(4096))
 
 
 def _read_answer(answer: bytes) -> _Found | None:
@@ -168,12 +194,14 @@ def _look_up(ends: Ends) -> int | None:
     return None
 
 
-def _plain(host: str) -> IPv4Address | IPv6Address:
-    """Return the address without the form in which a socket for IPv6 has one of IPv4."""
+@lru_cache(maxsize=256)
+def _packed(host: str) -> tuple[int, bytes]:
+    """Return family and 16 bytes of an address; of IPv4, where a socket for IPv6 has it mapped."""
     address = number_of(host)
     if address is None:
         raise ValueError(f"{host!r} is not an address")
-    return address
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    return family, address.packed.ljust(16, b"\0")
 
 
 def _address(end: tuple[str, int], mapped: bool) -> str:

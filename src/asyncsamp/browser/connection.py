@@ -70,7 +70,22 @@ class BrowserConnection(WebConnection):
         return "localhost:21012 of the computer where your browser runs"
 
     async def register(self, name: str, receiver: Receiver) -> Registration:
-        """Wait for the page, and register once the hub's user has consented; see `Connection.register`."""
+        """Wait for the page, and register once the hub's user has consented; see `Connection.register`.
+
+        Cancelling is safe.
+
+        Args:
+            name: What the client is called; the user is asked for it.
+            receiver: Who gets what the hub delivers.
+
+        Returns:
+            Our public id, and the hub's.
+
+        Raises:
+            HubNotFoundError: No page came, or it found no hub.
+            RegistrationError: The user has said no.
+            HubLostError: The hub does not answer.
+        """
         self._relay.show("asking", "Waiting for the SAMP hub on your computer: answer its question there.")
         try:
             registration = await super().register(name, receiver)
@@ -83,7 +98,19 @@ class BrowserConnection(WebConnection):
     # ---- data
 
     async def share(self, content: Content, name: str) -> str:
-        """Upload content to the hub; see `DataCarrier.share`."""
+        """Upload content to the hub; see `DataCarrier.share`. Cancelling is safe.
+
+        Args:
+            content: The data.
+            name: What its URL ends with.
+
+        Returns:
+            A URL that the tools can read.
+
+        Raises:
+            DataError: It cannot be brought there.
+            HubLostError: The page or the hub has gone.
+        """
         door = self.proxy.upload_url
         if not door:
             raise DataError(
@@ -99,7 +126,16 @@ class BrowserConnection(WebConnection):
             return await self._relay.upload(url, _pieces(content))
 
     async def fetch(self, url: str, max_size: int) -> bytes:
-        """Read what `url` names, by the page; see `DataCarrier.fetch`."""
+        """Return what `url` names, read by the page; see `DataCarrier.fetch`. Cancelling is safe.
+
+        Args:
+            url: The URL.
+            max_size: Bytes that are read at most.
+
+        Raises:
+            DataError: It cannot be read, or has more than `max_size` bytes.
+            HubLostError: The page or the hub has gone.
+        """
         data = io.BytesIO()
         with self._data_errors("the data could not be read on your desktop"):
             async with contextlib.aclosing(self._relay.get(url)) as pieces:

@@ -104,14 +104,24 @@ class PageRelay:
         await self._left.wait()
 
     def show(self, state: str, text: str) -> None:
-        """Have the pages show how things stand."""
+        """Have the pages show how things stand.
+
+        Args:
+            state: "waiting", "asking", "connected" or "lost".
+            text: The same for people.
+        """
         self._shown = (state, text)
         self._send({"op": "state", "state": state, "text": text}, None)
 
     # ---- from the page
 
     def receive(self, message: object, data: bytes | None = None) -> None:
-        """Take one message of a page. Whatever is not valid is ignored: pages are strangers."""
+        """Take one message of a page. Whatever is not valid is ignored: pages are strangers.
+
+        Args:
+            message: What the page says, out of JSON.
+            data: The bytes that came with it.
+        """
         if not isinstance(message, dict):
             return
         page, op = message.get("page"), message.get("op")
@@ -168,9 +178,17 @@ class PageRelay:
     # ---- to the page
 
     async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
-        """Have the page POST; return the status and the body of the answer.
+        """Have the page POST. Cancelling is safe: the page gives the request up.
 
-        Cancelling is safe: the page gives the request up. Raises `PageError`.
+        Args:
+            url: Where to post.
+            body: What.
+
+        Returns:
+            The status and the body of the answer.
+
+        Raises:
+            PageError: The page could not do it, or has left.
         """
         number, job = self._begin("post", url, body)
         try:
@@ -185,9 +203,17 @@ class PageRelay:
             self._end(number)
 
     async def get(self, url: str) -> AsyncGenerator[bytes, None]:
-        """Have the page GET, and yield what comes in pieces, no more than the page is told to read.
+        """Have the page GET; the page reads no faster than what came is taken.
 
-        Raises `PageError`, and `DataError` for any other status than 200.
+        Args:
+            url: What to get.
+
+        Yields:
+            What comes, in pieces.
+
+        Raises:
+            PageError: The page could not do it, or has left.
+            DataError: The status is not 200.
         """
         number, job = self._begin("get", url)
         try:
@@ -204,9 +230,18 @@ class PageRelay:
             self._end(number)
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes]) -> str:
-        """Have the page POST what `pieces` yields to the hub's upload door; return its URL there.
+        """Have the page POST data to the hub, where pages upload. Cancelling is safe.
 
-        Cancelling is safe. Raises `PageError` and `DataError`.
+        Args:
+            url: Where the hub takes it.
+            pieces: Yields the data.
+
+        Returns:
+            The URL of the data at the hub.
+
+        Raises:
+            PageError: The page could not do it, or has left.
+            DataError: The hub does not take it.
         """
         number, job = self._begin("upload", url)
         try:
@@ -224,7 +259,19 @@ class PageRelay:
             self._end(number)
 
     async def upload_from(self, url: str, source: str) -> str:
-        """Have the page read `source`, at its own site, and POST it to the hub's upload door; as `upload`."""
+        """Have the page POST something of its own site to the hub; as `upload`. Cancelling is safe.
+
+        Args:
+            url: Where the hub takes it.
+            source: Where the page reads it.
+
+        Returns:
+            The URL of the data at the hub.
+
+        Raises:
+            PageError: The page could not do it, or has left.
+            DataError: The hub does not take it.
+        """
         number, job = self._begin("upload", url, source=source)
         try:
             return await _url_of(job)

@@ -51,11 +51,32 @@ class PageSocket:
         self._sockets: dict[web.WebSocketResponse, asyncio.Queue[bytes]] = {}
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve the WebSocket of one page until it is closed. Pages of other origins are refused."""
+        """Serve the WebSocket of one page until it is closed. If it is cancelled, the page has left.
+
+        Args:
+            request: The request for the WebSocket.
+
+        Returns:
+            What aiohttp wants of a handler.
+
+        Raises:
+            web.HTTPForbidden: The page is of another origin.
+        """
         return await self.serve(request)
 
     async def serve(self, request: web.BaseRequest, *, any_origin: bool = False) -> web.StreamResponse:
-        """As `handle`; with `any_origin` where a token in the URL says who may."""
+        """Serve the WebSocket of one page, as `handle`. If it is cancelled, the page has left.
+
+        Args:
+            request: The request for the WebSocket.
+            any_origin: Whether pages of every origin may: for where a token in the URL says who may.
+
+        Returns:
+            What aiohttp wants of a handler.
+
+        Raises:
+            web.HTTPForbidden: The page is of another origin.
+        """
         if not any_origin and not _same_origin(request):
             raise web.HTTPForbidden(text="the page of another site may not use this relay\n")
         socket = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, heartbeat=20.0, compress=False)
@@ -79,7 +100,17 @@ class PageSocket:
         return socket
 
     async def serve_module(self, request: web.Request) -> web.StreamResponse:
-        """Serve relay.js and socket.js, the modules for the page."""
+        """Serve relay.js and socket.js, the modules for the page. Cancelling is safe.
+
+        Args:
+            request: The request, whose `name` says which.
+
+        Returns:
+            The module.
+
+        Raises:
+            web.HTTPNotFound: It is not one of them.
+        """
         name = request.match_info.get("name", "")
         if name not in ("relay.js", "socket.js"):
             raise web.HTTPNotFound

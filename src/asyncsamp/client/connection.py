@@ -62,12 +62,18 @@ class StandardConnection(RpcConnection):
     def url(self) -> str:
         """The hub's endpoint or, before there is one, the place where the lockfile is looked for.
 
-        Raises `LockfileError` if that cannot be made out.
+        Raises:
+            LockfileError: SAMP_HUB cannot be understood.
         """
         return self.proxy.url or locate(lockfile=self._lockfile).description
 
     async def resume(self) -> bool:
-        """See whether the hub is back, and knows us still; see `Connection.resume`."""
+        """Return whether the hub is back and knows us still; see `Connection.resume`. Cancelling is safe.
+
+        Raises:
+            HubNotFoundError: There is no hub; it may be asked again.
+            LockfileError: The lockfile cannot be used; it may be asked again.
+        """
         proxy = self.proxy
         if not isinstance(proxy.sender, RpcClient) or proxy.receiver is None:
             return False
@@ -104,7 +110,10 @@ class StandardConnection(RpcConnection):
         return await self.proxy.traffic()
 
     async def close(self) -> None:
-        """Close the endpoint, the connections and the watch over the hub."""
+        """Close the endpoint, the connections and the watch over the hub.
+
+        If it is cancelled, all is closed as well.
+        """
         at_exit.forget(self)
         await super().close()
 
@@ -173,6 +182,9 @@ class DirectConnection:
     """A connection to a hub that runs in the same event loop: no socket, no XML.
 
     async with Hub() as hub, Client("viewer", connection=DirectConnection(hub)) as viewer:
+
+    Args:
+        hub: The hub, which must be started before the client registers.
     """
 
     def __init__(self, hub: HasEngine) -> None:
@@ -190,7 +202,19 @@ class DirectConnection:
         return "the hub in this process"
 
     async def register(self, name: str, receiver: Receiver) -> Registration:
-        """Register with the hub; see `Connection.register`. The name is not used here."""
+        """Register with the hub; see `Connection.register`. Cancelling is safe.
+
+        Args:
+            name: Not used here.
+            receiver: Who gets what the hub delivers.
+
+        Returns:
+            Our public id and the hub's.
+
+        Raises:
+            RegistrationError: The hub is full or closing.
+            HubNotFoundError: It does not run.
+        """
         try:
             engine = self._hub.engine
         except RuntimeError as error:
@@ -203,16 +227,31 @@ class DirectConnection:
         return Registration(self._self_id, engine.hub_id)
 
     async def resume(self) -> bool:
-        """A hub in this process does not crash by itself: there is nothing to resume."""
+        """Return False: nothing is left of a hub of this process that has stopped. Cancelling is safe."""
         return False
 
     async def listen(self) -> None:
-        """Become callable."""
+        """Become callable. Cancelling is safe."""
         if self._engine is not None:
             self._engine.set_callable(self._self_id, True)
 
     async def ask_hub(self, operation: str, *params: Value, timeout: float | None = None) -> Value:
-        """Do one hub operation; see `Connection.ask_hub`. What goes over is copied, as a wire would."""
+        """Do one hub operation; see `Connection.ask_hub`. What goes over is copied, as a wire would.
+
+        Cancelling is safe; the operation may have been done.
+
+        Args:
+            operation: The name of the operation in the standard.
+            params: Its parameters.
+            timeout: Not used: a hub in the same process answers or fails.
+
+        Returns:
+            The result of the operation.
+
+        Raises:
+            HubFaultError: The hub refuses.
+            HubLostError: The hub has stopped, or does not know us any more.
+        """
         if self._engine is None:
             raise HubLostError(self.url, operation, "there is no connection to it")
         if operation == "unregister":
@@ -226,7 +265,7 @@ class DirectConnection:
         return copy_value(answered)
 
     async def close(self) -> None:
-        """Receive nothing any more. The hub knows at once."""
+        """Receive nothing any more. The hub knows at once. Cancelling is safe."""
         engine, self._engine = self._engine, None
         self._receiver = None
         if engine is not None:
@@ -236,7 +275,14 @@ class DirectConnection:
     # ---- as the hub's courier
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Hand one delivery to the receiver. Raises `DeliveryError` if it refuses."""
+        """Hand one delivery to the receiver. Cancelling is safe.
+
+        Args:
+            delivery: What the hub has for us.
+
+        Raises:
+            DeliveryError: The receiver refuses it.
+        """
         receiver = self._receiver
         if receiver is None:
             raise DeliveryError("it has closed its connection", gone=True)
@@ -248,11 +294,19 @@ class DirectConnection:
             raise DeliveryError(f"it answered with a fault: {error.text}") from error
 
     async def is_alive(self, client: str) -> bool:
-        """Whether the connection is open."""
+        """Return whether the connection is open. Cancelling is safe.
+
+        Args:
+            client: Our public id.
+        """
         return self._receiver is not None
 
     def forget(self, client: str) -> None:
-        """The hub has let the client go, or has stopped."""
+        """The hub has let the client go, or has stopped.
+
+        Args:
+            client: The public id that we had.
+        """
         if client == self._self_id and self._engine is not None:
             self._engine = None
             if self._receiver is not None:

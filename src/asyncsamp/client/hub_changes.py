@@ -42,7 +42,11 @@ class HubChangeStream:
         self._closed = False
 
     def put(self, change: HubChange) -> None:
-        """Give the reader one more."""
+        """Give the reader one more.
+
+        Args:
+            change: What has happened.
+        """
         self._waiting.append(change)
         self._arrived.set()
 

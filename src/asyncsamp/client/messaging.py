@@ -160,12 +160,22 @@ class MessagingClient:
 
     @property
     def public_id(self) -> str:
-        """Our public id, by which others know us. Raises `NotRegisteredError` or `HubLostError`."""
+        """Our public id, by which others know us.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: Its hub is lost.
+        """
         return self._at_hub("know its public id").registration.self_id
 
     @property
     def hub_id(self) -> str:
-        """The public id of the hub itself. Raises `NotRegisteredError` or `HubLostError`."""
+        """The public id of the hub itself.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: Its hub is lost.
+        """
         return self._at_hub("know the hub's id").registration.hub_id
 
     def translate_url(self, url: str) -> str:
@@ -190,10 +200,15 @@ class MessagingClient:
     async def register(self) -> Self:
         """Find a hub and register; returns the client. Registered already, it does nothing.
 
-        Raises `HubNotFoundError`, `RegistrationError`, `LockfileError`, `HubLostError`,
-        `HubFaultError` if the hub refuses our metadata or subscriptions, or OSError if we cannot
-        listen at `callback_host`. If it fails or is cancelled, nothing is left behind; handlers
-        and streams wait for the next attempt.
+        If it fails or is cancelled, nothing is left behind; handlers and streams wait for the next attempt.
+
+        Raises:
+            HubNotFoundError: There is no hub.
+            LockfileError: The lockfile, or SAMP_HUB, cannot be used.
+            RegistrationError: The hub does not let us in.
+            HubFaultError: The hub refuses our metadata or subscriptions.
+            HubLostError: The hub does not answer.
+            OSError: We cannot listen at `callback_host`.
         """
         async with self._turn():
             if self._session is not None:
@@ -554,8 +569,7 @@ class MessagingClient:
         Raises:
             ReplyError: The recipient answers samp.error.
             CallTimeoutError: It does not answer in time.
-
-        Raises otherwise what `notify` does.
+            SampError: All that `notify` raises, too.
         """
         message, addressee = message_map(mtype, params), self._addressee(recipient)
         seconds = self._seconds(timeout)
@@ -661,7 +675,8 @@ class MessagingClient:
         Returns:
             The response.
 
-        Raises as `call` does.
+        Raises:
+            SampError: As `call`.
         """
         message, addressee = message_map(mtype, params), self._addressee(recipient)
         asked = self._seconds(timeout)

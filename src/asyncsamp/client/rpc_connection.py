@@ -41,6 +41,19 @@ class RpcConnection(ABC):
         """Find the hub and register; see `Connection.register`.
 
         If it fails or is cancelled, nothing is left open, and the hub has let the client go.
+
+        Args:
+            name: What the client is called.
+            receiver: Who gets what the hub delivers.
+
+        Returns:
+            Our public id, and the hub's.
+
+        Raises:
+            HubNotFoundError: There is no hub.
+            LockfileError: The lockfile cannot be used.
+            RegistrationError: The hub does not let us in.
+            HubLostError: The hub does not answer.
         """
         await self.close()
         try:
@@ -68,7 +81,20 @@ class RpcConnection(ABC):
     ) -> Coroutine[Any, Any, Value]:
         """Do one hub operation, when awaited; see `Connection.ask_hub`.
 
-        Raises `RemoteProtocolError`, too, if the answer of the hub cannot be understood.
+        Cancelling is safe; the hub may have done the operation.
+
+        Args:
+            operation: The name of the operation in the standard.
+            params: Its parameters.
+            timeout: Seconds to wait for the answer; None takes the connection's own bound.
+
+        Returns:
+            The result of the operation.
+
+        Raises:
+            HubFaultError: The hub refuses.
+            HubLostError: The hub does not answer.
+            RemoteProtocolError: The answer of the hub cannot be understood.
         """
         return self.proxy.call(operation, self.proxy.key, *params, timeout=timeout)
 

@@ -19,7 +19,7 @@ Answer = Callable[[Message, Response], None]
 
 
 class MessageStream:
-    """The messages of some mtypes, from the moment it is made by `Client.messages`.
+    """The messages of some mtypes, from the moment it is made; made by `Client.messages`.
 
         async with client.messages("coord.pointAt.sky") as pointings:
             async for message in pointings:
@@ -70,7 +70,12 @@ class MessageStream:
         return self._closed
 
     def put(self, message: Message, *, to_answer: bool) -> None:
-        """Take a message in. `to_answer` says that a reply is this stream's business."""
+        """Take a message in.
+
+        Args:
+            message: What has come.
+            to_answer: Whether a reply is this stream's business.
+        """
         if len(self._queue) >= self._limit and not self._make_room(message, to_answer):
             return
         self._queue.append((message, to_answer))

@@ -34,7 +34,7 @@ _ELSEWHERE = "org.asyncsamp.reach.name"
 
 
 class RemoteClient:
-    """A live view of another client: it changes as that client declares, and when it leaves."""
+    """A live view of another client: it changes as that declares, and leaves; made by `Client.clients`."""
 
     __slots__ = ("_metadata", "_public_id", "_registered", "_subscriptions")
 
@@ -79,7 +79,11 @@ class RemoteClient:
         return self._registered
 
     def subscribes(self, mtype: str) -> bool:
-        """Whether it takes messages of `mtype`, by exact name or wildcard."""
+        """Return whether it takes messages of `mtype`, by exact name or wildcard.
+
+        Args:
+            mtype: The mtype of a message.
+        """
         return annotation_key(self._subscriptions, mtype) is not None
 
 
@@ -122,7 +126,11 @@ class OtherClients(Mapping[str, RemoteClient]):
         return ClientList(self._known.values())._repr_html_()
 
     def seen(self, public_id: str) -> None:
-        """Note that the client is there."""
+        """Note that the client is there.
+
+        Args:
+            public_id: The client.
+        """
         if public_id != self.self_id and self._get(public_id) is None and public_id not in self._gone:
             self._nameless[public_id] = RemoteClient(public_id)
             self._wake()
@@ -130,7 +138,13 @@ class OtherClients(Mapping[str, RemoteClient]):
     def declared(
         self, public_id: str, *, metadata: ValueMap | None = None, subscriptions: ValueMap | None = None
     ) -> None:
-        """Note what the client declared; a late event does not bring back one that has left."""
+        """Note what the client declared; a late event does not bring back one that has left.
+
+        Args:
+            public_id: Who has declared something.
+            metadata: Its metadata, if those are what it declared.
+            subscriptions: Its subscriptions, if those are what it declared.
+        """
         self.seen(public_id)
         client = self._get(public_id)
         if client is None:
@@ -142,7 +156,13 @@ class OtherClients(Mapping[str, RemoteClient]):
         self._wake()
 
     def first_seen(self, public_id: str, metadata: ValueMap, subscriptions: ValueMap) -> None:
-        """Note what the hub said when asked; what an event has told meanwhile is newer and stays."""
+        """Note what the hub said when asked; what an event has told meanwhile is newer and stays.
+
+        Args:
+            public_id: The client that was asked about.
+            metadata: Its metadata.
+            subscriptions: Its subscriptions.
+        """
         client = self._get(public_id)
         if client is not None:
             self._show(client, client.metadata or metadata)
@@ -150,7 +170,11 @@ class OtherClients(Mapping[str, RemoteClient]):
             self._wake()
 
     def left(self, public_id: str) -> None:
-        """Note that the client has left. Public ids are not used again (HUB-41)."""
+        """Note that the client has left. Public ids are not used again (HUB-41).
+
+        Args:
+            public_id: The client.
+        """
         self._gone.append(public_id)
         client = self._known.pop(public_id, None) or self._nameless.pop(public_id, None)
         if client is not None:
@@ -169,6 +193,9 @@ class OtherClients(Mapping[str, RemoteClient]):
 
         A program that nobody calls by its samp.name is found by what it is called, too: "ds9". If nobody here
         has the name, a client of another hub of the room is meant that has it there.
+
+        Args:
+            name: A public id or a name.
 
         Raises:
             UnknownClientError: Several have the name.
@@ -198,6 +225,9 @@ class OtherClients(Mapping[str, RemoteClient]):
     def pick(self, wanted: str | RemoteClient) -> RemoteClient:
         """Return the client that is meant: a live view, or one by its name or public id as `named` has it.
 
+        Args:
+            wanted: A live view, a public id or a name.
+
         Raises:
             UnknownClientError: It is not there, has left, or several have the name; it says who is there.
         """
@@ -214,6 +244,9 @@ class OtherClients(Mapping[str, RemoteClient]):
     def id_of(self, client: str) -> str:
         """Return the public id of the client of that name, if it is known; else what was given.
 
+        Args:
+            client: A public id or a name.
+
         Raises:
             UnknownClientError: Several have the name.
         """
@@ -228,18 +261,30 @@ class OtherClients(Mapping[str, RemoteClient]):
         return f"there are: {there or 'none'}"
 
     def knows(self, public_id: str) -> bool:
-        """Whether the metadata of the client are known, or it is ourselves."""
+        """Return whether the metadata of the client are known, or it is ourselves.
+
+        Args:
+            public_id: The client.
+        """
         return public_id in self._known or public_id == self.self_id
 
     def name_of(self, public_id: str) -> str:
-        """Return the samp.name of a client, "" if it has none, or is not known."""
+        """Return the samp.name of a client, "" if it has none, or is not known.
+
+        Args:
+            public_id: The client.
+        """
         if public_id == self.self_id:
             return self.self_name
         client = self._known.get(public_id)
         return client.name if client is not None else ""
 
     def label(self, public_id: str) -> str:
-        """Return how texts speak of a client."""
+        """Return how texts speak of a client.
+
+        Args:
+            public_id: The client.
+        """
         return who(public_id, plain_line(self.name_of(public_id), LONGEST_NAME))
 
     async def changed(self) -> None:
@@ -249,9 +294,14 @@ class OtherClients(Mapping[str, RemoteClient]):
         await self._changed.wait()
 
     async def find(self, name: str, timeout: float) -> RemoteClient:
-        """Return the client of that name, waiting up to `timeout` seconds for it. Cancelling is safe.
+        """Return the client of that name, and wait for it if it is not there yet. Cancelling is safe.
 
-        Raises `UnknownClientError` that says who is there.
+        Args:
+            name: A public id or samp.name, as `named` takes it.
+            timeout: Seconds to wait.
+
+        Raises:
+            UnknownClientError: It did not come in time, or several have the name; it says who is there.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -266,7 +316,10 @@ class OtherClients(Mapping[str, RemoteClient]):
     async def take_stock(self, request: Request) -> None:
         """Ask the hub who is there, and about each that is not known; events know better (CLIENT-12).
 
-        Raises what `request` does. Cancelling is safe.
+        Cancelling is safe. It raises what `request` does.
+
+        Args:
+            request: Asks the hub: takes the name of an operation and its parameters, and returns the result.
         """
         answered = await request("getRegisteredClients")
         ids = [client for client in answered if isinstance(client, str)] if isinstance(answered, list) else []

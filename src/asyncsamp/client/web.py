@@ -58,9 +58,12 @@ class WebConnection(RpcConnection):
         return f"<WebConnection {self.url}>"
 
     async def resume(self) -> bool:
-        """See whether the hub still knows us; see `Connection.resume`.
+        """Return whether the hub still knows us; see `Connection.resume`. Cancelling is safe.
 
         Web clients have to ask for consent anew when their hub has gone.
+
+        Raises:
+            HubNotFoundError: There is no hub; it may be asked again.
         """
         return False
 

@@ -97,7 +97,11 @@ class SAMPClient:
         self._is_running = True
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Take no more messages, and close the port."""
+        """Take no more messages, and close the port.
+
+        Args:
+            timeout: Not used: it takes no longer than a second.
+        """
         self._is_running = False
         self._close()
 
@@ -132,7 +136,8 @@ class SAMPClient:
     def come_back(self) -> None:
         """Register with the hub that the proxy is connected to now, the last one being gone.
 
-        Raises as `register` does.
+        Raises:
+            SAMPClientError: As `register`.
         """
         at_exit.forget(self)
         self._key = self._id = None
@@ -140,7 +145,11 @@ class SAMPClient:
         self.register()
 
     def unregister(self) -> None:
-        """Unregister from the hub. Raises `SAMPClientError` if the proxy is not connected."""
+        """Unregister from the hub.
+
+        Raises:
+            SAMPClientError: The proxy is not connected.
+        """
         self._require_hub("unregister from the SAMP Hub", registered=False)
         key, self._key, self._id = self._key, None, None
         at_exit.forget(self)
@@ -150,7 +159,16 @@ class SAMPClient:
     # ---- what comes in; subclasses may have their own
 
     def receive_notification(self, private_key: str, sender_id: str, message: dict[str, Any]) -> str:
-        """Hand a notification to the functions that are bound to its mtype."""
+        """Hand a notification to the functions that are bound to its mtype.
+
+        Args:
+            private_key: The key of this client; with another one nothing happens.
+            sender_id: The id of the sender.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            An empty text.
+        """
         if private_key == self._key and "samp.mtype" in message:
             mtype, params, extra = _parts(message)
             for function in _bound(self._notifications, mtype) or self._bound_next(mtype):
@@ -159,7 +177,17 @@ class SAMPClient:
         return ""
 
     def receive_call(self, private_key: str, sender_id: str, msg_id: str, message: dict[str, Any]) -> str:
-        """Hand a call to the functions that are bound to its mtype; they reply themselves."""
+        """Hand a call to the functions that are bound to its mtype; they reply themselves.
+
+        Args:
+            private_key: The key of this client; with another one nothing happens.
+            sender_id: The id of the sender.
+            msg_id: What the reply must name.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            An empty text.
+        """
         if private_key == self._key and "samp.mtype" in message:
             mtype, params, extra = _parts(message)
             for function in _bound(self._calls, mtype):
@@ -169,7 +197,17 @@ class SAMPClient:
     def receive_response(
         self, private_key: str, responder_id: str, msg_tag: str, response: dict[str, Any]
     ) -> str:
-        """Hand a response to the function that is bound to its tag."""
+        """Hand a response to the function that is bound to its tag.
+
+        Args:
+            private_key: The key of this client; with another one nothing happens.
+            responder_id: The id of who answers.
+            msg_tag: The tag of the call.
+            response: The response: samp.status, samp.result and samp.error.
+
+        Returns:
+            An empty text.
+        """
         if private_key == self._key and msg_tag in self._responses:
             self._responses[msg_tag](private_key, responder_id, msg_tag, response)
         return ""
@@ -183,7 +221,14 @@ class SAMPClient:
         declare: bool = True,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Bind a function to the calls and the notifications of `mtype`; see `bind_receive_call`."""
+        """Bind a function to the calls and the notifications of `mtype`; see `bind_receive_call`.
+
+        Args:
+            mtype: An mtype, or a wildcard.
+            function: What is called.
+            declare: Whether the hub is told at once.
+            metadata: What goes into the subscription.
+        """
         self.bind_receive_call(mtype, function, declare=declare, metadata=metadata)
         self.bind_receive_notification(mtype, function, declare=declare, metadata=metadata)
 
@@ -198,6 +243,12 @@ class SAMPClient:
 
         It is called as `function(private_key, sender_id, mtype, params, extra)`, or, if it takes six
         arguments, with None as message id after the sender.
+
+        Args:
+            mtype: An mtype, or a wildcard.
+            function: What is called.
+            declare: Whether the hub is told at once.
+            metadata: What goes into the subscription.
         """
         self._bind(self._notifications, mtype, function, declare, metadata)
 
@@ -211,35 +262,77 @@ class SAMPClient:
         """Bind a function to the calls of `mtype`.
 
         It is called as `function(private_key, sender_id, msg_id, mtype, params, extra)`, and replies.
+
+        Args:
+            mtype: An mtype, or a wildcard.
+            function: What is called.
+            declare: Whether the hub is told at once.
+            metadata: What goes into the subscription.
         """
         self._bind(self._calls, mtype, function, declare, metadata)
 
     def bind_receive_response(self, msg_tag: str, function: Callable[..., Any]) -> None:
-        """Bind a function to the responses to calls with `msg_tag`."""
+        """Bind a function to the responses to calls with `msg_tag`.
+
+        Args:
+            msg_tag: The tag of the calls.
+            function: What is called.
+        """
         self._require_callable()
         self._responses[msg_tag] = function
 
     def unbind_receive_notification(self, mtype: str, declare: bool = True) -> None:
-        """Take back `bind_receive_notification`. Raises KeyError if nothing is bound."""
+        """Take back `bind_receive_notification`.
+
+        Args:
+            mtype: An mtype, or a wildcard.
+            declare: Whether the hub is told at once.
+
+        Raises:
+            KeyError: Nothing is bound.
+        """
         self._unbind(self._notifications, mtype, declare)
 
     def unbind_receive_call(self, mtype: str, declare: bool = True) -> None:
-        """Take back `bind_receive_call`. Raises KeyError if nothing is bound."""
+        """Take back `bind_receive_call`.
+
+        Args:
+            mtype: An mtype, or a wildcard.
+            declare: Whether the hub is told at once.
+
+        Raises:
+            KeyError: Nothing is bound.
+        """
         self._unbind(self._calls, mtype, declare)
 
     def unbind_receive_response(self, msg_tag: str) -> None:
-        """Take back `bind_receive_response`. Raises KeyError if nothing is bound."""
+        """Take back `bind_receive_response`.
+
+        Args:
+            msg_tag: The tag of the calls.
+
+        Raises:
+            KeyError: Nothing is bound.
+        """
         self._require_callable()
         del self._responses[msg_tag]
 
     def declare_subscriptions(self, subscriptions: Mapping[str, Any] | None = None) -> None:
-        """Declare what is bound, and `subscriptions` beside it."""
+        """Declare what is bound, and `subscriptions` beside it.
+
+        Args:
+            subscriptions: Mtypes with their annotations.
+        """
         self._require_callable()
         self._beside = dict(subscriptions or {})
         self._declare_subscriptions()
 
     def declare_metadata(self, metadata: Mapping[str, Any] | None = None) -> None:
-        """Declare the client's metadata, with `metadata` added to them."""
+        """Declare the client's metadata, with `metadata` added to them.
+
+        Args:
+            metadata: What is declared.
+        """
         key = self._require_hub("declare metadata")
         self._metadata.update(metadata or {})
         self.hub.declare_metadata(key, self._metadata)

@@ -20,7 +20,13 @@ class SAMPClientError(Exception):
 
 
 class SAMPProxyError(xmlrpc.client.Fault):
-    """The hub refused an operation; `faultCode` and `faultString` say why."""
+    """The hub refused an operation.
+
+    Args:
+        faultCode: The code.
+        faultString: The text.
+        extra: Not used.
+    """
 
 
 class SAMPProxyTimeoutError(SAMPProxyError):

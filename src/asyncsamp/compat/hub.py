@@ -82,7 +82,11 @@ class SAMPHubServer:
 
     @property
     def params(self) -> dict[str, str]:
-        """What the lockfile says. Raises `SAMPHubError` unless the hub runs."""
+        """What the lockfile says.
+
+        Raises:
+            SAMPHubError: The hub does not run.
+        """
         if self._hub is None or self._hub.lockfile is None:
             raise SAMPHubError("Hub is not running")
         found = parse_lockfile(self._hub.lockfile.read_text(encoding="utf-8"))
@@ -137,5 +141,9 @@ class SAMPHubServer:
 
     @staticmethod
     def get_mtype_subtypes(mtype: str) -> list[str]:
-        """Return `mtype` and all wildcards that stand for it: a.b, a.*, *."""
+        """Return `mtype` and all wildcards that stand for it: a.b, a.*, *.
+
+        Args:
+            mtype: The mtype.
+        """
         return list(keys_for(mtype))

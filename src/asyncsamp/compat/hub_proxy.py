@@ -73,55 +73,138 @@ class SAMPHubProxy:
             line.close()
 
     def ping(self) -> Any:
-        """Ask whether the hub is there."""
+        """Ask whether the hub is there.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("ping")
 
     def knows(self, private_key: str, client_id: str) -> bool:
-        """Return whether the hub is there and has that registration now; not of astropy.samp."""
+        """Return whether the hub is there and has that registration now; not of astropy.samp.
+
+        Args:
+            private_key: The key of the client that asks.
+            client_id: The id of the client that is asked about.
+        """
         return self._answers("getSubscriptions", private_key, client_id)
 
     def set_xmlrpc_callback(self, private_key: str, xmlrpc_addr: str) -> Any:
-        """Name the URL at which the client listens."""
+        """Name the URL at which the client listens.
+
+        Args:
+            private_key: The key of the client that asks.
+            xmlrpc_addr: The URL.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("setXmlrpcCallback", private_key, xmlrpc_addr)
 
     def register(self, secret: str) -> Any:
-        """Register; the answer has samp.self-id, samp.private-key and samp.hub-id."""
+        """Register; the answer has samp.self-id, samp.private-key and samp.hub-id.
+
+        Args:
+            secret: What the lockfile says.
+
+        Returns:
+            What the client learns.
+        """
         return self._ask_hub("register", secret)
 
     def unregister(self, private_key: str) -> Any:
-        """Unregister."""
+        """Unregister.
+
+        Args:
+            private_key: The key of the client that asks.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("unregister", private_key)
 
     def declare_metadata(self, private_key: str, metadata: Mapping[str, Any]) -> Any:
-        """Declare the client's metadata."""
+        """Declare the client's metadata.
+
+        Args:
+            private_key: The key of the client that asks.
+            metadata: What is declared.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("declareMetadata", private_key, encode_map(metadata, "metadata"))
 
     def get_metadata(self, private_key: str, client_id: str) -> Any:
-        """Return a client's metadata."""
+        """Return a client's metadata.
+
+        Args:
+            private_key: The key of the client that asks.
+            client_id: The id of the client that is asked about.
+        """
         return self._ask_hub("getMetadata", private_key, client_id)
 
     def declare_subscriptions(self, private_key: str, subscriptions: Mapping[str, Any]) -> Any:
-        """Declare what the client takes."""
+        """Declare what the client takes.
+
+        Args:
+            private_key: The key of the client that asks.
+            subscriptions: Mtypes with their annotations.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("declareSubscriptions", private_key, encode_map(subscriptions, "subscriptions"))
 
     def get_subscriptions(self, private_key: str, client_id: str) -> Any:
-        """Return what a client takes."""
+        """Return what a client takes.
+
+        Args:
+            private_key: The key of the client that asks.
+            client_id: The id of the client that is asked about.
+        """
         return self._ask_hub("getSubscriptions", private_key, client_id)
 
     def get_registered_clients(self, private_key: str) -> Any:
-        """Return the ids of the other clients."""
+        """Return the ids of the other clients.
+
+        Args:
+            private_key: The key of the client that asks.
+        """
         return self._ask_hub("getRegisteredClients", private_key)
 
     def get_subscribed_clients(self, private_key: str, mtype: str) -> Any:
-        """Return who takes `mtype`."""
+        """Return who takes `mtype`.
+
+        Args:
+            private_key: The key of the client that asks.
+            mtype: The mtype.
+        """
         return self._ask_hub("getSubscribedClients", private_key, mtype)
 
     def notify(self, private_key: str, recipient_id: str, message: Mapping[str, Any]) -> Any:
-        """Send a message to one client, without an answer."""
+        """Send a message to one client, without an answer.
+
+        Args:
+            private_key: The key of the client that asks.
+            recipient_id: The id of the client that gets it.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("notify", private_key, recipient_id, outgoing(message))
 
     def notify_all(self, private_key: str, message: Mapping[str, Any]) -> Any:
-        """Send a message to all who take it, without answers."""
+        """Send a message to all who take it, without answers.
+
+        Args:
+            private_key: The key of the client that asks.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            The ids of those who got it.
+        """
         recipients = self._ask_hub("notifyAll", private_key, outgoing(message))
         if not recipients:
             text = f"No client was able to receive this message: none takes {message.get('samp.mtype')}"
@@ -129,11 +212,30 @@ class SAMPHubProxy:
         return recipients
 
     def call(self, private_key: str, recipient_id: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
-        """Send a message to one client; its response comes to the function bound to `msg_tag`."""
+        """Send a message to one client; its response comes to the function bound to `msg_tag`.
+
+        Args:
+            private_key: The key of the client that asks.
+            recipient_id: The id of the client that gets it.
+            msg_tag: What the response comes with.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            The id of the message.
+        """
         return self._ask_hub("call", private_key, recipient_id, msg_tag, outgoing(message))
 
     def call_all(self, private_key: str, msg_tag: str, message: Mapping[str, Any]) -> Any:
-        """Send a message to all who take it; their responses come to the function bound to `msg_tag`."""
+        """Send a message to all who take it; their responses come to the function bound to `msg_tag`.
+
+        Args:
+            private_key: The key of the client that asks.
+            msg_tag: What the response comes with.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            The ids of those who got it, with the ids of the messages.
+        """
         return self._ask_hub("callAll", private_key, msg_tag, outgoing(message))
 
     def call_and_wait(
@@ -143,6 +245,12 @@ class SAMPHubProxy:
 
         Args:
             timeout: Seconds, as a number or a text, parts of one count as one; 0 waits for ever.
+            private_key: The key of the client that asks.
+            recipient_id: The id of the client that gets it.
+            message: The message: samp.mtype and samp.params.
+
+        Returns:
+            The response.
 
         Raises:
             SAMPProxyError: The hub refused, or nobody answered in time (code 1, "Timeout expired!").
@@ -153,7 +261,16 @@ class SAMPHubProxy:
         return self._ask_hub("callAndWait", *params, patience=patience)
 
     def reply(self, private_key: str, msg_id: str, response: Mapping[str, Any]) -> Any:
-        """Answer a call."""
+        """Answer a call.
+
+        Args:
+            private_key: The key of the client that asks.
+            msg_id: The id of the message that is answered.
+            response: The response: samp.status, samp.result and samp.error.
+
+        Returns:
+            What the hub answers, an empty text.
+        """
         return self._ask_hub("reply", private_key, msg_id, encode_map(response, "response"))
 
     def _ask_hub(self, operation: str, *params: Any, patience: float | None = _PATIENCE) -> Any:

@@ -20,7 +20,18 @@ class Conf:
 
     @contextmanager
     def set_temp(self, attr: str, value: object) -> Iterator[None]:
-        """Set one of them for the length of a `with` block. Raises AttributeError for another name."""
+        """Set one of them for the length of a `with` block.
+
+        Args:
+            attr: Its name.
+            value: Its value.
+
+        Returns:
+            What to enter.
+
+        Raises:
+            AttributeError: There is none of that name.
+        """
         before = getattr(self, attr)
         setattr(self, attr, value)
         try:

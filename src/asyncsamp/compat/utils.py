@@ -22,6 +22,9 @@ class SAMPMsgReplierWrapper:
     """Decorate a function that is bound to calls, so that what it returns, or raises, is sent as reply.
 
     As in astropy.samp, both go with the status samp.error, and nothing is sent for an empty result.
+
+    Args:
+        cli: The client that replies.
     """
 
     def __init__(self, cli: Any) -> None:
@@ -48,6 +51,11 @@ def safe_xmlrpc_loads(
 ) -> tuple[tuple[Any, ...], str | None]:
     """Return the parameters and the method name of an XML-RPC request, as `xmlrpc.client.loads` does.
 
+    Args:
+        data: The document.
+        use_datetime: As of `xmlrpc.client.loads`.
+        use_builtin_types: As of `xmlrpc.client.loads`.
+
     Raises:
         ValueError: It has a document type or entities; defusedxml says which.
         xmlrpc.client.Fault: It is the answer to a call that was refused.
@@ -60,7 +68,13 @@ def safe_xmlrpc_loads(
 
 
 class SAMPXXEServerProxy(xmlrpc.client.ServerProxy):
-    """`xmlrpc.client.ServerProxy`, which takes the same arguments, without XML entities in answers."""
+    """`xmlrpc.client.ServerProxy`, which takes the same arguments, without XML entities in answers.
+
+    Args:
+        uri: The URL.
+        args: As of `ServerProxy`.
+        kwargs: As of `ServerProxy`.
+    """
 
     def __init__(self, uri: str, *args: Any, **kwargs: Any) -> None:
         if not args and kwargs.get("transport") is None:

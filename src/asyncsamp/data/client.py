@@ -159,7 +159,7 @@ class Client(MessagingClient):
         """Send a file, a URL or an object to those who take it, by what it is.
 
         A VOTable, FITS table, FITS image, spectrum, MOC or CDF is recognised by its content. A file goes
-        as its file:// URL, so that it can be read for as long as it is there.
+        as its file:// URL, so that it can be read for as long as it is there. Cancelling is safe.
 
         Args:
             data: A path, a URL, or what `send_table`, `send_image` and `send_moc` take.
@@ -167,14 +167,13 @@ class Client(MessagingClient):
             start: Whether to start a tool if none that takes it is registered, or `to`, if it is not there.
             timeout: Seconds for a tool to start, and for each recipient to load.
 
+        Returns:
+            What each recipient said.
+
         Raises:
             DataError: It is not a file of a known kind.
             ToolError: No tool can be started.
-
-        Raises otherwise what `send_table` does. Cancelling is safe.
-
-        Returns:
-            What each recipient said.
+            SampError: All that `send_table` raises, too.
         """
         location = self._location() if start else None
         return await opening.open_data(self._context(), data, to, location, timeout=timeout)
@@ -555,7 +554,8 @@ class Client(MessagingClient):
         Returns:
             The image, as an HDUList.
 
-        Raises as `receive_table` does.
+        Raises:
+            SampError: As `receive_table`.
         """
         return await receiving.receive_one(self._context(), self.images, timeout, "image")
 

@@ -18,6 +18,13 @@ class Answer:
     """What one recipient made of it: a `response`, or an `error` why there is none.
 
     A samp.error is both: the response, and the `ReplyError` that it makes.
+
+    Attributes:
+        public_id: The public id of the recipient.
+        name: Its samp.name.
+        mtype: What it was sent.
+        response: What it answered; None if no answer came.
+        error: Why there is none, or what a samp.error says; None if all went well.
     """
 
     public_id: str
@@ -61,8 +68,12 @@ class Sent(Mapping[str, Answer]):
     """Public id to `Answer`, for each client that it was sent to.
 
     `failed` holds those who did not take it; when all did not, `SendError` was raised
-    instead. `url` and `item_id` are what was sent (the table-id, for a table), "" if the
-    message had none.
+    instead.
+
+    Args:
+        answers: What came of it, for each recipient.
+        url: What was sent; "" if the message had no URL.
+        item_id: Its id, the table-id for a table; "" if the message had none.
     """
 
     def __init__(self, answers: list[Answer], *, url: str = "", item_id: str = "") -> None:
@@ -105,7 +116,12 @@ class Sent(Mapping[str, Answer]):
 
 
 class SendError(SampError):
-    """All who should have got some data failed; `results` says how, client by client."""
+    """All who should have got some data failed.
+
+    Args:
+        what: What was sent, for the text.
+        results: How it failed, client by client.
+    """
 
     def __init__(self, what: str, results: Sent) -> None:
         self.results = results

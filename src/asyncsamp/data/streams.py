@@ -55,19 +55,35 @@ class Received(Generic[T]):
         return f"<Received {self._what}, {state}>"
 
     def accept(self, item: T, message: Message) -> Any:
-        """Return what the reader is to get, None if it is not for this stream. Raises `DataError`."""
+        """Return what the reader is to get, None if it is not for this stream.
+
+        Args:
+            item: What was loaded.
+            message: The message that brought it.
+
+        Raises:
+            DataError: The sender is to be told that it cannot be used.
+        """
         if len(self._queue) >= _LIMIT:
             raise DataError(f"{_LIMIT} items wait already for somebody to read them")
         return self._accept(item, message)
 
     def put(self, taken: Any) -> None:
-        """Give something to the reader."""
+        """Give something to the reader.
+
+        Args:
+            taken: What `accept` returned.
+        """
         if not self._closed and taken is not ECHO:
             self._queue.append(taken)
             self._arrived.set()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End the stream; what waits can still be read, and then `error` is raised, if there is one."""
+        """End the stream; what waits can still be read.
+
+        Args:
+            error: What is raised to the reader after that; None ends the iteration.
+        """
         if not self._closed:
             self._closed = True
             self._error = error

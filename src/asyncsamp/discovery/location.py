@@ -48,12 +48,16 @@ def locate(
 ) -> Location:
     """Return where the lockfile of the Standard Profile's hub is. Looks at no file.
 
-    `lockfile` wins, a path or a file or http URL; then SAMP_HUB of `environ` (default: the
-    process's); then .samp in the home folder: $HOME, on Windows %USERPROFILE%.
-    `windows` is for tests; by default it is what this machine is.
-
     SAMP_HUB is `std-lockurl:` and a file or http URL; a bare path or URL is tolerated (STD-52).
-    Raises `LockfileError` for anything else, such as another profile's value.
+
+    Args:
+        environ: Where SAMP_HUB and the home folder are looked for; None means the environment of the process.
+        lockfile: A path, or a file or http URL, which wins over SAMP_HUB. Without both it is .samp in the
+            home folder: $HOME, on Windows %USERPROFILE%.
+        windows: For tests; None means what this machine is.
+
+    Raises:
+        LockfileError: SAMP_HUB has another form, such as another profile's value.
     """
     place = _Place(
         os.environ if environ is None else environ, os.name == "nt" if windows is None else windows
@@ -72,8 +76,14 @@ def locate(
 def locate_multiple(name: str, environ: Mapping[str, str] | None = None) -> Location:
     """Return where one hub of several for the same user puts its lockfile: ~/.samp-1/samp-hub-NAME (STD-67).
 
-    `name` becomes part of a file name: letters, digits, ".", "_" and "-". SAMP_HUB does not count.
-    Raises `LockfileError` for any other name.
+    SAMP_HUB does not count.
+
+    Args:
+        name: What becomes part of the file name: letters, digits, ".", "_" and "-".
+        environ: Where the home folder is looked for; None means the environment of the process.
+
+    Raises:
+        LockfileError: `name` has other characters.
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise LockfileError(
@@ -85,7 +95,11 @@ def locate_multiple(name: str, environ: Mapping[str, str] | None = None) -> Loca
 
 
 def web_appname(environ: Mapping[str, str] | None = None) -> str | None:
-    """Return NAME if SAMP_HUB is `web-appname:NAME`, which asks for the Web Profile (WEB-72), else None."""
+    """Return NAME if SAMP_HUB is `web-appname:NAME`, which asks for the Web Profile (WEB-72), else None.
+
+    Args:
+        environ: Where SAMP_HUB is looked for; None means that of the process.
+    """
     value = (os.environ if environ is None else environ).get(VARIABLE, "").strip()
     if not value.lower().startswith(_WEB):
         return None

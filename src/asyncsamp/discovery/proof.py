@@ -26,10 +26,19 @@ PID_NAME = "org.asyncsamp.hub.pid"
 
 
 def has_proof(lockfile: Lockfile) -> bool:
-    """Return whether the hub that wrote the lockfile can show that it knows the secret."""
+    """Return whether the hub that wrote the lockfile can show that it knows the secret.
+
+    Args:
+        lockfile: What the lockfile says.
+    """
     return PID_NAME in lockfile.extra
 
 
 def make_proof(secret: str, challenge: str) -> str:
-    """Return what only somebody who knows `secret` can say to `challenge`: HMAC-SHA256 in hexadecimal."""
+    """Return what only somebody who knows `secret` can say to `challenge`: HMAC-SHA256 in hexadecimal.
+
+    Args:
+        secret: The secret of the lockfile.
+        challenge: What the hub is asked with.
+    """
     return hmac.new(secret.encode(), f"{PROVE}:{challenge}".encode(), "sha256").hexdigest()

@@ -42,10 +42,18 @@ async def publish(
     locked (Windows, some network file systems), taking away the old file and putting the new
     one there are each atomic, and the second only succeeds where there is none.
 
-    Raises `HubRunningError` if the present lockfile names a live hub, `LocalProtocolError` if
-    `lockfile` cannot be written as text, and `LockfileError` if the file cannot be put there or would
-    take the place of one that is not a lockfile.
     When it fails or is cancelled, no file of ours is left.
+
+    Args:
+        location: Where to put it.
+        lockfile: What it says.
+        sender: Asks a hub that is named there already.
+        reclaim: Whether our own lockfile was there before.
+
+    Raises:
+        HubRunningError: The present lockfile names a live hub.
+        LocalProtocolError: `lockfile` cannot be written as text.
+        LockfileError: The file cannot be put there, or would take the place of one that is not a lockfile.
     """
     if location.path is None:
         reason = f"a hub cannot write to a URL that is not a file's; {ELSEWHERE}"
@@ -63,9 +71,16 @@ async def publish(
 
 
 async def withdraw(location: Location, lockfile: Lockfile) -> bool:
-    """Remove the hub's lockfile if it still holds our secret (STD-64); return whether it was removed.
+    """Remove the hub's lockfile if it still holds our secret (STD-64).
 
-    Raises nothing: a file that cannot be removed is logged. If cancelled, it is removed all the same.
+    A file that cannot be removed is logged. If it is cancelled, the file is removed all the same.
+
+    Args:
+        location: Where the lockfile is.
+        lockfile: Ours.
+
+    Returns:
+        Whether it was removed.
     """
     if location.path is None:
         return False
@@ -77,7 +92,12 @@ async def withdraw(location: Location, lockfile: Lockfile) -> bool:
 
 
 async def still_ours(location: Location, lockfile: Lockfile) -> bool:
-    """Return whether the lockfile is there and holds our secret. Raises nothing but cancellation."""
+    """Return whether the lockfile is there and holds our secret. Cancelling is safe.
+
+    Args:
+        location: Where the lockfile is.
+        lockfile: Ours.
+    """
     try:
         return same_secret(await read_lockfile(location), lockfile)
     except (HubNotFoundError, LockfileError):

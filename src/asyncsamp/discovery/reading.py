@@ -40,10 +40,17 @@ async def find_hub(
     """Return where the lockfile is and what it says now; nothing is cached (STD-66) or deleted (STD-65).
 
     Whether the hub lives is left to the registration, which finds out anyway: see
-    `stale_lockfile`. With `ping` it is asked first.
+    `stale_lockfile`. Cancelling is safe.
 
-    Raises `HubNotFoundError` if there is no lockfile, or with `ping` no live hub behind it,
-    and `LockfileError` if it cannot be understood. May be cancelled.
+    Args:
+        sender: Fetches a lockfile that is a URL, and pings.
+        environ: Where SAMP_HUB is looked for; None means that of the process.
+        lockfile: A path or URL that wins over SAMP_HUB.
+        ping: Whether the hub is asked first if it is there.
+
+    Raises:
+        HubNotFoundError: There is no lockfile or, with `ping`, no live hub behind it.
+        LockfileError: It cannot be understood.
     """
     location = locate(environ, lockfile)
     found = await read_lockfile(location)
@@ -53,15 +60,27 @@ async def find_hub(
 
 
 def stale_lockfile(location: Location, lockfile: Lockfile) -> HubNotFoundError:
-    """Return the error to raise when nobody answers at the URL that a lockfile names (STD-65)."""
+    """Return the error to raise when nobody answers at the URL that a lockfile names (STD-65).
+
+    Args:
+        location: Where the lockfile is.
+        lockfile: What it says.
+    """
     return HubNotFoundError(f"{location.description}, but no hub answers at {lockfile.url} which it names")
 
 
 async def read_lockfile(location: Location) -> Lockfile:
     """Return what the lockfile says now.
 
-    Raises `HubNotFoundError` if there is none, and `LockfileError` if it cannot be read or
-    understood, is not a regular file, or is longer than `MAX_LOCKFILE` bytes. May be cancelled.
+    Cancelling is safe.
+
+    Args:
+        location: Where it is.
+
+    Raises:
+        HubNotFoundError: There is none.
+        LockfileError: It cannot be read or understood, is not a regular file, or is longer than
+            `MAX_LOCKFILE` bytes.
     """
     if location.path is None:
         data = await _fetch(location)
@@ -77,6 +96,9 @@ async def lockfile_owner(location: Location) -> int | None:
     """Return the uid of whom the lockfile belongs to; None if it has gone, or a URL does not tell.
 
     Cancelling is safe.
+
+    Args:
+        location: Where the lockfile is.
     """
     if location.path is None or not hasattr(os, "getuid"):
         return None
@@ -128,7 +150,12 @@ async def is_alive(url: str, sender: RpcClient, timeout: float = PING_TIMEOUT) -
     Something that answers, but not in XML-RPC, is not a hub: after a crash some other web server may
     have got the port that the lockfile names, and must not keep hubs from starting for ever.
 
-    Raises nothing but cancellation.
+    Cancelling is safe. Nothing else is raised.
+
+    Args:
+        url: The endpoint that a lockfile names.
+        sender: Asks it.
+        timeout: Seconds to wait for the answer.
     """
     try:
         async with asyncio.timeout(timeout):

@@ -63,8 +63,15 @@ class _Client:
 class ClientStanding(NamedTuple):
     """How a client stands in the hub.
 
-    `owes` is how many calls it has not answered; `congested`, that it does not take its messages. `origin` is
-    the web origin of a page, as its browser says, and None for what is no web client.
+    Attributes:
+        public_id: Its public id.
+        name: Its samp.name on one line, for people; "" if it has none.
+        metadata: What it has declared of itself.
+        subscriptions: What it takes, with the annotations.
+        callable: Whether messages can be delivered to it.
+        congested: Whether it does not take its messages, so that further ones are refused.
+        owes: How many calls it has not answered.
+        origin: The web origin of a page, as its browser says; None for every other client.
     """
 
     public_id: str

@@ -14,7 +14,7 @@ __all__ = ["HubEventStream"]
 
 
 class HubEventStream:
-    """What happens in a hub, from the moment it is made by `Hub.events`.
+    """What happens in a hub, from the moment it is made; made by `Hub.events`.
 
         async with hub.events() as events:
             async for event in events:

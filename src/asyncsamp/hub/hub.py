@@ -44,24 +44,28 @@ class Hub:
         async with Hub() as hub:
             await hub.serve_forever()
 
-    `lockfile` is where to publish the hub; without it `SAMP_HUB` and then `~/.samp` decide
-    (STD-50, STD-51). `host` and `port` are where the Standard Profile listens, port 0
-    meaning any. `label` is a word of the user's for this hub, written into the lockfile.
-    `profiles` are served beside the Standard Profile. `timeout` stops the hub, and
-    `client_timeout` removes a client, after so many seconds without an operation; 0 means never.
-    `secret` is what lets clients in, for those that cannot read the lockfile; a random one if None, which
-    is safer.
-
-    Messages that are plain go to their recipients in the bytes in which they came, checked but not decoded;
-    with `pass_raw=False` everything is decoded and encoded anew.
-
     With `state`, a file, the hub comes back after a crash (kill -9, power cut of the process, not of
     the machine): port, keys, registrations, metadata, subscriptions and callbacks are there again, so
     that clients of any make go on. Calls that were open are answered with an error. The file is
     the user's own (0600), and is removed when the hub is shut down in order.
 
-    `permissions` are what the user has decided about clients by their name; without them every client of
-    the Standard Profile may do everything. Give the same to `WebProfile` and `HubPage`.
+    Args:
+        lockfile: Where to publish the hub; without it `SAMP_HUB` and then `~/.samp` decide (STD-50, STD-51).
+        host: Where the Standard Profile listens.
+        port: The port for that; 0 takes any that is free.
+        label: A word of the user's for this hub, written into the lockfile.
+        profiles: What is served beside the Standard Profile.
+        metadata: What the hub says of itself, beside its name and description.
+        timeout: Stops the hub after so many seconds without an operation; 0 means never.
+        client_timeout: Removes a client after so many seconds without an operation of it; 0 means never.
+        secret: What lets clients in, for those that cannot read the lockfile; None takes a random one, which
+            is safer.
+        state: A file for the state, to come back after a crash. None keeps none.
+        permissions: What the user has decided about clients by their name; without them every client of the
+            Standard Profile may do everything. Give the same to `WebProfile` and `HubPage`.
+        limits: All bounds; None takes those of `Limits`.
+        pass_raw: Whether messages that are plain go to their recipients in the bytes in which they came,
+            checked but not decoded. False decodes and encodes everything anew.
     """
 
     def __init__(
@@ -115,14 +119,22 @@ class Hub:
 
     @property
     def engine(self) -> HubEngine:
-        """The engine, for profiles and `DirectConnection`. Raises RuntimeError unless the hub runs."""
+        """The engine, for profiles and `DirectConnection`.
+
+        Raises:
+            RuntimeError: The hub does not run.
+        """
         if self._engine is None:
             raise RuntimeError(_NOT_RUNNING)
         return self._engine
 
     @property
     def url(self) -> str:
-        """The XML-RPC endpoint of the Standard Profile. Raises RuntimeError before the first start."""
+        """The XML-RPC endpoint of the Standard Profile.
+
+        Raises:
+            RuntimeError: It has never been started.
+        """
         return self._standard.url
 
     @property
@@ -134,7 +146,8 @@ class Hub:
     def clients(self) -> dict[str, ClientStanding]:
         """How each registered client stands, by its public id, without the hub's own.
 
-        Raises RuntimeError unless the hub runs.
+        Raises:
+            RuntimeError: The hub does not run.
         """
         found = ((client, self.engine.describe(client)) for client in self.engine.clients)
         return {client: standing for client, standing in found if standing is not None}
@@ -160,10 +173,15 @@ class Hub:
     async def start(self) -> Self:
         """Bind, publish, and serve until `shutdown`. Returns the hub.
 
-        Raises `HubRunningError` if another hub is alive, `LockfileError` if the lockfile
-        cannot be written, OSError if the port is taken, `StateError` if the state cannot be used
-        or the port that it names is taken; nothing is left behind then, nor
-        when it is cancelled. A hub that has been shut down can be started again.
+        If it fails or is cancelled, nothing is left behind. A hub that has been shut down can be started
+        again.
+
+        Raises:
+            HubRunningError: Another hub is alive.
+            LockfileError: The lockfile cannot be written.
+            OSError: The port is taken.
+            StateError: The state cannot be used, or the port that it names is taken.
+            RuntimeError: This hub is running already.
         """
         if self._engine is not None:
             raise RuntimeError("the hub is running already; a second one needs another Hub object")

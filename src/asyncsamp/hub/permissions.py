@@ -62,7 +62,12 @@ _KINDS: tuple[_Kind, ...] = ("origin", "client")
 
 
 class Subject(NamedTuple):
-    """Whom a permission is of: a web origin, or the clients of a name."""
+    """Whom a permission is of: a web origin, or the clients of a name.
+
+    Attributes:
+        kind: "origin" for a web origin, "client" for the clients of a name.
+        name: The origin, or the name.
+    """
 
     kind: _Kind
     name: str
@@ -96,12 +101,15 @@ def default_path() -> Path:
 
 
 class Permissions:
-    """The user's decisions, in a file of mode 0600; without `path` they are kept for this run only.
+    """The user's decisions, in a file of mode 0600.
 
-    What is not decided is as `may` says: a web page may do what is harmless, and is asked about for more;
-    a client of the Standard Profile may do everything. The file is read anew from time to time, so that what
+    What is not decided is as `may` says: a web page may do what is harmless, and is asked about for more; a
+    client of the Standard Profile may do everything. The file is read anew from time to time, so that what
     another process takes back counts in a running hub. Names of clients are their own claims: a decision
     about a name keeps order, and does not keep out a program that lies.
+
+    Args:
+        path: The file; None keeps the decisions for this run only.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -123,16 +131,33 @@ class Permissions:
         return self._decided
 
     def decided(self, subject: Subject, permission: Permission) -> bool | None:
-        """Return what the user has decided, as of the last look at the file; None if nothing."""
+        """Return what the user has decided, as of the last look at the file; None if nothing.
+
+        Args:
+            subject: Whom it is about.
+            permission: What it is about.
+        """
         return self._decided.get(subject, {}).get(permission)
 
     def may(self, subject: Subject, permission: Permission) -> bool:
-        """Whether `subject` may do that without a question, as of the last look at the file."""
+        """Return whether `subject` may do that without a question, as of the last look at the file.
+
+        Args:
+            subject: A site, or clients by their name.
+            permission: What is to be done.
+        """
         decided = self.decided(subject, permission)
         return permission in _DEFAULTS[subject.kind] if decided is None else decided
 
     def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback`, in the loop, after each change; returns what ends it."""
+        """Call `callback`, in the loop, after each change.
+
+        Args:
+            callback: What to call.
+
+        Returns:
+            A function that ends it.
+        """
         self._observers.append(callback)
 
         def remove() -> None:
@@ -142,7 +167,11 @@ class Permissions:
         return remove
 
     async def refresh(self, *, now: bool = True) -> None:
-        """Look at the file, if the last look is older than a second or `now`. Cancelling is safe."""
+        """Look at the file, if the last look is older than a second. Cancelling is safe.
+
+        Args:
+            now: Whether to look also when the last look is younger.
+        """
         clock = asyncio.get_running_loop().time
         if self._path is None or (not now and clock() - self._looked < _FRESH):
             return
@@ -152,7 +181,12 @@ class Permissions:
                 self._looked = clock()
 
     async def decide(self, subject: Subject, permission: Permission, allowed: bool | None) -> None:
-        """Decide for good; None goes back to the default.
+        """Decide for good. Cancelling is safe; the decision may have been written.
+
+        Args:
+            subject: Whom it is about.
+            permission: What it is about.
+            allowed: Whether that is allowed; None goes back to the default.
 
         Raises:
             OSError: The file cannot be written; then nothing has changed.
@@ -173,20 +207,44 @@ class Permissions:
         await self._change_in_turn(change)
 
     async def revoke(self, subject: Subject) -> bool:
-        """Forget all decisions about `subject`; return whether there was one. Raises OSError."""
+        """Forget all decisions about `subject`. Cancelling is safe; they may be forgotten.
+
+        Args:
+            subject: Whom they are about.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         return await self._change_in_turn(lambda decided: decided.pop(subject, None) is not None)
 
     # ---- without a loop
 
     def load(self) -> Decisions:
-        """Read the file and return what is decided. Blocks."""
+        """Read the file and return what is decided. Blocks.
+
+        Returns:
+            All decisions, by subject.
+        """
         if self._path is None:
             return self._decided
         self._seen, self._decided = self._read_if_new(None)
         return self._decided
 
     def forget(self, subject: Subject) -> bool:
-        """As `revoke`, but blocks."""
+        """Forget all decisions about `subject`, as `revoke` does, but blocking.
+
+        Args:
+            subject: Whom they are about.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
         changed, decided = self._change(lambda decided: decided.pop(subject, None) is not None)
         self._decided = decided
         return changed

@@ -78,7 +78,10 @@ class HubEventUnregister(TypedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class HubEventMetadata(TypedMessage):
-    """A client has declared its metadata (MTYPE-23). `metadata` is the whole new map."""
+    """A client has declared its metadata (MTYPE-23).
+
+    `id` is its public id, `metadata` the whole new map.
+    """
 
     mtype = "samp.hub.event.metadata"
     id: str
@@ -87,7 +90,10 @@ class HubEventMetadata(TypedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class HubEventSubscriptions(TypedMessage):
-    """A client has declared its subscriptions (MTYPE-24). `subscriptions` is the whole new map."""
+    """A client has declared its subscriptions (MTYPE-24).
+
+    `id` is its public id, `subscriptions` the whole new map.
+    """
 
     mtype = "samp.hub.event.subscriptions"
     id: str
@@ -162,37 +168,50 @@ class TableLoadVotable(_TableLoad):
 
 @dataclass(frozen=True, kw_only=True)
 class TableLoadFits(_TableLoad):
-    """Load the first table of the FITS file at `url` (MTYPE-51); else as `TableLoadVotable`."""
+    """Load the first table of the FITS file at `url` (MTYPE-51).
+
+    `table_id` and `name` are as those of `TableLoadVotable`.
+    """
 
     mtype = "table.load.fits"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableLoadCdf(_TableLoad):
-    """Load the CDF table at `url` (MTYPE-52); else as `TableLoadVotable`."""
+    """Load the CDF table at `url` (MTYPE-52).
+
+    `table_id` and `name` are as those of `TableLoadVotable`.
+    """
 
     mtype = "table.load.cdf"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableLoadPds4(_TableLoad):
-    """Load the PDS4 table whose label is at `url` (MTYPE-52); else as `TableLoadVotable`."""
+    """Load the PDS4 table whose label is at `url` (MTYPE-52).
+
+    `table_id` and `name` are as those of `TableLoadVotable`.
+    """
 
     mtype = "table.load.pds4"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableLoadParquet(_TableLoad):
-    """Load the Parquet table at `url`; named as others are (MTYPE-70). Else as `TableLoadVotable`."""
+    """Load the Parquet table at `url`; named as others are (MTYPE-70).
+
+    `table_id` and `name` are as those of `TableLoadVotable`.
+    """
 
     mtype = "table.load.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableLoadStil(_TableLoad):
-    """Load the table at `url` in any format that TOPCAT reads (MTYPE-70); else as `TableLoadVotable`.
+    """Load the table at `url` in any format that TOPCAT reads (MTYPE-70).
 
-    `format` is STIL's name of the format ("csv", "fits", "votable", ...).
+    `table_id` and `name` are as those of `TableLoadVotable`; `format` is STIL's name of the format ("csv",
+    "fits", "votable", ...).
     """
 
     mtype = "table.load.stil"
@@ -346,35 +365,35 @@ class VoresourceLoadlist(TypedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class VoresourceLoadlistCone(VoresourceLoadlist):
-    """Load a list of cone search services (MTYPE-63)."""
+    """Load a list of cone search services (MTYPE-63). `ids` and `name` as those of `VoresourceLoadlist`."""
 
     mtype = "voresource.loadlist.cone"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoresourceLoadlistSiap(VoresourceLoadlist):
-    """Load a list of image services (MTYPE-63)."""
+    """Load a list of image services (MTYPE-63). `ids` and `name` as those of `VoresourceLoadlist`."""
 
     mtype = "voresource.loadlist.siap"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoresourceLoadlistSsap(VoresourceLoadlist):
-    """Load a list of spectrum services (MTYPE-63)."""
+    """Load a list of spectrum services (MTYPE-63). `ids` and `name` as those of `VoresourceLoadlist`."""
 
     mtype = "voresource.loadlist.ssap"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoresourceLoadlistTap(VoresourceLoadlist):
-    """Load a list of TAP services (MTYPE-63)."""
+    """Load a list of TAP services (MTYPE-63). `ids` and `name` as those of `VoresourceLoadlist`."""
 
     mtype = "voresource.loadlist.tap"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoresourceLoadlistVospace(VoresourceLoadlist):
-    """Load a list of VOSpace services (MTYPE-63)."""
+    """Load a list of VOSpace services (MTYPE-63). `ids` and `name` as those of `VoresourceLoadlist`."""
 
     mtype = "voresource.loadlist.vospace"
 
@@ -409,13 +428,19 @@ class Ds9Get(TypedMessage):
 
 @dataclass(frozen=True, kw_only=True)
 class Ds9RestrictedSet(Ds9Set):
-    """As `Ds9Set`, for commands without danger only, hence open to web clients (MTYPE-67)."""
+    """Have DS9 run a command without danger, hence open to web clients (MTYPE-67).
+
+    `cmd` and `url` are as those of `Ds9Set`.
+    """
 
     mtype = "ds9.restricted-set"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ds9RestrictedGet(Ds9Get):
-    """As `Ds9Get`, for commands without danger only, hence open to web clients (MTYPE-67)."""
+    """Ask DS9 by a command without danger, hence open to web clients (MTYPE-67).
+
+    `cmd` is as that of `Ds9Get`.
+    """
 
     mtype = "ds9.restricted-get"

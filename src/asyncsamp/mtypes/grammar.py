@@ -75,17 +75,28 @@ _WELL_KNOWN = (
 
 
 def is_mtype(text: str) -> bool:
-    """Whether `text` is an MType as a message may bear it (MTYPE-1)."""
+    """Return whether `text` is an MType as a message may bear it (MTYPE-1).
+
+    Args:
+        text: What may be one.
+    """
     return _MTYPE.fullmatch(text) is not None
 
 
 def is_subscription(text: str) -> bool:
-    """Whether `text` may be a subscription key: an MType, `*`, or an MType and `.*` (MTYPE-2)."""
+    """Return whether `text` may be a subscription key: an MType, `*`, or an MType and `.*` (MTYPE-2).
+
+    Args:
+        text: What may be one.
+    """
     return _SUBSCRIPTION.fullmatch(text) is not None
 
 
 def check_mtype(text: str) -> str:
     """Return `text` if it is an MType (MTYPE-1).
+
+    Args:
+        text: What may be one.
 
     Raises:
         LocalProtocolError: If it is not.
@@ -101,6 +112,9 @@ def check_mtype(text: str) -> str:
 
 def check_subscription(text: str) -> str:
     """Return `text` if it may be a subscription key (MTYPE-2).
+
+    Args:
+        text: What may be one.
 
     Raises:
         LocalProtocolError: If it may not.
@@ -124,9 +138,13 @@ def keys_for(mtype: str) -> tuple[str, ...]:
 
 
 def matches(subscription: str, mtype: str) -> bool:
-    """Whether a message of `mtype` is meant by the key `subscription` (MTYPE-3..5).
+    """Return whether a message of `mtype` is meant by the key `subscription` (MTYPE-3..5).
 
     `table.load.*` takes `table.load.votable`, not `table.load` and not `table.loadx`.
+
+    Args:
+        subscription: A key of subscriptions.
+        mtype: The mtype of a message.
     """
     if subscription == "*":
         return True
@@ -136,12 +154,22 @@ def matches(subscription: str, mtype: str) -> bool:
 
 
 def annotation_key(subscriptions: Mapping[str, object], mtype: str) -> str | None:
-    """Return the most specific key of `subscriptions` that matches `mtype`, None if none does (MTYPE-9)."""
+    """Return the most specific key of `subscriptions` that matches `mtype`, None if none does (MTYPE-9).
+
+    Args:
+        subscriptions: What a client has declared.
+        mtype: The mtype of a message.
+    """
     return next((key for key in keys_for(mtype) if key in subscriptions), None)
 
 
 def lookup(subscriptions: Mapping[str, T], mtype: str) -> T | None:
-    """Return what the most specific matching key of `subscriptions` maps to, None if none matches."""
+    """Return what the most specific matching key of `subscriptions` maps to, None if none matches.
+
+    Args:
+        subscriptions: What belongs to each key.
+        mtype: The mtype of a message.
+    """
     key = annotation_key(subscriptions, mtype)
     return None if key is None else subscriptions[key]
 
@@ -150,6 +178,9 @@ def spelled_out(subscription: str) -> tuple[str, ...]:
     """Return `subscription` and, if it is a wildcard, the well-known mtypes that it takes.
 
     DS9's hub and menus know no wildcards (TOL-22), so exact names are declared beside them.
+
+    Args:
+        subscription: A key of subscriptions.
     """
     if not subscription.endswith("*"):
         return (subscription,)

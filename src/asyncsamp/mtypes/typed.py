@@ -15,7 +15,12 @@ __all__ = ["TypedMessage", "mtype_of", "param"]
 
 
 def param(name: str, default: Any = MISSING) -> Any:
-    """Return a dataclass field whose parameter is spelled `name`, unlike the field."""
+    """Return a dataclass field whose parameter is spelled `name`, unlike the field.
+
+    Args:
+        name: How the parameter is spelled.
+        default: Its value where it is not given; without one it must be.
+    """
     return field(default=default, metadata={"samp": name})
 
 
@@ -52,7 +57,11 @@ class TypedMessage:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Value], message: Message | None = None) -> Self:
-        """Read parameters; those that are not known are left aside (MTYPE-13).
+        """Return the message that has these parameters; those that are not known are left aside (MTYPE-13).
+
+        Args:
+            params: The parameters, as they came.
+            message: What becomes `message` of the result.
 
         Raises:
             RemoteProtocolError: With the name of the parameter that is missing or of another type.
@@ -70,12 +79,22 @@ class TypedMessage:
 
     @classmethod
     def from_message(cls, message: Message) -> Self:
-        """Read the parameters of `message`; as `from_params`."""
+        """Return the message of this class that `message` is.
+
+        Args:
+            message: A message that came.
+
+        Raises:
+            RemoteProtocolError: As `from_params`.
+        """
         return cls.from_params(message.params, message)
 
 
 def mtype_of(kind: str | type[TypedMessage] | TypedMessage) -> str:
     """Return the mtype that a string, a class or a message stands for.
+
+    Args:
+        kind: An mtype, a class of `asyncsamp.mtypes`, or an instance of one.
 
     Raises:
         LocalProtocolError: For anything else.

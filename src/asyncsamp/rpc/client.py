@@ -14,7 +14,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 
-from .._util.socket_table import listening_user, user_who_took
+from .._util.socket_table import SocketTable
 from ..errors import FaultError, RemoteProtocolError
 from ..values import Value
 from ..xmlrpc import Encoded, Fault
@@ -72,16 +72,19 @@ _ERRNO = re.compile(r"\[Errno (\d+)\]")
 class RpcClient:
     """Posts XML-RPC requests. One object serves any number of peers and concurrent requests.
 
-    Every method may be cancelled; a request under way is given up with its connection. Made for any
-    HTTP that SAMP's programs speak (see `answers`), without proxies, redirects or encodings.
+    Every method may be cancelled; a request under way is given up with its connection.
 
-    `max_open` bounds the connections, by default to what the process has files for: beyond it the one
-    unused longest is closed, or a request waits for one that is at work. `trial` is how many seconds a peer
-    that does not say whether it keeps connections is tried.
+    It is made for any HTTP that SAMP's programs speak (see `response_parser`), without proxies, redirects or
+    encodings.
 
-    `trusts` says whether a user of this machine, by the uid, may get what is posted to a URL. It is asked
-    for each new connection within this machine before anything is sent, where the system tells whose
-    socket it is (Linux). None: whoever listens there gets it.
+    Args:
+        max_body: Bytes of one answer.
+        max_open: How many connections may be open, by default what the process has files for. Beyond it the
+            one unused longest is closed, or a request waits for one that is at work.
+        trial: Seconds for which a connection is kept to a peer that does not say whether it keeps it.
+        trusts: Whether a user of this machine, by the uid, may get what is posted to a URL. It is asked for
+            each new connection within this machine before anything is sent, where the system tells whose
+            socket it is (Linux). None: whoever listens there gets it.
     """
 
     def __init__(
@@ -105,15 +108,27 @@ class RpcClient:
             asyncio.Future[PeerConnection | None], PeerPool
         ] = {}  # for a place, or one that is idle
         self._names = NameLookup()
+        self._sockets = SocketTable()
         self._emptied: asyncio.Event = asyncio.Event()
         self._closed = False
 
     async def call(
         self, url: str, method: str, params: Sequence[Value | Encoded], *, timeout: float
     ) -> Value:
-        """Call `method` at `url` and return its result. `timeout` in seconds bounds the whole.
+        """Call a method. Cancelling is safe; the method may have been called.
 
-        Raises `FaultError` for a fault, and all that `post` raises.
+        Args:
+            url: Where to call it.
+            method: Its name.
+            params: Its parameters.
+            timeout: Seconds for the whole.
+
+        Returns:
+            Its result.
+
+        Raises:
+            FaultError: The answer is a fault.
+            SampError: All that `post` raises, too.
         """
         body = await dump_call(method, params)
         answer = await load_response(await self.post(url, body, timeout=timeout))
@@ -122,9 +137,7 @@ class RpcClient:
         return answer
 
     async def post(self, url: str, body: bytes | Sequence[bytes], *, timeout: float) -> bytes:
-        """Post `body` and return the body of the answer, within `timeout` seconds.
-
-        A body in several pieces goes out as one; large pieces are neither joined nor copied.
+        """Post a body. If it is cancelled, the connection is given up.
 
         If a connection ends within a few seconds of the request, before a byte of the answer, the
         request is sent once more on a new one, but only if the system says that the peer did not read it
@@ -132,9 +145,22 @@ class RpcClient:
         A peer that reads the request and closes without an answer gets it once; so does, on another
         machine, one whose closing crosses with the request.
 
-        Raises `PeerRefusedError`, `PeerTimeoutError`, `PeerClosedError` or `PeerError` when there is no
-        answer, `PeerBusyError` when the peer has no room, `RemoteProtocolError` when the answer is not HTTP
-        200, `LocalProtocolError` for a URL not http.
+        Args:
+            url: Where to post.
+            body: The body; several pieces go out as one, and large ones are neither joined nor copied.
+            timeout: Seconds for the whole.
+
+        Returns:
+            The body of the answer.
+
+        Raises:
+            PeerRefusedError: Nobody listens there.
+            PeerTimeoutError: No whole answer came in time.
+            PeerClosedError: The connection ended before.
+            PeerBusyError: The peer has no room.
+            PeerError: There is no answer for another reason.
+            RemoteProtocolError: The answer is not HTTP, or its status is not 200.
+            LocalProtocolError: The URL is not one of http.
         """
         pool = self._pool(url)
         pieces = (body,) if isinstance(body, bytes) else body
@@ -155,8 +181,12 @@ class RpcClient:
     async def probe(self, url: str, timeout: float) -> bool:
         """Return False if it is certain that nobody listens at `url`, True otherwise.
 
-        With a kept connection open the answer is True at once, else a connection is opened and closed.
-        A peer that does not accept it within `timeout` seconds may have a full backlog: that is True.
+        With a kept connection open the answer is True at once, else a connection is opened and closed. A peer
+        that does not accept it in time may have a full backlog: that is True. Cancelling is safe.
+
+        Args:
+            url: Where somebody should listen.
+            timeout: Seconds for the connection to be accepted.
         """
         pool = self._pool(url)
         if pool.reachable:
@@ -189,7 +219,7 @@ class RpcClient:
         nobody = False
         if pool.address is not None:
             try:
-                user = listening_user(*pool.address)
+                user = self._sockets.listening_user(*pool.address)
             except OSError:
                 pass
             else:
@@ -204,6 +234,20 @@ class RpcClient:
             pool.seen, pool.told = now, not nobody
         return there
 
+    def listening_user(self, host: str, port: int) -> int | None:
+        """Return the uid of who listens at an address of this machine; None if nobody does.
+
+        Args:
+            host: An address of this machine, as a number.
+            port: The TCP port.
+
+        Raises:
+            OSError: The system does not tell, or the sender is closed.
+        """
+        if self._closed:
+            raise OSError("the sender is closed")
+        return self._sockets.listening_user(host, port)
+
     def _may_have(self, url: str, user: int) -> bool:
         return self._trusts is None or self._trusts(url, user)
 
@@ -214,8 +258,14 @@ class RpcClient:
         There are other reasons for the end of a connection (an idle time over, a request cancelled
         here): ask the peer, and if it answers, call this again.
 
-        Raises `PeerError` if no connection to `url` is kept now: the peer does not keep any, or has
-        not been asked yet. Raises `PeerError` too when the sender is closed.
+        Cancelling is safe.
+
+        Args:
+            url: Where requests were posted.
+
+        Raises:
+            PeerError: No connection to `url` is kept now: the peer does not keep any, or has not been asked
+                yet. Also when the sender is closed meanwhile.
         """
         pool = self._pool(url)
         if not pool.reachable:
@@ -230,9 +280,13 @@ class RpcClient:
             raise PeerError(url, "the sender is closed", sent=False)
 
     async def close(self) -> None:
-        """Close every connection; requests under way end with `PeerClosedError`. May be called again."""
+        """Close every connection; requests under way end with `PeerClosedError`. May be called again.
+
+        If it is cancelled, the connections end all the same.
+        """
         self._closed = True
         self._names.close()
+        self._sockets.close()
         for connection in list(self._open):
             connection.abort()
         if self._open:
@@ -316,7 +370,7 @@ class RpcClient:
         pool.address = ends.peer
         if self._trusts is None:
             return
-        user = user_who_took(ends)
+        user = self._sockets.user_who_took(ends)
         if user is not None and not self._trusts(pool.url, user):
             connection.abort()
             raise ForeignPeerError(pool.url, user, sent=sent)
@@ -431,7 +485,11 @@ class RpcClient:
         return all(connection.usable and pool.watchers for connection, pool in self._open.items())
 
     def close_one(self) -> bool:
-        """Close the idle connection that was unused for longest; return whether there is one."""
+        """Close the idle connection that was unused for longest.
+
+        Returns:
+            Whether there was one.
+        """
         for connection, pool in self._open.items():
             if pool.is_idle(connection) and not pool.watchers:
                 connection.close()

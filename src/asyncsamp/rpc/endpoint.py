@@ -73,12 +73,24 @@ async def answer(
 
     What `dispatch` raises becomes a fault, which is HTTP 200 like a result (STD-7): `FaultError` with
     its own code and text, `RemoteProtocolError` as malformed, anything else as an internal error that
-    says nothing about itself but in the log. `paths` are those served, None serves any. `headers` are
-    added to every answer. Without `admit`'s consent no body above `STRANGERS_BODY` is read.
+    says nothing about itself but in the log.
     Cancelling it cancels `dispatch`.
 
-    Raises `web.HTTPException`, which aiohttp answers with, for what is not such a request: 400, 403, 404,
-    405, 408, 413, 415.
+    Args:
+        request: The request.
+        dispatch: Does what a method asks for.
+        paths: Those served; None serves any.
+        headers: What is added to every answer.
+        admit: Whether the beginning of a body shows a known key: without its consent no body above
+            `STRANGERS_BODY` is read.
+        owner: Whose error it is, in a fault, when `dispatch` fails.
+
+    Returns:
+        The answer.
+
+    Raises:
+        web.HTTPException: It is not such a request (400, 403, 404, 405, 408, 413, 415); aiohttp answers with
+            it.
     """
     try:
         check_request(request, paths)
@@ -90,7 +102,15 @@ async def answer(
 
 
 async def respond(body: bytes, dispatch: Dispatch, *, owner: str = "the hub") -> bytes:
-    """Return the document that answers the call in `body`; see `answer`. Raises nothing."""
+    """Return the document that answers the call in `body`; see `answer`.
+
+    Cancelling it cancels what `dispatch` does.
+
+    Args:
+        body: The body of the request.
+        dispatch: Does what a method asks for.
+        owner: Whose error it is, in a fault, when `dispatch` fails.
+    """
     try:
         method, params = await load_call(body)
         result = dispatch(method, params)
@@ -110,7 +130,15 @@ def fault_document(error: Exception, owner: str) -> bytes:
 
 
 def check_request(request: web.BaseRequest, paths: frozenset[str] | None = PATHS) -> None:
-    """Raise what refuses anything but a POST to one of `paths` (STD-40)."""
+    """Refuse anything but a POST to one of `paths` (STD-40).
+
+    Args:
+        request: The request; only its head is read.
+        paths: Those served; None serves any.
+
+    Raises:
+        web.HTTPException: It is something else (404, 405).
+    """
     if request.method != "POST":
         raise web.HTTPMethodNotAllowed(request.method, ["POST"], text="XML-RPC is spoken here: POST only\n")
     if paths is not None and request.path not in paths:
@@ -120,8 +148,15 @@ def check_request(request: web.BaseRequest, paths: frozenset[str] | None = PATHS
 async def read_body(request: web.BaseRequest, admit: Admit | None = None) -> bytes:
     """Return the body of a request, at most the server's `max_body` bytes.
 
-    Raises `web.HTTPException`: 413 too large, 415 compressed, 408 stands still, 400 broken off or
-    wrongly chunked, 403 above `STRANGERS_BODY` and `admit` sees no key at its beginning.
+    Cancelling is safe, if the request is given up.
+
+    Args:
+        request: The request.
+        admit: Whether the beginning of a body shows a known key; None asks for no key.
+
+    Raises:
+        web.HTTPException: 413 too large, 415 compressed, 408 stands still, 400 broken off or wrongly chunked,
+            403 above `STRANGERS_BODY` without a key that `admit` knows.
     """
     limit = request.client_max_size
     coding = request.headers.get("Content-Encoding", "identity").strip().lower()
@@ -172,14 +207,30 @@ def _check_admitted(body: bytes | bytearray, admit: Admit | None) -> None:
 async def result_response(
     request: web.BaseRequest, value: Value | Encoded, headers: Mapping[str, str] = _NO_HEADERS
 ) -> web.Response:
-    """Return the answer that holds a result. Raises `LocalProtocolError` for what is not a SAMP value."""
+    """Return the answer that holds a result. Cancelling is safe.
+
+    Args:
+        request: The request.
+        value: The result.
+        headers: What is added.
+
+    Raises:
+        LocalProtocolError: It is not a SAMP value.
+    """
     return _response(request, await dump_response(value), headers)
 
 
 def fault_response(
     request: web.BaseRequest, code: int, text: str, headers: Mapping[str, str] = _NO_HEADERS
 ) -> web.Response:
-    """Return the answer that holds a fault: HTTP 200 too (STD-7); on another status samp.js hangs."""
+    """Return the answer that holds a fault: HTTP 200 too (STD-7); on another status samp.js hangs.
+
+    Args:
+        request: The request.
+        code: The faultCode.
+        text: The faultString.
+        headers: What is added.
+    """
     return _response(request, xmlrpc.dump_fault(code, text), headers)
 
 

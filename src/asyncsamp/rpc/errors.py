@@ -33,9 +33,13 @@ NO_ROOM_ANSWER = (
 class PeerError(ConnectionError):
     """A request did not get its answer.
 
-    `url` is where it was to go. `sent` says whether the peer may have got the request, and so may
-    have acted on it; False means that it certainly has not. The text shows no path: callback URLs
-    may hold what only the hub and its client know.
+    The text shows no path: callback URLs may hold what only the hub and its client know.
+
+    Args:
+        url: Where the request was to go.
+        reason: What went wrong.
+        sent: Whether the peer may have got the request, and so may have acted on it; False means that it
+            certainly has not.
     """
 
     def __init__(self, url: str, reason: str, *, sent: bool) -> None:
@@ -46,11 +50,23 @@ class PeerError(ConnectionError):
 
 
 class PeerRefusedError(PeerError):
-    """Nobody listens at the address."""
+    """Nobody listens at the address.
+
+    Args:
+        url: Where the request was to go.
+        reason: What went wrong.
+        sent: Whether the peer may have got the request.
+    """
 
 
 class ForeignPeerError(PeerRefusedError):
-    """Who listens at the address is another user of this machine, who must not get the request."""
+    """Who listens at the address is another user of this machine, who must not get the request.
+
+    Args:
+        url: Where the request was to go.
+        user: The uid of that user.
+        sent: Whether the peer may have got the request.
+    """
 
     def __init__(self, url: str, user: int, *, sent: bool) -> None:
         self.user = user
@@ -58,15 +74,33 @@ class ForeignPeerError(PeerRefusedError):
 
 
 class PeerTimeoutError(PeerError, TimeoutError):
-    """The time ran out before a whole answer was there."""
+    """The time ran out before a whole answer was there.
+
+    Args:
+        url: Where the request was to go.
+        reason: What went wrong.
+        sent: Whether the peer may have got the request.
+    """
 
 
 class PeerClosedError(PeerError):
-    """The peer closed or reset the connection before a whole answer was there."""
+    """The peer closed or reset the connection before a whole answer was there.
+
+    Args:
+        url: Where the request was to go.
+        reason: What went wrong.
+        sent: Whether the peer may have got the request.
+    """
 
 
 class PeerBusyError(PeerError):
-    """The peer, a server of this package, has no room for the request: it has not read it."""
+    """The peer, a server of this package, has no room for the request: it has not read it.
+
+    Args:
+        url: Where the request was to go.
+        reason: What went wrong.
+        sent: Whether the peer may have got the request.
+    """
 
 
 def origin(url: str) -> str:

@@ -55,7 +55,12 @@ async def load_response(body: bytes) -> Value | Fault:
 
 
 async def dump_call(method: str, params: Sequence[Value | Encoded | RawMap]) -> bytes:
-    """Like `xmlrpc.dump_call`. The params must not be changed meanwhile."""
+    """Return what `xmlrpc.dump_call` does, in a thread if it is large. Cancelling is safe.
+
+    Args:
+        method: The name of the method.
+        params: Its parameters, which must not be changed meanwhile.
+    """
     if _is_large(params):
         return await asyncio.to_thread(xmlrpc.dump_call, method, params)
     return xmlrpc.dump_call(method, params)
@@ -69,14 +74,22 @@ async def dump_response(value: Value | Encoded | RawMap) -> bytes:
 
 
 async def encode_value(value: Value) -> Encoded:
-    """Like `xmlrpc.encode_value`. The value must not be changed meanwhile."""
+    """Return what `xmlrpc.encode_value` does, in a thread if it is large. Cancelling is safe.
+
+    Args:
+        value: What to encode; it must not be changed meanwhile.
+    """
     if _is_large((value,)):
         return await asyncio.to_thread(xmlrpc.encode_value, value)
     return xmlrpc.encode_value(value)
 
 
 def is_large(value: Value | Encoded | RawMap) -> bool:
-    """Whether work on all of `value` is better done in a thread."""
+    """Return whether work on all of `value` is better done in a thread.
+
+    Args:
+        value: The value.
+    """
     return _is_large((value,))
 
 

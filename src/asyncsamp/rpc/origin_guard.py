@@ -25,7 +25,11 @@ _KNOWN = 64
 
 
 class OriginGuard:
-    """Tells programs from web pages. `host` is where the server listens, as `RpcServer` takes it."""
+    """Tells programs from web pages.
+
+    Args:
+        host: Where the server listens, as `RpcServer` takes it.
+    """
 
     def __init__(self, host: str) -> None:
         self._names = {"localhost", host.lower(), socket.gethostname().lower()} - {""}
@@ -33,10 +37,16 @@ class OriginGuard:
         self._told: set[str] = set()
 
     def check(self, request: web.BaseRequest) -> None:
-        """Raise `web.HTTPForbidden` for a request by a web page, or to a host that is not this one.
+        """Refuse a request by a web page, or to a host that is not this one.
 
-        Raise `web.HTTPBadRequest` unless HTTP/1.1 names one Host. A missing Host is right in HTTP/1.0
-        (TOL-3), and no browser leaves it out.
+        A missing Host is right in HTTP/1.0 (TOL-3), and no browser leaves it out.
+
+        Args:
+            request: The request; only its head is read.
+
+        Raises:
+            web.HTTPForbidden: It is by a web page, or to another host.
+            web.HTTPBadRequest: HTTP/1.1, and not one Host is named.
         """
         headers = request.headers
         for name in headers:
@@ -53,7 +63,12 @@ class OriginGuard:
                 raise self._refusal("its Host is not this machine")
 
     def allows(self, host: str, transport: asyncio.BaseTransport) -> bool:
-        """Whether `host`, as a request over `transport` names it, is this machine."""
+        """Return whether `host` is this machine.
+
+        Args:
+            host: What a request names as its Host.
+            transport: Where the request came.
+        """
         if host in self._known:
             return True
         if not self._is_here(host, transport):

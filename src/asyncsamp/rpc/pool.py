@@ -182,7 +182,14 @@ class PeerPool:
 
 
 def check_url(url: str) -> tuple[str, int]:
-    """Return the host and port that `url` names. Raises `LocalProtocolError` if requests cannot go there."""
+    """Return the host and port that `url` names.
+
+    Args:
+        url: A URL of http.
+
+    Raises:
+        LocalProtocolError: Requests cannot go there.
+    """
     return _parse(url)[:2]
 
 

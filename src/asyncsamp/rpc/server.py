@@ -46,12 +46,18 @@ _PORT_TRIES = 10
 class RpcServer:
     """One port on one or several hosts, whose requests all go to `handler`.
 
-    A caller that vanishes has its handler cancelled. Bodies above `max_body` bytes are not read. Above
-    `max_connections` (by default what the process has files for) silent and idle ones are closed; where all
-    are at work, newcomers wait for a second and are then refused (503). Port 0 takes a free one, the same on
-    all hosts. `name` is what tasks and errors call it.
+    A caller that vanishes has its handler cancelled.
 
-    `plain` answers what is plain, without aiohttp (see `front`); everything else goes to `handler`.
+    Args:
+        handler: Answers a request, by aiohttp.
+        hosts: Where to listen.
+        port: The port; 0 takes a free one, the same on all hosts.
+        backlog: Connections that the system holds until they are accepted.
+        max_body: Bytes of a body; larger ones are not read.
+        max_connections: Above so many, by default what the process has files for, silent and idle ones are
+            closed; where all are at work, newcomers wait for a second and are then refused (503).
+        plain: Answers what is plain, without aiohttp (see `front`); everything else goes to `handler`.
+        name: What tasks and errors call the server.
     """
 
     def __init__(
@@ -94,9 +100,12 @@ class RpcServer:
         return url_host(self._hosts[0])
 
     async def start(self) -> None:
-        """Begin to listen. Raises OSError, saying which address cannot be had and why.
+        """Begin to listen.
 
         If it fails or is cancelled, no socket is left.
+
+        Raises:
+            OSError: An address cannot be had; it says which, and why.
         """
         if self.web is not None:
             raise RuntimeError(f"the {self._name} server is running already")
@@ -116,10 +125,13 @@ class RpcServer:
             raise
 
     async def close(self, timeout: float = 1.0) -> None:
-        """Stop: requests under way have `timeout` seconds to end, then they are cancelled.
+        """Stop: requests under way have some time to end, then they are cancelled.
 
         Never takes much longer than `timeout`, whatever handlers and peers do. Cancelled meanwhile, it breaks
         off what is under way: no connection is left. May be called again.
+
+        Args:
+            timeout: Seconds for requests under way.
         """
         web_server, self.web = self.web, None
         if web_server is None:
@@ -169,18 +181,30 @@ class RpcServer:
         return _WebServer(self._handle, self._max_body)
 
     def opened(self, front: Front) -> None:
-        """Take note of a connection."""
+        """Take note of a connection.
+
+        Args:
+            front: The connection.
+        """
         self._fronts.add(front)
         if self.web is None:
             # It was accepted just before the listener was closed, and nobody would close it later.
             front.abort()
 
     def left(self, front: Front) -> None:
-        """Take note that a connection has ended, or is handed over."""
+        """Take note that a connection has ended, or is handed over.
+
+        Args:
+            front: The connection.
+        """
         self._fronts.discard(front)
 
     def handler_for(self, front: Front) -> web.RequestHandler:
-        """Return aiohttp's handler for a connection that is not plain."""
+        """Return aiohttp's handler for a connection that is not plain.
+
+        Args:
+            front: The connection.
+        """
         assert self.web is not None
         return self.web.handler_for(front, self.limit)
 

@@ -78,25 +78,49 @@ class XmlRpcServer:
         return f"http://{self.server.url_host}:{self.server.port}/xmlrpc"
 
     async def start(self) -> None:
-        """Begin to listen. Raises OSError, saying which address cannot be had and why."""
+        """Begin to listen. If it is cancelled, no socket is left.
+
+        Raises:
+            OSError: The address cannot be had; it says which, and why.
+        """
         await self.server.start()
 
     async def close(self) -> None:
-        """Stop, within a second or so. May be called again."""
+        """Stop, within a second or so. May be called again.
+
+        If it is cancelled, it breaks off what is under way.
+        """
         await self.server.close()
 
     # ---- what is plain
 
     def admits(self, head: RequestHead, transport: asyncio.Transport) -> bool:
-        """Whether a request names this machine as its Host."""
+        """Return whether a request names this machine as its Host.
+
+        Args:
+            head: The head of the request.
+            transport: Where it came.
+        """
         return head.host is None or self._guard.allows(head.host, transport)
 
     def knows(self, begun: bytes) -> bool:
-        """Whether the beginning of a body shows a private key that is known."""
+        """Return whether the beginning of a body shows a private key that is known.
+
+        Args:
+            begun: Its first bytes.
+        """
         return self._knows_key(begun)
 
     def respond(self, body: bytes, caller: Caller) -> bytes | asyncio.Future[Any]:
-        """Answer the body of a request, at once where the dispatcher does."""
+        """Answer the body of a request, at once where the dispatcher does.
+
+        Args:
+            body: The whole body.
+            caller: Who asks; not used.
+
+        Returns:
+            The document, or what will be done when the answer is there; see `document`.
+        """
         if len(body) > self._at_once:
             return self._begin(self._respond_later(body))
         try:
@@ -111,7 +135,11 @@ class XmlRpcServer:
         return result if isinstance(result, asyncio.Future) else self._begin(self._finish(result), result)
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
-        """Return the document for an answer that was waited for."""
+        """Return the document for an answer that was waited for.
+
+        Args:
+            answered: What `respond` returned, when it is done.
+        """
         try:
             result = answered.result()
             return result if isinstance(result, bytes) else xmlrpc.dump_response(result)

@@ -43,6 +43,10 @@ class ForkedError(NotRegisteredError):
 
     Attributes:
         pid: The process that has it.
+
+    Args:
+        name: The name of the client, or what the hub is called.
+        pid: The process that has it.
     """
 
     def __init__(self, name: str, pid: int) -> None:
@@ -142,6 +146,9 @@ class BaseClient(_Base):
             mtypes: What to handle: names, patterns such as `coord.*`, or one class of `asyncsamp.mtypes`.
             annotation: What goes into the subscription (MTYPE-6).
 
+        Returns:
+            The decorator.
+
         Raises:
             TypeError: The handler is an `async def`, or does not take one argument.
             LocalProtocolError: An mtype is not valid.
@@ -159,7 +166,11 @@ class BaseClient(_Base):
         return decorate
 
     def on_leaving(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called once, in a thread, when the client leaves and can still answer calls."""
+        """Have `callback` called once, in a thread, when the client leaves and can still answer calls.
+
+        Args:
+            callback: What to call, without arguments.
+        """
 
         async def leaving() -> None:
             await asyncio.to_thread(callback)

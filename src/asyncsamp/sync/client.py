@@ -50,7 +50,7 @@ class Client(BaseClient):
             of no arguments, and sees to it that it is called soon, for instance in the thread of a GUI:
             `lambda work: root.after(0, work)` for Tk, the `emit` of a signal for Qt.
         metadata, description, icon, documentation, lockfile, connection: As those of `asyncsamp.Client`.
-        callback_host, reconnect, start_hub, wait_for_hub, limits: As those of `asyncsamp.Client`.
+        callback_host, reconnect, start_hub, profiles, wait_for_hub, limits: As those of `asyncsamp.Client`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Client(BaseClient):
         """Send a file, a URL or an object to those who take it, by what it is.
 
         A VOTable, FITS table, FITS image, spectrum, MOC or CDF is recognised by its content. A file goes
-        as its file:// URL, so that it can be read for as long as it is there.
+        as its file:// URL, so that it can be read for as long as it is there. Ctrl-C is safe.
 
         Args:
             data: A path, a URL, or what `send_table`, `send_image` and `send_moc` take.
@@ -138,14 +138,13 @@ class Client(BaseClient):
             start: Whether to start a tool if none that takes it is registered, or `to`, if it is not there.
             timeout: Seconds for a tool to start, and for each recipient to load.
 
+        Returns:
+            What each recipient said.
+
         Raises:
             DataError: It is not a file of a known kind.
             ToolError: No tool can be started.
-
-        Raises otherwise what `send_table` does. Ctrl-C is safe.
-
-        Returns:
-            What each recipient said.
+            SampError: All that `send_table` raises, too.
         """
         return self._run(self._inner.open(data, to, start=start, timeout=timeout))
 
@@ -467,7 +466,8 @@ class Client(BaseClient):
         The sender is answered samp.ok once the table is loaded, samp.error with the reason if
         it cannot be. `table.meta["samp"]` has its table-id, url, name and sender.
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.tables(), timeout)
 
@@ -490,7 +490,8 @@ class Client(BaseClient):
     def images(self, *, timeout: float | None = None) -> Stream[Any]:
         """Return a stream of the images that others send from now on, as HDULists; as `tables`.
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.images(), timeout)
 
@@ -503,7 +504,8 @@ class Client(BaseClient):
         Returns:
             The image, as an HDUList.
 
-        Raises as `receive_table` does.
+        Raises:
+            SampError: As `receive_table`.
         """
         return self._run(self._inner.receive_image(timeout))
 
@@ -513,17 +515,19 @@ class Client(BaseClient):
         A spectrum of columns is an astropy Table, whose `meta["samp"]` has what `tables` says, its
         spectrum-id, and under "ssa" what the sender says of it; one of pixels is an HDUList.
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.spectra(), timeout)
 
     def mocs(self, *, timeout: float | None = None) -> Stream[Any]:
         """Return a stream of the coverage maps that others send from now on, as mocpy MOCs.
 
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
+
         Raises:
             MissingExtraError: mocpy is not installed.
-
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
         return self._received(lambda client: client.mocs(), timeout)
 
@@ -532,7 +536,8 @@ class Client(BaseClient):
 
         for position in client.positions(): ...
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.positions(), timeout)
 
@@ -545,11 +550,10 @@ class Client(BaseClient):
 
         Args:
             table: A table that was sent or received, a table-id or a URL.
+            timeout: Seconds without anything after which it ends; None waits for ever.
 
         Returns:
             The stream.
-
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
         return self._received(lambda client: client.selections(table), timeout)
 
@@ -559,7 +563,8 @@ class Client(BaseClient):
         Each is a `Selection`, with table-id, URL, rows and sender. What only echoes our own
         `select_rows` is left out.
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.all_selections(), timeout)
 
@@ -568,11 +573,10 @@ class Client(BaseClient):
 
         Args:
             table: A table that was sent or received, a table-id or a URL.
+            timeout: Seconds without anything after which it ends; None waits for ever.
 
         Returns:
             The stream.
-
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
         return self._received(lambda client: client.highlights(table), timeout)
 
@@ -583,12 +587,22 @@ class Client(BaseClient):
 
     @property
     def public_id(self) -> str:
-        """Our public id, by which others know us. Raises `NotRegisteredError` or `HubLostError`."""
+        """Our public id, by which others know us.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: Its hub is lost.
+        """
         return self._inner.public_id
 
     @property
     def hub_id(self) -> str:
-        """The public id of the hub itself. Raises `NotRegisteredError` or `HubLostError`."""
+        """The public id of the hub itself.
+
+        Raises:
+            NotRegisteredError: The client is not registered.
+            HubLostError: Its hub is lost.
+        """
         return self._inner.hub_id
 
     def translate_url(self, url: str) -> str:
@@ -611,10 +625,15 @@ class Client(BaseClient):
     def register(self) -> Self:
         """Find a hub and register; returns the client. Registered already, it does nothing.
 
-        Raises `HubNotFoundError`, `RegistrationError`, `LockfileError`, `HubLostError`,
-        `HubFaultError` if the hub refuses our metadata or subscriptions, or OSError if we cannot
-        listen at `callback_host`. If it fails or is cancelled, nothing is left behind; handlers
-        and streams wait for the next attempt.
+        If it fails or is cancelled, nothing is left behind; handlers and streams wait for the next attempt.
+
+        Raises:
+            HubNotFoundError: There is no hub.
+            LockfileError: The lockfile, or SAMP_HUB, cannot be used.
+            RegistrationError: The hub does not let us in.
+            HubFaultError: The hub refuses our metadata or subscriptions.
+            HubLostError: The hub does not answer.
+            OSError: We cannot listen at `callback_host`.
         """
         self._run(self._inner.register())
         return self
@@ -652,7 +671,8 @@ class Client(BaseClient):
 
         It begins with what happens after this call and ends when the client unregisters.
 
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
+        Args:
+            timeout: Seconds without anything after which it ends; None waits for ever.
         """
         return self._received(lambda client: client.hub_changes(), timeout)
 
@@ -703,14 +723,13 @@ class Client(BaseClient):
             limit: How many messages it holds; None means `Limits.stream`.
             answer: Whether a call that has no handler is answered samp.ok when it is read. Else you answer
                 it with `reply`.
+            timeout: Seconds without anything after which it ends; None waits for ever.
 
         Returns:
             The stream.
 
         Raises:
             LocalProtocolError: One of `mtypes` is not valid.
-
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
         return self._messages(lambda client: client.messages(*mtypes, limit=limit, answer=answer), timeout)
 
@@ -851,8 +870,7 @@ class Client(BaseClient):
         Raises:
             ReplyError: The recipient answers samp.error.
             CallTimeoutError: It does not answer in time.
-
-        Raises otherwise what `notify` does.
+            SampError: All that `notify` raises, too.
         """
         return self._run(self._inner.call(recipient, mtype, params, timeout=timeout, on_progress=on_progress))
 
@@ -902,7 +920,8 @@ class Client(BaseClient):
         Returns:
             The response.
 
-        Raises as `call` does.
+        Raises:
+            SampError: As `call`.
         """
         return self._run(self._inner.call_and_wait(recipient, mtype, params, timeout=timeout))
 

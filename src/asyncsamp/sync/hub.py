@@ -26,8 +26,11 @@ class Hub(BaseHub):
             hub.serve_forever()
 
     It has the methods of `asyncsamp.Hub` without `await`, and runs in the event loop that all
-    synchronous clients and hubs of this process share. It takes the options of `asyncsamp.Hub`. A hub
-    that nobody shuts down ends with the program.
+    synchronous clients and hubs of this process share. A hub that nobody shuts down ends with the program.
+
+    Args:
+        lockfile, host, port, label, profiles, metadata, timeout: As those of `asyncsamp.Hub`.
+        client_timeout, secret, state, permissions, limits, pass_raw: As those of `asyncsamp.Hub`.
     """
 
     def __init__(
@@ -72,12 +75,20 @@ class Hub(BaseHub):
 
     @property
     def engine(self) -> HubEngine:
-        """The engine, for profiles and `DirectConnection`. Raises RuntimeError unless the hub runs."""
+        """The engine, for profiles and `DirectConnection`.
+
+        Raises:
+            RuntimeError: The hub does not run.
+        """
         return self._inner.engine
 
     @property
     def url(self) -> str:
-        """The XML-RPC endpoint of the Standard Profile. Raises RuntimeError before the first start."""
+        """The XML-RPC endpoint of the Standard Profile.
+
+        Raises:
+            RuntimeError: It has never been started.
+        """
         return self._inner.url
 
     @property
@@ -89,7 +100,8 @@ class Hub(BaseHub):
     def clients(self) -> dict[str, ClientStanding]:
         """How each registered client stands, by its public id, without the hub's own.
 
-        Raises RuntimeError unless the hub runs.
+        Raises:
+            RuntimeError: The hub does not run.
         """
         return self._inner.clients
 
@@ -100,24 +112,28 @@ class Hub(BaseHub):
 
         Args:
             limit: How many events wait for a slow reader before the oldest are dropped, and counted.
+            timeout: Seconds without anything after which it ends; None waits for ever.
 
         Returns:
             A stream of `ClientEvent` and `MessageEvent`.
 
         Raises:
             RuntimeError: If the hub is not running.
-
-        It ends once `timeout` seconds have passed without anything; None waits for ever.
         """
         return self._received(lambda client: client.events(limit), timeout)
 
     def start(self) -> Self:
         """Bind, publish, and serve until `shutdown`. Returns the hub.
 
-        Raises `HubRunningError` if another hub is alive, `LockfileError` if the lockfile
-        cannot be written, OSError if the port is taken, `StateError` if the state cannot be used
-        or the port that it names is taken; nothing is left behind then, nor
-        when it is cancelled. A hub that has been shut down can be started again.
+        If it fails or is cancelled, nothing is left behind. A hub that has been shut down can be started
+        again.
+
+        Raises:
+            HubRunningError: Another hub is alive.
+            LockfileError: The lockfile cannot be written.
+            OSError: The port is taken.
+            StateError: The state cannot be used, or the port that it names is taken.
+            RuntimeError: This hub is running already.
         """
         self._run(self._inner.start())
         return self

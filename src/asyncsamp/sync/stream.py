@@ -61,7 +61,7 @@ class Stream(Generic[T]):
         return item
 
     def next(self, timeout: float | None = None) -> T:
-        """Wait for one item and return it.
+        """Return the next item, and wait for it.
 
         Args:
             timeout: Seconds to wait; that of the stream if None.

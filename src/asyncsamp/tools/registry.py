@@ -38,7 +38,11 @@ class Tool:
     reads_variable: bool = True
 
     def answers_to(self, name: str) -> bool:
-        """Whether users mean this tool by `name`, in any case of letters."""
+        """Return whether users mean this tool by `name`, in any case of letters.
+
+        Args:
+            name: What a user says, or a samp.name.
+        """
         return name.casefold() in (self.name.casefold(), self.samp_name.casefold())
 
     def program(self) -> str | None:
@@ -96,7 +100,8 @@ def user_file(environ: Mapping[str, str] | None = None) -> Path:
 def known_tools() -> tuple[Tool, ...]:
     """Return all tools; the user's come first, and replace those of the same name. Blocking.
 
-    Raises `ToolError` for a tools.toml that cannot be used.
+    Raises:
+        ToolError: The user's tools.toml cannot be used.
     """
     own = _read(user_file())
     names = {tool.name.casefold() for tool in own}
@@ -104,7 +109,14 @@ def known_tools() -> tuple[Tool, ...]:
 
 
 def look_up(name: str) -> Tool:
-    """Return the tool that users mean by `name`. Blocking. Raises `ToolError` with the names there are."""
+    """Return the tool that users mean by `name`. Blocking.
+
+    Args:
+        name: What a user says.
+
+    Raises:
+        ToolError: There is none of that name, with the names there are; or tools.toml cannot be used.
+    """
     tools = known_tools()
     for tool in tools:
         if tool.answers_to(name):

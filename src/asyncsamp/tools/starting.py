@@ -34,7 +34,13 @@ _LOOK_INTERVAL = 0.1
 
 
 class StartedTool:
-    """A tool that was started and has not registered yet."""
+    """A tool that was started and has not registered yet.
+
+    Args:
+        tool: Which tool.
+        process: Its process.
+        output: The file into which it writes.
+    """
 
     def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
         self.tool = tool
@@ -54,7 +60,11 @@ class StartedTool:
         return "\n".join(plain_line(line.decode("utf-8", "replace"), _LINE_LENGTH) for line in lines)
 
     def give_up(self, reason: str) -> ToolError:
-        """Return the error that says why it did not start. Blocking."""
+        """Return the error that says why it did not start. Blocking.
+
+        Args:
+            reason: What happened, as what follows the name of the tool.
+        """
         said = self.last_words()
         return ToolError(f"{self.tool.name} {reason}" + (f"; it said:\n{said}" if said else ""))
 
@@ -77,6 +87,9 @@ async def start(client: MessagingClient, tool: Tool, location: Location, *, time
         tool: What to start.
         location: Where the lockfile of the hub is, which becomes SAMP_HUB of the tool.
         timeout: Seconds for the tool to be ready.
+
+    Returns:
+        The tool as a client.
 
     Raises:
         ToolError: It is not installed, dies while starting (with its last lines), or is not ready in time.

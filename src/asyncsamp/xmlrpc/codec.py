@@ -63,7 +63,12 @@ with a list of parameters around each message (WEB-20)."""
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault as a peer sent it (STD-7); `code` is 0 if it sent none that is a number."""
+    """A fault as a peer sent it (STD-7).
+
+    Attributes:
+        code: The faultCode; 0 if it sent none that is a number.
+        text: The faultString.
+    """
 
     code: int
     text: str
@@ -71,7 +76,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A value in its XML form, made once by `encode_value` and used in many documents."""
+    """A value in its XML form, made once by `encode_value` and used in many documents.
+
+    Attributes:
+        xml: Its `<value>`.
+    """
 
     xml: str = field(repr=False)
 
@@ -84,6 +93,10 @@ _BLANK_LINE = re.compile(r"\n(?=[ \t]*(\n|\Z))")  # a text may go on with the ne
 
 def dump_call(method: str, params: Sequence[Value | Encoded | RawMap]) -> bytes:
     """Return the document that calls `method`.
+
+    Args:
+        method: The name of the method.
+        params: Its parameters.
 
     Raises:
         LocalProtocolError: For what is not a SAMP value, or nests too deep.
@@ -99,6 +112,9 @@ def dump_call(method: str, params: Sequence[Value | Encoded | RawMap]) -> bytes:
 
 def dump_response(value: Value | Encoded | RawMap) -> bytes:
     """Return the document that answers a call with `value`; a void operation answers "" (STD-6).
+
+    Args:
+        value: The result.
 
     Raises:
         LocalProtocolError: For what is not a SAMP value, or nests too deep.
@@ -119,9 +135,13 @@ _VOID = _ANSWERED + b"<value><string></string></value>" + _ANSWER_END
 
 
 def frame_call(method: str, params: Sequence[str]) -> tuple[bytes, bytes]:
-    """Return what stands before and behind the last parameter of a call, `params` being those before it.
+    """Return what stands before and behind the last parameter of a call.
 
     So a large one is written as it is, and one that goes to many is kept once.
+
+    Args:
+        method: The name of the method.
+        params: The parameters before the last one.
     """
     strings = "".join([f"<param><value><string>{_escape(text)}</string></value></param>" for text in params])
     name = _escape(method)
@@ -133,6 +153,10 @@ def dump_fault(code: int, text: str) -> bytes:
     """Return the document that refuses a call (STD-7).
 
     The code goes as `<int>`: JSAMP and samp.js take nothing else (TOL-13).
+
+    Args:
+        code: The faultCode.
+        text: The faultString.
     """
     return (
         '<?xml version="1.0"?>\n<methodResponse><fault><value><struct>'
@@ -144,6 +168,9 @@ def dump_fault(code: int, text: str) -> bytes:
 
 def encode_value(value: Value) -> Encoded:
     """Return `value` encoded once, to stand in any number of documents.
+
+    Args:
+        value: The value.
 
     Raises:
         LocalProtocolError: For what is not a SAMP value, or nests too deep.
@@ -267,6 +294,9 @@ class _RefusalError(Exception):
 def load_call(data: bytes) -> tuple[str, list[Value]]:
     """Return the name of the method that `data` calls, and the parameters.
 
+    Args:
+        data: The document.
+
     Raises:
         RemoteProtocolError: And nothing else, for whatever is not a call of XML-RPC.
     """
@@ -283,6 +313,9 @@ def load_call(data: bytes) -> tuple[str, list[Value]]:
 def load_response(data: bytes) -> Value | Fault:
     """Return the value, or the fault, that `data` answers with; "" if it holds no value at all.
 
+    Args:
+        data: The document.
+
     Raises:
         RemoteProtocolError: And nothing else, for whatever is not a response of XML-RPC.
     """
@@ -298,6 +331,9 @@ def load_response(data: bytes) -> Value | Fault:
 
 def load_value(data: bytes) -> Value:
     """Return what a single `<value>` holds.
+
+    Args:
+        data: The document.
 
     Raises:
         RemoteProtocolError: And nothing else, for whatever is not one.

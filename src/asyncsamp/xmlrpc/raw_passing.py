@@ -87,6 +87,9 @@ def read_relayed(data: bytes) -> tuple[str, list[Value | RawMap]] | None:
     """Return the method and the parameters of a call that sends a message or a reply; its map as it came.
 
     None if the call does something else, or the message cannot pass as it is, or is not one.
+
+    Args:
+        data: The document.
     """
     begun = _CALL.match(data)
     if begun is None or not _is_plain(data, begun.start(1)):

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, HubFaultError, HubNotFoundError
+from asyncsamp._util.socket_table import SocketTable
 from asyncsamp.discovery import PID_NAME, PROVE, RENEW_KEY, locate, lockfile_owner, make_proof
 from asyncsamp.errors import FaultError
 from asyncsamp.hub import Hub
 from asyncsamp.rpc import RpcClient
-from asyncsamp.rpc import client as rpc_client
 from asyncsamp.values import Value
 
 from ..connections import LIMITS, turns_until
@@ -93,7 +93,7 @@ async def test_whose_a_lockfile_is_may_not_be_known(tmp_path: Path) -> None:
 async def test_a_hub_that_comes_back_must_know_the_secret(
     odd: OddHub, client: Client, monkeypatch: pytest.MonkeyPatch, answer: Value | Exception
 ) -> None:
-    monkeypatch.setattr(rpc_client, "user_who_took", lambda ends: None)
+    monkeypatch.setattr(SocketTable, "user_who_took", lambda *_: None)
     right = odd.answers[PROVE]
     odd.answers[PROVE] = answer
     port = await odd.stop()

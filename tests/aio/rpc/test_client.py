@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from asyncsamp._util.socket_table import SocketTable
 from asyncsamp.errors import (
     FaultCode,
     FaultError,
@@ -780,7 +781,7 @@ async def test_who_is_there_is_told_without_a_connection_where_that_can_be(
             assert await sender.is_there(server.url, T, 0.0)
             assert server.accepted == 1, "the system has told it"
         with monkeypatch.context() as patch:
-            patch.setattr(sender_module, "listening_user", _denied)
+            patch.setattr(SocketTable, "listening_user", _denied)
             assert await sender.is_there(server.url, T, 600.0)
             assert server.accepted == 1, "it has answered a moment ago"
             assert await sender.is_there(server.url, T, 0.0)
@@ -792,7 +793,7 @@ async def test_where_the_table_says_nobody_but_somebody_answers_it_is_not_believ
     sender: RpcClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A port may be forwarded by the system itself; then a connection is tried, but not each time."""
-    monkeypatch.setattr(sender_module, "listening_user", lambda *_: None)
+    monkeypatch.setattr(SocketTable, "listening_user", lambda *_: None)
     async with ScriptedServer(says(KEEP)) as server:
         for _ in range(3):
             assert await sender.is_there(server.url, T, 600.0)
@@ -811,8 +812,8 @@ async def test_who_may_not_have_it_gets_nothing(trusted: bool, monkeypatch: pyte
         asked.append((url, user))
         return trusted
 
-    monkeypatch.setattr(sender_module, "user_who_took", lambda ends: 1234)
-    monkeypatch.setattr(sender_module, "listening_user", lambda *address: 1234)
+    monkeypatch.setattr(SocketTable, "user_who_took", lambda *_: 1234)
+    monkeypatch.setattr(SocketTable, "listening_user", lambda *_: 1234)
     sender = RpcClient(trusts=trusts)
     async with ScriptedServer(says(KEEP)) as server:
         if trusted:

@@ -25,7 +25,21 @@ async def share(
     local: bool,
     carrier: DataCarrier | None,
 ) -> str:
-    """See `Client.share`."""
+    """Return a URL for something that is shared; see `Client.share`. If it is cancelled, nothing is shared.
+
+    Args:
+        shares: The server of the client.
+        files: Its local files.
+        source: As `Client.share` has it.
+        name: As `Client.share` has it.
+        content_type: As `Client.share` has it.
+        lifetime: As `Client.share` has it.
+        local: As `Client.share` has it.
+        carrier: What brings data to the tools, where they are elsewhere.
+
+    Raises:
+        DataError: There is no such file, or it cannot be shared.
+    """
     if isinstance(source, str | os.PathLike):
         name = name or Path(source).name
     content = as_content(source)

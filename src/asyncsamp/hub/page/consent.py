@@ -108,7 +108,15 @@ class PageConsent(AskingConsent):
         ]
 
     def answer(self, number: str, answer: ConsentAnswer) -> bool:
-        """Answer a question; return whether it was open still."""
+        """Answer a question.
+
+        Args:
+            number: The number of the question.
+            answer: The answer.
+
+        Returns:
+            Whether it was open still.
+        """
         one = self._open.get(number)
         if one is None or one.answered.done():
             return False

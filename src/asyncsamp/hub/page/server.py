@@ -109,7 +109,11 @@ class HubPage:
         return f"http://127.0.0.1:{self._guard.port}/#{self._guard.new_token()}"
 
     async def start(self) -> Self:
-        """Begin to serve. Raises OSError if there is no free port."""
+        """Begin to serve. If it is cancelled, call `stop`.
+
+        Raises:
+            OSError: There is no free port.
+        """
         self._files = await asyncio.to_thread(_read_files)
         self._forms = await asyncio.to_thread(forms)
         await self._listen()
@@ -149,7 +153,7 @@ class HubPage:
         await self._kept.write(Kept(self._server.port, self._guard.sessions))
 
     async def stop(self) -> None:
-        """End every stream and connection, within a second."""
+        """End every stream and connection, within a second. If it is cancelled, call it again."""
         self._ending = True
         self._unobserve()
         if self._consent is not None:

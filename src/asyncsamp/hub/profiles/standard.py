@@ -13,7 +13,6 @@ from typing import Any
 
 from ..._util.foreign_text import plain_line, quoted
 from ..._util.hosts import is_below_localhost, is_loopback_number, reaches_this_machine
-from ..._util.socket_table import listening_user
 from ..._util.threads import values_of
 from ...delivery import DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ...discovery import PROVE, RENEW_KEY, make_proof
@@ -67,8 +66,14 @@ class StandardProfile:
     """Serves the clients that find the hub by its lockfile.
 
     It alone knows the secret, the private keys and the callback URLs; the engine knows
-    public ids only (STD-4, HUB-71). With `pass_raw` what it only relays is checked and goes on in its own
-    bytes (see `xmlrpc.raw_passing`), else everything is decoded and encoded again.
+    public ids only (STD-4, HUB-71).
+
+    Args:
+        host: Where it listens.
+        port: The port; 0 takes a free one.
+        secret: What lets clients in; None takes a random one.
+        pass_raw: Whether what it only relays is checked and goes on in its own bytes (see
+            `xmlrpc.raw_passing`). Else everything is decoded and encoded again.
     """
 
     def __init__(
@@ -99,7 +104,11 @@ class StandardProfile:
 
     @property
     def url(self) -> str:
-        """The endpoint, as the lockfile names it. Raises RuntimeError before `start`."""
+        """The endpoint, as the lockfile names it.
+
+        Raises:
+            RuntimeError: It is not started.
+        """
         if self._server is None:
             raise RuntimeError("the Standard Profile has no URL before it is started")
         return self._server.url
@@ -107,7 +116,13 @@ class StandardProfile:
     async def start(self, engine: Engine) -> None:
         """Bind the endpoint and serve, with a new secret unless one was given.
 
-        Raises OSError if the address is taken. If it fails or is cancelled, nothing is left open.
+        If it fails or is cancelled, nothing is left open.
+
+        Args:
+            engine: The hub.
+
+        Raises:
+            OSError: The address is taken.
         """
         limits = engine.limits
         raise_allowed()  # before the server and the sender share them out
@@ -136,7 +151,7 @@ class StandardProfile:
     async def stop(self) -> None:
         """Close the endpoint and the connections to the clients, within a second or so.
 
-        By then the engine has forgotten all clients.
+        By then the engine has forgotten all clients. If it is cancelled, call it again.
         """
         if self._server is not None:
             await self._server.close()
@@ -153,9 +168,15 @@ class StandardProfile:
         return {"secret": self.secret, "port": self.port, "clients": clients}
 
     def restore(self, saved: Mapping[str, Any]) -> list[str]:
-        """Take in what `snapshot` returned, before `start`; return the public ids that come back.
+        """Take in what `snapshot` returned, before `start`.
 
         The old port is bound again, and told by `last_port`, unless another one was asked for.
+
+        Args:
+            saved: What `snapshot` returned.
+
+        Returns:
+            The public ids that come back.
         """
         self.secret = str(saved["secret"])
         self.last_port = 0 if self._asked_port else int(saved["port"])
@@ -170,7 +191,18 @@ class StandardProfile:
     # ---- from the clients
 
     def dispatch(self, method: str, params: Sequence[Value | RawMap]) -> Result | Awaitable[Result]:
-        """Do what a client asks for; see `rpc.endpoint.Dispatch`."""
+        """Do what a client asks for; see `rpc.endpoint.Dispatch`.
+
+        Args:
+            method: The name of the method.
+            params: Its parameters; messages and responses may be as they came.
+
+        Returns:
+            The result, or what is to be awaited for it.
+
+        Raises:
+            FaultError: It is refused.
+        """
         prefix, _, operation = method.rpartition(".")
         if method == PROVE:
             return self._prove(params)
@@ -281,8 +313,9 @@ class StandardProfile:
     def _note_owner(self, client: str, host: str, port: int) -> None:
         self._owners.pop(client, None)
         if is_loopback_number(host):
+            assert self._sender is not None
             with contextlib.suppress(OSError):
-                owner = listening_user(host, port)
+                owner = self._sender.listening_user(host, port)
                 if owner is not None:
                     self._owners[client] = owner
 
@@ -296,7 +329,16 @@ class StandardProfile:
     # ---- to the clients
 
     async def deliver(self, delivery: Delivery) -> None:
-        """POST one delivery to its recipient's callback URL. Raises `DeliveryError`."""
+        """POST one delivery to its recipient's callback URL.
+
+        It may be cancelled; then it is not known whether it was taken.
+
+        Args:
+            delivery: What goes to whom.
+
+        Raises:
+            DeliveryError: It was not taken.
+        """
         assert self._engine is not None
         assert self._sender is not None
         if self._is_told_already(delivery):
@@ -329,7 +371,13 @@ class StandardProfile:
         return not str(delivery.message["samp.mtype"]).startswith("samp.hub.")
 
     async def is_alive(self, client: str) -> bool:
-        """Whether somebody listens at the callback URL; found out without touching him where that can be."""
+        """Return whether somebody listens at the callback URL.
+
+        He is not touched where it can be found out without. Cancelling is safe.
+
+        Args:
+            client: A public id.
+        """
         assert self._sender is not None
         assert self._engine is not None
         url = self._callbacks.get(client)
@@ -338,7 +386,11 @@ class StandardProfile:
         return await self._sender.is_there(url, _PROBE_TIMEOUT, self._engine.limits.probe_interval)
 
     def forget(self, client: str) -> None:
-        """Drop the key and the callback URL; the key is dead from now on (HUB-21, HUB-72)."""
+        """Drop the key and the callback URL; the key is dead from now on (HUB-21, HUB-72).
+
+        Args:
+            client: A public id.
+        """
         key = self._keys.pop(client, "")
         self._clients.pop(key, None)
         self._callbacks.pop(client, None)

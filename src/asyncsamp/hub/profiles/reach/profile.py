@@ -118,9 +118,15 @@ class Reach:
     async def start(self, engine: Engine) -> None:
         """Join, as soon as the server is there.
 
-        Nothing is left open if it fails or is cancelled. Raises `MissingExtraError` without nats-py,
-        `LocalProtocolError` for a seed or a certificate that cannot be read, and OSError if no port can be
-        opened.
+        Nothing is left open if it fails or is cancelled.
+
+        Args:
+            engine: The hub.
+
+        Raises:
+            MissingExtraError: nats-py is not installed.
+            LocalProtocolError: A seed or a certificate cannot be read.
+            OSError: No port can be opened.
         """
         try:
             await self._start(engine, secrets.token_hex(4))
@@ -158,7 +164,7 @@ class Reach:
         self._beating = loop.create_task(self._beat(engine.limits.reach_here), name="asyncsamp-reach-beat")
 
     async def stop(self) -> None:
-        """Say goodbye to the room and leave it, within a second or two."""
+        """Say goodbye to the room and leave it, within a second or two. If it is cancelled, call it again."""
         self._stop_observing()
         if self._beating is not None:
             self._beating.cancel()
@@ -174,7 +180,16 @@ class Reach:
     # ---- the courier
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Send it to the hub of its recipient. Raises `DeliveryError`."""
+        """Send it to the hub of its recipient.
+
+        It may be cancelled; then it is not known whether it was taken.
+
+        Args:
+            delivery: What goes to whom.
+
+        Raises:
+            DeliveryError: It was not taken.
+        """
         for peer in self._peers.values():
             proxy = peer.proxies.by_client.get(delivery.recipient)
             if proxy is not None:
@@ -182,11 +197,21 @@ class Reach:
         raise DeliveryError("its hub has left the room")
 
     async def is_alive(self, client: str) -> bool:
-        """Whether the hub of a client is there, as far as is known: its end ends all its clients."""
+        """Return whether the hub of a client is there, as far as is known: its end ends all its clients.
+
+        Cancelling is safe.
+
+        Args:
+            client: A public id.
+        """
         return self._proxy(client) is not None
 
     def forget(self, client: str) -> None:
-        """The client has been removed."""
+        """The client has been removed.
+
+        Args:
+            client: A public id.
+        """
         for peer in self._peers.values():
             peer.proxies.removed(client)
 

@@ -62,10 +62,17 @@ class ConsentQuestion:
     """A page, or a program, asks to register, or, when it is registered, for more than it may.
 
     All texts are the page's own claims, cut to a harmless length, and without control characters and
-    markup. `origin` is what the browser says of the page: "" for a program that is not a browser, "null"
-    for a page from a file or a sandbox. `disagree` says that `referer` names another site than
-    `origin`. `address` is where the request came from. `wants` is what it asks for, and `detail` on what
-    occasion, in words, if it is registered.
+    markup.
+
+    Attributes:
+        name: What the page calls itself.
+        origin: What the browser says of the page: "" for a program that is not a browser, "null" for a page
+            from a file or a sandbox.
+        referer: The address of the page, if the browser tells it.
+        disagree: Whether `referer` names another site than `origin`.
+        address: Where the request came from.
+        wants: What it asks for.
+        detail: On what occasion, in words, if it is registered.
     """
 
     name: str
@@ -114,19 +121,37 @@ class AskingConsent(ABC):
 
 
 async def allow_all(question: ConsentQuestion) -> ConsentAnswer:
-    """Let everybody in: any page that the user looks at. For tests."""
+    """Let everybody in: any page that the user looks at. For tests. Cancelling is safe.
+
+    Args:
+        question: Not used.
+
+    Returns:
+        Yes, for this time.
+    """
     return ConsentAnswer.ALLOW
 
 
 async def deny_all(question: ConsentQuestion) -> ConsentAnswer:
-    """Let nobody in."""
+    """Let nobody in. Cancelling is safe.
+
+    Args:
+        question: Not used.
+
+    Returns:
+        No.
+    """
     return ConsentAnswer.DENY
 
 
 def allow_origins(origins: Iterable[str]) -> Consent:
     """Return a consent that lets pages of `origins` in, such as "https://archive.example.org".
 
-    Raises `LocalProtocolError` for what is not an Origin.
+    Args:
+        origins: The sites, such as "https://archive.example.org".
+
+    Raises:
+        LocalProtocolError: One of them is not an Origin.
     """
     allowed = frozenset(_checked(origin) for origin in origins)
 

@@ -40,15 +40,19 @@ _END_TIME = 0.5
 class WebProfile:
     """Serves web pages, and programs that speak as they do, with their user's consent.
 
-    `consent` is asked before a page may register; by default the user, on the terminal. `more` is asked
-    when a registered page wants more than it may, such as to send commands: once for each registration. By
-    default that is `consent`, if it is an `AskingConsent`, and otherwise nobody: no. What was answered
-    "always" is kept in `store`, by default a file in the user's config folder. `port` is 21012 wherever
-    pages are to find it; 0 means any. `mtypes` are those that web clients may send without being asked about
-    (WEB-60), None lifts the limit. `rewrite_urls` shows pages the `file:` and loopback URLs of messages as
-    ones that they can read. `policy_files` serves what Flash and Silverlight ask for.
-
     If the port is taken the hub runs without the profile, which tries again until it is free.
+
+    Args:
+        consent: Who is asked before a page may register; by default the user, on the terminal.
+        port: 21012 wherever pages are to find it; 0 means any.
+        mtypes: What web clients may send without a question (WEB-60); None lifts the limit.
+        rewrite_urls: Whether pages are shown the `file:` and loopback URLs of messages as ones that they can
+            read.
+        policy_files: Whether to serve what Flash and Silverlight ask for.
+        store: Where the answer "always" is kept; by default in a file in the user's config folder.
+        more: Who is asked, once for each registration, when a registered page wants more than it may, such as
+            to send commands. By default that is `consent`, if it is an `AskingConsent`; without one the
+            answer is no.
     """
 
     def __init__(
@@ -97,7 +101,13 @@ class WebProfile:
         return f"http://127.0.0.1:{self.port}/"
 
     async def start(self, engine: Engine) -> None:
-        """Bind the port and serve; if it is taken, say so and go on trying."""
+        """Bind the port and serve; if it is taken, say so and go on trying.
+
+        If it is cancelled, nothing is left open.
+
+        Args:
+            engine: The hub.
+        """
         await self._store.refresh()
         gate = Gate(self._consent, self._store, engine.limits.web_consent_timeout, self._more)
         self._uploads = Uploads(engine.limits)
@@ -117,7 +127,7 @@ class WebProfile:
         await self._serving.wait()
 
     async def stop(self) -> None:
-        """End questions, pulls and connections, within a second or so."""
+        """End questions, pulls and connections, within a second or so. If it is cancelled, call it again."""
         if self._retrying is not None:
             self._retrying.cancel()
             await asyncio.gather(self._retrying, return_exceptions=True)

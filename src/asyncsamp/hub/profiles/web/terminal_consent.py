@@ -78,8 +78,12 @@ class TerminalConsent(AskingConsent):
 
     Nothing else waits meanwhile. Where there is no terminal the answer is no, and the log says how to
     allow a site; so it is for a job in the background (`... &`), which the system stops when it reads
-    from the terminal. `timeout` is how many seconds the user has, for each question; then it is a no.
-    `input` and `output` are the standard ones by default.
+    from the terminal.
+
+    Args:
+        timeout: Seconds that the user has for each question; then it is a no.
+        input: Where the answer is read; None means the standard input.
+        output: Where the question is written; None means the standard output.
     """
 
     def __init__(
