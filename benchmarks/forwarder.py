@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 from aiohttp import ClientSession, TCPConnector, web
 
-from .load import loop_factory
+from .running import run, say_ready
 
 
 async def _serve() -> None:
@@ -27,15 +26,12 @@ async def _serve() -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        print(f"ready at http://127.0.0.1:{runner.addresses[0][1]}/", flush=True)
-        await asyncio.Event().wait()
+        await say_ready(runner.addresses[0][1])
 
 
 def main() -> None:
     """Serve until killed; on uvloop if the only argument says so."""
-    factory = loop_factory() if sys.argv[1:] == ["uvloop"] else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve())
+    run(_serve(), uvloop=sys.argv[1:] == ["uvloop"])
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import json
 import resource
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from .crowd import Target
+from .running import run
 from .workloads import Job, Outcome, as_json, run_job
 
 __all__ = ["main"]
@@ -37,23 +36,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes uvloop's loops, None where it is not installed."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
 def main() -> None:
     """Serve until the end of the input; on uvloop where it is installed, to leave the hub the bottleneck."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve())
+    run(_serve(), uvloop=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from asyncsamp import Hub, Limits
 from asyncsamp.hub.page import HubPage
 from asyncsamp.hub.profiles.web import WebProfile, allow_all
 
-from .load import loop_factory
+from .running import run
 
 _BEAT = 0.001
 _STALL = 0.002
@@ -55,8 +55,7 @@ async def _watch() -> None:
 def main() -> None:
     """Serve until killed."""
     lockfile, options = sys.argv[1], sys.argv[2:]
-    with asyncio.Runner(loop_factory=loop_factory() if "uvloop" in options else None) as runner:
-        runner.run(_serve(lockfile, beat="beat" in options, page="page" in options))
+    run(_serve(lockfile, beat="beat" in options, page="page" in options), uvloop="uvloop" in options)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import sys
 from collections import deque
 from typing import cast
 
-from .load import loop_factory
+from .running import run, say_ready
 
 _DONE = (
     b'<?xml version="1.0"?>\n<methodResponse><params><param><value><string></string></value></param></params>'
@@ -98,15 +98,12 @@ class _In(_Messages):
 async def _serve() -> None:
     outs: dict[bytes, _Out | list[tuple[asyncio.Transport, bytes]]] = {}
     server = await asyncio.get_running_loop().create_server(lambda: _In(outs), "127.0.0.1", 0)
-    print(f"ready at http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", flush=True)
-    await asyncio.Event().wait()
+    await say_ready(server.sockets[0].getsockname()[1])
 
 
 def main() -> None:
     """Serve until killed; on uvloop if the only argument says so."""
-    factory = loop_factory() if sys.argv[1:] == ["uvloop"] else None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve())
+    run(_serve(), uvloop=sys.argv[1:] == ["uvloop"])
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .. import __version__
 from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
+from .options import port, seconds
 from .page import HubPage, PageConsent
 from .page.desktop import hint
 from .profiles.web import Permissions, TerminalConsent, default_path
@@ -39,19 +40,19 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--lockfile", metavar="FILE", help="where to publish the hub")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
-    add("--port", type=_port, default=0, help="port of the Standard Profile (default: any that is free)")
+    add("--port", type=port, default=0, help="port of the Standard Profile (default: any that is free)")
     add("--label", default="", help="a name for this hub, to tell several apart")
     add("--multiple", action="store_true", help="publish under ~/.samp-1/, beside other hubs of this user")
     add(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=0.0,
         metavar="S",
         help="stop after S seconds in which no client did anything",
     )
     add(
         "--client-timeout",
-        type=_seconds,
+        type=seconds,
         default=0.0,
         metavar="S",
         help="remove a client after S seconds in which it did nothing",
@@ -65,26 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--open", action="store_true", help="open that page in the browser")
     add("--log-level", type=str.lower, choices=_LEVELS, default="warning", help="(default: %(default)s)")
     add("--version", action="version", version=f"asyncsamp {__version__}")
-    add_web_options(parser, _port)
+    add_web_options(parser)
     add_reach_options(parser)
     return parser
-
-
-def _port(text: str) -> int:
-    port = int(text) if text.isascii() and text.isdigit() else -1
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port number (0 to 65535)")
-    return port
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds (0 for never)")
-    return seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .mtype_limits import WEB_MTYPES
+from .options import add_group, names
 from .profiles.reach.invitation import Invitation, check_name, invitation_of_url
 from .profiles.reach.invitation_files import read_invitation
 from .profiles.reach.profile import Reach
@@ -14,49 +16,48 @@ from .profiles.reach.profile import Reach
 __all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
 
 
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--join": {
+        "metavar": "FILE|URL",
+        "help": "join the room of an invitation, or of a NATS server without accounts, such as "
+        "nats://127.0.0.1:4222",
+    },
+    "--room": {"default": "", "help": "another room of that server"},
+    "--reach-label": {
+        "default": "",
+        "metavar": "LABEL",
+        "help": "what clients of this hub are called elsewhere: 'TOPCAT @LABEL' "
+        "(default: this machine's name)",
+    },
+    "--reach-mtypes": {
+        "choices": ("harmless", "all"),
+        "default": "harmless",
+        "help": "what clients of other hubs may send here (default: %(default)s, as web pages)",
+    },
+    "--reach-trust": {
+        "type": names,
+        "default": (),
+        "metavar": "MEMBER,...",
+        "help": "members whose clients may send everything, such as your own other machine",
+    },
+    "--reach-share": {
+        "type": names,
+        "default": (),
+        "metavar": "NAME,...",
+        "help": "show only these clients to other hubs (default: all)",
+    },
+    "--reach-files": {
+        "choices": ("sent", "none"),
+        "help": "whether files and local URLs that programs here send can be read by the whole room "
+        "(default: none, or sent if the invitation says that the room is your own)",
+    },
+    "--reach-plain": {"action": "store_true", "help": "do without TLS, on a network that is your own"},
+}
+
+
 def add_reach_options(parser: argparse.ArgumentParser) -> None:
     """Add the options to `parser`."""
-    add = parser.add_argument_group("rooms (hubs of several machines)").add_argument
-    add(
-        "--join",
-        metavar="FILE|URL",
-        help="join the room of an invitation, or of a NATS server without accounts, such as "
-        "nats://127.0.0.1:4222",
-    )
-    add("--room", default="", help="another room of that server")
-    add(
-        "--reach-label",
-        default="",
-        metavar="LABEL",
-        help="what clients of this hub are called elsewhere: 'TOPCAT @LABEL' (default: this machine's name)",
-    )
-    add(
-        "--reach-mtypes",
-        choices=("harmless", "all"),
-        default="harmless",
-        help="what clients of other hubs may send here (default: %(default)s, as web pages)",
-    )
-    add(
-        "--reach-trust",
-        type=_names,
-        default=(),
-        metavar="MEMBER,...",
-        help="members whose clients may send everything, such as your own other machine",
-    )
-    add(
-        "--reach-share",
-        type=_names,
-        default=(),
-        metavar="NAME,...",
-        help="show only these clients to other hubs (default: all)",
-    )
-    add(
-        "--reach-files",
-        choices=("sent", "none"),
-        help="whether files and local URLs that programs here send can be read by the whole room "
-        "(default: none, or sent if the invitation says that the room is your own)",
-    )
-    add("--reach-plain", action="store_true", help="do without TLS, on a network that is your own")
+    add_group(parser, "rooms (hubs of several machines)", _OPTIONS)
 
 
 def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
@@ -83,7 +84,3 @@ def find_invitation(join: str, *, room: str = "") -> Invitation:
     """
     invitation = invitation_of_url(join) if "://" in join else read_invitation(Path(join).expanduser())
     return replace(invitation, room=check_name("room", room)) if room else invitation
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

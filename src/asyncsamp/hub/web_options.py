@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from ..errors import LocalProtocolError
 from .mtype_limits import WEB_MTYPES
+from .options import add_group, names, port
 from .profiles.web import (
     Consent,
     Permission,
@@ -27,47 +29,56 @@ __all__ = ["add_web_options", "manage_origins", "web_profiles"]
 _CLIENT = "client:"
 
 
-def add_web_options(parser: argparse.ArgumentParser, port: Callable[[str], int]) -> None:
-    """Add the options to `parser`; `port` reads a port number."""
-    add = parser.add_argument_group("web pages (the Web Profile)").add_argument
-    add("--no-web-profile", action="store_true", help="take no web pages")
-    add("--web-port", type=port, default=PORT, metavar="PORT", help="for tests: pages look at %(default)s")
-    add(
-        "--web-consent",
-        type=_consent,
-        default=TerminalConsent(),
-        metavar="ask|allow|deny|ORIGIN,...",
-        help="who may register: whom you allow when asked on the terminal (the default), every page, none, "
-        "or pages of these origins, such as https://archive.example.org",
-    )
-    add(
-        "--web-any-mtype",
-        action="store_true",
-        help="let pages send messages of every kind, those too that run commands in other tools",
-    )
-    add(
-        "--web-plain-urls",
-        action="store_true",
-        help="show pages the URLs of local files and servers as they are, so that only pages that use "
-        "the URL translator themselves can read them",
-    )
-    add("--web-policy-files", action="store_true", help="serve crossdomain.xml and clientaccesspolicy.xml")
-    add(
-        "--web-origins",
-        nargs="*",
-        metavar="remove ORIGIN",
-        help="list what you decided for good about web pages and clients, or take that back, and run no hub",
-    )
-
-
 def _consent(text: str) -> Consent:
     known: dict[str, Consent] = {"ask": TerminalConsent(), "allow": allow_all, "deny": deny_all}
     if text in known:
         return known[text]
     try:
-        return allow_origins(origin for origin in text.split(",") if origin.strip())
+        return allow_origins(names(text))
     except LocalProtocolError as error:
         raise argparse.ArgumentTypeError(f"{error}, or ask, allow or deny") from None
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--no-web-profile": {"action": "store_true", "help": "take no web pages"},
+    "--web-port": {
+        "type": port,
+        "default": PORT,
+        "metavar": "PORT",
+        "help": "for tests: pages look at %(default)s",
+    },
+    "--web-consent": {
+        "type": _consent,
+        "metavar": "ask|allow|deny|ORIGIN,...",
+        "help": "who may register: whom you allow when asked on the terminal (the default), every page, "
+        "none, or pages of these origins, such as https://archive.example.org",
+    },
+    "--web-any-mtype": {
+        "action": "store_true",
+        "help": "let pages send messages of every kind, those too that run commands in other tools",
+    },
+    "--web-plain-urls": {
+        "action": "store_true",
+        "help": "show pages the URLs of local files and servers as they are, so that only pages that use "
+        "the URL translator themselves can read them",
+    },
+    "--web-policy-files": {
+        "action": "store_true",
+        "help": "serve crossdomain.xml and clientaccesspolicy.xml",
+    },
+    "--web-origins": {
+        "nargs": "*",
+        "metavar": "remove ORIGIN",
+        "help": "list what you decided for good about web pages and clients, or take that back, "
+        "and run no hub",
+    },
+}
+
+
+def add_web_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to `parser`."""
+    add_group(parser, "web pages (the Web Profile)", _OPTIONS)
+    parser.set_defaults(web_consent=TerminalConsent())
 
 
 def web_profiles(arguments: argparse.Namespace, permissions: Permissions) -> list[WebProfile]:

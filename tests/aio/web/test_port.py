@@ -96,7 +96,7 @@ async def test_a_hub_is_started_again_at_the_same_port(tmp_path: Path) -> None:
 
 def parsed(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    add_web_options(parser, int)
+    add_web_options(parser)
     return parser.parse_args(words)
 
 
