@@ -156,7 +156,7 @@ async def test_doctor_says_who_has_the_web_port_and_which_hubs_run(command: Comm
     [port] = [each for each in taken if each["what"] == "web port"]
     assert port["state"] == "ok"
     assert f"(pid {pid}) listens on 21012" in port["text"]
-    assert 'allow="loopback-network"' in port["mend"]
+    assert 'allow="loopback-network"' in port["advice"]
     [hubs] = [each for each in taken if each["what"] == "hubs"]
     assert (hubs["state"], hubs["text"]) == ("note", "2 run")
     assert {"mine at", "other at"} <= {
@@ -181,7 +181,7 @@ def test_doctor_notes_a_container_and_wsl(
         (tmp_path / marker).touch()
     findings = about_surroundings(root=tmp_path, release=release)
     assert {finding.what for finding in findings} == expected
-    assert all(finding.state == "note" and finding.mend for finding in findings)
+    assert all(finding.state == "note" and finding.advice for finding in findings)
 
 
 async def test_doctor_names_clients_that_fail_or_are_silent(command: Command, peer: Client) -> None:

@@ -46,7 +46,7 @@ def pages() -> list[Path]:
 
 
 def blocks(path: Path) -> Iterator[Block]:
-    """Yield the blocks of code, fenced and indented; directives such as `{eval-rst}` are none."""
+    """Yield the blocks of code, fenced and indented; directives such as `{eval-rst}` are not."""
     text = path.read_text(encoding="utf-8")
     name = str(path.relative_to(ROOT))
     for found in _FENCE.finditer(text):

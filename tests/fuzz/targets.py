@@ -1,8 +1,8 @@
 """What is fuzzed: each target takes any bytes and may raise nothing.
 
 `xmlrpc_target` is the codec. `HttpEntry` is the whole way in of the Standard Profile, in one process and
-without sockets: line feeds, aiohttp's parser, door, endpoint, codec, dispatch, core, and deliveries up to
-the point where they would be sent.
+without sockets: line feeds, aiohttp's parser, origin guard, endpoint, codec, dispatch, core, and deliveries
+up to the point where they would be sent.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def test_the_row_of_a_limit_has_its_default() -> None:
     assert defaults == dataclasses.asdict(Limits())
 
 
-def test_each_error_has_a_row_with_cause_and_mend() -> None:
+def test_each_error_has_a_row_with_cause_and_remedy() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", reference("errors.md"), re.MULTILINE))
     errors = {
         name

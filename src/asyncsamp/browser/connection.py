@@ -111,14 +111,14 @@ class BrowserConnection(WebConnection):
             DataError: It cannot be brought there.
             HubLostError: The page or the hub has gone.
         """
-        door = self.proxy.upload_url
-        if not door:
+        uploads = self.proxy.upload_url
+        if not uploads:
             raise DataError(
                 "the hub on your desktop takes no data from web pages, so its tools cannot read what this "
                 "program has: start python -m asyncsamp.hub there instead, or send a URL that the tools can "
                 "read themselves"
             )
-        url = door + quote(name, safe="")
+        url = uploads + quote(name, safe="")
         with self._data_errors("the data could not be brought to your desktop"):
             place = await self._source(content, name) if self._source is not None else None
             if place is not None:

@@ -150,6 +150,6 @@ def unframe(framed: bytes) -> tuple[object, bytes]:
 
 
 def _same_origin(request: web.BaseRequest) -> bool:
-    """Whether the page is of this very site; a program that says no Origin is no page."""
+    """Whether the page is of this very site; a program that says no Origin is not a page."""
     origin = request.headers.get("Origin")
     return origin is not None and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()

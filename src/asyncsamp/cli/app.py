@@ -280,7 +280,7 @@ def handle(
 @hub_option
 @json_option
 def doctor(hub: str | None, json: bool) -> None:
-    """Look what may be wrong, and say how to mend it."""
+    """Look for what may be wrong, and say how to fix it."""
     run("doctor", "doctor", hub, json)
 
 
@@ -303,7 +303,7 @@ def status() -> None:
 
 @service.command()
 def remove() -> None:
-    """Start it no more, and stop it."""
+    """Stop the hub, and start it at login no longer."""
     run("service", "remove")
 
 
@@ -319,7 +319,7 @@ def completion(shell: str) -> None:
 def main() -> int:
     """Run the command of sys.argv; return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what the terminal's encoding lacks is no reason to fail
+        if isinstance(stream, TextIOWrapper):  # what the terminal's encoding lacks must not make it fail
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="asyncsamp")

@@ -1,4 +1,4 @@
-"""What may be wrong between this user and the hub, each finding with its mend. Secrets are never shown."""
+"""What may be wrong between this user and the hub, each finding with what to do. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: state is "ok", "note" or "wrong", and `mend` says what to do."""
+    """One thing that was looked at: state is "ok", "note" or "wrong", and `advice` says what to do."""
 
     what: str
     state: str
     text: str
-    mend: str = ""
+    advice: str = ""
 
 
 async def doctor(hub: str | None, json: bool) -> int:
@@ -56,8 +56,8 @@ async def doctor(hub: str | None, json: bool) -> int:
 def _show(finding: Finding) -> None:
     colour = {"ok": "green", "wrong": "red"}.get(finding.state, "yellow")
     say(f"{styled(f'{finding.state:5}', colour)} {finding.what}: {safe(finding.text)}")
-    if finding.mend:
-        say(f"      {safe(finding.mend)}")
+    if finding.advice:
+        say(f"      {safe(finding.advice)}")
 
 
 def _about_home() -> list[Finding]:
@@ -65,9 +65,9 @@ def _about_home() -> list[Finding]:
     if not home.is_dir():
         return [Finding("home folder", "wrong", f"{home} is not there", "set HOME, or SAMP_HUB")]
     if not os.access(home, os.W_OK):
-        mend = "set SAMP_HUB=std-lockurl:file:///FOLDER/samp to a folder that you may write in"
+        advice = "set SAMP_HUB=std-lockurl:file:///FOLDER/samp to a folder that you may write in"
         return [
-            Finding("home folder", "wrong", f"{home} cannot be written, so no hub can publish itself", mend)
+            Finding("home folder", "wrong", f"{home} cannot be written, so no hub can publish itself", advice)
         ]
     return [Finding("home folder", "ok", f"{home} can be written")]
 
@@ -86,8 +86,8 @@ def _about_lockfile() -> list[Finding]:
         return [Finding("lockfile", "wrong", f"{path} cannot be read", "is it another user's? See its owner")]
     mode = stat.S_IMODE(path.stat().st_mode)
     if os.name != "nt" and mode & 0o077:
-        mend = f"chmod 600 {path}, and restart the hub: others may have read its secret"
-        return [Finding("lockfile", "wrong", f"{path} can be read by others (mode {mode:o})", mend)]
+        advice = f"chmod 600 {path}, and restart the hub: others may have read its secret"
+        return [Finding("lockfile", "wrong", f"{path} can be read by others (mode {mode:o})", advice)]
     return [Finding("lockfile", "ok", f"{path}, mode {mode:o}")]
 
 
@@ -97,18 +97,18 @@ async def _about_hubs() -> list[Finding]:
     findings = []
     for hub in hubs:
         if hub.problem and hub.lockfile is not None:
-            mend = "start a hub (asyncsamp hub), which replaces it, or remove that file"
-            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", mend))
+            advice = "start a hub (asyncsamp hub), which replaces it, or remove that file"
+            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", advice))
         elif hub.problem and hub.chosen:
-            mend = (
+            advice = (
                 "start one: asyncsamp hub" if hub.problem == "no lockfile" else "remove it, and start a hub"
             )
-            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", mend))
+            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", advice))
         elif hub.lockfile is not None:
             findings.append(Finding("hub", "ok", f"{hub.label or hub.name or 'a hub'} at {hub.lockfile.url}"))
     if len(running) > 1:
-        mend = "tools on different hubs do not meet; give --hub LABEL, or stop all but one"
-        findings.append(Finding("hubs", "note", f"{len(running)} run", mend))
+        advice = "tools on different hubs do not meet; give --hub LABEL, or stop all but one"
+        findings.append(Finding("hubs", "note", f"{len(running)} run", advice))
     return findings
 
 
@@ -118,11 +118,11 @@ def _about_environment() -> list[Finding]:
     proxies = [name for name in _PROXIES if environment.get(name)]
     unproxied = environment.get("no_proxy", "")
     if proxies and "127.0.0.1" not in unproxied and unproxied != "*":
-        mend = "export no_proxy=localhost,127.0.0.1; asyncsamp uses no proxy, but other tools may"
-        findings.append(Finding("proxies", "note", f"set: {', '.join(proxies)}", mend))
+        advice = "export no_proxy=localhost,127.0.0.1; asyncsamp uses no proxy, but other tools may"
+        findings.append(Finding("proxies", "note", f"set: {', '.join(proxies)}", advice))
     if os.environ.get("SSH_CONNECTION"):
-        mend = "tools on the other machine have another hub; docs/web.md tells of tunnels"
-        findings.append(Finding("ssh", "note", "this shell came by ssh", mend))
+        advice = "tools on the other machine have another hub; docs/web.md tells of tunnels"
+        findings.append(Finding("ssh", "note", "this shell came by ssh", advice))
     return [*findings, *about_surroundings()]
 
 
@@ -130,11 +130,13 @@ def about_surroundings(root: Path = Path("/"), release: str | None = None) -> li
     """Return what is to be known of a container and of WSL, by root folder and release of the system."""
     findings = []
     if (root / ".dockerenv").exists() or (root / "run" / ".containerenv").exists():
-        mend = "loopback is the container's own: run hub and tools inside, or share the host's network"
-        findings.append(Finding("container", "note", "this is a container", mend))
+        advice = "loopback is the container's own: run hub and tools inside, or share the host's network"
+        findings.append(Finding("container", "note", "this is a container", advice))
     if "microsoft" in (platform.release() if release is None else release).lower():
-        mend = "Windows tools look in the Windows home folder; set SAMP_HUB in both, with mirrored networking"
-        findings.append(Finding("WSL", "note", "this is the Windows Subsystem for Linux", mend))
+        advice = (
+            "Windows tools look in the Windows home folder; set SAMP_HUB in both, with mirrored networking"
+        )
+        findings.append(Finding("WSL", "note", "this is the Windows Subsystem for Linux", advice))
     return findings
 
 
@@ -143,13 +145,13 @@ def _about_web_port() -> list[Finding]:
         probe.settimeout(1.0)
         taken = probe.connect_ex(("127.0.0.1", _WEB_PORT)) == 0
     if not taken:
-        mend = "web pages cannot use SAMP now; asyncsamp hub listens there unless --no-web-profile"
-        return [Finding("web port", "note", f"nobody listens on {_WEB_PORT}", mend)]
-    mend = (
+        advice = "web pages cannot use SAMP now; asyncsamp hub listens there unless --no-web-profile"
+        return [Finding("web port", "note", f"nobody listens on {_WEB_PORT}", advice)]
+    advice = (
         "Chrome 142 and later ask before a page may use the local network: allow it for the site; "
         'a page in an iframe needs allow="loopback-network"'
     )
-    return [Finding("web port", "ok", f"{_listener()} listens on {_WEB_PORT}", mend)]
+    return [Finding("web port", "ok", f"{_listener()} listens on {_WEB_PORT}", advice)]
 
 
 def _listener() -> str:
@@ -201,6 +203,6 @@ async def _callback(client: Client) -> Finding:
     try:
         await client.call(client.public_id, "samp.app.ping", timeout=_PING_TIMEOUT)
     except (SampError, TimeoutError) as error:
-        mend = "is a firewall between programs of this machine, or does a proxy catch 127.0.0.1?"
-        return Finding("callback", "wrong", f"the hub does not reach us: {error}", mend)
+        advice = "is a firewall between programs of this machine, or does a proxy catch 127.0.0.1?"
+        return Finding("callback", "wrong", f"the hub does not reach us: {error}", advice)
     return Finding("callback", "ok", "the hub reaches us")

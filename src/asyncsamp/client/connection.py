@@ -255,7 +255,7 @@ class DirectConnection:
         if self._engine is None:
             raise HubLostError(self.url, operation, "there is no connection to it")
         if operation == "unregister":
-            self._receiver = None  # that the hub lets it go is no news then
+            self._receiver = None  # it need not be told then that the hub lets it go
         try:
             answered = await self._engine.operate(
                 self._self_id, operation, [copy_value(value) for value in params]

@@ -73,7 +73,7 @@ def message_map(mtype: MType, params: Mapping[str, object] | None) -> ValueMap:
 
 
 def public_id(client: str | RemoteClient) -> str:
-    """Return the public id of a recipient. Raises `LocalProtocolError` if it is none."""
+    """Return the public id of a recipient. Raises `LocalProtocolError` if it is not one."""
     if isinstance(client, RemoteClient):
         return client.public_id
     if isinstance(client, str):

@@ -111,7 +111,7 @@ class SAMPIntegratedClient:
             try:
                 if self.is_connected:
                     self.client.unregister()
-            except (OSError, SAMPProxyError) as error:  # it knows us no more, or is gone
+            except (OSError, SAMPProxyError) as error:  # it does not know us any more, or is gone
                 log.info("a hub that a client leaves does not answer: %s", error)
             finally:
                 self.client.stop()

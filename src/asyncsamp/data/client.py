@@ -652,7 +652,7 @@ async def _hub_of_our_own(
         try:
             await hub.start()
         except HubRunningError as error:
-            log.debug("client %r uses the hub of somebody who was faster: %s", name, error)
+            log.debug("client %r uses the hub that another program has started meanwhile: %s", name, error)
         yield
     finally:
         await hub.shutdown()

@@ -25,7 +25,7 @@ _TIMEOUT = 30.0
 async def recognise(place: str | Path) -> Kind:
     """Return what a file or URL holds, by its content. May be cancelled.
 
-    Raises `DataError` if it cannot be read, or is none of the kinds that can be sent.
+    Raises `DataError` if it cannot be read, or is of another kind than can be sent.
     """
     if is_url(place) and not file_urls.is_file_url(str(place)):
         head = await _head_of_url(str(place))

@@ -156,7 +156,7 @@ class Feed(Generic[T]):
         await self._client.settled()
 
     def leave(self, stream: Received[T]) -> None:
-        """A stream wants no more."""
+        """A stream has ended."""
         self._streams.discard(stream)
         self.tidy()
 
@@ -184,7 +184,7 @@ class Feed(Generic[T]):
                 async for message in messages:
                     group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
         except Exception as error:
-            log.exception("no more of %s is taken", self._mtypes[0])
+            log.exception("messages of %s are not received any more", self._mtypes[0])
             self._end(error)
         else:
             self._end(None)
@@ -241,7 +241,7 @@ class Feed(Generic[T]):
             await self._client.reply(message, response)
         except SampError as error:
             # The sender has left, or a handler of the user's has answered already.
-            log.info("a reply was not taken: %s", error)
+            log.info("a reply was refused: %s", error)
 
 
 def _forgotten(loop: asyncio.AbstractEventLoop, feed: weakref.ref[Feed[Any]]) -> None:

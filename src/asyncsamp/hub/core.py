@@ -146,7 +146,7 @@ class HubCore:
     # ---- for who watches
 
     def watch(self, watched: bool) -> None:
-        """Note what happens for `take_observed` from now on, or no more."""
+        """Note what happens for `take_observed` from now on, or stop."""
         self.observed = (self.observed or []) if watched else None
 
     def take_observed(self) -> list[Observed]:
@@ -567,7 +567,7 @@ class HubCore:
         record = self._clients[client]
         self._missed.pop(client, None)
         self._withdraw_subscriptions(client, record)
-        for msg_id in list(record.awaits):  # a call to itself is among them, and then owed no more
+        for msg_id in list(record.awaits):  # with a call to itself, which is then not owed any more
             pending = self._pending[msg_id]
             self._close_call(msg_id, pending)
             if pending.msg_tag is None:
@@ -613,7 +613,7 @@ class HubCore:
 
 
 def _note_missed(missed: dict[str, set[str]], about: str, event: str) -> None:
-    """Note an event that a congested client does not get; who came and left meanwhile is no news."""
+    """Note an event that a congested client does not get; who came and left meanwhile is left out."""
     events = missed.setdefault(about, set())
     events.add(event)
     if event == "unregister" and "register" in events:

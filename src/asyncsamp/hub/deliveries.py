@@ -218,7 +218,7 @@ class Deliveries:
             async with asyncio.timeout(self._limits.shutdown_patience):
                 await box.drained()
         except TimeoutError:
-            log.info("%s did not take the news that it was disconnected", who)
+            log.info("%s could not be told in time that it was disconnected", who)
         finally:
             self._drop(client, box)
 

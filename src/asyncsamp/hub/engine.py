@@ -401,7 +401,7 @@ class HubEngine:
     def _apply(self) -> None:
         """Carry out the effects that the core has left."""
         self._tell_observers()
-        self._deliveries.take_ahead()  # who was put into before is no business of this operation's sender
+        self._deliveries.take_ahead()  # what was put in before does not hold the sender of this operation
         while effects := self._core.take_effects():
             for effect in effects:
                 if isinstance(effect, FinishWait):

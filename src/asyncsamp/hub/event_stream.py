@@ -42,7 +42,7 @@ class HubEventStream:
         return self._closed
 
     def close(self) -> None:
-        """Watch no more; what waits can still be read."""
+        """Stop watching; what waits can still be read."""
         self._closed = True
         self._end()
         self._wake()

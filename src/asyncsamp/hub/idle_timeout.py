@@ -25,7 +25,7 @@ class IdleTimeout:
         self._timer = self._loop.call_later(self._first_look(), self._look)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._timer.cancel()
 
     def _first_look(self) -> float:

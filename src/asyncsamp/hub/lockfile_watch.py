@@ -30,7 +30,7 @@ class LockfileWatch:
         self._task = loop.create_task(self._watch(), name="asyncsamp-hub-lockfile")
 
     async def close(self) -> None:
-        """Look no more. By the end nothing is put back any more."""
+        """Stop looking. At the end nothing is put back any more."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 

@@ -1,6 +1,6 @@
 """What happens in a hub, for those who watch it: who comes and goes, and what becomes of each message.
 
-Nothing is kept or made while nobody watches. A watcher is no client of the hub, and is told by reference.
+Nothing is kept or made while nobody watches. A watcher is not a client of the hub, and is told by reference.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _guarded(callback: Callable[..., None], *told: object) -> None:
     try:
         callback(*told)
     except Exception:
-        log.exception("who watches the hub has failed at an event")
+        log.exception("a watcher of the hub failed at an event")
 
 
 def _decoded(content: Content) -> ValueMap:

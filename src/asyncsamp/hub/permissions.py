@@ -266,7 +266,7 @@ class Permissions:
             try:
                 callback()
             except Exception:
-                log.exception("who watches the permissions has failed")
+                log.exception("a watcher of the permissions failed")
 
     def _change(self, change: Callable[[Decisions], bool]) -> tuple[bool, Decisions]:
         current = self._decided if self._path is None else self._read_if_new(None)[1]
@@ -311,7 +311,7 @@ def _read(data: bytes, path: Path) -> Decisions:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError) as error:
-        log.warning("%s is damaged, and does not count: mend or remove it (%s)", path, error)
+        log.warning("%s is damaged and is ignored; repair or remove it (%s)", path, error)
         return {}
     decided: Decisions = {}
     for kind in _KINDS:

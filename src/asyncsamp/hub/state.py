@@ -209,7 +209,7 @@ class StateKeeper:
         await future
 
     async def close(self) -> None:
-        """Save no more; a write under way is let end."""
+        """Stop saving; a write under way is let end."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -236,7 +236,7 @@ class StateKeeper:
             raise
         except StateError as error:
             if not self._failing:  # said once; the hub goes on without
-                log.error("the hub would not survive a crash now: %s", error)
+                log.error("the hub cannot save its state, and would not come back after a crash: %s", error)
             self._failing = True
         else:
             self._failing = False

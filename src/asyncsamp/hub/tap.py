@@ -58,7 +58,7 @@ class Tap:
         return self._asking > 0 or self._clock() - self._asked < _PATIENCE
 
     def close(self) -> None:
-        """Watch no more, and answer who asks."""
+        """Stop watching, and answer whoever is asking."""
         self._end()
         self._something.set()
 

@@ -19,7 +19,7 @@ MAX_MTYPE = 1000
 def check_message(message: Content) -> tuple[str, Content]:
     """Return the mtype and the message to relay: whole, with samp.params if it lacked them (MSG-1..3).
 
-    Raises `FaultError` if the mtype or the samp.params are none.
+    Raises `FaultError` if the mtype or the samp.params are not valid.
     """
     if isinstance(message, RawMap):
         check_mtype(message.mtype)
@@ -36,7 +36,7 @@ def check_message(message: Content) -> tuple[str, Content]:
 
 
 def check_mtype(mtype: str) -> None:
-    """Raise `FaultError` if `mtype` is none, or has a wildcard, which only subscriptions may have."""
+    """Raise `FaultError` if `mtype` is not valid, or has a wildcard, which only subscriptions may have."""
     if len(mtype) > MAX_MTYPE:
         raise bad_parameters(f"{quoted(mtype)} is too long for an mtype: more than {MAX_MTYPE} characters")
     if not is_mtype(mtype):

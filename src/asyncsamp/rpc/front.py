@@ -187,7 +187,7 @@ class Front(asyncio.Protocol):
         self._take(data)
 
     def eof_received(self) -> bool:
-        """The peer sends no more, but may still wait for its answer; or it has gone, which looks the same.
+        """The peer has ended its side. It may still wait for its answer, or it has gone: that looks the same.
 
         So an answer that is a matter of a moment is given, and one that takes longer is given up.
         """

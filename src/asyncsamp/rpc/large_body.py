@@ -16,7 +16,7 @@ class Reader(Protocol):
         ...
 
     def eof_received(self) -> bool:
-        """The peer sends no more."""
+        """The peer has ended its side."""
         ...
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -62,7 +62,7 @@ class LargeBody(asyncio.BufferedProtocol):
             self._reader.body_has_come(body)
 
     def eof_received(self) -> bool:
-        """The peer sends no more, and the body is not whole."""
+        """The peer has ended its side, and the body is not whole."""
         return self._reader.eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -5,7 +5,7 @@ Every released DS9 sends
     POST /xmlrpc HTTP/1.0<LF>Content-Type: text/xml<LF>Content-length: 280<LF><LF><body>
 
 and aiohttp answers 400 to that, rightly. Such a peer also counts characters where Content-Length wants
-bytes, so that a body with an accent in it is announced too short. Both are mended here, on connections
+bytes, so that a body with an accent in it is announced too short. Both are corrected here, on connections
 that begin in this way and on no other. Mended connections carry one request.
 """
 
@@ -75,7 +75,7 @@ class LineFeedRepair:
         lengths = [line for line in self._lines if _name(line) in (b"content-length", b"transfer-encoding")]
         match = _LENGTH.fullmatch(lengths[0]) if len(lengths) == 1 else None
         if match is None or int(match[1]) > self._max_body:
-            # No body, or a length that nobody can mend: for the parser and the endpoint to judge.
+            # No body, or a length that cannot be corrected: for the parser and the endpoint to judge.
             self._held[:0] = b"\r\n".join([*self._lines, b"Connection: close", b"", b""])
             return self._pass()
         self._announced = int(match[1])

@@ -96,7 +96,7 @@ def is_large(value: Value | Encoded | RawMap) -> bool:
 def _is_large(values: Sequence[Value | Encoded | RawMap]) -> bool:
     """Whether the XML of `values` exceeds `LARGE`, about; looks at no more than it must to tell.
 
-    What is XML already is no work.
+    What is XML already costs nothing.
     """
     budget = LARGE
     waiting: list[Iterable[Value | Encoded | RawMap]] = [values]

@@ -1,4 +1,4 @@
-"""The door of a port on which no web page has any business.
+"""Refuses web pages at a port that is for programs only.
 
 Any page that a browser on this machine shows can send requests to ports of this machine. Two things
 give it away: a browser says where a request comes from, and a page whose host name was made to point

@@ -184,7 +184,7 @@ class ResponseParser:
             return closing if length is None else min(max(closing, length), len(body))
         if length is None or len(body) < length:
             return None
-        # Cut within a response: the length counted characters. Anything else is not ours to mend.
+        # Cut within a response: the length counted characters. Anything else is not ours to correct.
         return None if _OPENING_TAG in body[:1024] else length
 
     def _closing_end(self, since: int = 0) -> int | None:

@@ -373,7 +373,7 @@ class _Handler(web.RequestHandler):
             self._limit.answered(self.front)
 
     def log_exception(self, *args: Any, exc_info: BaseException | None = None, **kwargs: Any) -> None:
-        """Log what aiohttp could not handle. What a stranger sends is no error of ours, and stays unsaid."""
+        """Log what aiohttp could not handle. What a stranger sends is not our error, and is not logged."""
         if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
             self.logger.info("refused a request that is not valid HTTP (%s)", type(exc_info).__name__)
         else:

@@ -55,7 +55,7 @@ class _NotPlainError(Exception):
 
 
 def read_call(data: bytes) -> tuple[str, list[Value]] | None:
-    """Return the method and the parameters, or None if the call in `data` is not plain, or is none."""
+    """Return the method and the parameters, or None if `data` is not a plain call."""
     if not data.isascii():
         return None
     text = data.decode("ascii")

@@ -137,7 +137,7 @@ async def test_files_and_urls(tmp_path: Path, local: bool) -> None:
         (fits.ImageHDU(), "the image has no data"),
         (np.zeros((0, 3)), "the image has no data: an array of two or more axes is needed, this has 0x3"),
         (np.zeros(3), "this has 3"),
-        ([[1, 2], [3]], "these are no pixels"),
+        ([[1, 2], [3]], "these are not pixels"),
         (np.zeros((2, 2), dtype=complex), "FITS images cannot hold pixels of type complex128"),
         ("none.fits", "there is no file"),
         (3, "cannot send int as an image"),

@@ -586,7 +586,7 @@ class TestDisconnect:
         await two.courier.until(lambda: two.courier.forgotten)
         await two.courier.until(lambda: not two.courier.under_way)
         assert two.courier.forgotten == [two.id]
-        assert "client c1 did not take the news that it was disconnected" in caplog.text
+        assert "client c1 could not be told in time that it was disconnected" in caplog.text
 
     async def test_one_that_need_not_be_told_is_forgotten_at_once(self, engine: HubEngine) -> None:
         two = await join(engine)

@@ -86,7 +86,7 @@ class TestStore:
         permissions.observe(fail)
         await permissions.decide(ARCHIVE, Permission.READ, False)
         assert not permissions.may(ARCHIVE, Permission.READ)
-        assert "who watches the permissions has failed" in caplog.text
+        assert "a watcher of the permissions failed" in caplog.text
 
     async def test_the_list_of_an_earlier_version_is_read_and_taken_over(self, tmp_path: Path) -> None:
         old, new = tmp_path / "web-origins", tmp_path / "permissions.json"
@@ -119,7 +119,7 @@ class TestStore:
         permissions = Permissions(path)
         await permissions.refresh()
         assert permissions.decisions == {}
-        assert f"{path} is damaged, and does not count: mend or remove it" in caplog.text
+        assert f"{path} is damaged and is ignored; repair or remove it" in caplog.text
         await permissions.decide(TOPCAT, Permission.SEND, False)
         assert (tmp_path / "permissions.json.damaged").read_text() == text
         assert await loaded(path) == {TOPCAT: {Permission.SEND: False}}

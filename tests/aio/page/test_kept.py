@@ -71,7 +71,7 @@ async def test_what_is_damaged_does_not_count(
 ) -> None:
     (tmp_path / "kept").write_text(text)
     assert await KeptFile(tmp_path / "kept").read() == Kept(0, {})
-    assert "page has kept" in caplog.text
+    assert "the saved state of the hub's page" in caplog.text
 
 
 async def test_a_file_that_cannot_be_written_is_only_logged(

@@ -332,7 +332,7 @@ async def test_nothing_is_sent_to_the_inbox_of_another(
     mallory.ask(ask, sender="carol.inbox")  # where all may publish
     mallory.ask(ask)
     assert isinstance(read_said((await mallory.next()).payload), Head)
-    assert caplog.text.count("wants an answer at another's place") == 2
+    assert caplog.text.count("asks that an answer goes to another hub") == 2
 
 
 async def test_a_reader_that_says_nothing_gets_no_more_than_its_credit(

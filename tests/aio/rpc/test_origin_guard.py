@@ -1,4 +1,4 @@
-"""The doors of the hub: who may knock at the standard port, how much, and how often."""
+"""Who may use the port of the Standard Profile, how much, and how often."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ class TestWebPages:
             assert (await stranger(callback, post(body, "Host: evil.example")))[0] == 403
 
     async def test_on_all_interfaces_this_machine_is_where_the_caller_came_in(self) -> None:
-        door = OriginGuard("0.0.0.0")
+        guard = OriginGuard("0.0.0.0")
 
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            door.check(request)
+            guard.check(request)
             return web.Response(text="in")
 
         async with RpcServer(handle, hosts=("0.0.0.0",)) as server, connect(server.port, "127.0.0.2") as ends:

@@ -1,4 +1,4 @@
-"""Another user of the machine gets no further than the door, whatever Origin he claims to have."""
+"""Another user of the machine is refused by the port, whatever Origin he claims to have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The upload door of the Web Profile: what a page has made, at a URL that programs can read."""
+"""Uploads to the Web Profile: what a page has made, at a URL that programs can read."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _pixels_of(data: Any, mask: Any) -> Any:
         pixels = numpy.asarray(getattr(values, "unmasked", values))
         missing = [numpy.broadcast_to(numpy.asarray(each, bool), pixels.shape) for each in masks]
     except (TypeError, ValueError) as error:
-        raise DataError(f"these are no pixels: {error}") from error
+        raise DataError(f"these are not pixels: {error}") from error
     if pixels.dtype.kind not in "biuf":
         raise DataError(f"FITS images cannot hold pixels of type {pixels.dtype}")
     if any(each.any() for each in missing):

@@ -206,7 +206,7 @@ def _spread(table: Any, name: str) -> None:
 
 
 def _degrees(position: Any) -> dict[str, Any]:
-    """Return ra and dec; both NaN where either is masked, since half a position is none."""
+    """Return ra and dec; both NaN where either is masked, since half a position is useless."""
     numpy = need("numpy")
     axes = {"ra": position.ra.deg, "dec": position.dec.deg}
     missing = numpy.logical_or(*(getattr(values, "mask", False) for values in axes.values()))

@@ -126,4 +126,4 @@ class _Stream:
             yield bytes(chunk)
 
     async def close(self) -> None:
-        """Leave it: it is read to its end, or no more."""
+        """Leave it: it was read to its end, or will not be."""

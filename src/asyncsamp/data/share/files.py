@@ -44,12 +44,12 @@ class LocalFiles:
         return await to_its_end(partial(self._put, data, _short(name)), self._remove)
 
     def expire(self, url: str, seconds: float) -> None:
-        """Take a file away `seconds` from now, unless its time is set; nothing if it is none of ours."""
+        """Take a file away `seconds` from now, unless its time is set; nothing if it is not ours."""
         if url not in self._timers and (url in self._descriptors or url in self._paths):
             self._timers[url] = asyncio.get_running_loop().call_later(seconds, self.drop, url)
 
     def drop(self, url: str) -> bool:
-        """Take a file away; False if it is none of ours."""
+        """Take a file away; False if it is not ours."""
         timer = self._timers.pop(url, None)
         if timer is not None:
             timer.cancel()

@@ -49,7 +49,7 @@ class Feed:
         self._end = hub.engine.observe(self._take, self._sample)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._end()
 
     def whole(self) -> list[dict[str, Any]]:

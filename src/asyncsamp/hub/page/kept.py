@@ -64,10 +64,10 @@ def _read(path: Path) -> Kept:
     except FileNotFoundError:
         return Kept(0, {})
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        log.warning("what the hub's page has kept cannot be read: %s", error)
+        log.warning("the saved state of the hub's page cannot be read: %s", error)
         return Kept(0, {})
     right = isinstance(port, int) and 0 <= port < 65536 and isinstance(sessions, dict)
     if not right or not all(isinstance(key, str) and len(key) > 20 for key in sessions.values()):
-        log.warning("what the hub's page has kept in %s is damaged", path)
+        log.warning("the saved state of the hub's page in %s is damaged", path)
         return Kept(0, {})
     return Kept(port, sessions)

@@ -515,7 +515,7 @@ def _guarded(callback: Callable[..., None], *params: object) -> None:
     try:
         callback(*params)
     except Exception:
-        log.exception("what listens to the bus has failed")
+        log.exception("a subscriber of the bus failed")
 
 
 def _new_client() -> NatsClient:

@@ -31,5 +31,5 @@ class OpenCalls:
             self._theirs.pop(ours, None)
 
     def theirs(self, ours: str) -> str | None:
-        """Return how the peer knows the call that is `ours` here; None if it is none of the peer's."""
+        """Return how the peer knows the call that is `ours` here; None if the peer has not made it."""
         return self._theirs.get(ours)

@@ -17,7 +17,7 @@ class Urls(Protocol):
     """What is done with values that cross, for the URLs in them."""
 
     def outgoing(self, value: Value, *, trusted: bool) -> Value:
-        """Return a value as other hubs get it; `trusted` is one of a client that is no web page."""
+        """Return a value as other hubs get it; `trusted` is one of a client that is not a web page."""
         ...
 
     def incoming(self, value: Value, *, site: str) -> Value:

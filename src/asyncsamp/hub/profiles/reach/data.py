@@ -161,7 +161,7 @@ class DataPort:
         if not is_hub(reader):
             return  # a subject that is an inbox: anybody may send there
         if not message.reply.startswith(f"{self._room}.{reader.partition('.')[0]}.inbox."):
-            log.warning("hub %s wants an answer at another's place, and gets none", reader)
+            log.warning("hub %s asks that an answer goes to another hub; it gets none", reader)
             return
         try:
             ask = read_ask(message.payload)
@@ -178,7 +178,7 @@ class DataPort:
         assert self._sources is not None
         offer = self.urls.offered(ask.token)
         if offer is None:
-            self._bus.publish(message.reply, Failure("the hub that has it offers it no more").dump())
+            self._bus.publish(message.reply, Failure("the hub that has it no longer offers it").dump())
             return
         serving = Serving(self._bus, self._sources, offer, ask, message.reply)
         task = asyncio.get_running_loop().create_task(

@@ -94,7 +94,7 @@ class Intake:
             self._task = asyncio.get_running_loop().create_task(self._go_on(frame, waiting), name=name)
 
     def close(self) -> None:
-        """Take no more; what waits is dropped."""
+        """Take nothing any more; what waits is dropped."""
         self._queue.clear()
         self._kept.clear()
         if self._task is not None:
@@ -140,7 +140,7 @@ class Intake:
         except RemoteProtocolError as error:
             self._broken(str(error))
         except FaultError as error:
-            log.debug("a frame came to nothing: %s", error.text)
+            log.debug("a frame was not carried out: %s", error.text)
         except Exception:
             log.exception("a frame of another hub could not be taken in")
         self._incoming.take(frame.stream, frame.number)
@@ -251,7 +251,7 @@ class Intake:
         try:
             begun = self._context.engine.begin(proxy.client, "reply", [item.msg_id, response])
         except FaultError as error:  # its caller has given up
-            log.debug("a reply came to nothing: %s", error.text)
+            log.debug("a reply was not passed on: %s", error.text)
             return None
         held = _waiting(begun)
         return None if held is None else _all([held])

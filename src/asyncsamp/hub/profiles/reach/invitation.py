@@ -10,7 +10,7 @@ It is TOML, and a secret, as a password is:
     own = false               # whether all members are machines of one user
     expires = 2027-01-31T00:00:00Z
 
-    [headers]                 # of the WebSocket's handshake: a door before the server, as Jupyter's
+    [headers]                 # of the WebSocket's handshake: for a proxy before the server, as Jupyter's
     Authorization = "token ..."
 
 No I/O.
@@ -151,7 +151,7 @@ def parse_invitation(text: str, where: str = "the invitation") -> Invitation:
         where: Where it is from, for errors.
 
     Raises:
-        InvitationError: It is none, or something in it cannot be used. The text shows no secret.
+        InvitationError: It is not an invitation, or something in it cannot be used. The text shows no secret.
     """
     content = _toml(where, text)
     for name in content.keys() - _FIELDS:
@@ -183,7 +183,7 @@ def parse_headers(text: str, where: str = "the file of headers") -> dict[str, st
     """Read headers, one `Name: value` a line, as curl's `-H @FILE` takes them; "#" begins a comment line.
 
     Raises:
-        InvitationError: A line is no header. Its text shows no value.
+        InvitationError: A line is not a header. Its text shows no value.
     """
     headers: dict[str, str] = {}
     for number, line in enumerate(text[:MAX_TEXT].splitlines(), 1):

@@ -44,8 +44,8 @@ class Reach:
         async with Hub(profiles=[Reach(invitation)]) as hub:
             ...
 
-    A server that is not there when the hub starts is no error: it is tried again and again, and the log says
-    so. The same object may be started again.
+    A server that is not there when the hub starts is not an error: it is tried again and again, and the log
+    says so. The same object may be started again.
 
     Args:
         invitation: The server and the room, and how to be let in.

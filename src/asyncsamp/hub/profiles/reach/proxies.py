@@ -124,7 +124,7 @@ class Proxies:
         try:
             client = context.engine.register(context.courier, may_send, remote=True)
         except FaultError as error:
-            log.warning("a client of the hub %s is not taken in: %s", self._label(), error.text)
+            log.warning("a client of the hub %s is not shown here: %s", self._label(), error.text)
             return None
         proxy = self.by_remote[remote] = self.by_client[client] = Proxy(client, remote)
         proxy.held.enter_context(context.engine.listening(client))  # it is as idle as it is there

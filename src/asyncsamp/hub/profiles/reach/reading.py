@@ -107,7 +107,7 @@ class Reading:
             self._news.set()
 
     def close(self) -> None:
-        """Want no more. May be called again."""
+        """Stop reading. May be called again."""
         self._pulse.cancel()
         self._end_attempt()
 

@@ -20,7 +20,7 @@ PIECE = 128 * 1024
 """Bytes of one piece: what is in memory for one transfer, and holds up messages on a thin line."""
 
 _HEAD = 64
-"""Bytes of a message that are no piece."""
+"""Bytes of a message around a piece."""
 
 _FIRST_CREDIT = 2 * 1024 * 1024
 _MOST_CREDIT = 16 * 1024 * 1024

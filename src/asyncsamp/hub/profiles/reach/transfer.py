@@ -2,7 +2,7 @@
 
 The reader asks with an `Ask`. The owner answers with one head, pieces in order, and an end or a failure;
 between them it says that it is alive, or that it waits to be told how far the reader is. The reader says how
-far it is and how much may be under way, or that it wants no more.
+far it is and how much may be under way, or that it stops reading.
 
 No I/O.
 """

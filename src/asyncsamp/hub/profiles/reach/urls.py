@@ -43,7 +43,7 @@ MAX_OFFERED = 10_000
 """URLs that one hub offers, the least recently mentioned goes. A day of messages has a few hundred."""
 
 NOT_OFFERED: Final = "/-/-/not-offered"
-"""What stands after the data port's address for a URL that means a machine and is no capability."""
+"""What stands after the data port's address for a URL that means a machine and is not a capability."""
 
 _MAX_LENGTH = 8192
 _MAX_NAME = 200
@@ -134,7 +134,7 @@ class ReachUrls:
 
         Args:
             value: A message's params, a result, or metadata of one of our clients.
-            trusted: Whether that client may offer files: it is no page. The others' URLs get a capability
+            trusted: Whether that client may offer files: it is not a page. The others' URLs get a capability
                 too, by which nothing can be read unless a trusted client sends the same.
         """
         table = self.outgoing_table(find_marked(value), trusted=trusted)

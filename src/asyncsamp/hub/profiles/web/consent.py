@@ -112,7 +112,7 @@ def _origin_of_url(url: str) -> str:
 class AskingConsent(ABC):
     """A consent that asks a person, who can be asked as well whether a page may do more than register.
 
-    What is no such consent, and so answers by rules, is asked about registering only.
+    Any other consent answers by rules, and is asked about registering only.
     """
 
     @abstractmethod
@@ -278,10 +278,12 @@ class Gate:
             async with asyncio.timeout(self._timeout):
                 answer = await consent(question)
         except TimeoutError:
-            log.warning("nobody answered whether web page %r may %s: no", question.name, question.wants.value)
+            log.warning(
+                "web page %r may not %s: nobody answered the question", question.name, question.wants.value
+            )
             return ConsentAnswer.DENY
         except Exception:
-            log.exception("asking for consent failed: no")
+            log.exception("asking for consent failed, so the answer is no")
             return ConsentAnswer.DENY
         if answer is ConsentAnswer.ALLOW_ALWAYS and rememberable(question.origin):
             await self._remember(question)
@@ -302,7 +304,7 @@ class Gate:
         return denials[-1] - denials[0] < DENIAL_TIME and now - denials[-1] < DENIAL_TIME
 
     def _site(self, question: ConsentQuestion) -> _Site:
-        # A no to more is none to the next page that only wants to register.
+        # A no to more does not refuse the next page that only wants to register.
         name = site_of(question.origin), question.wants is not Permission.REGISTER
         site = self._sites.get(name)
         if site is None:

@@ -131,7 +131,7 @@ async def command_wanted(
         return ""
     try:
         takers = await engine.operate(engine.hub_id, "getSubscribedClients", [mtype])
-    except FaultError:  # it is none; the operation itself says so
+    except FaultError:  # not a message; the operation itself says so
         return ""
     assert isinstance(takers, dict)
     wanted = [

@@ -237,7 +237,7 @@ class WebService:
         return _array(batch)
 
     def _poll_time(self, timeout: Value) -> float:
-        """Read the timeout of a pull: negative is no limit, 0 is no wait (WEB-24)."""
+        """Read the timeout of a pull: a negative one means without limit, 0 without a wait (WEB-24)."""
         try:
             seconds = float(timeout) if isinstance(timeout, str) and len(timeout) < 40 else float("nan")
         except ValueError:

@@ -1,4 +1,4 @@
-"""The upload door: data that a page has made, at a URL which the programs of this machine can read.
+"""Uploads: data that a page has made, at a URL which the programs of this machine can read.
 
 It is our extension of the Web Profile. A page cannot serve anything, so it posts its data to the hub,
 which keeps it in an unnamed temporary file for as long as the page is registered.

@@ -45,7 +45,7 @@ class WebUrls:
 
     Args:
         translator: Its samp.url-translator (WEB-30).
-        origin: The Origin of its page, whose own URLs are no secret to it.
+        origin: The Origin of its page, which knows its own URLs anyway.
         named: What web clients named first, shared by all of them.
         rewrite: Whether `file:` and loopback URLs go to the page as translated ones, for pages that never
             translate, and come back as they were.
@@ -134,7 +134,7 @@ class WebUrls:
     def resolve(self, tail: str) -> str | None:
         """Return the URL that the page asks for by `tail`, the raw text after the translator (WEB-31).
 
-        None if it is none that the page may read. Pages append the URL as it is, of which the browser
+        None if the page may not read it. Pages append the URL as it is, of which the browser
         encodes some characters and drops the fragment, or percent-encoded.
         """
         return self._resolve(tail, _ROUNDS)
