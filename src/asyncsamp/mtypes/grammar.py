@@ -128,7 +128,11 @@ def check_subscription(text: str) -> str:
 
 @lru_cache(maxsize=256)  # asked with each message and event, of a few dozen mtypes
 def keys_for(mtype: str) -> tuple[str, ...]:
-    """Return the subscription keys that match `mtype`, the most specific first (MTYPE-3, MTYPE-9)."""
+    """Return the subscription keys that match `mtype`, the most specific first (MTYPE-3, MTYPE-9).
+
+    Args:
+        mtype: The mtype of a message.
+    """
     keys = [mtype]
     head = mtype
     while (dot := head.rfind(".")) >= 0:
