@@ -56,7 +56,7 @@ def named(package: str) -> Iterator[tuple[str, Any]]:
     module = importlib.import_module(f"asyncsamp.{package}".rstrip("."))
     for name in module.__all__:
         thing = getattr(module, name)
-        thing = inspect.unwrap(thing) if callable(thing) else thing  # what an lru_cache stands around
+        thing = inspect.unwrap(thing) if hasattr(thing, "cache_info") else thing
         if (inspect.isclass(thing) or inspect.isfunction(thing)) and of_ours(thing):
             yield name, thing
 

@@ -25,7 +25,11 @@ _HEAD = struct.Struct(">I")
 
 @cache
 def page_module(name: str = "relay.js") -> str:
-    """Return the text of the JavaScript module for the page. Blocks once; it is small."""
+    """Return the text of the JavaScript module for the page. Blocks once; it is small.
+
+    Args:
+        name: The module: "relay.js", or "socket.js", which needs it.
+    """
     return resources.files(__package__).joinpath("files", name).read_text(encoding="utf-8")
 
 
