@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import re
 import textwrap
@@ -11,8 +12,8 @@ import pytest
 
 import asyncsamp
 
-from ...interop.peers import hub_variable
-from .test_programs import VENV, run
+from ...interop.peers import hub_variable, process, screen
+from .test_programs import PYTHON, VENV, environment, run
 
 DOCS = VENV / "docs" / "samp"
 
@@ -84,6 +85,31 @@ async def test_a_hub_is_embedded(number: int, tmp_path: Path) -> None:
     assert "SAMPHubServer(" in source
     await run(tmp_path, "-m", "asyncsamp.compat", written(tmp_path, source))
     assert not (tmp_path / ".samp").exists()
+
+
+@pytest.mark.parametrize(("keys", "allowed"), [("alt+y", True), ("alt+n", False)])
+async def test_a_tk_application_asks_in_a_dialog(keys: str, allowed: bool, tmp_path: Path) -> None:
+    """Its hub has the port 21012, as in the example."""
+    source = block("advanced_embed_samp_hub.rst", 2)
+    assert "SAMPHubServer(web_profile_dialog=TkWebProfileDialog(root))" in source
+    command: list[str | Path] = [PYTHON, "-m", "asyncsamp.compat", written(tmp_path, source)]
+    lockfile = tmp_path / ".samp"
+    async with (
+        screen(tmp_path) as display,
+        process(command, name="tk", home=tmp_path, env=environment(DISPLAY=display.display)),
+        asyncsamp.Client("other", lockfile=lockfile, wait_for_hub=True) as other,
+    ):
+        await other.wait_registered(timeout=30)
+        page = asyncsamp.Client("page", connection=asyncsamp.WebConnection())
+        registering = asyncio.create_task(page.register())
+        await display.press("^SAMP Hub$", keys)
+        if allowed:
+            await registering
+            assert await other.find("page", timeout=10)
+            await page.unregister()
+        else:
+            with pytest.raises(asyncsamp.RegistrationError, match="did not let"):
+                await registering
 
 
 async def test_a_hub_is_started_and_stopped(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ class Screen:
         place = ["mousemove", "--sync", "--window", window, str(x), str(y)]
         await self._run("xdotool", "mousemove", "1", "1", *place, "click", "1")
 
+    async def press(self, title: str, keys: str) -> None:
+        """Press keys, such as "alt+y", in a window."""
+        await self.raise_window(title)
+        await self._run("xdotool", "key", keys)
+
     async def arrange(self, title: str, x: int, y: int, size: tuple[int, int] | None = None) -> None:
         """Move a window, and give it a size."""
         window = await self.raise_window(title)
