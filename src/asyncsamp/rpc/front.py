@@ -62,30 +62,54 @@ class PlainRequests(Protocol):
     """What stands in the head of every answer beside the usual, each line with its end."""
 
     def admits(self, head: RequestHead, transport: asyncio.Transport) -> bool:
-        """Whether the request may be answered here; if not, aiohttp's handler says why not."""
+        """Return whether the request may be answered here; if not, aiohttp's handler says why not.
+
+        Args:
+            head: The head of the request.
+            transport: Where it came.
+        """
         ...
 
     def knows(self, begun: bytes) -> bool:
-        """Whether the beginning of a body shows a private key that is known."""
+        """Return whether the beginning of a body shows a private key that is known.
+
+        Args:
+            begun: Its first bytes.
+        """
         ...
 
     def respond(self, body: bytes, caller: Caller) -> bytes | asyncio.Future[Any]:
         """Answer the body of a request with a document, or with a future of what `document` takes.
 
         Raises nothing. A task among them is cancelled when the caller vanishes.
+
+        Args:
+            body: The whole body.
+            caller: Who asks.
+
+        Returns:
+            The document, or what will be done when the answer is there.
         """
         ...
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
-        """Return the document for a future that `respond` returned, and that is done; it is written next."""
+        """Return the document for a future that `respond` returned, and that is done; it is written next.
+
+        Args:
+            answered: The future.
+        """
         ...
 
     def dropped(self, answered: asyncio.Future[Any]) -> None:
-        """Take note that a future that `respond` returned is done, and its caller has gone."""
+        """Take note that a future that `respond` returned is done, and its caller has gone.
+
+        Args:
+            answered: The future.
+        """
         ...
 
     def serves_half_closed(self) -> bool:
-        """Whether a caller that sends no more is still answered what is a matter of a moment."""
+        """Return whether a caller that sends no more is still answered what is a matter of a moment."""
         ...
 
 

@@ -36,7 +36,15 @@ _DIGITS = re.compile(rb"[0-9]{1,9}")
 
 
 class RequestHead(NamedTuple):
-    """What a plain request says before its body; `size` is the number of bytes of the head itself."""
+    """What a plain request says before its body.
+
+    Attributes:
+        version: "1.0" or "1.1".
+        host: The value of Host; None if there is none.
+        length: The Content-Length.
+        keep_alive: Whether the connection stays open after the answer.
+        size: Bytes of the head itself.
+    """
 
     version: str
     host: str | None

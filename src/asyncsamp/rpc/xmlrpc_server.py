@@ -147,10 +147,16 @@ class XmlRpcServer:
             return fault_document(error, self._owner)
 
     def dropped(self, answered: asyncio.Future[Any]) -> None:
-        """Take note that nobody is there to be answered."""
+        """Take note that nobody is there to be answered.
+
+        Args:
+            answered: What `respond` returned.
+        """
 
     def serves_half_closed(self) -> bool:
-        """Whether a caller that sends no more is still answered: some programs are done with sending then."""
+        """Return True: a caller that sends no more is still answered, since some programs are done with
+        sending then.
+        """
         return True
 
     @property
