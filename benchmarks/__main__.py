@@ -19,6 +19,7 @@ from .hubs import KINDS, HubError
 from .plan import Measure, Plan, full, quick
 from .report import as_markdown, as_text
 from .results import Results, describe_machine
+from .rooms import measure_rooms
 from .workloads import Outcome
 
 _PARTS = ("workloads", "ready", "idle", "stall", "broadcast", "clients", "naive", "tables", "topcat", "soak")
@@ -35,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--parts", default="", metavar="NAME,...", help=f"only these parts: {', '.join(_PARTS)}")
     add("--soaked", type=Path, metavar="FILE", help="take the soak's figures from FILE, written by --json")
     add("--hubs", default="", metavar="NAME,...", help="only these hubs: " + ", ".join(k.name for k in KINDS))
+    add("--reach", action="store_true", help="rooms instead: several hubs, beside one and JSAMP's bridge")
     add("--no-warm-up", action="store_true", help=f"do not give each hub {WARM_UP:,} messages first")
     return parser
 
@@ -149,6 +151,8 @@ def main() -> int:
     """Run; return 0, or 1 if our own hub lost, doubled or swapped a message, or died."""
     parser = _parser()
     arguments = parser.parse_args()
+    if arguments.reach:
+        return _rooms(arguments.write)
     soak = arguments.soak if arguments.soak is not None else (0.0 if arguments.quick else 10.0)
     plan = quick() if arguments.quick else full(0.0)
     plan = replace(plan, soak=60 * soak)
@@ -170,6 +174,14 @@ def main() -> int:
         (_ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(results, command))
         _plot(results)
     return 1 if _failed(results) else 0
+
+
+def _rooms(write: bool) -> int:
+    text = asyncio.run(measure_rooms(lambda told: print(told, file=sys.stderr, flush=True)))
+    print(text)
+    if write:
+        (_ROOT / "benchmarks" / "ROOMS.md").write_text(text)
+    return 0
 
 
 def _plot(results: Results) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz xmlrpc|http [options of libFuzzer]`: fuzz with atheris (the extra `fuzz`).
+"""`python -m tests.fuzz xmlrpc|http|reach [options of libFuzzer]`: fuzz with atheris (the extra `fuzz`).
 
 The corpus that is part of the project is read; what is found goes to the folder named first, or nowhere.
 For coverage of the HTTP parser too set AIOHTTP_NO_EXTENSIONS=1.
@@ -19,11 +19,17 @@ INSTRUMENTED = [
         "asyncsamp.rpc",
         "asyncsamp.hub.core",
         "asyncsamp.hub.validation",
+        "asyncsamp.hub.profiles.reach.invitation",
+        "asyncsamp.hub.profiles.reach.link",
+        "asyncsamp.hub.profiles.reach.transfer",
+        "asyncsamp.hub.profiles.reach.urls",
+        "asyncsamp.hub.profiles.reach.wire",
     ),
     *("asyncsamp.hub.profiles.standard", "aiohttp.http_parser", "aiohttp.web_protocol"),
 ]
 
 with atheris.instrument_imports(include=INSTRUMENTED):
+    from tests.fuzz.reach_targets import reach_target
     from tests.fuzz.targets import HttpEntry, xmlrpc_target
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -39,7 +45,7 @@ def main() -> None:
     arguments = [sys.argv[0], "-max_len=8192", *flags, *folders, str(CORPUS / kind)]
     if not folders:
         arguments.insert(2, "-reduce_inputs=0")
-    target = xmlrpc_target
+    target = reach_target if kind == "reach" else xmlrpc_target
     if kind == "http":
         entry = HttpEntry()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..installed import require_module
+from .reach_targets import reach_target
 from .targets import HttpEntry, xmlrpc_target
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,11 @@ def test_what_real_peers_send(path: Path, entry: HttpEntry) -> None:
     entry.check()
 
 
+@pytest.mark.parametrize("path", files("reach"), ids=lambda path: path.name)
+def test_what_hubs_of_a_room_say(path: Path) -> None:
+    reach_target(path.read_bytes())
+
+
 def test_what_they_send_with_bytes_changed(entry: HttpEntry) -> None:
     dice = random.Random(1)
     for path in files("http") * 5:
@@ -61,7 +67,7 @@ def test_what_they_send_with_bytes_changed(entry: HttpEntry) -> None:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("kind", ["xmlrpc", "http"])
+@pytest.mark.parametrize("kind", ["xmlrpc", "http", "reach"])
 def test_a_short_run_of_the_fuzzer(kind: str, tmp_path: Path) -> None:
     require_module("atheris", "atheris>=3.0")
     command = [sys.executable, "-m", "tests.fuzz", kind, str(tmp_path), f"-runs={RUNS}", "-seed=1"]

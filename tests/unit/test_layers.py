@@ -24,6 +24,7 @@ OPTIONAL = {
     "browser.widget": {"IPython", "anywidget", "traitlets"},
     "hub.__main__": {"uvloop"},
     "hub.profiles.reach.bus": {"nats", "nkeys"},
+    "reach.rooms": {"nkeys"},
     "tools.registry": {"platformdirs"},
 }
 """What a module may import if it is installed, and do without."""

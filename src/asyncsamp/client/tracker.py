@@ -216,7 +216,8 @@ class OtherClients(Mapping[str, RemoteClient]):
     def _elsewhere(self, name: str) -> RemoteClient | None:
         """Return the client of another hub of the room that has the name there, since none here has it."""
         said = name.casefold()
-        found = [each for each in self._known.values() if said and _name_elsewhere(each).casefold() == said]
+        wanted = {said, _ALSO_CALLED.get(said, said)} - {""}
+        found = [each for each in self._known.values() if _name_elsewhere(each).casefold() in wanted]
         if len(found) > 1:
             there = ", ".join(plain_line(each.name, LONGEST_NAME) for each in found)
             raise UnknownClientError(f"{len(found)} clients are named {name!r}: {there}; say which of them")

@@ -14,7 +14,7 @@ from asyncsamp.hub.profiles.reach.profile import Reach
 
 from ..nats_server import PATIENCE, NatsServer, running_server
 
-__all__ = ["LIMITS", "Place", "RoomHouse", "open_room", "until"]
+__all__ = ["LIMITS", "Machines", "Place", "RoomHouse", "find", "names", "open_room", "until"]
 
 LIMITS = Limits(
     close_timeout=0.05,
@@ -43,30 +43,42 @@ class Place:
         return await self._stack.enter_async_context(client)
 
 
-class RoomHouse:
-    """A server, and hubs that join its room. All is closed when the room is."""
+class Machines:
+    """Hubs that join rooms. All are closed with the stack."""
 
-    def __init__(self, server: NatsServer, folder: Path, stack: AsyncExitStack) -> None:
-        self.server = server
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self._folder = folder
         self._stack = stack
         self._count = 0
 
-    async def join(
+    async def enter(
         self,
         label: str,
+        invitation: Invitation,
         *,
-        invitation: Invitation | None = None,
         limits: Limits = LIMITS,
         profiles: Callable[[], list[Any]] = list,
         **options: Any,
     ) -> Place:
+        """Join by an invitation; `options` are those of `Reach`."""
         self._count += 1
-        options = {"mtypes": None, **options}
-        reach = Reach(invitation or invitation_of_url(self.server.url), label=label, **options)
+        reach = Reach(invitation, label=label, **options)
         hub = Hub(lockfile=self._folder / f"samp-{self._count}", profiles=[reach, *profiles()], limits=limits)
         await self._stack.enter_async_context(hub)
         return Place(label, reach, hub, self._stack)
+
+
+class RoomHouse(Machines):
+    """A server without accounts, and hubs that join its room."""
+
+    def __init__(self, server: NatsServer, folder: Path, stack: AsyncExitStack) -> None:
+        super().__init__(folder, stack)
+        self.server = server
+
+    async def join(self, label: str, *, invitation: Invitation | None = None, **options: Any) -> Place:
+        """Join, by default with everything allowed."""
+        invitation = invitation or invitation_of_url(self.server.url)
+        return await self.enter(label, invitation, **{"mtypes": None, **options})
 
 
 @asynccontextmanager

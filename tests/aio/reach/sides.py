@@ -12,6 +12,7 @@ import aiohttp
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.data import DataPort
+from asyncsamp.hub.profiles.reach.subjects import Subjects
 from asyncsamp.limits import Limits
 
 from ..nats_server import PATIENCE, NatsServer, running_server
@@ -27,7 +28,7 @@ class Side:
         self.engine = HubEngine(Limits(), {})
         self.backs = asyncio.Event()
         self.bus = NatsBus(server, back=self._back)
-        self.port = DataPort(self.engine, self.bus, ROOM, self.name, offers=offers)
+        self.port = DataPort(self.engine, self.bus, Subjects(ROOM, self.name), offers=offers)
         self.tool = aiohttp.ClientSession(auto_decompress=False)
 
     def _back(self) -> None:
@@ -39,7 +40,7 @@ class Side:
         async with asyncio.timeout(PATIENCE):
             await self.backs.wait()
         await self.port.start()
-        inbox = self.bus.new_inbox()  # by its echo the server is known to have the subscriptions
+        inbox = f"echo.{self.name}"  # by which the server is known to have the subscriptions
         heard = asyncio.Event()
         end = self.bus.subscribe(inbox, lambda message: heard.set())
         self.bus.publish(inbox, b"")
@@ -79,7 +80,7 @@ async def two_sides(folder: Path, config: str = "", *, offers: bool = True) -> A
     async with running_server(folder, config) as server, contextlib.AsyncExitStack() as stack:
         sides = []
         for member in ("alice", "bob"):
-            bus = BusServer(url=server.url, inbox=f"samp.{ROOM}.{member}.inbox")
+            bus = BusServer(url=server.url)
             side = Side(bus, member, offers=offers)
             stack.push_async_callback(side.close)
             await side.start()

@@ -13,7 +13,7 @@ import nkeys
 import pytest
 
 from asyncsamp.errors import LocalProtocolError
-from asyncsamp.hub.profiles.reach.bus import BusError, BusMessage, BusServer, NatsBus, NobodyThereError
+from asyncsamp.hub.profiles.reach.bus import BusMessage, BusServer, NatsBus
 
 from ..nats_server import PATIENCE, NatsServer, running_server
 
@@ -92,7 +92,7 @@ async def asking(listening: Watched, other: Watched, queue: asyncio.Queue[BusMes
 
 async def silent(sender: Watched, receiver: Watched) -> bool:
     """Whether what `sender` published before has reached `receiver`."""
-    inbox = receiver.bus.new_inbox()
+    inbox = f"mark.{id(receiver)}"
     mark: asyncio.Queue[BusMessage] = asyncio.Queue()
     end = receiver.bus.subscribe(inbox, mark.put_nowait)
     async with asyncio.timeout(PATIENCE):
@@ -110,20 +110,6 @@ async def test_the_server_says_when_nobody_listens(server: NatsServer) -> None:
         a.bus.subscribe("mine.refused.*", queue.put_nowait)
         a.bus.publish("nobody.here", b"x", "mine.refused.c2")
         assert await came(queue) == BusMessage("mine.refused.c2", b"", "", True)
-        with pytest.raises(NobodyThereError, match=r"nobody\.here"):
-            await a.bus.request("nobody.here", b"", PATIENCE)
-
-
-async def test_a_request_is_answered_or_times_out(server: NatsServer) -> None:
-    async with Watched(BusServer(url=server.url)) as a, Watched(BusServer(url=server.url)) as b:
-        await a.until(backs=1)
-        await b.until(backs=1)
-        b.bus.subscribe("ask", lambda message: b.bus.publish(message.reply, message.payload * 2))
-        b.bus.subscribe("mute", lambda message: None)
-        assert await silent(a, b)
-        assert await a.bus.request("ask", b"ab", PATIENCE) == b"abab"
-        with pytest.raises(TimeoutError):
-            await a.bus.request("mute", b"", 0.05)
 
 
 async def test_it_comes_back_with_its_subscriptions_and_sends_nothing_late(server: NatsServer) -> None:
@@ -135,8 +121,6 @@ async def test_it_comes_back_with_its_subscriptions_and_sends_nothing_late(serve
         await a.until(lost=1)
         assert not a.bus.connected
         a.bus.publish("x", b"while there is no server")
-        with pytest.raises(BusError, match="no connection"):
-            await a.bus.request("x", b"", 1)
         await server.start()
         await a.until(backs=2)
         a.bus.publish("x", b"after it")
@@ -178,12 +162,11 @@ async def test_who_is_let_in_and_what_he_may(tmp_path: Path, caplog: pytest.LogC
     seed, public = new_key()
     stranger, _ = new_key()
     async with running_server(tmp_path / "server", ACCOUNTS.format(key=public)) as server:
-        async with Watched(BusServer(url=server.url, seed=seed, inbox="a.inbox")) as a:
+        async with Watched(BusServer(url=server.url, seed=seed)) as a:
             await a.until(backs=1)
             a.bus.publish("b.not.mine", b"")
             assert await a_line(caplog, "ermission")
             assert a.bus.connected
-            assert a.bus.new_inbox().startswith("a.inbox.")
         async with Watched(BusServer(url=server.url, user="bob", password="secret-of-bob")) as b:
             await b.until(backs=1)
         for wrong in (

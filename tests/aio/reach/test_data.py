@@ -287,10 +287,12 @@ class Mallory:
     def __init__(self, sides: Sides) -> None:
         self.sides = sides
         self.bus = sides.bob.bus
+        self.count = 0
         self.came: asyncio.Queue[BusMessage] = asyncio.Queue()
 
     def ask(self, payload: bytes, *, inbox: str = "", sender: str = "bob.0123abcd") -> str:
-        own = self.bus.new_inbox()
+        self.count += 1
+        own = f"samp.{ROOM}.{self.sides.alice.name}.answer.{sender}.{self.count:02x}"
         self.bus.subscribe(own, self.came.put_nowait)
         self.bus.publish(f"samp.{ROOM}.{sender}.get.{self.sides.alice.name}", payload, inbox or own)
         return own
@@ -327,9 +329,9 @@ async def test_nothing_is_sent_to_the_inbox_of_another(
     token = sides.sent((tmp_path / "t.vot").as_uri()).split("/")[4]
     mallory = Mallory(sides)
     ask = Ask(token, "0" * 16, "GET", {}).dump()
-    mallory.ask(ask, inbox="samp.m31.carol.inbox.x")
+    mallory.ask(ask, inbox=f"samp.m31.{sides.alice.name}.answer.carol.0123abcd.0a")
     mallory.ask(ask, inbox="samp.m31.bob.0123abcd.to.alice")
-    mallory.ask(ask, sender="carol.inbox")  # where all may publish
+    mallory.ask(ask, sender="carol.nohub")
     mallory.ask(ask)
     assert isinstance(read_said((await mallory.next()).payload), Head)
     assert caplog.text.count("asks that an answer goes to another hub") == 2

@@ -147,8 +147,8 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                             break
                 assert message.mtype == "table.x"
                 assert message.sender_name == "evil @e"
-                # what is no frame ends that hub for good; nobody speaks from an inbox
-                send("anybody.inbox", *frames(Sync("inbox", [stranger])))
+                # what is no frame ends that hub for good
+                send("anybody.nohub", *frames(Sync("nohub", [stranger])))
                 send("anybody.00000002", b"= 0a 1 sync\n" + json.dumps([1e30]).encode())
                 send("anybody.00000003", b"= 0a 1 sync\n" + b"[" * 10_000)
                 send("anybody.00000001", b"nonsense")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
-import secrets
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -20,8 +20,9 @@ from ....errors import LocalProtocolError, MissingExtraError, SampError
 if TYPE_CHECKING:
     from nats.aio.client import Client as NatsClient
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
-__all__ = ["Bus", "BusError", "BusMessage", "BusServer", "Callback", "NatsBus", "NobodyThereError"]
+__all__ = ["Bus", "BusError", "BusMessage", "BusServer", "Callback", "NatsBus"]
 
 log = logging.getLogger("asyncsamp.reach")
 
@@ -58,10 +59,6 @@ _CALLBACK_BYTES = 128 * 1024 * 1024
 
 class BusError(SampError):
     """The bus could not do what was asked, or has no server."""
-
-
-class NobodyThereError(BusError):
-    """Nobody listens to that subject, says the server."""
 
 
 class BusMessage(NamedTuple):
@@ -104,17 +101,6 @@ class Bus(Protocol):
         """Let `callback` have what comes on `subject`, wildcards allowed; returns what ends it."""
         ...
 
-    async def request(self, subject: str, payload: bytes, timeout: float) -> bytes:
-        """Publish, and return the first answer.
-
-        Raises `NobodyThereError`, TimeoutError, or `BusError` without a server. Cancelling is safe.
-        """
-        ...
-
-    def new_inbox(self) -> str:
-        """Return a subject to be answered at, that nobody else can guess."""
-        ...
-
     async def close(self) -> None:
         """Send what waits, for a bounded time, and end everything. May be called again."""
         ...
@@ -126,7 +112,6 @@ class BusServer:
 
     Attributes:
         url: nats://, tls://, ws:// or wss://, with host, port and, for the last two, a path.
-        inbox: What the subjects of answers begin with.
         name: What the server's own lists call this connection.
         user: With `password`, for servers that know accounts by name.
         seed: An nkey, for servers that hold the public key only.
@@ -136,7 +121,6 @@ class BusServer:
     """
 
     url: str
-    inbox: str = "_INBOX"
     name: str = "asyncsamp"
     user: str = ""
     password: str = field(default="", repr=False)
@@ -203,7 +187,7 @@ class _Line:
         self._ended = asyncio.Event()
         self.reason = ""
         self.over = False
-        self._readers: set[asyncio.Task[Any]] = set()
+        self._subscriptions: list[Subscription] = []
 
     async def connect(self) -> None:
         """Raises what nats-py does, and `BusError`. Nothing is sent before it is certain that TLS is on."""
@@ -216,7 +200,6 @@ class _Line:
         await self.nats.connect(
             server.url,
             name=server.name,
-            inbox_prefix=server.inbox,
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=0,
@@ -257,21 +240,20 @@ class _Line:
         try:
             await self.nats.close()
         finally:
-            for reader in self._readers:
+            for reader in _readers(self._subscriptions):
                 reader.cancel()
+            self._subscriptions.clear()
 
-    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> Any:
-        """Subscribe. Raises what nats-py does.
-
-        nats-py reads each subscription in a task of its own, which it forgets where the server dies with
-        something unsent: so they are noted here, and ended with the line.
-        """
-        before = asyncio.all_tasks()
+    async def subscribe(self, subject: str, take: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Subscribe. Raises what nats-py does."""
         subscription = await self.nats.subscribe(subject, cb=take, pending_bytes_limit=_CALLBACK_BYTES)
-        new = asyncio.all_tasks() - before
-        self._readers = {reader for reader in self._readers if not reader.done()}
-        self._readers |= {task for task in new if _name_of(task).startswith("Subscription.")}
+        self._subscriptions.append(subscription)
         return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription. Raises what nats-py does."""
+        self._subscriptions.remove(subscription)
+        await subscription.unsubscribe()
 
     async def _error(self, error: Exception) -> None:
         text = plain_line(str(error) or type(error).__name__)
@@ -285,8 +267,20 @@ class _Line:
         self._ended.set()
 
 
-def _name_of(task: asyncio.Task[Any]) -> str:
-    return getattr(task.get_coro(), "__qualname__", "")
+def _readers(subscriptions: list[Subscription]) -> list[asyncio.Task[Any]]:
+    """Return the tasks in which nats-py reads those subscriptions.
+
+    It forgets them where the server dies with something unsent. Tasks of our own over `next_msg` would need
+    some turns of the loop for each message, and fall behind in a busy hub.
+    """
+    found = []
+    for task in asyncio.all_tasks():
+        coroutine = task.get_coro()
+        if inspect.iscoroutine(coroutine):
+            reads = inspect.getcoroutinelocals(coroutine).get("self")
+            if any(reads is subscription for subscription in subscriptions):
+                found.append(task)
+    return found
 
 
 class NatsBus:
@@ -312,7 +306,7 @@ class NatsBus:
         self._line: _Line | None = None
         self._max_payload = 1024 * 1024
         self._callbacks: dict[int, tuple[str, Callback]] = {}
-        self._active: dict[int, Any] = {}
+        self._active: dict[int, Subscription] = {}
         self._count = 0
         self._queue: deque[tuple[str, bytes, str] | int] = deque()  # an int: the number of a subscription
         self._queued = 0
@@ -364,35 +358,9 @@ class NatsBus:
             self._callbacks.pop(number, None)
             subscription = self._active.pop(number, None)
             if subscription is not None and self._line is not None:
-                self._run(subscription.unsubscribe())
+                self._run(self._line.unsubscribe(subscription))
 
         return end
-
-    async def request(self, subject: str, payload: bytes, timeout: float) -> bytes:
-        """Publish, and return the first answer; see `Bus.request`."""
-        if self._line is None:
-            raise BusError(f"there is no connection to the server {self.server.place}")
-        answer: asyncio.Future[BusMessage] = asyncio.get_running_loop().create_future()
-
-        def answered(message: BusMessage) -> None:
-            if not answer.done():
-                answer.set_result(message)
-
-        inbox = self.new_inbox()
-        end = self.subscribe(inbox, answered)
-        try:
-            self.publish(subject, payload, inbox)
-            async with asyncio.timeout(timeout):
-                message = await answer
-        finally:
-            end()
-        if message.nobody_there:
-            raise NobodyThereError(f"nobody listens to {subject}")
-        return message.payload
-
-    def new_inbox(self) -> str:
-        """Return a subject to be answered at."""
-        return f"{self.server.inbox}.{secrets.token_hex(11)}"
 
     async def close(self) -> None:
         """Send what waits, for a bounded time, and end everything."""
@@ -490,7 +458,7 @@ class NatsBus:
         if number in self._callbacks:
             self._active[number] = subscription
         else:
-            await subscription.unsubscribe()
+            await line.unsubscribe(subscription)
 
     def _drop(self, line: _Line) -> None:
         """Have nothing more to do with a line, whatever its state; it ends within a bounded time."""
@@ -567,6 +535,8 @@ _REFUSED = ("authorization violation", "authentication", "user authentication", 
 
 def _reason(error: BaseException, said: str) -> str:
     text = str(error) or said or type(error).__name__
+    if said and "no servers available" in text:
+        text = said
     if isinstance(error, TimeoutError):
         text = "it does not answer"
     return plain_line(text.removeprefix("nats: "))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["OpenCalls"]
+from ....values import ValueMap
+
+__all__ = ["PROGRESS", "OpenCalls"]
+
+PROGRESS = "samp.msg.progress"
+"""The one mtype whose params have an id of a call: of who called, as the responder's hub knows it."""
 
 
 class OpenCalls:
@@ -33,3 +38,11 @@ class OpenCalls:
     def theirs(self, ours: str) -> str | None:
         """Return how the peer knows the call that is `ours` here; None if the peer has not made it."""
         return self._theirs.get(ours)
+
+    def renamed(self, message: ValueMap) -> ValueMap:
+        """Return a message that tells of the progress of a call, with the id by which the peer knows it."""
+        params = message.get("samp.params")
+        theirs = self.theirs(str(params.get("msgid"))) if isinstance(params, dict) else None
+        if theirs is None or not isinstance(params, dict):
+            return message
+        return {**message, "samp.params": {**params, "msgid": theirs}}

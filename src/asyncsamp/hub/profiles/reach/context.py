@@ -9,6 +9,7 @@ from typing import Protocol
 from ....interfaces import Courier, Engine, MaySend
 from ....values import Value, ValueMap
 from .bus import Bus
+from .subjects import Subjects
 
 __all__ = ["Context", "Urls"]
 
@@ -34,8 +35,7 @@ class Context:
         courier: Who reaches the clients of other hubs.
         bus: What carries frames.
         urls: What is done with values that cross.
-        room: How the subjects of the room begin.
-        hub: Our name on the bus, member and incarnation.
+        subjects: Of the room.
         label: Our name for people.
         named: Whether the server proves the names of members.
         trusts: Whether a member is trusted.
@@ -47,8 +47,7 @@ class Context:
     courier: Courier
     bus: Bus
     urls: Urls
-    room: str
-    hub: str
+    subjects: Subjects
     label: str
     named: bool
     trusts: Callable[[str], bool]
@@ -67,9 +66,3 @@ class Context:
         got = self.urls.incoming(value, site="" if self.trusts(member) else f"room member {member}")
         assert isinstance(got, dict)
         return got
-
-    @property
-    def refused(self) -> str:
-        """Where the server says that nobody listens; a peer's name follows."""
-        member, _, incarnation = self.hub.partition(".")
-        return f"{self.room}.{member}.inbox.{incarnation}.refused"

@@ -22,8 +22,9 @@ from .bus import Bus, BusMessage
 from .reading import Reading, ReadingError
 from .serving import Serving
 from .source import SourceReader
+from .subjects import Subjects, is_hub, speaker_of
 from .transfer import ALIVE, Failure, Head, read_ask
-from .urls import NOT_OFFERED, Capability, ReachUrls, is_hub, parse_address
+from .urls import NOT_OFFERED, Capability, ReachUrls, parse_address
 
 __all__ = ["DataPort"]
 
@@ -45,16 +46,15 @@ class DataPort:
     Args:
         engine: The hub's.
         bus: What carries pieces; best one of its own, so that they hold up no message.
-        room: The name of the room.
-        hub: What the room calls this hub: member and incarnation.
+        subjects: Of the room.
         offers: Whether what trusted clients send may be read by the room.
     """
 
-    def __init__(self, engine: Engine, bus: Bus, room: str, hub: str, *, offers: bool) -> None:
+    def __init__(self, engine: Engine, bus: Bus, subjects: Subjects, *, offers: bool) -> None:
         self._engine = engine
         self._bus = bus
-        self._room = f"samp.{room}"
-        self._hub = hub
+        self._subjects = subjects
+        self._hub = subjects.hub
         self._offers = offers
         self._server = RpcServer(
             self._handle, hosts=("127.0.0.1",), port=0, max_body=_MAX_REQUEST, name="reach-data"
@@ -93,7 +93,7 @@ class DataPort:
         # Not among the hub's own: pages here may read what other hubs offer.
         own_ports = _Ports(self._engine.own_ports, self._server.port)
         self._sources = SourceReader(self._engine.named, own_ports, self._engine.own_files)
-        self._end = self._bus.subscribe(f"{self._room}.*.*.get.{self._hub}", self._asked)
+        self._end = self._bus.subscribe(self._subjects.all_asked, self._asked)
 
     def back(self) -> None:
         """Take note that the bus has a server again: what was under way is asked for anew."""
@@ -131,14 +131,8 @@ class DataPort:
         return await self._read(request, capability)
 
     async def _read(self, request: web.BaseRequest, capability: Capability) -> web.StreamResponse:
-        owner = capability.hub
         reading = Reading(
-            self._bus,
-            f"{self._room}.{self._hub}.get.{owner}",
-            f"{self._room}.{owner.partition('.')[0]}.inbox.",
-            capability.token,
-            request.method,
-            request.headers,
+            self._bus, self._subjects, capability.hub, capability.token, request.method, request.headers
         )
         self._readings.add(reading)
         try:
@@ -157,10 +151,10 @@ class DataPort:
 
     def _asked(self, message: BusMessage) -> None:
         """Begin what another hub asks for; who it is stands in the subject, which the server has checked."""
-        reader = ".".join(message.subject.split(".")[2:4])
+        reader = speaker_of(message.subject)
         if not is_hub(reader):
-            return  # a subject that is an inbox: anybody may send there
-        if not message.reply.startswith(f"{self._room}.{reader.partition('.')[0]}.inbox."):
+            return
+        if not self._subjects.is_answer_to(reader, message.reply):
             log.warning("hub %s asks that an answer goes to another hub; it gets none", reader)
             return
         try:
@@ -180,7 +174,8 @@ class DataPort:
         if offer is None:
             self._bus.publish(message.reply, Failure("the hub that has it no longer offers it").dump())
             return
-        serving = Serving(self._bus, self._sources, offer, ask, message.reply)
+        credit = self._subjects.answer_of(reader, secrets.token_hex(11))
+        serving = Serving(self._bus, self._sources, offer, ask, to=message.reply, credit=credit)
         task = asyncio.get_running_loop().create_task(
             self._serve(reader, serving, message.reply), name="asyncsamp-reach-serving"
         )

@@ -9,7 +9,7 @@ from ....values import ValueMap
 from ...mtype_limits import MTypeLimits
 from .wire import RemoteClient
 
-__all__ = ["HUB", "MEMBER", "NAME", "OF_REACH", "Exports"]
+__all__ = ["HUB", "MEMBER", "NAME", "OF_A_BRIDGE", "OF_REACH", "OF_THE_HUB", "Exports"]
 
 OF_REACH = "org.asyncsamp.reach."
 """How the metadata keys begin by which a client of another hub is known as such."""
@@ -17,7 +17,7 @@ OF_REACH = "org.asyncsamp.reach."
 HUB, NAME, MEMBER = (OF_REACH + word for word in ("hub", "name", "member"))
 """The hub of such a client, its name there, and the account of that hub."""
 
-_OF_A_BRIDGE = "bridge.proxy.source"
+OF_A_BRIDGE = "bridge.proxy.source"
 """What JSAMP's bridge puts into the metadata of clients that are elsewhere."""
 
 OF_THE_HUB = "samp.hub."
@@ -71,10 +71,14 @@ class Exports:
         name = standing.metadata.get("samp.name")
         return not self._share or (isinstance(name, str) and name.casefold() in self._share)
 
-    def view(self, client: str, *, trusted: bool) -> RemoteClient | None:
-        """Return `client` as it is shown to a hub; None if it is not."""
+    def view(self, client: str, *, trusted: bool, speaks: bool = False) -> RemoteClient | None:
+        """Return `client` as it is shown to a hub; None if it is not.
+
+        One that has declared nothing yet may be a bridge's, for a client that is elsewhere. It is shown when
+        it has, or when it `speaks`.
+        """
         standing = self._engine.describe(client)
-        if standing is None or not self.shows(client):
+        if standing is None or not self.shows(client) or not (speaks or self._declared(client)):
             return None
         metadata = self._outgoing(client, dict(standing.metadata))
         return RemoteClient(client, metadata, self._subscriptions(standing, trusted))
@@ -91,4 +95,4 @@ class Exports:
 
 
 def _is_elsewhere(standing: Standing) -> bool:
-    return _OF_A_BRIDGE in standing.metadata or HUB in standing.metadata
+    return OF_A_BRIDGE in standing.metadata or HUB in standing.metadata

@@ -12,12 +12,13 @@ from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ....rpc import is_large
 from ....values import Content, ValueMap
-from .calls import OpenCalls
+from .calls import PROGRESS, OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB, Exports
 from .intake import Intake
 from .link import Incoming, Outgoing, Verdict
 from .proxies import Proxies, Proxy
+from .subjects import member_of
 from .wire import (
     NO_STREAM,
     Ack,
@@ -47,8 +48,6 @@ _FAST_PROBE = 0.25
 
 _AGAIN = 0.5
 """Seconds at least before a stream whose beginning the peer has not seen is sent to it again."""
-
-_PROGRESS = "samp.msg.progress"
 
 
 class Encoded:
@@ -106,7 +105,7 @@ class Peer:
         self._context = context
         self._exports = exports
         self.hub = hub
-        self.member = hub.partition(".")[0]
+        self.member = member_of(hub)
         self.label = label(self, "")
         self._make_label = label
         self._encoded = encoded
@@ -294,14 +293,9 @@ class Peer:
 
     async def _mapped(self, delivery: DeliverCall | DeliverNotification) -> Content:
         """Return the message, with the peer's own id of a call whose progress it tells."""
-        if delivery.message["samp.mtype"] != _PROGRESS:
+        if delivery.message["samp.mtype"] != PROGRESS:
             return delivery.message
-        message = await values_of(delivery.message)
-        params = message.get("samp.params")
-        theirs = self._calls.theirs(str(params.get("msgid"))) if isinstance(params, dict) else None
-        if theirs is None or not isinstance(params, dict):
-            return delivery.message
-        return {**message, "samp.params": {**params, "msgid": theirs}}
+        return self._calls.renamed(await values_of(delivery.message))
 
     async def _response(self, proxy: Proxy, delivery: DeliverResponse) -> Reply:
         self._calls.answered(delivery.msg_tag)
@@ -310,7 +304,7 @@ class Peer:
 
     def _show_sender(self, sender: str) -> None:
         if sender in self._changed or sender not in self._shown:
-            self._tell_change(sender)
+            self._tell_change(sender, speaks=True)
 
     def _post(self, sender: str, message: Content, body: bytes, remote: str, msg_id: str | None) -> None:
         batch = self._batch
@@ -342,9 +336,10 @@ class Peer:
                 return
             self._tell_change(client)
 
-    def _tell_change(self, client: str) -> None:
+    def _tell_change(self, client: str, *, speaks: bool = False) -> None:
         self._changed.pop(client, None)
-        view = self._exports.view(client, trusted=self._trusted)
+        speaks = speaks or client in self._shown
+        view = self._exports.view(client, trusted=self._trusted, speaks=speaks)
         if view is not None:
             self._shown.add(client)
             self._tell(ClientIs(view))
@@ -359,9 +354,8 @@ class Peer:
             self._publish(payload)
 
     def _publish(self, payload: bytes) -> None:
-        context = self._context
-        subject = f"{context.room}.{context.hub}.to.{self.hub}"
-        context.bus.publish(subject, payload, f"{context.refused}.{self.hub}")
+        subjects = self._context.subjects
+        self._context.bus.publish(subjects.frames(self.hub), payload, subjects.refused(self.hub))
 
     def _acknowledge(self) -> None:
         """Say what has been taken of the peer's stream; as a heartbeat, too."""

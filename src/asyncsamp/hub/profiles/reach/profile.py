@@ -23,7 +23,8 @@ from .exports import Exports
 from .invitation import Invitation
 from .peer import Encoded, Peer
 from .proxies import Proxy
-from .urls import ReachUrls, is_hub
+from .subjects import Subjects, is_hub, peer_of, speaker_of
+from .urls import ReachUrls
 from .wire import dump_here, load_here
 
 __all__ = ["Reach"]
@@ -85,7 +86,7 @@ class Reach:
         self._share = tuple(share)
         self._plain = plain
         self._offers = invitation.own if files is None else files == "sent"
-        self._server("0").check()
+        self._server().check()
         self._context: Context | None = None
         self._bus: NatsBus | None = None
         self._data_bus: NatsBus | None = None
@@ -137,9 +138,10 @@ class Reach:
     async def _start(self, engine: Engine, incarnation: str) -> None:
         if self.invitation.path:
             engine.own_files.add(self.invitation.path)
-        data = await self._start_data(engine, incarnation)
-        self._bus = NatsBus(self._server(incarnation), back=self._back, lost=self._lost)
-        self._context = context = self._make_context(engine, self._bus, data.urls, incarnation)
+        subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
+        data = await self._start_data(engine, subjects)
+        self._bus = NatsBus(self._server(), back=self._back, lost=self._lost)
+        self._context = context = self._make_context(engine, self._bus, data.urls, subjects)
         self._exports = Exports(
             engine,
             lambda courier: isinstance(courier, Reach),
@@ -148,13 +150,13 @@ class Reach:
             outgoing=context.outgoing,
         )
         self._encoded = Encoded(context.outgoing)
-        subjects = {
-            f"{context.room}.*.*.here": self._here,
-            f"{context.room}.*.*.bye": self._bye,
-            f"{context.room}.*.*.to.{context.hub}": self._frame,
-            f"{context.refused}.*.*": self._refused,
+        callbacks = {
+            subjects.all_here: self._here,
+            subjects.all_bye: self._bye,
+            subjects.all_frames: self._frame,
+            subjects.all_refused: self._refused,
         }
-        for subject, callback in subjects.items():
+        for subject, callback in callbacks.items():
             self._bus.subscribe(subject, callback)
         if self.invitation.has_expired(datetime.now(UTC)):
             log.warning("the invitation to the room %s has expired; ask for a new one", self.invitation.room)
@@ -235,7 +237,7 @@ class Reach:
         )
 
     def _here(self, message: BusMessage) -> None:
-        hub = _sender(message.subject)
+        hub = speaker_of(message.subject)
         if hub in self._peers or not self._may_meet(hub):
             return
         try:
@@ -247,7 +249,7 @@ class Reach:
         self._meet(hub)
 
     def _bye(self, message: BusMessage) -> None:
-        hub = _sender(message.subject)
+        hub = speaker_of(message.subject)
         if not is_hub(hub):
             return
         self._finish(hub)
@@ -256,7 +258,7 @@ class Reach:
             self._close(peer, f"the hub {peer.label} has left the room")
 
     def _frame(self, message: BusMessage) -> None:
-        hub = _sender(message.subject)
+        hub = speaker_of(message.subject)
         peer = self._peers.get(hub)
         if peer is None:
             if not self._may_meet(hub):
@@ -270,7 +272,7 @@ class Reach:
     def _refused(self, message: BusMessage) -> None:
         if not message.nobody_there:
             return
-        peer = self._peers.get(".".join(message.subject.split(".")[-2:]))
+        peer = self._peers.get(peer_of(message.subject))
         if peer is not None:
             assert self._context is not None
             peer.refused(self._context.clock() < self._grace_until)
@@ -289,11 +291,10 @@ class Reach:
 
     # ---- inside
 
-    async def _start_data(self, engine: Engine, incarnation: str) -> DataPort:
+    async def _start_data(self, engine: Engine, subjects: Subjects) -> DataPort:
         """Open the port where tools here read what other hubs offer; pieces have a bus of their own."""
-        hub = f"{self.invitation.member}.{incarnation}"
-        self._data_bus = bus = NatsBus(self._server(incarnation), back=self._data_back)
-        self._data = data = DataPort(engine, bus, self.invitation.room, hub, offers=self._offers)
+        self._data_bus = bus = NatsBus(self._server(), back=self._data_back)
+        self._data = data = DataPort(engine, bus, subjects, offers=self._offers)
         await bus.start()
         await data.start()
         return data
@@ -305,17 +306,16 @@ class Reach:
     async def _leave(self) -> None:
         """Close the data port and the buses, as far as they are open."""
         if self._bus is not None and self._context is not None:
-            self._bus.publish(f"{self._context.room}.{self._context.hub}.bye", b"")
+            self._bus.publish(self._context.subjects.bye, b"")
         data, self._data = self._data, None
         if data is not None:
             await data.close()
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
 
-    def _server(self, incarnation: str) -> BusServer:
+    def _server(self) -> BusServer:
         invitation = self.invitation
         return BusServer(
             url=invitation.url,
-            inbox=f"samp.{invitation.room}.{invitation.member}.inbox.{incarnation}",
             name=f"asyncsamp hub {self.label}",
             user=invitation.user,
             password=invitation.password,
@@ -325,17 +325,15 @@ class Reach:
             plain=self._plain,
         )
 
-    def _make_context(self, engine: Engine, bus: NatsBus, urls: ReachUrls, incarnation: str) -> Context:
-        invitation = self.invitation
+    def _make_context(self, engine: Engine, bus: NatsBus, urls: ReachUrls, subjects: Subjects) -> Context:
         return Context(
             engine=engine,
             courier=self,
             bus=bus,
             urls=urls,
-            room=f"samp.{invitation.room}",
-            hub=f"{invitation.member}.{incarnation}",
+            subjects=subjects,
             label=self.label,
-            named=invitation.has_account,
+            named=self.invitation.has_account,
             trusts=self._trust.__contains__,
             may_send=None if self._limits is None else self._limits.may_send,
             clock=asyncio.get_running_loop().time,
@@ -365,13 +363,13 @@ class Reach:
     def _say_here(self) -> None:
         context = self._context
         assert context is not None
-        context.bus.publish(f"{context.room}.{context.hub}.here", dump_here(self.label))
+        context.bus.publish(context.subjects.here, dump_here(self.label))
 
     def _may_meet(self, hub: str) -> bool:
         context = self._context
         assert context is not None
-        if hub == context.hub or hub in self._finished or not is_hub(hub):
-            return False  # a subject that is an inbox: anybody may publish there
+        if hub == context.subjects.hub or hub in self._finished or not is_hub(hub):
+            return False
         if len(self._peers) >= context.engine.limits.reach_hubs:
             self._say_full(f"more than {context.engine.limits.reach_hubs} hubs are in the room")
             return False
@@ -443,11 +441,6 @@ class Reach:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
         peer.close(reason)
-
-
-def _sender(subject: str) -> str:
-    """Return who published: member and incarnation, which the server's permissions prove."""
-    return ".".join(subject.split(".")[2:4])
 
 
 def _machine() -> str:

@@ -14,6 +14,7 @@ from ....values import Value, ValueMap
 from ...rate_limit import RateLimit
 from .context import Context
 from .exports import HUB, MEMBER, NAME, OF_REACH, OF_THE_HUB
+from .subjects import member_of
 from .wire import RemoteClient
 
 __all__ = ["Proxies", "Proxy"]
@@ -54,7 +55,7 @@ class Proxies:
     ) -> None:
         self._context = context
         self._hub = hub
-        self._member = hub.partition(".")[0]
+        self._member = member_of(hub)
         self._label = label
         self._room_for_one = room_for_one
         self.by_remote: dict[str, Proxy] = {}

@@ -11,6 +11,7 @@ from typing import Final
 
 from ....errors import RemoteProtocolError
 from .bus import Bus, BusMessage
+from .subjects import Subjects
 from .transfer import STOP, WAITING, Ask, Credit, Data, End, Failure, Head, read_said
 
 __all__ = ["Reading", "ReadingError"]
@@ -51,19 +52,19 @@ class Reading:
 
     Args:
         bus: What carries pieces.
-        subject: Where its owner is asked.
-        prefix: What the owner's inboxes begin with.
+        subjects: Of the room.
+        owner: The hub that has it.
         token: Of the capability.
         method: GET or HEAD.
         headers: Of the tool's request.
     """
 
     def __init__(
-        self, bus: Bus, subject: str, prefix: str, token: str, method: str, headers: Mapping[str, str]
+        self, bus: Bus, subjects: Subjects, owner: str, token: str, method: str, headers: Mapping[str, str]
     ) -> None:
         self._bus = bus
-        self._subject = subject
-        self._prefix = prefix
+        self._subjects = subjects
+        self._owner = owner
         self._ask = Ask(token, secrets.token_hex(8), method, dict(headers))
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -155,10 +156,10 @@ class Reading:
 
     def _begin(self, ask: Ask) -> None:
         attempt = _Attempt(self._got)
-        inbox = self._bus.new_inbox()
+        inbox = self._subjects.answer_of(self._owner, secrets.token_hex(11))
         attempt.end = self._bus.subscribe(inbox, lambda message: self._take(attempt, message))
         self._attempt = attempt
-        self._bus.publish(self._subject, ask.dump(), inbox)
+        self._bus.publish(self._subjects.ask(self._owner), ask.dump(), inbox)
 
     def _end_attempt(self) -> None:
         attempt, self._attempt = self._attempt, None
@@ -176,7 +177,7 @@ class Reading:
         else:
             self._refused_since = 0.0
             self._last_progress = self._loop.time()
-            if message.reply.startswith(self._prefix):
+            if self._subjects.is_answer_to(self._owner, message.reply):
                 attempt.credit = message.reply
             try:
                 self._hear(attempt, message.payload)
@@ -242,7 +243,7 @@ class Reading:
 
 
 class _Attempt:
-    """One asking: its own inbox, so that nothing of an earlier one is taken for its own."""
+    """One asking: with a subject of its own, so that nothing of an earlier one is taken for its own."""
 
     def __init__(self, base: int) -> None:
         self.base = base

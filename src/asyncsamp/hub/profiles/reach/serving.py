@@ -41,17 +41,20 @@ class Serving:
         sources: What opens the URL.
         offer: The URL.
         ask: What is wanted.
-        to: The inbox of the reader.
+        to: Where the reader waits for it.
+        credit: Where the reader says how far it is.
     """
 
-    def __init__(self, bus: Bus, sources: SourceReader, offer: Offer, ask: Ask, to: str) -> None:
+    def __init__(
+        self, bus: Bus, sources: SourceReader, offer: Offer, ask: Ask, *, to: str, credit: str
+    ) -> None:
         self._bus = bus
         self._sources = sources
         self._offer = offer
         self._ask = ask
         self._to = to
         self._loop = asyncio.get_running_loop()
-        self._credit = bus.new_inbox()
+        self._credit = credit
         self._taken = 0
         self._window = _FIRST_CREDIT
         self._heard = self._loop.time()

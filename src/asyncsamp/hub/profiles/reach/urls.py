@@ -35,7 +35,6 @@ __all__ = [
     "Offer",
     "ReachUrls",
     "find_marked",
-    "is_hub",
     "parse_address",
 ]
 
@@ -235,11 +234,6 @@ class ReachUrls:
 def find_marked(value: Value) -> set[str]:
     """Return the texts in `value` that may have to be replaced on their way in or out."""
     return {text for _, text in find_texts(value) if len(text) <= _MAX_LENGTH and _SCHEME.match(text)}
-
-
-def is_hub(name: str) -> bool:
-    """Return whether a hub may be called so: member and incarnation."""
-    return re.fullmatch(_HUB, name) is not None
 
 
 def parse_address(text: str) -> Capability | None:

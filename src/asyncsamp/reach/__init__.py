@@ -1,0 +1,1 @@
+"""The server of rooms: `python -m asyncsamp.reach`."""

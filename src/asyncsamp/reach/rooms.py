@@ -1,0 +1,161 @@
+"""What is kept of a room on the machine of its server, and how invitations are made. Blocking."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from .._util.private_files import make_folder, replace_private
+from ..errors import InvitationError, MissingExtraError, SampError
+from ..hub.profiles.reach.invitation import Invitation, check_name
+from ..hub.profiles.reach.invitation_files import write_invitation
+from .accounts import Member, Members
+
+__all__ = ["Address", "RoomError", "RoomFolder", "certificate", "new_key"]
+
+_DAYS = 3650
+_OPENSSL_TIMEOUT = 30
+
+
+class RoomError(SampError):
+    """A room cannot be served, or nobody invited to it; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What invitations say of the server.
+
+    Attributes:
+        url: How a member reaches it.
+        ca: The certificate by which he knows it, as PEM; "" if it is signed by a public authority.
+        own: Whether all members are machines of one user.
+    """
+
+    url: str
+    ca: str = ""
+    own: bool = False
+
+
+class RoomFolder:
+    """The folder of one room: its members, the server's configuration and certificate."""
+
+    def __init__(self, room: str, folder: Path | None = None) -> None:
+        self.room = check_name("room", room)
+        self.path = folder or _config_folder() / "asyncsamp" / "rooms" / self.room
+
+    @property
+    def members_file(self) -> Path:
+        """Who may join; a server that runs follows it."""
+        return self.path / "members.json"
+
+    @property
+    def address_file(self) -> Path:
+        """What the next invitation says of the server, unless it is told otherwise."""
+        return self.path / "address.reach"
+
+    def create(self) -> None:
+        """Make the folder if it is missing. Raises `RoomError`."""
+        try:
+            make_folder(self.path, parents=True)
+        except OSError as error:
+            if self.path.parent.is_dir():  # named by the user, outside of his home
+                with suppress(FileExistsError):
+                    self.path.mkdir(0o700)
+                return
+            reason = error.strerror or error
+            raise RoomError(
+                f"the room's folder {self.path} cannot be made: {reason}; name one by --folder"
+            ) from None
+
+    def members(self) -> Members:
+        """Return who may join; nobody if nothing is kept. Raises `InvitationError`."""
+        try:
+            text = self.members_file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return Members(self.room)
+        members = Members.load(text, str(self.members_file))
+        if members.room != self.room:
+            raise InvitationError(str(self.members_file), f"it is of the room {members.room!r}")
+        return members
+
+    def save(self, members: Members) -> None:
+        """Keep `members`."""
+        replace_private(self.members_file, members.dump().encode())
+
+    def invite(self, name: str, address: Address, out: Path, expires: datetime | None) -> Path:
+        """Let `name` join, by a new key, and write his invitation; one that he had is not valid any more.
+
+        Returns:
+            The file of the invitation.
+
+        Raises:
+            InvitationError: The name or the address cannot be used.
+            OSError: The invitation cannot be written; then nobody is let in.
+        """
+        check_name("member", name)
+        seed, public = new_key()
+        invitation = Invitation(
+            address.url, self.room, name, seed=seed, ca=address.ca, own=address.own, expires=expires
+        )
+        path = out / f"{name}.reach"
+        write_invitation(path, invitation)
+        members = self.members()
+        members.add(Member(name, public, expires))
+        self.save(members)
+        return path
+
+
+def new_key() -> tuple[str, str]:
+    """Return the seed and the public key of a new user. Raises `MissingExtraError`."""
+    try:
+        import nkeys
+    except ModuleNotFoundError:
+        raise MissingExtraError("nkeys", "reach") from None
+    seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    pair = nkeys.from_seed(bytearray(seed))
+    public = pair.public_key.decode()
+    return bytes(seed).decode(), public
+
+
+def certificate(folder: Path, host: str) -> tuple[Path, Path]:
+    """Return certificate and key for a server that is called `host`, made by openssl if there are none yet.
+
+    Raises:
+        RoomError: There is no openssl, or it fails.
+    """
+    cert, key = folder / f"{host}.crt.pem", folder / f"{host}.key.pem"
+    if cert.exists() and key.exists():
+        return cert, key
+    openssl = shutil.which("openssl")
+    advice = "name a certificate by --tls-cert and --tls-key"
+    if openssl is None:
+        raise RoomError(
+            f"a server that others reach needs TLS, and there is no openssl to make a key: {advice}"
+        )
+    number = all(part.isdigit() for part in host.split(".")) or ":" in host
+    kind = "IP" if number else "DNS"
+    old = os.umask(0o077)
+    try:
+        subprocess.run(  # noqa: S603 - our own arguments
+            [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+             "-days", str(_DAYS), "-subj", f"/CN={host}", "-addext", f"subjectAltName={kind}:{host}",
+             "-keyout", str(key), "-out", str(cert)],
+            check=True, capture_output=True, timeout=_OPENSSL_TIMEOUT,
+        )  # fmt: skip
+    except (subprocess.SubprocessError, OSError) as error:
+        raise RoomError(f"openssl made no certificate ({type(error).__name__}); {advice}") from None
+    finally:
+        os.umask(old)
+    return cert, key
+
+
+def _config_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    named = environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if Path(named).is_absolute() else Path.home() / ".config"

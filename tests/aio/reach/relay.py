@@ -1,0 +1,73 @@
+"""A network between a hub and its server, which can swallow everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+
+class Relay:
+    """Forwards a port; what it swallowed is gone, and so are the connections that lost it."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._swallowing = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def swallow(self) -> None:
+        """From now on nothing arrives, and nobody is told."""
+        self._swallowing = True
+
+    def go_on(self) -> None:
+        """Forward new connections; those that lost something are reset, as by a router that forgot them."""
+        self._swallowing = False
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        with contextlib.suppress(OSError):
+            there, out = await asyncio.open_connection("127.0.0.1", self._target)
+            self._writers |= {writer, out}
+            try:
+                await asyncio.gather(self._forward(reader, out), self._forward(there, writer))
+            finally:
+                for end in (writer, out):
+                    self._writers.discard(end)
+                    end.transport.abort()
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not self._swallowing:
+                writer.write(data)
+                await writer.drain()
+        raise ConnectionResetError
+
+    async def close(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def running_relay(target: int) -> AsyncIterator[Relay]:
+    """Forward any port to `target`."""
+    relay = Relay(target)
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    relay.port = server.sockets[0].getsockname()[1]
+    try:
+        yield relay
+    finally:
+        server.close()
+        await relay.close()
+        await server.wait_closed()

@@ -1,0 +1,141 @@
+"""Members with accounts: who is who, what a malicious one can do, who is trusted, who is put out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, Message, NotSubscribedError
+from asyncsamp.hub.profiles.reach.subjects import Subjects
+from asyncsamp.hub.profiles.reach.wire import RemoteClient, Sync, dump_ack, dump_frames, dump_item
+from asyncsamp.values import ValueMap
+
+from ..nats_server import PATIENCE
+from .rooms import Machines, names, until
+from .serving_program import Member, Room, run, served_room
+
+pytestmark = pytest.mark.timeout(40)
+
+
+@asynccontextmanager
+async def house(folder: Path, *members: str) -> AsyncIterator[tuple[Room, Machines]]:
+    """Serve a room to members with accounts."""
+    async with served_room(folder, *members) as room, AsyncExitStack() as stack:
+        yield room, Machines(folder, stack)
+
+
+async def echo(client: Client, mtype: str) -> None:
+    @client.on(mtype)
+    async def answer(message: Message) -> ValueMap:
+        return message.params
+
+    await client.settled()
+
+
+async def test_a_malicious_member_disturbs_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It knows all names, and says what another would: the server lets nothing of it through."""
+    async with house(tmp_path, "alice", "bob", "mallory") as (room, machines):
+        alice = await machines.enter("a", await room.invitation("alice"), mtypes=None)
+        bob = await machines.enter("b", await room.invitation("bob"), mtypes=None)
+        tool = await alice.client("tool")
+        await echo(tool, "test.echo")
+        notebook = await bob.client("notebook")
+        seen = await notebook.find("tool @a", timeout=PATIENCE)
+        async with Member(await room.invitation("mallory")) as mallory:
+            assert await mallory.joined()
+            heard: set[str] = set()
+            mallory.bus.subscribe("samp.m31.*.*.here", lambda message: heard.add(message.subject))
+            await until(lambda: len(heard) == 2, "the names of both hubs")
+            hubs = {subject.split(".")[2]: ".".join(subject.split(".")[2:4]) for subject in heard}
+            as_alice = Subjects("m31", hubs["alice"])
+            evil = dump_frames("0a", 1, *dump_item(Sync("evil", [RemoteClient("c9", {}, {})])), 1 << 20)
+            for _ in range(50):
+                mallory.bus.publish(as_alice.bye, b"")
+                mallory.bus.publish(as_alice.frames(hubs["bob"]), evil[0])
+                mallory.bus.publish(as_alice.frames(hubs["bob"]), dump_ack("!", 0))
+                mallory.bus.publish(Subjects("m31", hubs["bob"]).refused(hubs["alice"]), b"")
+                mallory.bus.publish(as_alice.answer_of(hubs["alice"], "0a"), b"X")
+            await mallory.flushed()
+            answer = await notebook.call(seen, "test.echo", {"k": "v"}, timeout=PATIENCE)
+            assert answer.result == {"k": "v"}
+            assert names(notebook) >= {"tool @a"}
+            assert "evil" not in bob.reach.hubs
+    assert "given up" not in caplog.text
+
+
+async def test_who_is_trusted_may_send_everything(tmp_path: Path) -> None:
+    async with house(tmp_path, "alice", "bob", "carol") as (room, machines):
+        here = await machines.enter("here", await room.invitation("bob"), trust=["alice"])
+        tool = await here.client("tool")
+        await echo(tool, "x.secret")
+        own = await machines.enter("own", await room.invitation("alice"))
+        other = await machines.enter("other", await room.invitation("carol"))
+        mine, another = await own.client("mine"), await other.client("another")
+        seen = await mine.find("tool @here", timeout=PATIENCE)
+        await until(lambda: seen.subscribes("x.secret"))
+        assert (await mine.call(seen, "x.secret", {"k": "v"}, timeout=PATIENCE)).result == {"k": "v"}
+        shown = await another.find("tool @here", timeout=PATIENCE)
+        assert shown.metadata["org.asyncsamp.reach.member"] == "bob"
+        with pytest.raises(NotSubscribedError):
+            await another.call(shown, "x.secret", {}, timeout=PATIENCE)
+
+
+async def test_only_those_who_are_shared_are_shown(tmp_path: Path) -> None:
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        here = await machines.enter("here", await room.invitation("alice"), share=["Shown"], mtypes=None)
+        there = await machines.enter("there", await room.invitation("bob"), mtypes=None)
+        hidden, shown = await here.client("hidden"), await here.client("shown")
+        watcher = await there.client("watcher")
+        async with watcher.messages("test.note") as notes:
+            await watcher.find("shown @here", timeout=PATIENCE)
+            await hidden.find("watcher @there", timeout=PATIENCE)
+            await until(lambda: hidden.clients[_id(hidden, "watcher @there")].subscribes("test.note"))
+            await hidden.notify("watcher @there", "test.note", {"from": "hidden"})
+            await shown.notify("watcher @there", "test.note", {"from": "shown"})
+            async with asyncio.timeout(PATIENCE):
+                assert (await anext(notes)).params == {"from": "shown"}
+        assert "hidden @here" not in names(watcher)
+
+
+def _id(client: Client, name: str) -> str:
+    return next(other.public_id for other in client.clients.values() if other.name == name)
+
+
+async def test_who_is_put_out_goes_on_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        alice = await machines.enter("a", await room.invitation("alice"))
+        bob = await machines.enter("b", await room.invitation("bob"))
+        tool, notebook = await alice.client("tool"), await bob.client("notebook")
+        await notebook.find("tool @a", timeout=PATIENCE)
+        assert (
+            await run("invite", "--room", "m31", "--folder", str(tmp_path / "room"), "--remove", "alice")
+        )[0] == 0
+        await until(lambda: not alice.reach.connected and "tool @a" not in names(notebook))
+        await until(lambda: not alice.reach.hubs)
+        assert tool.registered
+        assert "goes on alone, and tries again" in caplog.text
+
+
+async def test_a_wrong_key_is_said_once_and_tried_slowly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        wrong = replace(await room.invitation("bob"), seed=(await _other_seed(tmp_path)))
+        alone = await machines.enter("b", wrong)
+        with caplog.at_level(logging.WARNING, "asyncsamp.reach"):
+            await until(lambda: "uthorization" in caplog.text)
+        assert not alone.reach.connected
+        await (await alone.client("tool")).unregister()
+        assert caplog.text.count("no connection to") == 1
+        assert "alice" not in caplog.text
+
+
+async def _other_seed(folder: Path) -> str:
+    async with served_room(folder / "other", "bob") as other:
+        return (await other.invitation("bob")).seed

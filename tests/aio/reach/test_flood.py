@@ -1,0 +1,113 @@
+"""Recipients that do not take their messages, and what a room does with clients that take everything."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import HubFaultError, Message
+from asyncsamp.values import ValueMap
+
+from ..couriers import FakeCourier
+from ..nats_server import PATIENCE
+from .rooms import LIMITS, open_room, until
+
+OUTBOX, WINDOW = 100, 20
+
+
+@pytest.mark.timeout(40)
+async def test_a_full_recipient_holds_up_nobody_and_loses_nothing(tmp_path: Path) -> None:
+    """It is paused; its senders are refused, as on one machine; what was accepted arrives in order."""
+    limits = replace(LIMITS, outbox=OUTBOX, reach_window=WINDOW)
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here", limits=limits), await room.join("there", limits=limits)
+        courier = FakeCourier()
+        courier.hold = lambda delivery: True
+        engine = there.hub.engine
+        slow = engine.register(courier)
+        engine.set_callable(slow, True)
+        await engine.operate(slow, "declareMetadata", [{"samp.name": "slow"}])
+        await engine.operate(slow, "declareSubscriptions", [{"test.note": {}}])
+        tool, sender = await there.client("tool"), await here.client("sender")
+
+        @tool.on("test.echo")
+        async def echo(message: Message) -> ValueMap:
+            return message.params
+
+        await tool.settled()
+        seen = await sender.find("slow @there", timeout=PATIENCE)
+        other = await sender.find("tool @there", timeout=PATIENCE)
+        await until(lambda: seen.subscribes("test.note") and other.subscribes("test.echo"))
+        accepted, refusals = [], []
+        for number in range(5 * (2 * OUTBOX + 3 * WINDOW)):
+            try:
+                await sender.notify(seen, "test.note", {"number": number})
+                accepted.append(number)
+            except HubFaultError as error:
+                refusals.append(str(error))
+        assert all("slow @there" in refusal for refusal in refusals)
+        assert OUTBOX < len(accepted) <= 2 * OUTBOX + 5 * WINDOW
+        for _ in range(20):
+            answer = await sender.call_and_wait(other, "test.echo", {"k": "v"}, timeout=2)
+            assert answer.result == {"k": "v"}
+        courier.let_go()
+        await courier.until(lambda: len(courier.numbers) >= len(accepted))
+        assert courier.numbers == accepted
+        async with asyncio.timeout(PATIENCE):
+            while True:  # it takes part again
+                try:
+                    await sender.notify(seen, "test.note", {"number": -2})
+                    break
+                except HubFaultError:
+                    await asyncio.sleep(0.01)
+        await courier.until(lambda: courier.numbers[-1] == -2)
+
+
+async def test_who_takes_everything_hears_nothing_of_the_other_hub_itself(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here"), await room.join("there")
+        tool, sender = await there.client("tool"), await here.client("sender")
+        async with tool.messages("*", "samp.hub.event.*") as came:
+            seen = await sender.find("tool @there", timeout=PATIENCE)
+            await until(lambda: seen.subscribes("test.note"))
+            await (await here.client("passing")).unregister()
+            await sender.notify(seen, "test.note", {})
+            own = set(there.hub.engine.clients) | {there.hub.engine.hub_id}
+            heard = []
+            async with asyncio.timeout(PATIENCE):
+                while (message := await anext(came)).mtype != "test.note":
+                    heard.append(message)
+        assert {message.sender for message in heard} <= {there.hub.engine.hub_id}
+        assert {str(message.params["id"]) for message in heard if "id" in message.params} & own
+
+
+async def test_a_client_that_declares_before_it_can_be_called_is_shown_then(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here"), await room.join("there")
+        sender = await here.client("sender")
+        courier = FakeCourier()
+        engine = there.hub.engine
+        early = engine.register(courier)
+        await engine.operate(early, "declareSubscriptions", [{"test.note": {}}])
+        await engine.operate(early, "declareMetadata", [{"samp.name": "early"}])
+        seen = await sender.find("early @there", timeout=PATIENCE)
+        assert not seen.subscribes("test.note")
+        engine.set_callable(early, True)
+        await until(lambda: seen.subscribes("test.note"))
+        await sender.notify(seen, "test.note", {"number": 1})
+        await courier.until(lambda: courier.numbers == [1])
+
+
+async def test_a_server_that_comes_later(tmp_path: Path) -> None:
+    """Both hubs start without it, and go on alone."""
+    async with open_room(tmp_path) as room:
+        await room.server.kill()
+        here, there = await room.join("here"), await room.join("there")
+        tool, sender = await there.client("tool"), await here.client("sender")
+        assert tool.registered
+        assert not here.reach.connected
+        await room.server.start()
+        await sender.find("tool @there", timeout=2 * PATIENCE)

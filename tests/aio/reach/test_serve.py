@@ -1,0 +1,230 @@
+"""`python -m asyncsamp.reach serve` and `invite`: a real server, its accounts, and who may do what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from asyncsamp.hub.profiles.reach.bus import BusMessage
+
+from ..nats_server import PATIENCE
+from .serving_program import Member, run, served_room
+
+pytestmark = pytest.mark.timeout(60)
+
+SECONDS = 1 / 86400
+
+
+async def test_members_join_by_their_invitations(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice", "bob") as room:
+        assert room.said[0].startswith("room m31 is served at nats://127.0.0.1:")
+        alice, bob = (await room.invitation("alice")), (await room.invitation("bob"))
+        assert (alice.room, alice.member, alice.url, alice.own) == ("m31", "alice", room.url, False)
+        assert (tmp_path / "alice.reach").stat().st_mode & 0o777 == 0o600
+        kept = "".join(path.read_text() for path in (tmp_path / "room").iterdir())
+        assert alice.seed not in kept
+        assert "alice" in kept
+        came: asyncio.Queue[BusMessage] = asyncio.Queue()
+        async with Member(alice) as a, Member(bob) as b:
+            assert await a.joined()
+            assert await b.joined()
+            b.bus.subscribe("samp.m31.*.*.to.bob.0123abcd", came.put_nowait)
+            await b.flushed()
+            a.bus.publish("samp.m31.alice.0123abcd.to.bob.0123abcd", b"hello")
+            async with asyncio.timeout(PATIENCE):
+                assert (await came.get()).payload == b"hello"
+
+
+async def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        seed = (await room.invitation("alice")).seed.encode()
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                assert seed not in process.read_bytes()
+        assert seed.decode() not in "".join(room.said)
+
+
+async def test_nobody_speaks_as_another_or_listens_in(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice", "bob", "mallory") as room:
+        heard: asyncio.Queue[BusMessage] = asyncio.Queue()
+        overheard: list[BusMessage] = []
+
+        def hear(message: BusMessage) -> None:
+            if not message.subject.startswith("samp.m31.bob."):  # by which the test knows that all has come
+                heard.put_nowait(message)
+
+        async with contextlib.AsyncExitStack() as stack:
+            alice, bob, mallory = [
+                await stack.enter_async_context(Member(await room.invitation(name)))
+                for name in ("alice", "bob", "mallory")
+            ]
+            for member in (alice, bob, mallory):
+                assert await member.joined()
+            for subject in (
+                "samp.m31.*.*.to.bob.0123abcd",
+                "samp.m31.*.*.here",
+                "samp.m31.*.*.bye",
+                "samp.m31.*.*.get.bob.>",
+                "samp.m31.*.*.answer.bob.>",
+                "samp.m31.bob.*.refused.>",
+            ):
+                bob.bus.subscribe(subject, hear)
+            for subject in (
+                "samp.>",
+                ">",
+                "samp.m31.*.*.to.bob.>",
+                "samp.m31.*.*.answer.bob.>",
+                "samp.m31.bob.*.refused.>",
+                "samp.m31.*.*.get.>",
+            ):
+                mallory.bus.subscribe(subject, overheard.append)
+            await bob.flushed()
+            await mallory.flushed()
+            mallory.bus.publish("samp.m31.alice.0123abcd.to.bob.0123abcd", b"forged")
+            for subject in (
+                "samp.m31.alice.0123abcd.bye",
+                "samp.m31.alice.0123abcd.here",
+                "samp.m31.alice.0123abcd.get.bob.0123abcd",
+                "samp.m31.alice.0123abcd.answer.bob.0123abcd.0a",
+                "samp.m31.bob.0123abcd.refused.alice.0123abcd",
+            ):
+                mallory.bus.publish(subject, b"")
+            await mallory.flushed()
+            alice.bus.publish("samp.m31.alice.0123abcd.to.bob.0123abcd", b"true")
+            alice.bus.publish("samp.m31.alice.0123abcd.answer.bob.0123abcd.0a", b"a piece")
+            await alice.flushed()
+            await bob.flushed()
+            await mallory.flushed()
+            async with asyncio.timeout(PATIENCE):
+                assert {(await heard.get()).payload for _ in range(2)} == {b"true", b"a piece"}
+            assert heard.empty()
+            assert overheard == []
+
+
+async def test_a_stranger_is_refused(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room, served_room(tmp_path / "other", "alice") as other:
+        alice = await room.invitation("alice")
+        for invitation in (
+            replace(alice, seed=""),
+            replace((await other.invitation("alice")), url=alice.url),
+        ):
+            async with Member(invitation) as stranger:
+                assert not await stranger.joined()
+                assert "uthorization" in stranger.reasons[0]
+
+
+async def test_somebody_is_invited_and_put_out_while_the_room_is_served(tmp_path: Path) -> None:
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    async with served_room(tmp_path, "alice") as room:
+        first = await room.invitation("alice")
+        assert (await run("invite", *common, "carol"))[0] == 0
+        carol = await room.invitation("carol")
+        assert carol.url == room.url
+        await room.says("members are now: alice, carol")
+        async with Member(carol) as member:
+            assert await member.joined()
+            status, out, _ = await run("invite", *common, "--remove", "carol", "dave")
+            assert (status, out) == (1, "carol may not join any more\ndave was not invited\n")
+            assert not await member.joined()
+        assert (await run("invite", *common, "alice"))[0] == 0
+        assert (await room.invitation("alice")).seed != first.seed
+
+
+async def test_an_invitation_ends_at_the_server(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "--expires", str(3 * SECONDS), "alice") as room:
+        assert (await room.invitation("alice")).expires is not None
+        async with Member(await room.invitation("alice")) as alice:
+            assert await alice.joined()
+            assert not await alice.joined()
+
+
+async def test_who_was_invited_may_join_after_the_room_was_served_again(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        invitation = await room.invitation("alice")
+    async with served_room(tmp_path, "alice") as room:
+        assert any(line.startswith("alice is invited already") for line in room.said)
+        async with Member(replace(invitation, url=room.url)) as alice:
+            assert await alice.joined()
+
+
+async def test_the_server_ends_with_the_program(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        port = urlsplit(room.url).port
+    assert room.process.returncode == 0
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        pass
+
+
+async def test_off_this_machine_it_speaks_tls_only(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "--host", "0.0.0.0", "--name", "127.0.0.1", "alice") as room:
+        invitation = await room.invitation("alice")
+        assert invitation.url.startswith("tls://127.0.0.1:")
+        assert (tmp_path / "room" / "127.0.0.1.key.pem").stat().st_mode & 0o777 == 0o600
+        async with Member(invitation) as alice:
+            assert await alice.joined()
+        async with Member(replace(invitation, ca="")) as alice:
+            assert not await alice.joined()
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+async def test_by_websocket_and_by_another_address(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "--ws-port", "0", "--own", "nb", "laptop=wss://h.example/p/1/") as room:
+        laptop, notebook = (await room.invitation("laptop")), (await room.invitation("nb"))
+        assert (laptop.url, laptop.own) == ("wss://h.example/p/1/", True)
+        async with Member(replace(notebook, url=room.said[1].rpartition(" ")[2])) as member:
+            assert await member.joined(), member.reasons
+
+
+async def test_no_web_page_uses_the_websocket(tmp_path: Path) -> None:
+    async with (
+        served_room(tmp_path, "--open", "--ws-port", "0") as room,
+        aiohttp.ClientSession() as browser,
+    ):
+        url = room.said[1].rpartition(" ")[2]
+        for origin in ("https://evil.example", url.replace("ws:", "http:"), "null"):
+            with pytest.raises(aiohttp.WSServerHandshakeError):
+                await browser.ws_connect(url, headers={"Origin": origin})
+        async with browser.ws_connect(url) as program:
+            assert (await program.receive()).data.startswith(b"INFO ")
+
+
+async def test_a_room_without_accounts(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "--open") as room:
+        assert f"  python -m asyncsamp.hub --join {room.url}" in room.said
+        assert not list(tmp_path.glob("*.reach"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["serve", "--room", "a.b"], "'a.b' is not a valid name of a room"),
+        (["serve", "--room", "r", "--open", "--host", "0.0.0.0"], "--open is for this machine only"),
+        (["serve", "--room", "r", "--host", "0.0.0.0"], "say by --name what members call this machine"),
+        (["serve", "--room", "r", "--tls-cert", "x"], "--tls-cert and --tls-key go together"),
+        (["serve", "--room", "r", "--port", "0", "a b"], "'a b' is not a valid name of a member"),
+        (["serve", "--room", "r", "--port", "0", "a=http://h"], "'http://h' is not the URL of a server"),
+        (["invite", "--room", "r", "alice"], "room r is not known in"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], error: str) -> None:
+    common = ["--folder", str(tmp_path / "room"), "--out", str(tmp_path)]
+    status, _, errors = await run(*arguments, *common)
+    assert (status, errors.count("\n")) == (1, 1)
+    assert error in errors
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ["--folder", str(tmp_path / "room"), "--out", str(tmp_path), "--port", str(port)]
+        status, _, errors = await run("serve", "--room", "r", *arguments, "alice")
+    assert status == 1
+    assert f"127.0.0.1:{port}" in errors
+    assert "address already in use" in errors

@@ -1,0 +1,74 @@
+"""The real TOPCAT and DS9 on a laptop; a notebook and STILTS on a cluster, in one room."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client
+from asyncsamp.data.formats.table_write import write_fits
+from asyncsamp.mtypes import Ds9Get
+
+from ..peers import ds9_on, screen, stilts_send, topcat_on
+from ..rooms import joined_hub, room
+from .meeting import found
+from .sky import image, stars
+from .test_topcat import ACTIONS, ACTIONS_ICON, BROWSER, BROWSER_ICON, MAIN, click_row, until_it_arrives
+
+pytestmark = pytest.mark.timeout(120)
+
+FILES = ("--reach-files", "sent")
+
+
+async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, picture: Path) -> None:
+    """Out goes a table, from memory and from a file; a row that is clicked comes back."""
+    path = tmp_path / "from_stilts.fits"
+    await asyncio.to_thread(lambda: path.write_bytes(write_fits(stars(25), name="from STILTS")))
+    table = stars()
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "laptop") as laptop,
+        joined_hub(server, tmp_path, "cluster", *FILES) as cluster,
+        Client("notebook", lockfile=cluster) as client,
+        screen(tmp_path) as display,
+        topcat_on(display, laptop, tmp_path),
+    ):
+        topcat = await found(client, "topcat", "table.load.votable")
+        assert topcat.name == "topcat @laptop"
+        sent = await client.send_table(table, "topcat", name="stars of the cluster", timeout=60)
+        assert sent.names == ["topcat @laptop"]
+        assert (await client.select_rows(table, table["mag"] < 8, "topcat")).names == ["topcat @laptop"]
+        async with client.highlights(table) as highlights:
+
+            async def click_a_row() -> None:
+                await display.click(MAIN, *BROWSER_ICON)
+                await display.click(MAIN, *ACTIONS_ICON)
+                await display.click(ACTIONS, 40, 301)  # send row index
+                await click_row(display, 5)
+
+            assert await until_it_arrives(click_a_row, highlights) == 5
+        async with stilts_send(cluster, tmp_path, path, client="topcat @laptop") as sender:
+            await sender.succeed(timeout=40)
+        await display.arrange(ACTIONS, 2000, 0)
+        await display.arrange(MAIN, 0, 0)
+        await display.arrange(BROWSER, 10, 330)
+        await display.drawn(picture, colours=50)
+
+
+async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) -> None:
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "laptop") as laptop,
+        joined_hub(server, tmp_path, "cluster", *FILES) as cluster,
+        Client("notebook", lockfile=cluster) as client,
+        screen(tmp_path) as display,
+        ds9_on(display, laptop, tmp_path),
+    ):
+        tool = await found(client, "ds9", "image.load.fits")
+        assert tool.name == "SAOImageDS9 @laptop"
+        sent = await client.send_image(image(), "ds9", name="M 31", timeout=60)
+        assert sent.names == ["SAOImageDS9 @laptop"]
+        response = await client.call(tool, Ds9Get(cmd="fits size"), timeout=20)
+        assert response.result["value"] == "200 160"

@@ -1,0 +1,213 @@
+"""Real parts in a room: JSAMP's tests and tools on joined hubs, and its hub attached."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, HubFaultError, Message, RemoteClient, ReplyError
+from asyncsamp.values import ValueMap
+
+from . import conversation
+from .conversation import PARAMS, WAIT
+from .peers import ScriptedPeer, calc_storm, hub_tester, jsamp_hub, message_sender, scripted_peer, snooper
+from .rooms import attached, bridge, joined_hub, room
+
+pytestmark = pytest.mark.timeout(90)
+
+
+async def test_hub_tester_passes_on_a_joined_hub(tmp_path: Path) -> None:
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        joined_hub(server, tmp_path, "there"),
+    ):
+        await hub_tester(here, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "notify", "random"])
+async def test_calc_storm_passes_on_a_joined_hub(mode: str, tmp_path: Path) -> None:
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        joined_hub(server, tmp_path, "there"),
+    ):
+        printed = await calc_storm(here, tmp_path, clients=10, queries=20, mode=mode)
+    assert "Elapsed time" in printed
+
+
+async def test_messagesender_and_snooper_across(tmp_path: Path) -> None:
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        joined_hub(server, tmp_path, "there") as there,
+        Client("ours", lockfile=there) as client,
+        Client("watcher", lockfile=here) as watcher,
+    ):
+
+        @client.on("test.order")
+        async def order(message: Message) -> dict[str, str]:
+            heard.put_nowait(message)
+            return {"answer": f"to {message.params['k']}"}
+
+        await client.settled()
+        seen = await watcher.find("ours @there", timeout=WAIT)
+        await conversation.until_subscribed(watcher, seen, "test.order")
+        for mode in ("sync", "async"):
+            printed = await message_sender(
+                here, tmp_path, "test.order", {"k": mode}, mode=mode, target="ours @there"
+            )
+            assert f'"answer": "to {mode}"' in printed
+        await message_sender(here, tmp_path, "test.order", {"k": "told"}, mode="notify")
+        async with asyncio.timeout(WAIT):
+            assert [(await heard.get()).params["k"] for _ in range(3)] == ["sync", "async", "told"]
+        async with snooper(here, tmp_path, "test.*") as tool:
+            snoop = await client.find("Snooper @here", timeout=WAIT)
+            await conversation.until_subscribed(client, snoop, "test.order")
+            await client.notify_all("test.order", {"k": "notified"})
+            await tool.line('"k": "notified"')
+            response = await client.call(snoop, "test.order", {"k": "called"}, timeout=WAIT)
+            await tool.line('"k": "called"')
+    assert response.status == "samp.warning"
+
+
+async def test_clients_of_jsamps_hub_are_in_the_room(tmp_path: Path) -> None:
+    """Started first, it needs nothing but a client: what both sides say to each other, and its end."""
+    foreign = tmp_path / "jsamp.samp"
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        Client("ours", lockfile=here) as client,
+        jsamp_hub(foreign, tmp_path) as hub,
+    ):
+
+        @client.on("test.echo")
+        async def echo(message: Message) -> ValueMap:
+            return message.params
+
+        async with (
+            scripted_peer("jsamp", foreign, tmp_path) as peer,
+            attached(server, foreign, tmp_path, "desk") as program,
+        ):
+            await peer.ask("declare_metadata", {"samp.name": "foreign"})
+            await peer.ask("declare_subscriptions", {"test.echo": {}, "test.fail": {}, "test.hold": {}})
+            seen = await client.find("foreign @desk", timeout=WAIT)
+            await conversation.until_subscribed(client, seen, "test.hold")
+            assert (await client.call(seen, "test.echo", PARAMS, timeout=WAIT)).result == PARAMS
+            assert (await client.call_and_wait(seen, "test.echo", PARAMS, timeout=WAIT)).result == PARAMS
+            with pytest.raises(ReplyError, match="told to fail"):
+                await client.call(seen, "test.fail", {}, timeout=WAIT)
+            await client.notify(seen, "test.echo", PARAMS)
+            assert (await peer.event("notification")).message["samp.params"] == PARAMS
+            assert [name for name in await _names(peer) if name.startswith("ours")] == ["ours @here"]
+            await _speaks(peer, client)
+
+            calling = asyncio.create_task(client.call(seen, "test.hold", {}, timeout=60))
+            waiting = asyncio.create_task(client.call_and_wait(seen, "test.hold", {}, timeout=60))
+            assert {(await peer.event("call")).message["samp.mtype"] for _ in range(4)} >= {"test.hold"}
+            await hub.kill()
+            await program.line("looked for again", stderr=True)
+            async with asyncio.timeout(WAIT):
+                with pytest.raises(ReplyError):
+                    await calling
+                with pytest.raises((ReplyError, HubFaultError)):
+                    await waiting
+                while seen.registered:
+                    await asyncio.sleep(0.01)
+            async with jsamp_hub(foreign, tmp_path), scripted_peer("jsamp", foreign, tmp_path) as again:
+                await again.ask("declare_metadata", {"samp.name": "again"})
+                await client.find("again @desk", timeout=WAIT)
+
+
+async def _names(peer: ScriptedPeer) -> list[str]:
+    clients = await peer.ask("get_registered_clients")
+    return [str((await peer.ask("get_metadata", client)).get("samp.name")) for client in clients]
+
+
+async def _speaks(peer: ScriptedPeer, client: Client) -> None:
+    """The client of JSAMP's hub calls ours, in every way."""
+    (ours,) = await peer.ask("get_subscribed_clients", "test.echo")
+    message = {"samp.mtype": "test.echo", "samp.params": PARAMS}
+    await peer.ask("call", ours, "tag 1", message)
+    response = await peer.event("response")
+    assert (response.sender, response.id, response.message["samp.result"]) == (ours, "tag 1", PARAMS)
+    waited = await peer.ask("call_and_wait", ours, message, "10")
+    assert (waited["samp.status"], waited["samp.result"]) == ("samp.ok", PARAMS)
+    async with client.messages("test.note") as notes:
+        while not await peer.ask("get_subscribed_clients", "test.note"):
+            pass  # it is on its way
+        await peer.ask("notify_all", {"samp.mtype": "test.note", "samp.params": PARAMS})
+        async with asyncio.timeout(WAIT):
+            note = await anext(notes)
+    assert (note.params, note.sender_name) == (PARAMS, "foreign @desk")
+
+
+async def test_a_tool_that_speaks_and_leaves_is_heard(tmp_path: Path) -> None:
+    """JSAMP's messagesender says one thing and unregisters; progress comes with the caller's own id."""
+    foreign = tmp_path / "jsamp.samp"
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        Client("ours", lockfile=here) as client,
+        jsamp_hub(foreign, tmp_path),
+        Client("worker", lockfile=foreign) as worker,
+        attached(server, foreign, tmp_path, "desk"),
+    ):
+        async with client.messages("test.note") as notes:
+            await worker.find("ours @here", timeout=WAIT)
+            await message_sender(foreign, tmp_path, "test.note", {"k": "v"}, mode="notify")
+            async with asyncio.timeout(WAIT):
+                assert (await anext(notes)).params == {"k": "v"}
+
+        @worker.on("test.long")
+        async def long(message: Message) -> dict[str, str]:
+            await worker.progress(message, "half", percent=50)
+            return {"done": "1"}
+
+        await worker.settled()
+        seen = await client.find("worker @desk", timeout=WAIT)
+        await conversation.until_subscribed(client, seen, "test.long")
+        heard: list[str] = []
+        answer = await client.call(
+            seen,
+            "test.long",
+            on_progress=lambda message: heard.append(str(message.params["txt"])),
+            timeout=WAIT,
+        )
+        assert (answer.result, heard) == ({"done": "1"}, ["half"])
+
+
+async def test_jsamps_bridge_beside_a_room_makes_no_circle(tmp_path: Path) -> None:
+    """It shows each side's clients at the other, the room's too, once; and then nothing more comes."""
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        joined_hub(server, tmp_path, "there") as there,
+        Client("ours", lockfile=here) as ours,
+        Client("theirs", lockfile=there) as theirs,
+        bridge([here, there], tmp_path),
+    ):
+        await theirs.find("ours @here", timeout=WAIT)
+        async with asyncio.timeout(WAIT), ours.messages("samp.hub.event.*") as events:
+            while sum(_is_bridged(client) for client in ours.clients.values()) < 2:
+                await anext(events)
+        async with ours.messages("samp.hub.event.register") as registrations:
+            for number in range(5):  # what comes and goes makes no more of it, either
+                async with Client(f"passing {number}", lockfile=there):
+                    await ours.find(f"passing {number} @there", timeout=WAIT)
+            counted = 0
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    while True:
+                        await anext(registrations)
+                        counted += 1
+        assert counted <= 5 * 4
+        assert len(ours.clients) <= 10
+
+
+def _is_bridged(client: RemoteClient) -> bool:
+    return "bridge.proxy.source" in client.metadata

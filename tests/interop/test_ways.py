@@ -1,0 +1,216 @@
+"""The ways into a room that need no administrator, with real parts: ssh, a Jupyter server, leaf nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import asyncsamp
+from asyncsamp import Client, Message
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
+from asyncsamp.reach.accounts import Listen, Member, server_config
+from asyncsamp.reach.rooms import new_key
+from asyncsamp.reach.server import NatsServer, free_port
+from asyncsamp.values import ValueMap
+
+from ..aio.nats_server import running_server
+from ..aio.reach.serving_program import served_room
+from ..installed import require_file, require_program
+from . import conversation
+from .conversation import PARAMS, WAIT
+from .peers import own_hub
+from .peers.process import Process, process
+
+pytestmark = pytest.mark.timeout(90)
+
+DEBIANS = Path("/usr/sbin/nats-server")
+
+
+@contextlib.asynccontextmanager
+async def desktop(folder: Path, join: str, *options: str) -> AsyncIterator[Client]:
+    """Run the laptop's hub, and a tool on it that echoes."""
+    lockfile = folder / "laptop.samp"
+    joining = ("--join", join, "--reach-label", "laptop", "--no-web-profile", "--reach-mtypes", "all")
+    async with own_hub(lockfile, folder, *joining, *options), Client("tool", lockfile=lockfile) as tool:
+
+        @tool.on("test.echo")
+        async def echo(message: Message) -> ValueMap:
+            return message.params
+
+        await tool.settled()
+        yield tool
+
+
+@contextlib.asynccontextmanager
+async def notebook(folder: Path, join: str) -> AsyncIterator[Client]:
+    """Connect as a kernel without a hub of its own does."""
+    client = await asyncsamp.connect("notebook", join=join, lockfile=folder / "kernel.samp")
+    try:
+        yield client
+    finally:
+        await client.unregister()
+
+
+async def speak(client: Client) -> None:
+    """See the laptop's tool, and be answered by it."""
+    seen = await client.find("tool", timeout=3 * WAIT)
+    assert seen.name == "tool @laptop"
+    await conversation.until_subscribed(client, seen, "test.echo")
+    assert (await client.call_and_wait(seen, "test.echo", PARAMS, timeout=WAIT)).result == PARAMS
+
+
+# ---- ssh
+
+
+class Ssh:
+    """Debian's sshd on a loopback port, with keys of the test's own, and a client of it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+
+    def write(self) -> None:
+        """Make keys and configuration."""
+        for name in ("host", "user"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / name)]
+            subprocess.run(command, check=True)
+        (self.folder / "known").write_text(
+            f"[127.0.0.1]:{self.port} {(self.folder / 'host.pub').read_text()}"
+        )
+        lines = [
+            f"HostKey {self.folder / 'host'}",
+            f"AuthorizedKeysFile {self.folder / 'user.pub'}",
+            f"ListenAddress 127.0.0.1:{self.port}",
+            *("StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin yes"),
+        ]
+        (self.folder / "config").write_text("\n".join(lines) + "\n")
+        if os.getuid() == 0:  # which the service makes when it starts
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def server(self) -> AsyncIterator[None]:
+        """Run the sshd."""
+        sshd = str(require_file(Path("/usr/sbin/sshd"), "openssh-server"))
+        command = [sshd, "-D", "-e", "-f", str(self.folder / "config")]
+        async with process(command, name="sshd", home=self.folder) as running:
+            await running.line("Server listening", stderr=True)
+            yield
+
+    @contextlib.asynccontextmanager
+    async def tunnel(self, there: int, here: int) -> AsyncIterator[Process]:
+        """Run `ssh -R there:127.0.0.1:here`; it says by the far shell that it stands."""
+        options = ("IdentitiesOnly=yes", "BatchMode=yes", "ExitOnForwardFailure=yes")
+        command = [require_program("ssh", "openssh-client"), "-F", "none", "-p", str(self.port)]
+        command += [word for option in options for word in ("-o", option)]
+        command += ["-o", f"UserKnownHostsFile={self.folder / 'known'}", "-i", str(self.folder / "user")]
+        command += [
+            "-R",
+            f"{there}:127.0.0.1:{here}",
+            f"{getpass.getuser()}@127.0.0.1",
+            "echo it stands; cat",
+        ]
+        async with process(command, name="ssh", home=self.folder) as running:
+            await running.line("it stands")
+            yield running
+
+
+async def test_a_server_at_the_laptop_and_ssh(tmp_path: Path) -> None:
+    """`ssh -R` carries its port to the cluster; the tunnel breaks, and is made again."""
+    (tmp_path / "ssh").mkdir()
+    ssh = Ssh(tmp_path / "ssh", free_port("127.0.0.1"))
+    await asyncio.to_thread(ssh.write)
+    there = free_port("127.0.0.1")
+    async with (
+        served_room(tmp_path, "--open") as room,
+        desktop(tmp_path, room.url, "--room", "room"),
+        ssh.server(),
+        contextlib.AsyncExitStack() as stack,
+    ):
+        here = int(room.url.rpartition(":")[2])
+        async with ssh.tunnel(there, here):
+            client = await stack.enter_async_context(notebook(tmp_path, f"nats://127.0.0.1:{there}"))
+            await speak(client)
+        async with ssh.tunnel(there, here):
+            await speak(client)
+
+
+# ---- the user's own Jupyter pod
+
+
+@contextlib.asynccontextmanager
+async def jupyter(folder: Path, port: int) -> AsyncIterator[None]:
+    """Run a Jupyter server with jupyter-server-proxy, whose token is "secret"."""
+    command = [sys.executable, "-m", "jupyter_server", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += [
+        "--ServerApp.jpserver_extensions=jupyter_server_proxy=True",
+        "--IdentityProvider.token=secret",
+    ]
+    async with process(command, name="Jupyter", home=folder) as running:
+        await running.line("is running at", stderr=True, timeout=60)
+        yield
+
+
+async def test_a_server_in_the_users_pod(tmp_path: Path) -> None:
+    """The laptop dials through Jupyter's door, by the token in a header; without it nobody gets in."""
+    websocket, port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    url = f"ws://127.0.0.1:{port}/proxy/{websocket}/"
+    options = ("--own", "--ws-port", str(websocket), "nb", f"laptop={url}")
+    async with jupyter(tmp_path, port), served_room(tmp_path, *options) as room:
+        file = tmp_path / "laptop.reach"
+        invitation = await room.invitation("laptop")
+        async with own_hub(tmp_path / "shut.samp", tmp_path, "--join", str(file), "--no-web-profile") as shut:
+            await shut.line("no connection to ws://", stderr=True)
+        opened = replace(invitation, headers={"Authorization": "token secret"})
+        await asyncio.to_thread(write_invitation, file, opened)
+        async with desktop(tmp_path, str(file)), notebook(tmp_path, str(tmp_path / "nb.reach")) as client:
+            await speak(client)
+
+
+# ---- servers
+
+
+async def test_leaf_nodes(tmp_path: Path) -> None:
+    """Each hub stays with its own server; one of the two dials the other."""
+    port = free_port("127.0.0.1")
+    hub = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n'
+    leaf = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}\n'
+    async with (
+        running_server(tmp_path / "one", hub) as one,
+        running_server(tmp_path / "two", leaf) as two,
+        desktop(tmp_path, one.url),
+        notebook(tmp_path, two.url) as client,
+    ):
+        await speak(client)
+
+
+async def test_debians_server_keeps_members_apart(tmp_path: Path) -> None:
+    """nats-server 2.9 takes our configuration, by TCP and by WebSocket, and follows another one."""
+    require_file(DEBIANS, "nats-server")
+    (seed, public), (_, another) = new_key(), new_key()
+    listen = Listen(port=-1, websocket=free_port("127.0.0.1"))
+    server = NatsServer(str(DEBIANS))
+    await server.start(server_config("m31", [Member("laptop", public)], listen))
+    try:
+        assert await server.follow(
+            server_config("m31", [Member("laptop", public), Member("nb", another)], listen)
+        )
+        laptop = Invitation(f"ws://127.0.0.1:{listen.websocket}/", "m31", "laptop", seed=seed)
+        file = tmp_path / "laptop.reach"
+        await asyncio.to_thread(write_invitation, file, laptop)
+        tcp = replace(laptop, url=f"nats://127.0.0.1:{server.ports['nats']}")
+        await asyncio.to_thread(write_invitation, tmp_path / "nb.reach", tcp)
+        async with desktop(tmp_path, str(file)), notebook(tmp_path, str(tmp_path / "nb.reach")) as client:
+            await speak(client)
+    finally:
+        await server.stop()
