@@ -46,7 +46,7 @@ async def connect(
             is: it joins by `python -m asyncsamp.hub --join` only.
         via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
             kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
-            stand. It needs the extra `browser`; see docs/how-to/elsewhere.md.
+            stand. It needs the extra `browser`; see docs/remote.md.
         options: Those of `Client`.
 
     Returns:

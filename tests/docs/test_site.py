@@ -117,7 +117,7 @@ QUESTIONS = {
     "no asyncio": "how-to/plain-scripts.html",
     "my DS9 does not appear": "how-to/why-not.html#my-ds9-does-not-appear",
     "start at login": "how-to/hub-at-login.html",
-    "over ssh": "how-to/elsewhere.html#ssh",
+    "over ssh": "remote.html#ssh",
     "large table": "how-to/large-tables.html",
     "web page": "how-to/archive-page.html",
     "Qt": "how-to/qt-and-tk.html#qt",

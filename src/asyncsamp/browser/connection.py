@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
 from urllib.parse import quote
 
 from ..client.web import PORT, WebConnection
@@ -18,8 +19,11 @@ from ..values import Value
 from ..xmlrpc import Fault
 from .errors import explain
 from .relay import PageError, PageRelay
+from .source import ProxySource
 
 __all__ = ["BrowserConnection"]
+
+log = logging.getLogger("asyncsamp.browser")
 
 PAGE_PATIENCE = 20.0
 """Seconds in which the page has to come, or to come back. JupyterLab takes some to show a widget."""
@@ -27,11 +31,23 @@ PAGE_PATIENCE = 20.0
 BACK_PATIENCE = 6.0
 """Seconds in which a page that is loaded again has to be back. A little later the hub counts it as closed."""
 
-_GONE = ("denied", "no-hub", "unreachable", "no-page")
+_GONE = ("denied", "no-hub", "unreachable", "safari", "no-page")
 """After these nobody is there: other failures may pass."""
 
-Source = Callable[[Content, str], Awaitable[str | None]]
-"""Puts content where the page can read it at its own site; returns that place, None if it cannot."""
+LARGE = 4 * 1024 * 1024
+"""Bytes from which on the page reads content at its own site, where it can: messages of a notebook go
+through its server, the kernel's queue and all pages that show it."""
+
+_REGISTER = "samp.webhub.register"
+
+_REPEATED = frozenset(
+    f"samp.webhub.{operation}"
+    for operation in (
+        *("ping", "allowReverseCallbacks", "declareMetadata", "declareSubscriptions", "getMetadata"),
+        *("getSubscriptions", "getRegisteredClients", "getSubscribedClients"),
+    )
+)
+"""Methods that do no harm when they are done twice. A page that is loaded again loses their answers."""
 
 
 class BrowserConnection(WebConnection):
@@ -43,8 +59,8 @@ class BrowserConnection(WebConnection):
     Args:
         relay: The page.
         limits: Timeouts in seconds, and sizes in bytes.
-        source: Puts content where the page can read it at its own site. Without it, or where it returns
-            None, the content goes through the relay, in pieces.
+        source: Offers content where the page can read it at its own site. Without it, where the page
+            cannot, and for what is small, the content goes through the relay, in pieces.
         holds: What has to live as long as the connection.
     """
 
@@ -53,13 +69,15 @@ class BrowserConnection(WebConnection):
         relay: PageRelay,
         *,
         limits: Limits | None = None,
-        source: Source | None = None,
+        source: ProxySource | None = None,
         holds: object = None,
     ) -> None:
         super().__init__(port=PORT, limits=limits)
         self._holds = holds
         self._relay = relay
         self._source = source
+        self._source_reached = True
+        self._lost = False
 
     def __repr__(self) -> str:
         return f"<BrowserConnection {'by a page' if self._relay.ready else 'without a page'}>"
@@ -86,12 +104,15 @@ class BrowserConnection(WebConnection):
             RegistrationError: The user has said no.
             HubLostError: The hub does not answer.
         """
-        self._relay.show("asking", "Waiting for the SAMP hub on your computer: answer its question there.")
+        if not self._lost:
+            self._relay.show("looking", "Looking for the SAMP hub on your computer.")
         try:
             registration = await super().register(name, receiver)
         except BaseException as error:
+            self._lost = True
             self._relay.show("lost", str(error) or "Not connected.")
             raise
+        self._lost = False
         self._relay.show("connected", f"Connected to the SAMP hub on your computer as {name}.")
         return registration
 
@@ -120,10 +141,22 @@ class BrowserConnection(WebConnection):
             )
         url = uploads + quote(name, safe="")
         with self._data_errors("the data could not be brought to your desktop"):
-            place = await self._source(content, name) if self._source is not None else None
-            if place is not None:
+            uploaded = await self._from_source(url, content)
+            return uploaded or await self._relay.upload(url, _pieces(content))
+
+    async def _from_source(self, url: str, content: Content) -> str:
+        """Have the page read large content at its own site; return "" where that is no way."""
+        if self._source is None or not self._source_reached or not await _is_large(content):
+            return ""
+        try:
+            async with self._source.offer(content) as place:
                 return await self._relay.upload_from(url, place)
-            return await self._relay.upload(url, _pieces(content))
+        except PageError as error:
+            if error.kind != "source":
+                raise
+            log.info("large data goes by messages, since the page cannot read it at its own site: %s", error)
+            self._source_reached = False
+            return ""
 
     async def fetch(self, url: str, max_size: int) -> bytes:
         """Return what `url` names, read by the page; see `DataCarrier.fetch`. Cancelling is safe.
@@ -154,6 +187,15 @@ class BrowserConnection(WebConnection):
                 raise HubLostError(self.url, "data", str(error)) from None
             raise DataError(f"{what}: {error}") from None
 
+    async def close(self) -> None:
+        """End everything but the page, also if it is cancelled; see `Connection.close`."""
+        if self.proxy.key:
+            self._relay.show("ended", "Not connected to the SAMP hub on your computer any more.")
+        async with contextlib.AsyncExitStack() as stack:
+            if self._source is not None:
+                stack.push_async_callback(self._source.close)
+            stack.push_async_callback(super().close)
+
     # ---- of the Web Profile
 
     async def _open(self) -> None:
@@ -183,14 +225,18 @@ class _PageSender:
 
     def __init__(self, relay: PageRelay) -> None:
         self._relay = relay
+        self._closed = False
 
     async def call(self, url: str, method: str, params: Sequence[Value], *, timeout: float) -> Value:
         """Call a method; see `HubSender.call`."""
+        if method == _REGISTER:
+            self._relay.show(
+                "asking", "Waiting for the SAMP hub on your computer: answer its question there."
+            )
         body = await dump_call(method, params)
         try:
             async with asyncio.timeout(timeout):
-                await self._page_back()
-                status, answered = await self._relay.post(url, body)
+                status, answered = await self._post(url, body, again=method in _REPEATED)
         except TimeoutError:
             raise PeerTimeoutError(url, f"no answer within {timeout:g} s", sent=True) from None
         except PageError as error:
@@ -204,6 +250,15 @@ class _PageSender:
             raise FaultError(answer.text, code=answer.code)
         return answer
 
+    async def _post(self, url: str, body: bytes, *, again: bool) -> tuple[int, bytes]:
+        while True:
+            await self._page_back()
+            try:
+                return await self._relay.post(url, body)
+            except PageError as error:
+                if error.kind != "left" or not again or self._closed:
+                    raise
+
     async def _page_back(self) -> None:
         """Wait a moment for a page that is being loaded again: the hub knows us still."""
         with contextlib.suppress(TimeoutError):
@@ -216,7 +271,16 @@ class _PageSender:
 
     async def close(self) -> None:
         """Give up every request under way."""
+        self._closed = True
         self._relay.close()
+
+
+async def _is_large(content: Content) -> bool:
+    opened = await content.open()
+    try:
+        return opened.size is not None and opened.size >= LARGE
+    finally:
+        await opened.close()
 
 
 async def _pieces(content: Content) -> AsyncIterator[bytes]:

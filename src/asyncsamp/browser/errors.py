@@ -7,8 +7,8 @@ __all__ = ["explain"]
 _TEXTS = {
     "denied": (
         "the browser does not let this page reach your own computer: click the icon left of the address, "
-        "allow 'Local network access' (or 'Apps on device'), and try again; a page in an iframe needs "
-        'allow="loopback-network"'
+        "allow 'Apps on device' (or 'Local network access'), and try again; a page in an iframe needs "
+        'allow="loopback-network" on it'
     ),
     "no-hub": (
         "no SAMP hub with a Web Profile answers at localhost:21012 on the computer where your browser "
@@ -17,7 +17,11 @@ _TEXTS = {
     "unreachable": (
         "the page could not reach localhost:21012 on the computer where your browser runs. Either no SAMP "
         "hub runs there (start one with: python -m asyncsamp.hub), or the browser has not been allowed to "
-        "reach your own computer (its question stands left of the address); Safari never allows it"
+        "reach your own computer (its question stands left of the address)"
+    ),
+    "safari": (
+        "Safari lets no page of https reach localhost: open this page in Chrome, Edge or Firefox, on the "
+        "computer where your tools run"
     ),
     "refused": "the page reaches the hub at localhost:21012 and nothing else",
     "no-page": (

@@ -49,8 +49,8 @@ class PageError(Exception):
     """The page could not do what it was asked for.
 
     Attributes:
-        kind: Why: "denied", "no-hub", "unreachable", "refused", "failed"; "no-page" if there was none to
-            ask, "left" if it left before it had answered.
+        kind: Why: "denied", "no-hub", "unreachable", "safari", "refused", "source", "failed"; "no-page" if
+            there was none to ask, "left" if it left before it had answered.
     """
 
     def __init__(self, kind: str, text: str = "") -> None:

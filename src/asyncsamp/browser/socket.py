@@ -52,7 +52,7 @@ class PageSocket:
 
     def __init__(self) -> None:
         self.relay = PageRelay(self._send)
-        self._sockets: dict[web.WebSocketResponse, asyncio.Queue[bytes]] = {}
+        self._lines: list[_Line] = []
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve the WebSocket of one page until it is closed. If it is cancelled, the page has left.
@@ -85,22 +85,19 @@ class PageSocket:
             raise web.HTTPForbidden(text="the page of another site may not use this relay\n")
         socket = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, heartbeat=20.0, compress=False)
         await socket.prepare(request)
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        self._sockets[socket] = queue
-        writing = asyncio.create_task(_write(socket, queue), name="asyncsamp-page-socket")
-        pages: set[str] = set()
+        line = _Line()
+        self._lines.append(line)
+        writing = asyncio.create_task(_write(socket, line.queue), name="asyncsamp-page-socket")
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
                     content, data = unframe(message.data)
-                    if isinstance(content, dict) and isinstance(content.get("page"), str):
-                        pages.add(content["page"])
-                    self.relay.receive(content, data)
+                    if line.is_of(content):
+                        self.relay.receive(content, data)
         finally:
-            del self._sockets[socket]
+            self._lines.remove(line)
             writing.cancel()
-            for page in pages:  # of a crashed one, too
-                self.relay.receive({"op": "bye", "page": page})
+            self.relay.receive({"op": "bye", "page": line.page})  # of a crashed one, too
         return socket
 
     async def serve_module(self, request: web.Request) -> web.StreamResponse:
@@ -122,9 +119,24 @@ class PageSocket:
         return web.Response(text=text, content_type="text/javascript")
 
     def _send(self, message: dict[str, Any], data: bytes | None) -> None:
-        framed = frame(message, data)
-        for queue in self._sockets.values():
-            queue.put_nowait(framed)
+        framed, page = frame(message, data), message.get("page")
+        for line in self._lines:
+            if page is None or page == line.page:
+                line.queue.put_nowait(framed)
+
+
+class _Line:
+    """One WebSocket: what is to be sent, and the one page that speaks by it."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self.page = ""
+
+    def is_of(self, message: object) -> bool:
+        """Whether a message is of this page, which is the first that says its name."""
+        page = message.get("page") if isinstance(message, dict) else None
+        self.page = self.page or (page if isinstance(page, str) else "")
+        return page == self.page != ""
 
 
 async def _write(socket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:

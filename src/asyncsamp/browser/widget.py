@@ -15,8 +15,9 @@ from ..rpc import RpcServer
 from .connection import BrowserConnection
 from .relay import PageRelay
 from .socket import PageSocket, page_module
+from .source import ProxySource
 
-__all__ = ["notebook_connection"]
+__all__ = ["make_widget", "notebook_connection"]
 
 SOCKET_PATIENCE = 15.0
 """Seconds in which the page has to open the WebSocket through jupyter-server-proxy."""
@@ -62,7 +63,7 @@ def _kernel_version() -> tuple[int, ...]:
 
 
 async def _by_messages() -> BrowserConnection:
-    widget = _widget()
+    widget = make_widget()
     relay = PageRelay(lambda message, data: widget.send(message, None if data is None else [data]))
 
     def receive(_: object, content: object, buffers: list[Any]) -> None:
@@ -70,7 +71,7 @@ async def _by_messages() -> BrowserConnection:
 
     widget.on_msg(receive)
     _display(widget)
-    return BrowserConnection(relay, holds=widget)
+    return BrowserConnection(relay, source=ProxySource(), holds=widget)
 
 
 async def _by_socket(version: str) -> BrowserConnection:
@@ -83,7 +84,7 @@ async def _by_socket(version: str) -> BrowserConnection:
 
     server = RpcServer(handle, hosts=("127.0.0.1",), port=0, name="page-relay")
     await server.start()
-    widget = _widget(socket=f"proxy/{server.port}/{token}")
+    widget = make_widget(f"proxy/{server.port}/{token}")
     _display(widget)
     try:
         async with asyncio.timeout(SOCKET_PATIENCE):
@@ -97,10 +98,18 @@ async def _by_socket(version: str) -> BrowserConnection:
                 "the page of this notebook", advice=_NO_WAY.format(version=version)
             ) from None
         raise
-    return BrowserConnection(socket.relay, holds=(widget, server))
+    return BrowserConnection(socket.relay, source=ProxySource(), holds=(widget, server))
 
 
-def _widget(socket: str = "") -> Any:
+def make_widget(socket: str = "") -> Any:
+    """Return the widget, not shown yet.
+
+    Args:
+        socket: Where its page connects below the URL of the notebook's server; "" for comm messages.
+
+    Raises:
+        ImportError: anywidget is not installed.
+    """
     try:
         import anywidget
         import traitlets

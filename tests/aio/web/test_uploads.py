@@ -166,6 +166,16 @@ async def test_a_part_is_the_pages_own_and_ends_with_it(hub: WebHub) -> None:
     url_of(await (await hub.page()).upload("t.vot", b"x" * 50_000))
 
 
+async def test_one_that_does_not_go_on_ends(hub: WebHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "PATIENCE", 0.05)
+    page = await hub.page()
+    part = json.loads((await page.upload("t.vot?part=new", b"x" * 90_000)).body)["part"]
+    async with asyncio.timeout(10):
+        while (await page.upload("t.vot", b"x" * 60_000)).status != 200:  # until there is room again
+            pass
+    assert (await page.upload(f"t.vot?part={part}&last=1", b"x")).status == 404
+
+
 class TestBounds:
     async def test_one_page(self, hub: WebHub) -> None:
         page = await hub.page()

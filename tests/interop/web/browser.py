@@ -28,8 +28,10 @@ _SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-sw
 
 
 @contextlib.asynccontextmanager
-async def chromium(home: Path, *arguments: str, gl: bool = False) -> AsyncIterator[Browser]:
-    """Run a headless Chromium; with `gl` it draws by software."""
+async def chromium(
+    home: Path, *arguments: str, gl: bool = False, display: str = ""
+) -> AsyncIterator[Browser]:
+    """Run a Chromium: headless, unless it has a display. With `gl` it draws by software."""
     require_module("playwright", "playwright")
     program = require_program("chromium", "chromium")
     from playwright.async_api import async_playwright
@@ -37,7 +39,10 @@ async def chromium(home: Path, *arguments: str, gl: bool = False) -> AsyncIterat
     graphics = _SOFTWARE_GL if gl else ("--disable-gpu",)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=program, args=[*_ARGUMENTS, *graphics, *arguments], env={"HOME": str(home)}
+            executable_path=program,
+            headless=not display,
+            args=[*_ARGUMENTS, *graphics, *arguments],
+            env={"HOME": str(home), "DISPLAY": display},
         )
         try:
             yield browser
@@ -46,9 +51,11 @@ async def chromium(home: Path, *arguments: str, gl: bool = False) -> AsyncIterat
 
 
 @contextlib.asynccontextmanager
-async def tab_context(home: Path, *arguments: str, gl: bool = False) -> AsyncIterator[BrowserContext]:
+async def tab_context(
+    home: Path, *arguments: str, gl: bool = False, display: str = ""
+) -> AsyncIterator[BrowserContext]:
     """Run a Chromium and open a profile in it that accepts any certificate."""
-    async with chromium(home, *arguments, gl=gl) as browser:
+    async with chromium(home, *arguments, gl=gl, display=display) as browser:
         context = await browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 600})
         context.set_default_timeout(15_000)
         yield context

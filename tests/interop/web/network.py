@@ -9,9 +9,13 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+
+from ...installed import require_program
+from ..peers.process import process
 
 _CLONE_NEWNET = 0x40000000
 PORT = 21012
@@ -50,3 +54,27 @@ def _need_free_port() -> None:
             if os.environ.get("CI", "").lower() in ("true", "1"):
                 pytest.fail(text)
             pytest.skip(text)
+
+
+@contextlib.asynccontextmanager
+async def far_network(home: Path) -> AsyncIterator[tuple[list[str], str]]:
+    """Make a second machine's network, with one cable to this one and a loopback of its own.
+
+    Gives what a command begins with that runs there, and that machine's address.
+    """
+    for program, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")):
+        require_program(program, package)
+    command = ["unshare", "-n", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"]
+    async with process(command, name="far network", home=home) as far:
+        await far.line("ready")
+        inside = ["nsenter", "-t", str(far.pid), "-n"]
+        for step in (
+            ["ip", "link", "add", "far", "type", "veth", "peer", "name", "near", "netns", str(far.pid)],
+            ["ip", "address", "add", "10.21.0.1/30", "dev", "far"],
+            ["ip", "link", "set", "far", "up"],
+            [*inside, "ip", "address", "add", "10.21.0.2/30", "dev", "near"],
+            [*inside, "ip", "link", "set", "near", "up"],
+        ):
+            async with process(step, name=" ".join(step), home=home) as running:
+                await running.succeed(10)
+        yield inside, "10.21.0.2"

@@ -1,22 +1,16 @@
-"""A program whose only way to the desktop's hub is a page in the user's browser: Chromium, JupyterLab."""
+"""A program whose only way to the desktop's hub is a page in the user's browser: Chromium."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import numpy
 import pytest
-from aiohttp import web
 from astropy.table import Table
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import Route, expect
 
 from asyncsamp import (
     Client,
@@ -24,73 +18,26 @@ from asyncsamp import (
     Hub,
     HubNotFoundError,
     Limits,
-    Message,
     OriginStore,
+    RegistrationError,
     WebProfile,
     allow_all,
+    deny_all,
 )
-from asyncsamp.browser import BrowserConnection, PageSocket
+from asyncsamp.browser import BrowserConnection
+from asyncsamp.browser.source import ProxySource
 
-from ..peers.process import process
 from .browser import tab_context
-from .harness import web_hub
-from .site import HERE
+from .harness import jsamp_web_hub, subscriber, web_hub
+from .relays import open_tab, relay_site, tool
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@contextlib.asynccontextmanager
-async def relay_site() -> AsyncIterator[tuple[PageSocket, str]]:
-    """Serve the page and its relay, as an application would."""
-    socket = PageSocket()
-
-    async def page(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(HERE / "relay_page.html")
-
-    app = web.Application()
-    app.router.add_get("/", page)
-    app.router.add_get("/samp/relay", socket.handle)
-    app.router.add_get("/samp/{name}", socket.serve_module)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield socket, f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    finally:
-        await runner.cleanup()
-
-
-async def open_tab(context: BrowserContext, url: str) -> Page:
-    tab = await context.new_page()
-    await tab.goto(url)
-    return tab
-
-
-@contextlib.asynccontextmanager
-async def tool(hub: Hub, name: str = "desktop") -> AsyncIterator[tuple[Client, asyncio.Queue[bytes]]]:
-    """Run a tool on the desktop, which reads what tables' URLs hold, as TOPCAT does."""
-    read: asyncio.Queue[bytes] = asyncio.Queue()
-    client = Client(name, lockfile=hub.lockfile)
-
-    @client.on("table.load.votable")
-    @client.on("table.load.fits")
-    async def load(message: Message) -> None:
-        async with aiohttp.ClientSession() as session, session.get(str(message.params["url"])) as answer:
-            assert answer.status == 200
-            read.put_nowait(await answer.read())
-
-    @client.on("test.echo")
-    async def echo(message: Message) -> dict[str, object]:
-        return dict(message.params)
-
-    async with client:
-        yield client, read
 
 
 async def test_tables_both_ways_and_calls(tmp_path: Path) -> None:
     async with (
         web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub) as (desktop, read),
+        tool(hub.lockfile) as (desktop, read),
         relay_site() as (socket, url),
         tab_context(tmp_path) as context,
     ):
@@ -107,31 +54,10 @@ async def test_tables_both_ways_and_calls(tmp_path: Path) -> None:
                 assert list((await anext(tables))["b"]) == [4, 5]
 
 
-async def test_large_tables_go_in_pieces_and_in_time(tmp_path: Path) -> None:
-    table = Table({"x": numpy.arange(2_600_000, dtype="f8")})  # 20 MB
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub) as (desktop, read),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        await open_tab(context, url)
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
-            begun = time.monotonic()
-            await remote.send_table(table, "desktop")
-            assert len(await read.get()) > 20_000_000
-            there = time.monotonic()
-            async with remote.tables() as tables:
-                await desktop.send_table(table, "remote")
-                assert len(await anext(tables)) == len(table)
-            print(f"20 MB there {there - begun:.2f} s, back {time.monotonic() - there:.2f} s")
-            assert time.monotonic() - begun < 30
-
-
 async def test_a_page_that_is_loaded_again_goes_on_with_the_same_registration(tmp_path: Path) -> None:
     async with (
         web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub) as (desktop, _),
+        tool(hub.lockfile) as (desktop, _),
         relay_site() as (socket, url),
         tab_context(tmp_path) as context,
     ):
@@ -158,7 +84,7 @@ async def test_no_page_no_hub_and_a_hub_that_comes(tmp_path: Path, monkeypatch: 
         with pytest.raises(HubNotFoundError, match=r"start one there with: python -m asyncsamp\.hub"):
             await client.register()
         await expect(tab.locator("#state")).to_contain_text("no SAMP hub")
-        async with web_hub(tmp_path, mtypes=None) as hub, tool(hub), client:
+        async with web_hub(tmp_path, mtypes=None) as hub, tool(hub.lockfile), client:
             await expect(tab.locator("#state")).to_contain_text("Connected")
 
 
@@ -189,7 +115,7 @@ async def test_another_sites_page_may_not_relay(tmp_path: Path) -> None:
 async def test_a_second_page_waits_until_the_first_leaves(tmp_path: Path) -> None:
     async with (
         web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub),
+        tool(hub.lockfile),
         relay_site() as (socket, url),
         tab_context(tmp_path) as context,
     ):
@@ -211,7 +137,7 @@ async def test_what_is_too_large_for_the_hub(tmp_path: Path) -> None:
             profiles=[WebProfile(consent=allow_all, store=OriginStore())],
             limits=Limits(web_upload_bytes=1000),
         ) as hub,
-        tool(hub),
+        tool(hub.lockfile),
         relay_site() as (socket, url),
         tab_context(tmp_path) as context,
     ):
@@ -221,54 +147,205 @@ async def test_what_is_too_large_for_the_hub(tmp_path: Path) -> None:
                 await remote.send_table(Table({"a": numpy.arange(5000)}), "desktop")
 
 
-# ---- JupyterLab
-
-CELLS = (
-    "import asyncsamp\n"
-    "from astropy.table import Table\n"
-    "client = await asyncsamp.connect('notebook', via='browser')\n"
-    "await client.send_table(Table({'a': [1, 2, 3]}), 'desktop')\n"
-    "print('sent it')",
-    "table = await client.receive_table(timeout=60)\nprint('rows:', len(table))",
-)
-
-
-@contextlib.asynccontextmanager
-async def jupyter_lab(folder: Path, cells: tuple[str, ...]) -> AsyncIterator[str]:
-    """Run a JupyterLab whose folder has a notebook with `cells`; yields its URL with the token."""
-    root = folder / "lab"
-    root.mkdir()
-    empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    notebook = {
-        "cells": [{**empty, "id": f"c{number}", "source": cell} for number, cell in enumerate(cells)],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    (root / "remote.ipynb").write_text(json.dumps(notebook))
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    command += ["--port=8899", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
-    command += ["--IdentityProvider.token=secret"]
-    async with process(command, name="JupyterLab", home=folder) as lab:
-        await lab.line("is running at", stderr=True, timeout=60)
-        yield "http://127.0.0.1:8899/lab/tree/remote.ipynb?token=secret"
-
-
-async def test_a_notebook_in_jupyterlab(tmp_path: Path) -> None:
+async def test_a_hub_that_takes_no_data_says_what_else_can_be_done(tmp_path: Path) -> None:
+    """JSAMP's: everything else works."""
     async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub) as (desktop, read),
-        jupyter_lab(tmp_path, CELLS) as url,
+        jsamp_web_hub(tmp_path) as lockfile,
+        tool(lockfile) as (desktop, _),
+        relay_site() as (socket, url),
+        tab_context(tmp_path) as context,
+    ):
+        await open_tab(context, url)
+        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
+            with pytest.raises(
+                DataError, match=r"start python -m asyncsamp\.hub there instead, or send a URL"
+            ):
+                await remote.send_table(Table({"a": [1]}), "desktop")
+            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+            assert answer.result == {"x": "1"}
+            async with remote.tables() as tables:
+                await desktop.send_table(Table({"b": [4, 5]}), "remote")
+                assert list((await anext(tables))["b"]) == [4, 5]
+
+
+async def test_what_the_user_refuses_is_said_on_the_page(tmp_path: Path) -> None:
+    async with (
+        web_hub(tmp_path, consent=deny_all),
+        relay_site() as (socket, url),
         tab_context(tmp_path) as context,
     ):
         tab = await open_tab(context, url)
-        await expect(tab.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=60_000)
-        await tab.get_by_role("menuitem", name="Run", exact=True).click()
-        await tab.get_by_text("Run All Cells", exact=True).click()
-        await expect(tab.get_by_text("sent it", exact=True)).to_be_visible(timeout=60_000)
-        assert b"<TD>2</TD>" in await read.get()
-        await expect(tab.locator(".asyncsamp-relay")).to_contain_text("Connected to the SAMP hub")
-        notebook = await desktop.find("notebook", timeout=10)
-        await desktop.send_table(Table({"b": [1, 2, 3, 4]}), notebook)
-        await expect(tab.get_by_text("rows: 4", exact=True)).to_be_visible(timeout=30_000)
-        await tab.screenshot(path=tmp_path / "notebook.png")
+        client = Client("remote", connection=BrowserConnection(socket.relay))
+        with pytest.raises(RegistrationError):
+            await client.register()
+        await expect(tab.locator("#state")).to_contain_text("refused")
+
+
+async def test_subscriptions_are_told_though_the_page_is_loaded_again_meanwhile(tmp_path: Path) -> None:
+    """The answer to allowReverseCallbacks never comes: the page that asked has gone."""
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (desktop, _),
+        relay_site() as (socket, url),
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_tab(context, url)
+        held = asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            if held.is_set() or "allowReverseCallbacks" not in (route.request.post_data or ""):
+                await route.continue_()
+                return
+            held.set()
+            await reloaded.wait()
+            await route.abort()  # which nobody hears any more
+
+        reloaded = asyncio.Event()
+
+        await context.route("http://*:21012/**", hold)
+        remote = Client("remote", connection=BrowserConnection(socket.relay))
+
+        async def reload() -> None:
+            await held.wait()
+            await tab.reload()
+            reloaded.set()
+
+        reloading = asyncio.create_task(reload())
+        async with remote, remote.messages("test.heard") as heard:
+            await reloading
+            await desktop.notify(await subscriber(desktop, "remote", "test.heard"), "test.heard", {"n": "1"})
+            assert (await anext(heard)).params == {"n": "1"}
+
+
+async def test_two_programs_by_two_pages_of_one_browser(tmp_path: Path) -> None:
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (_, read),
+        relay_site() as (one, first),
+        relay_site() as (two, second),
+        tab_context(tmp_path) as context,
+    ):
+        await open_tab(context, first)
+        await open_tab(context, second)
+        async with (
+            Client("one", connection=BrowserConnection(one.relay)) as left,
+            Client("two", connection=BrowserConnection(two.relay)) as right,
+        ):
+            for client in (left, right):
+                answer = await client.call_and_wait(
+                    "desktop", "test.echo", {"x": client.public_id}, timeout=10
+                )
+                assert answer.result == {"x": client.public_id}
+            await asyncio.gather(
+                left.send_table(Table({"a": [1]}), "desktop"), right.send_table(Table({"a": [2]}), "desktop")
+            )
+            tables = {await read.get(), await read.get()}
+            assert {b"<TD>1</TD>" in table for table in tables} == {True, False}
+
+
+async def test_two_browsers_for_one_program(tmp_path: Path) -> None:
+    """The second is asked for nothing, and is told nothing of what the first relays."""
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (_, read),
+        relay_site() as (socket, url),
+        tab_context(tmp_path) as first,
+        tab_context(tmp_path) as second,
+    ):
+        await open_tab(first, url)
+        await socket.relay.wait_ready()
+        other = await second.new_page()
+        frames: list[str] = []
+        other.on("websocket", lambda line: line.on("framereceived", lambda frame: frames.append(str(frame))))
+        asked: list[str] = []
+        other.on("request", lambda request: asked.append(request.url))
+        await other.goto(url)
+        await expect(other.locator("#state")).to_contain_text("another page")
+        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
+            await remote.send_table(Table({"secret": [12345]}), "desktop")
+            assert b"12345" in await read.get()
+        assert not any("12345" in frame or "register" in frame for frame in frames)
+        assert not any("21012" in place for place in asked)
+
+
+async def pieces_of(content: bytes, begun: asyncio.Event, more: asyncio.Event) -> AsyncIterator[bytes]:
+    yield content
+    begun.set()
+    await more.wait()
+    yield content
+
+
+async def test_uploads_that_are_broken_off_and_ten_at_once(tmp_path: Path) -> None:
+    limits = Limits(web_upload_bytes=10_000_000)
+    async with (
+        Hub(
+            lockfile=tmp_path / "hub.samp",
+            profiles=[WebProfile(consent=allow_all, store=OriginStore())],
+            limits=limits,
+        ),
+        relay_site() as (socket, url),
+        tab_context(tmp_path) as context,
+        aiohttp.ClientSession() as session,
+    ):
+        await open_tab(context, url)
+        connection = BrowserConnection(socket.relay)
+        async with Client("remote", connection=connection):
+            door, relay = connection.proxy.upload_url, socket.relay
+            begun = asyncio.Event()
+            broken = asyncio.create_task(
+                relay.upload(f"{door}x", pieces_of(b"x" * 5_000_000, begun, asyncio.Event()))
+            )
+            await begun.wait()
+            broken.cancel()
+            await asyncio.wait({broken})
+            more = asyncio.Event()
+            more.set()
+            uploads = [
+                relay.upload(f"{door}{n}", pieces_of(bytes([n]) * 100_000, asyncio.Event(), more))
+                for n in range(10)
+            ]
+            for number, place in enumerate(await asyncio.gather(*uploads)):
+                async with session.get(place) as answer:
+                    assert await answer.read() == bytes([number]) * 200_000
+            for dead in (door.replace("upload/", "upload/x"), "http://localhost:21012/upload//"):
+                with pytest.raises(DataError, match="no such upload token"):
+                    await relay.upload(f"{dead}x", pieces_of(b"x", asyncio.Event(), more))
+
+
+@pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "no proxy"])
+async def test_large_data_is_read_at_the_pages_own_site_if_it_can_be(proxied: bool, tmp_path: Path) -> None:
+    table = Table({"x": numpy.arange(1_200_000, dtype="f8")})  # 9.6 MB
+    asked: list[str] = []
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (_, read),
+        relay_site(proxied=proxied) as (socket, url),
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_tab(context, url + "?base=/")
+        tab.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('range', '')}"))
+        connection = BrowserConnection(socket.relay, source=ProxySource())
+        async with Client("remote", connection=connection) as remote:
+            for _ in range(2):
+                await remote.send_table(table, "desktop")
+                assert len(await read.get()) > 9_600_000
+            await remote.send_table(Table({"a": [1]}), "desktop")
+            assert b"<TD>1</TD>" in await read.get()
+    ranges = [place for place in asked if "/proxy/" in place]
+    assert len(ranges) == (6 if proxied else 1), ranges
+    assert all("bytes=" in place for place in ranges)
+
+
+async def test_a_place_outside_of_the_pages_own_site_is_not_read(tmp_path: Path) -> None:
+    async with relay_site() as (socket, url), tab_context(tmp_path) as context:
+        for base, places in (
+            ("?base=/", ("/proxy/../x", "http://127.0.0.1:631/proxy/1/x", "x")),
+            ("", ("proxy/1/x",)),
+        ):
+            tab = await open_tab(context, url + base)
+            await socket.relay.wait_ready()
+            for place in places:
+                with pytest.raises(Exception, match=r"no place|nothing else"):
+                    await socket.relay.upload_from("http://localhost:21012/upload/x/y", place)
+            await tab.close()
+            await socket.relay.wait_left()

@@ -3,6 +3,8 @@
 
 const HUB = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\]):21012\//;
 const PIECE = 1 << 20;
+const RANGE = 4 << 20; // bytes that are read at once at this page's own site: proxies hold an answer whole
+const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname); // such pages need no permission
 const PERMISSIONS = ["loopback-network", "local-network-access", "local-network"];
 
 export class Relay {
@@ -14,6 +16,8 @@ export class Relay {
     this.show = show;
     this.base = base;
     this.jobs = new Map();
+    this.told = ["", ""]; // by the program
+    this.reached = false; // whether the browser has ever let us
   }
 
   ready() {
@@ -31,7 +35,10 @@ export class Relay {
   }
 
   receive(message, data) {
-    if (message.op === "state" && (message.page ?? this.page) === this.page) return this.show(message.state, message.text);
+    if (message.op === "state" && (message.page ?? this.page) === this.page) {
+      this.told = [message.state, message.text];
+      return this.show(...this.told);
+    }
     if (message.page !== this.page) return;
     const job = this.jobs.get(message.id);
     switch (message.op) {
@@ -58,6 +65,7 @@ export class Relay {
         this.show("refused", `The program asked this page for ${message.url}, which it does not reach: refused.`);
         throw new RelayError("refused");
       }
+      await this.sayThatTheBrowserAsks();
       await job[message.op](data);
     } catch (error) {
       if (job.stopped) return;
@@ -66,7 +74,21 @@ export class Relay {
       this.jobs.delete(message.id);
     }
   }
+
+  async sayThatTheBrowserAsks() {
+    if (!this.reached && !LOOPBACK && (await localNetworkPermission()) === "prompt") this.show("permission", ASKS);
+  }
+
+  // There was an answer, whatever it says: there is no question of the browser's, or not any more.
+  reachedHub() {
+    if (this.reached) return;
+    this.reached = true;
+    this.show(...this.told);
+  }
 }
+
+const ASKS =
+  "Your browser asks whether this page may reach apps on your own computer: allow it. The question stands left of the address.";
 
 class RelayError extends Error {
   constructor(kind, text = "") {
@@ -106,8 +128,11 @@ class Job {
     return this.came.shift();
   }
 
-  fetch(url, options) {
-    return fetch(url, { ...options, signal: this.control.signal, credentials: "omit", cache: "no-store", redirect: "error" });
+  async fetch(url, options) {
+    const fixed = { signal: this.control.signal, credentials: "omit", cache: "no-store", redirect: "error" };
+    const response = await fetch(url, { ...options, ...fixed });
+    this.relay.reachedHub();
+    return response;
   }
 
   async post(body) {
@@ -166,19 +191,37 @@ class Job {
     }
   }
 
+  // Read "source" in ranges, so that neither this page nor a proxy ever holds more than one.
   async *read() {
     const url = this.base_url(this.source);
-    const response = await fetch(url, { signal: this.control.signal, cache: "no-store", redirect: "error" });
-    if (!response.ok) throw new RelayError("source", `HTTP ${response.status} at ${url.pathname}`);
-    yield* pieceByPiece(response.body);
+    for (let begin = 0, size = 1; begin < size; ) {
+      const piece = await this.range(url, begin);
+      if (!piece.body.length) throw new RelayError(begin ? "failed" : "source", `nothing came from ${url.pathname}`);
+      size = piece.size;
+      begin += piece.body.length;
+      yield piece.body;
+    }
+  }
+
+  async range(url, begin) {
+    const kind = begin ? "failed" : "source"; // before anything was read, there is another way
+    try {
+      const headers = { Range: `bytes=${begin}-${begin + RANGE - 1}` };
+      const response = await fetch(url, { headers, signal: this.control.signal, cache: "no-store", redirect: "error" });
+      const [, size] = /\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "") ?? [];
+      if (response.status === 206 && size) return { body: new Uint8Array(await response.arrayBuffer()), size: Number(size) };
+      response.body?.cancel();
+      throw new RelayError(kind, `HTTP ${response.status}`);
+    } catch (error) {
+      throw error instanceof RelayError ? error : new RelayError(kind, `this page's own site broke off: ${error}`);
+    }
   }
 
   base_url(source) {
     if (!this.relay.base) throw new RelayError("source", "this page knows no place to read from");
     const base = new URL(this.relay.base, location.href);
     const url = new URL(source, base);
-    const inside = ["proxy/", "files/"].some((folder) => url.href.startsWith(base.href + folder));
-    if (url.origin !== location.origin || !inside) throw new RelayError("refused", "it is not below this page's own site");
+    if (url.origin !== location.origin || !url.href.startsWith(`${base.href}proxy/`)) throw new RelayError("refused", "it is not below this page's own site");
     return url;
   }
 }
@@ -232,6 +275,7 @@ async function explained(error) {
   if (!(error instanceof TypeError)) return { kind: "failed", text: String(error) };
   // A failed fetch does not say why.
   const permission = await localNetworkPermission();
-  const kind = { denied: "denied", granted: "no-hub" }[permission] ?? (location.hostname === "localhost" || location.hostname === "127.0.0.1" ? "no-hub" : "unreachable");
+  const safari = navigator.vendor.startsWith("Apple") && location.protocol === "https:";
+  const kind = { denied: "denied", granted: "no-hub" }[permission] ?? (LOOPBACK ? "no-hub" : safari ? "safari" : "unreachable");
   return { kind, text: String(error) };
 }

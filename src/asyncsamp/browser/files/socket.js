@@ -6,10 +6,13 @@ const AGAIN = 2000; // ms until a connection that was lost is tried again
 
 // Connect this page's relay to `place`, a URL of the page's own site. `show(state, text)` is called when there
 // is something to say to the user. Returns a function that ends it.
-export function connect(place, show = () => {}, base = null) {
+//   base: the URL below which the program may have this page read "proxy/..."; without it, nothing.
+//   never: what to say as long as nobody has ever answered at `place`.
+export function connect(place, show = () => {}, { base = null, never = "" } = {}) {
   let socket;
   let relay;
   let ended = false;
+  let opened = false;
   let timer;
   const url = new URL(place, location.href);
   url.protocol = url.protocol.replace("http", "ws");
@@ -19,12 +22,15 @@ export function connect(place, show = () => {}, base = null) {
     socket.binaryType = "arraybuffer";
     relay = new Relay({ send: (message, data) => send(socket, message, data), show, base });
     const own = relay;
-    socket.onopen = () => own.ready();
+    socket.onopen = () => {
+      opened = true;
+      own.ready();
+    };
     socket.onmessage = ({ data }) => own.receive(...unframed(data));
     socket.onclose = () => {
       own.stopAll();
       if (ended) return;
-      show("lost", "The connection to the program was lost; trying again.");
+      show("lost", (!opened && never) || "The connection to the program was lost; trying again.");
       timer = setTimeout(open, AGAIN);
     };
   }

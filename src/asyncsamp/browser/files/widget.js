@@ -10,7 +10,10 @@ function initialize({ model }) {
     for (const update of relays.get(key).views) update();
   };
   relays.set(key, { state: ["", ""], views: new Set() });
-  const end = model.get("_socket") ? bySocket(model, say) : byMessages(model, say);
+  const socket = model.get("_socket");
+  const end = socket ? bySocket(socket, say) : byMessages(model, say);
+  // What the page keeps of a notebook that is saved leads nowhere. The kernel still has it, for a reload.
+  model.set("_socket", "");
   return () => {
     end();
     relays.delete(key);
@@ -32,8 +35,12 @@ function byMessages(model, say) {
   };
 }
 
-function bySocket(model, say) {
-  return connect(new URL(model.get("_socket"), notebookBase()), say, notebookBase());
+function bySocket(place, say) {
+  const base = notebookBase();
+  const never =
+    "SAMP: this page cannot reach the kernel. If it runs, its ipykernel is older than 7, and this notebook's server " +
+    "has no jupyter-server-proxy: install one of them, and run the cell again.";
+  return connect(new URL(place, base), say, { base, never });
 }
 
 // Where this notebook's server is: JupyterLab and Notebook 7 say so in their page.

@@ -33,6 +33,10 @@ _CONSEQUENCES = {
     "change and delete your files.",
     Permission.UPLOAD: "If you say yes, it can leave files with the hub, for your other SAMP tools to read.",
 }
+_ALWAYS = (
+    "\nAlways lets in every page of this origin: on a site that many people share, such as a\n"
+    "JupyterHub, those of all of them."
+)
 _ASKS = {
     Permission.REGISTER: "A web page asks to register with your SAMP hub.",
     Permission.COMMAND: "A web page that is registered with your SAMP hub wants to send commands.",
@@ -46,8 +50,9 @@ def question_title(question: ConsentQuestion) -> str:
 
 
 def consequence(question: ConsentQuestion) -> str:
-    """Return what a yes lets the page do."""
-    return _CONSEQUENCES.get(question.wants, f"If you say yes, it can {question.wants.value}.")
+    """Return what a yes lets the page do, and an "always" all the others."""
+    allowed = _CONSEQUENCES.get(question.wants, f"If you say yes, it can {question.wants.value}.")
+    return allowed + (_ALWAYS if rememberable(question.origin) else "")
 
 
 def question_text(question: ConsentQuestion) -> str:

@@ -30,7 +30,7 @@ __all__ = ["Uploads"]
 log = logging.getLogger("asyncsamp.hub")
 
 PATIENCE = 60.0
-"""Seconds that the page may send nothing before an upload counts as broken off."""
+"""Seconds that a page may send nothing, within a part or between two; then an upload is broken off."""
 
 _PIECE = 1024 * 1024
 _MAX_NAME = 200
@@ -86,6 +86,7 @@ class Uploads:
                 raise web.HTTPForbidden(text="the page was unregistered while it uploaded\n")
             if asked and request.query.get("last") != "1":
                 self._unfinished[page.client, part] = upload
+                upload.expires(asyncio.get_running_loop().call_later(PATIENCE, self._drop, page.client, part))
                 return {"part": part}
             url = await self._server.share(upload, name=name, content_type=None, lifetime=None)
         except BaseException:
@@ -105,7 +106,14 @@ class Uploads:
         upload = self._unfinished.pop((client, part), None)
         if upload is None:
             raise web.HTTPNotFound(text="there is no such upload to go on with (any more)\n")
+        upload.expires(None)
         return part, upload
+
+    def _drop(self, client: str, part: str) -> None:
+        """End an upload that does not go on."""
+        upload = self._unfinished.pop((client, part))
+        self._release(client, upload.size)
+        upload.close()
 
     def forget(self, client: str) -> None:
         """End everything that `client` has uploaded. Who reads already may read on."""
@@ -148,6 +156,13 @@ class _Upload:
         self.size = 0
         self._name = name
         self._file: BinaryIO | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def expires(self, timer: asyncio.TimerHandle | None) -> None:
+        """Take the timer that ends it unless it goes on; None if it does."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = timer
 
     async def write(self, piece: bytes) -> None:
         try:
@@ -180,6 +195,7 @@ class _Upload:
         return FileReader(self._name, descriptor, os.fstat(descriptor))
 
     def close(self) -> None:
+        self.expires(None)
         if self._file is not None:
             self._file.close()
 

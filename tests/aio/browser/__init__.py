@@ -1,0 +1,1 @@
+"""The relay by a page of the browser, without a browser."""

@@ -1,0 +1,159 @@
+"""Pages that send to the relay what they should not: strangers, all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from asyncsamp.browser import PageSocket
+from asyncsamp.browser.relay import PageError
+from asyncsamp.browser.socket import frame, unframe
+
+PAGE = "0123456789abcdef"
+
+
+class RawPage:
+    """A page by hand: it sends any bytes, and knows what it was asked for."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def send(self, data: bytes = b"", **message: Any) -> None:
+        await self.socket.send_bytes(frame({"page": PAGE, **message}, data))
+
+    async def asked(self, op: str) -> dict[str, Any]:
+        """Return the next message of that kind."""
+        async with asyncio.timeout(10):
+            while True:
+                message, _ = unframe(await self.socket.receive_bytes())
+                assert isinstance(message, dict)
+                if message["op"] == op:
+                    return message
+
+
+@contextlib.asynccontextmanager
+async def served() -> AsyncIterator[tuple[PageSocket, str]]:
+    socket = PageSocket()
+    app = web.Application()
+    app.router.add_get("/relay", socket.handle)
+    app.router.add_get("/{name}", socket.serve_module)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield socket, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def page(base: str) -> AsyncIterator[RawPage]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{base}/relay", headers={"Origin": base}) as socket,
+    ):
+        yield RawPage(socket)
+
+
+JUNK = [
+    b"",
+    b"\0\0",
+    b"\0\0\0\x04null",
+    b"\0\0\0\x02[]",
+    b"\xff\xff\xff\xff{}",
+    b"\0\0\0\x05{bad}",
+    b"\0\0\xc3\x50" + b"[" * 50_000,
+    *(
+        frame(message, b"")
+        for message in (
+            {},
+            {"page": 5, "op": "ready"},
+            {"page": "short", "op": "ready"},
+            {"page": "x" * 65, "op": "ready"},
+            {"page": "another-page-id", "op": "bye"},
+            {"page": PAGE},
+            {"page": PAGE, "op": "answer", "id": "1"},
+            {"page": PAGE, "op": "answer", "id": 10**30},
+            {"page": PAGE, "op": "error", "id": [], "kind": {}, "text": 5},
+        )
+    ),
+]
+
+
+async def test_what_is_not_valid_is_ignored() -> None:
+    async with served() as (socket, base), page(base) as raw:
+        await raw.send(op="ready")
+        await raw.asked("take")
+        for junk in JUNK:
+            await raw.socket.send_bytes(junk)
+        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        number = (await raw.asked("post"))["id"]
+        await raw.send(b"whole", op="answer", id=number, status=200, last=True)
+        assert await posting == (200, b"whole")
+
+
+@pytest.mark.parametrize("kind", [5, None, "x" * 1000, "denied"])
+async def test_an_error_of_a_page_is_a_short_text(kind: object) -> None:
+    async with served() as (socket, base), page(base) as raw:
+        await raw.send(op="ready")
+        await raw.asked("take")
+        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        number = (await raw.asked("post"))["id"]
+        await raw.send(op="error", id=number, kind=kind, text="y" * 5000)
+        with pytest.raises(PageError) as caught:
+            await posting
+        assert len(str(caught.value)) <= 300
+        assert ("does not let this page" in str(caught.value)) == (kind == "denied")
+
+
+async def test_a_page_that_breaks_off_ends_what_it_was_asked_for() -> None:
+    async with served() as (socket, base):
+        async with page(base) as raw:
+            await raw.send(op="ready")
+            await raw.asked("take")
+            posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+            await raw.asked("post")
+        with pytest.raises(PageError, match="closed, or loaded again"):
+            await posting
+        assert not socket.relay.ready
+        with pytest.raises(PageError, match="no page is connected"):
+            await socket.relay.post("http://localhost:21012/", b"x")
+
+
+async def test_who_gives_up_tells_the_page() -> None:
+    async with served() as (socket, base), page(base) as raw:
+        await raw.send(op="ready")
+        await raw.asked("take")
+        fetching = asyncio.create_task(anext(socket.relay.get("http://localhost:21012/x")))
+        number = (await raw.asked("get"))["id"]
+        fetching.cancel()
+        await asyncio.wait({fetching})
+        assert (await raw.asked("stop"))["id"] == number
+
+
+async def test_only_the_modules_are_served() -> None:
+    async with served() as (_, base), aiohttp.ClientSession() as session:
+        for name, status in (
+            ("relay.js", 200),
+            ("socket.js", 200),
+            ("widget.js", 404),
+            ("..%2Frelay.py", 404),
+        ):
+            async with session.get(f"{base}/{name}") as answer:
+                assert answer.status == status
+                if status == 200:
+                    assert answer.content_type == "text/javascript"
+
+
+def test_frames() -> None:
+    message = {"op": "piece", "id": 3, "text": "\u00fc"}
+    framed = frame(message, b"\0data")
+    assert unframe(framed) == (message, b"\0data")
+    assert json.loads(framed[4 : 4 + int.from_bytes(framed[:4])]) == message

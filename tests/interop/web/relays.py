@@ -1,0 +1,187 @@
+"""What tests of relaying pages have in common: an application's page, JupyterLab, a tool on the desktop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import aiohttp
+from aiohttp import web
+
+import asyncsamp
+from asyncsamp import Client, Message
+from asyncsamp.browser import PageSocket
+
+from ...installed import require_file, require_module
+from ..peers.process import process
+from .site import HERE
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Page
+
+__all__ = ["IPYKERNEL_6", "Notebook", "jupyter_lab", "open_tab", "relay_site", "tool"]
+
+IPYKERNEL_6 = HERE / ".ipykernel6"
+"""A folder with ipykernel 6, which takes the place of the one that is installed."""
+
+_INSTALL_6 = "pip install --no-deps --target tests/interop/web/.ipykernel6 'ipykernel<7' nest-asyncio"
+
+
+Cells: TypeAlias = Sequence[str | dict[str, Any]] | Path
+
+
+@contextlib.asynccontextmanager
+async def relay_site(
+    *, secured: ssl.SSLContext | None = None, proxied: bool = False
+) -> AsyncIterator[tuple[PageSocket, str]]:
+    """Serve a page and its relay, as an application would; gives the relay and the URL of the page.
+
+    Args:
+        secured: For https.
+        proxied: Whether "proxy/PORT/..." leads to that port of this machine, as by jupyter-server-proxy.
+    """
+    socket = PageSocket()
+
+    async def page(request: web.Request) -> web.FileResponse:
+        return web.FileResponse(HERE / (request.match_info["page"] or "relay_page.html"))
+
+    async def proxy(request: web.Request) -> web.Response:
+        place = "http://127.0.0.1:{port}/{path}".format_map(request.match_info)
+        headers = {"Range": request.headers["Range"]}
+        async with aiohttp.ClientSession() as session, session.get(place, headers=headers) as answer:
+            passed = {"Content-Range": answer.headers["Content-Range"]}
+            return web.Response(status=answer.status, body=await answer.read(), headers=passed)
+
+    app = web.Application()
+    if proxied:
+        app.router.add_get("/proxy/{port}/{path:.*}", proxy)
+    app.router.add_get("/samp/relay", socket.handle)
+    app.router.add_get("/samp/{name}", socket.serve_module)
+    app.router.add_get("/{page:(relay_.*html)?}", page)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=secured).start()
+        yield socket, f"{'https' if secured else 'http'}://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+async def open_tab(context: BrowserContext, url: str) -> Page:
+    """Open a page in a tab of its own."""
+    tab = await context.new_page()
+    await tab.goto(url)
+    return tab
+
+
+@contextlib.asynccontextmanager
+async def tool(
+    lockfile: Path | None, name: str = "desktop"
+) -> AsyncIterator[tuple[Client, asyncio.Queue[bytes]]]:
+    """Run a tool on the desktop, which reads what tables' URLs hold, as TOPCAT does."""
+    read: asyncio.Queue[bytes] = asyncio.Queue()
+    client = Client(name, lockfile=lockfile)
+
+    @client.on("table.load.votable")
+    @client.on("table.load.fits")
+    async def load(message: Message) -> None:
+        async with aiohttp.ClientSession() as session, session.get(str(message.params["url"])) as answer:
+            assert answer.status == 200
+            read.put_nowait(await answer.read())
+
+    @client.on("test.echo")
+    async def echo(message: Message) -> dict[str, object]:
+        return dict(message.params)
+
+    async with client:
+        yield client, read
+
+
+class Notebook:
+    """A notebook in a JupyterLab that runs.
+
+    Attributes:
+        url: Where a browser opens it, with the token.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def open(self, context: BrowserContext) -> Page:
+        """Open it in a tab of its own; its kernel is ready then."""
+        tab = await open_tab(context, self.url)
+        await self.ready(tab)
+        return tab
+
+    async def ready(self, tab: Page) -> None:
+        """Wait until the kernel has nothing to do."""
+        await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+
+    async def run(self, tab: Page) -> None:
+        """Run all cells: by the menu, as a user does."""
+        await tab.get_by_role("menuitem", name="Run", exact=True).click()
+        await tab.get_by_text("Run All Cells", exact=True).click()
+
+
+@contextlib.asynccontextmanager
+async def jupyter_lab(
+    folder: Path,
+    cells: Cells,
+    *,
+    kernel: int = 7,
+    host: str = "127.0.0.1",
+    inside: Sequence[str] = (),
+    options: Sequence[str] = (),
+    metadata: dict[str, Any] | None = None,
+) -> AsyncIterator[Notebook]:
+    """Run a JupyterLab whose folder has one notebook.
+
+    Args:
+        folder: The home of the server and of its kernels.
+        cells: The sources of the cells of the notebook, whole cells, or its file.
+        kernel: The major version of ipykernel.
+        host: Where it listens.
+        inside: What its command begins with, such as to enter a network namespace.
+        options: More options of JupyterLab.
+        metadata: Of the notebook.
+    """
+    require_module("jupyterlab", "jupyterlab")
+    env = {}
+    if kernel == 6:
+        require_file(IPYKERNEL_6 / "ipykernel", _INSTALL_6)
+        env["PYTHONPATH"] = f"{IPYKERNEL_6}:{Path(asyncsamp.__file__).parents[1]}"
+    root = folder / "lab"
+    await asyncio.to_thread(_write_notebook, root, cells, metadata or {})
+    command = [*inside, sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ip={host}"]
+    command += ["--port=8899", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
+    command += ["--IdentityProvider.token=secret", *options]
+    async with process(command, name="JupyterLab", home=folder, env=env) as lab:
+        await lab.line("is running at", stderr=True, timeout=60)
+        scheme = "https" if any("certfile" in option for option in options) else "http"
+        yield Notebook(f"{scheme}://{host}:8899/lab/tree/remote.ipynb?token=secret")
+
+
+def _write_notebook(root: Path, cells: Cells, metadata: dict[str, Any]) -> None:
+    root.mkdir()
+    place = root / "remote.ipynb"
+    if isinstance(cells, Path):
+        place.write_text(cells.read_text())
+        return
+    empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    python = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "cells": [
+            cell if isinstance(cell, dict) else {**empty, "id": f"c{number}", "source": cell}
+            for number, cell in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": python, **metadata},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    place.write_text(json.dumps(notebook))

@@ -1,0 +1,153 @@
+"""A notebook whose only way to the desktop's hub is its own page: JupyterLab, in Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from astropy.table import Table
+from playwright.async_api import Page, expect
+
+from asyncsamp import Client, SampError
+from asyncsamp.browser import widget
+
+from .browser import tab_context
+from .harness import subscriber, web_hub
+from .relays import jupyter_lab, tool
+
+pytestmark = pytest.mark.timeout(150)
+
+CONNECT = "import asyncsamp\nclient = await asyncsamp.connect('notebook', via='browser')"
+SEND = (
+    "import numpy\n"
+    "from astropy.table import Table\n"
+    "await client.send_table(Table({'a': [1, 2, 3]}), 'desktop')\n"
+    "await client.send_table(Table({'a': numpy.arange(1_200_000.0)}), 'desktop')\n"
+    "print('sent', 'both')"
+)
+RECEIVE = "table = await client.receive_table(timeout=60)\nprint('rows:', len(table))"
+LISTEN = "heard = client.messages('test.heard')\nprint('it', 'listens')"
+
+
+def requests_of(tab: Page) -> list[str]:
+    """Return the list of all that the page asks for from now on."""
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(f"{request.method} {request.url}"))
+    tab.on("websocket", lambda socket: asked.append(f"WS {socket.url}"))
+    return asked
+
+
+async def shown(tab: Page, text: str) -> None:
+    await expect(tab.get_by_text(text, exact=True)).to_be_visible(timeout=60_000)
+
+
+@pytest.mark.parametrize("kernel", [7, 6], ids=["ipykernel 7", "ipykernel 6"])
+async def test_tables_both_ways(kernel: int, tmp_path: Path) -> None:
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (desktop, read),
+        jupyter_lab(tmp_path, (CONNECT, SEND, RECEIVE), kernel=kernel) as notebook,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await notebook.open(context)
+        asked = requests_of(tab)
+        await notebook.run(tab)
+        await shown(tab, "sent both")
+        assert b"<TD>2</TD>" in await read.get()
+        assert len(await read.get()) > 9_600_000
+        await expect(tab.locator(".asyncsamp-relay")).to_contain_text("Connected to the SAMP hub")
+        await desktop.send_table(Table({"b": [1, 2, 3, 4]}), await desktop.find("notebook", timeout=10))
+        await shown(tab, "rows: 4")
+        await tab.screenshot(path=tmp_path / "notebook.png")
+        assert any("/proxy/" in place for place in asked if place.startswith("GET"))  # the large one
+        assert any("/proxy/" in place for place in asked if place.startswith("WS")) == (kernel == 6)
+        elsewhere = [place for place in asked if "127.0.0.1:8899" not in place]
+        assert {place.split("/")[2] for place in elsewhere} <= {"127.0.0.1:21012", "localhost:21012"}
+
+
+@pytest.mark.timeout(300)
+async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path) -> None:
+    """The page is loaded again, the hub and the kernel are restarted, the page is closed."""
+    async with (
+        jupyter_lab(tmp_path, (CONNECT, LISTEN)) as notebook,
+        tab_context(tmp_path) as context,
+    ):
+        async with web_hub(tmp_path, mtypes=None) as hub, Client("desktop", lockfile=hub.lockfile) as desktop:
+            tab = await notebook.open(context)
+            await notebook.run(tab)
+            await shown(tab, "it listens")
+            await again(desktop)
+            await tab.reload()
+            await again(desktop)
+        async with (
+            web_hub(tmp_path, mtypes=None) as hub,
+            Client("desktop", lockfile=hub.lockfile) as desktop,
+            desktop.messages("samp.hub.event.unregister") as left,
+        ):
+            await again(desktop)
+            await notebook.ready(tab)
+            await tab.get_by_role("menuitem", name="Kernel", exact=True).click()
+            await tab.get_by_text("Restart Kernel and Run All Cells", exact=False).first.click()
+            await tab.get_by_role("button", name="Confirm Kernel Restart").click()
+            await anext(left)
+            await again(desktop)
+            await tab.close()
+            await anext(left)
+
+
+async def again(desktop: Client) -> None:
+    """Wait until the notebook is there, hears, and answers. It may be registered anew meanwhile."""
+    async with asyncio.timeout(60):
+        while True:
+            notebook = await subscriber(desktop, "notebook", "test.heard")
+            with contextlib.suppress(SampError):
+                answer = await desktop.call_and_wait(notebook, "samp.app.ping", {}, timeout=30)
+                assert answer.status == "samp.ok"
+                return
+
+
+async def test_a_saved_notebook_does_nothing_until_it_is_run(tmp_path: Path) -> None:
+    """With the widgets' state in it, as a kernel knows it: the page of whoever opens it reaches nobody."""
+    from ipywidgets import Widget
+
+    saved = [await asyncio.to_thread(widget.make_widget, place) for place in ("", "proxy/21012/token")]
+    state: dict[str, Any] = Widget.get_manager_state(widgets=saved)
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{number}",
+            "metadata": {},
+            "execution_count": 1,
+            "source": CONNECT,
+            "outputs": [
+                {
+                    "output_type": "display_data",
+                    "metadata": {},
+                    "data": {
+                        "application/vnd.jupyter.widget-view+json": {
+                            "model_id": each.model_id,
+                            "version_major": 2,
+                            "version_minor": 0,
+                        }
+                    },
+                }
+            ],
+        }
+        for number, each in enumerate(saved)
+    ]
+    metadata = {"widgets": {"application/vnd.jupyter.widget-state+json": state}}
+    async with (
+        web_hub(tmp_path, mtypes=None),
+        jupyter_lab(tmp_path, cells, metadata=metadata) as notebook,
+        tab_context(tmp_path) as context,
+    ):
+        tab = await context.new_page()
+        asked = requests_of(tab)
+        await tab.goto(notebook.url)
+        await notebook.ready(tab)
+        assert not any("21012" in place for place in asked), asked
+    for each in saved:
+        each.close()
