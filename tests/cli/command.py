@@ -64,13 +64,14 @@ class Command:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.measured = Coverage.current() is not None
+        self.before: list[str] = []
         kept = {name: value for name, value in os.environ.items() if name not in ("SAMP_HUB", "NO_COLOR")}
         self.env = {**kept, "HOME": str(home), "TERM": "xterm", "COVERAGE_FILE": str(ROOT / ".coverage")}
 
     def _program(self) -> list[str]:
-        """Return what runs it: measured, if the tests are, unless it is to be fast."""
+        """Return what runs it, after `before`: measured, if the tests are, unless it is to be fast."""
         measure = ["coverage", "run", "--parallel-mode", f"--rcfile={ROOT / 'pyproject.toml'}", "-m"]
-        return [sys.executable, "-m", *(measure if self.measured else []), "asyncsamp"]
+        return [*self.before, sys.executable, "-m", *(measure if self.measured else []), "asyncsamp"]
 
     @contextlib.asynccontextmanager
     async def start(self, *words: object) -> AsyncIterator[Running]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import plistlib
+import re
 import signal
 import sys
 from pathlib import Path
@@ -16,9 +18,12 @@ from asyncsamp.cli.commands import fill
 from asyncsamp.cli.doctor import about_surroundings
 from asyncsamp.cli.service import desktop_entry, launchd_agent
 
+from ..aio.odd_hub import odd_hub
+from ..installed import require_program
 from ..interop.web.network import own_network
 from ..tools.programs import write_tools
 from .command import Command
+from .test_command import VOTABLE
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -64,9 +69,31 @@ async def test_the_hub_is_installed_at_login_and_removed(command: Command, syste
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other desktops have other ways")
 async def test_open_is_offered_on_the_desktop(command: Command, systemctl: Path) -> None:
-    assert (await command.run("open", "--install")).code == 0
-    entry = systemctl / ".local" / "share" / "applications" / "asyncsamp-open.desktop"
+    """The desktop's own programs say so, of a VOTable and of a FITS file."""
+    require_program("update-mime-database", "shared-mime-info")
+    check = require_program("desktop-file-validate", "desktop-file-utils")
+    gio = require_program("gio", "libglib2.0-bin")
+    installed = await command.run("open", "--install")
+    assert (installed.code, installed.err) == (0, "")
+    data = systemctl / ".local" / "share"
+    entry = data / "applications" / "asyncsamp-open.desktop"
     assert "asyncsamp open --start %F" in await asyncio.to_thread(entry.read_text)
+    assert await said_by(command, check, entry) == ""
+    for name in ("stars.vot", "stars.votable", "image.fits"):
+        (systemctl / name).write_bytes(VOTABLE if name.startswith("stars") else b"SIMPLE  =")
+        told = await said_by(command, gio, "info", "-a", "standard::content-type", systemctl / name)
+        kind = told.split()[-1]
+        assert kind in ("application/x-votable+xml", "application/fits", "image/fits")
+        assert "asyncsamp-open.desktop" in await said_by(command, gio, "mime", kind)
+
+
+async def said_by(command: Command, *words: object) -> str:
+    """Return what a program of the desktop says."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, words), env=command.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    return out.decode()
 
 
 def test_names_with_odd_characters_are_quoted_for_the_system() -> None:
@@ -94,6 +121,18 @@ def test_what_a_message_says_stays_within_its_argument() -> None:
             fill(["echo", word], message)
 
 
+async def test_a_parameter_is_no_part_of_a_shell_s_script(command: Command, peer: Client) -> None:
+    for script in (["sh", "-c", "echo {x}"], ["/bin/bash", "-ec", "{x}"]):
+        refused = await command.run("handle", "test.it", "--", *script)
+        assert (refused.code, "would be run as a part of it" in refused.err) == (2, True)
+    safe = ["sh", "-c", 'echo "got $1"', "sh", "{x}"]
+    async with command.start("handle", "test.it", "-C", "1", "--", *safe) as handler:
+        assert (await command.run("wait", "test.it", "-W", "30")).code == 0
+        answer = await peer.call("asyncsamp handle", "test.it", {"x": "$(echo no); `echo no`"})
+        assert answer.result["output"] == "got $(echo no); `echo no`\n"
+        assert (await handler.end()).code == 0
+
+
 async def test_a_program_that_fails_is_an_error_with_its_output(command: Command, peer: Client) -> None:
     script = "print('a\\x1b\\u00e9'); raise SystemExit(3)"
     program = (sys.executable, "-X", "utf8", "-c", script)
@@ -115,6 +154,35 @@ async def test_of_a_tool_that_dies_the_last_lines_are_shown(
     assert "asyncsamp: dies died while it started; it said:" in ended.err
     assert "?[31mno display" in ended.err
     assert (await command.run("point", "1", "2", "--to", "nothing", "--start")).code == 1
+
+
+async def test_a_hub_and_a_tool_are_started_by_one_command(command: Command, tmp_path: Path) -> None:
+    """On a machine where nothing runs; both go on when the command has ended."""
+    command.env["ASYNCSAMP_TOOLS"] = str(await asyncio.to_thread(write_tools, tmp_path))
+    (tmp_path / "stars.vot").write_bytes(VOTABLE)
+    assert (await command.run("open", "stars.vot")).code == 3
+    assert not (tmp_path / ".samp").exists()
+    opened = await command.run("open", "stars.vot", "--start")
+    assert opened.code == 0, opened
+    hub, tool = opened.err.splitlines()
+    pid = int(hub.removeprefix("asyncsamp: a hub was started: pid "))
+    assert re.fullmatch(r"asyncsamp: viewer was started: pid \d+, id c\d+", tool)
+    assert opened.out.startswith("stars.vot: loaded by The Viewer (")
+    again = await command.run("open", "stars.vot", "--start")
+    assert (again.code, again.err) == (0, "")
+    async with Client("watcher", lockfile=tmp_path / ".samp", reconnect=False) as watcher:
+        changes = watcher.hub_changes()
+        await watcher.notify_all("test.quit")
+        os.kill(pid, signal.SIGTERM)
+        await anext(changes)
+
+
+async def test_a_hub_that_cannot_start_says_why(command: Command, tmp_path: Path) -> None:
+    command.env["SAMP_HUB"] = f"std-lockurl:{(tmp_path / 'no' / 'folder' / 'samp').as_uri()}"
+    ended = await command.run("open", "stars.vot", "--start")
+    assert ended.code == 1
+    assert "asyncsamp: the hub died while it started; it said:" in ended.err
+    assert "folder" in ended.err.splitlines()[-1]
 
 
 async def test_doctor_notes_proxies_ssh_and_a_missing_home(command: Command, tmp_path: Path) -> None:
@@ -194,6 +262,53 @@ async def test_doctor_names_clients_that_fail_or_are_silent(command: Command, pe
     assert ended.code == 1
     assert f"viewer ({peer.public_id})" in ended.out
     assert (await command.run("ping", "viewer")).code == 1
+
+    @peer.on("samp.app.ping")
+    async def never(message: Message) -> None:
+        await asyncio.Event().wait()
+
+    await peer.settled()
+    ended = await command.run("doctor", "-W", "0.3")
+    assert ended.code == 1
+    assert f"viewer ({peer.public_id}): no answer within 0.3 s\n      it is busy, hangs" in ended.out
+
+
+async def test_doctor_says_that_the_hub_does_not_reach_us(command: Command, tmp_path: Path) -> None:
+    """A hub that takes a call and never delivers it, as behind a firewall."""
+    async with odd_hub(tmp_path / ".samp"):
+        found = json.loads((await command.run("doctor", "--json", "-W", "0.3")).out)
+    [callback] = [each for each in found if each["what"] == "callback"]
+    assert callback["state"] == "wrong"
+    assert "is a firewall between programs" in callback["advice"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("samp.secret=x\n", "samp.hub.xmlrpc.url"), ("\0\1", "samp.secret")]
+)
+async def test_doctor_says_what_a_lockfile_lacks(
+    command: Command, tmp_path: Path, text: str, said: str
+) -> None:
+    lockfile = tmp_path / ".samp"
+    lockfile.write_text(text)
+    lockfile.chmod(0o600)
+    ended = await command.run("doctor", "--json")
+    [hub] = [each for each in json.loads(ended.out) if each["what"] == "hub"]
+    assert (ended.code, hub["state"]) == (1, "wrong")
+    assert said in hub["text"]
+    assert hub["advice"] == "remove it, and start a hub"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="rights of folders are Linux's here")
+async def test_doctor_says_that_the_home_folder_cannot_be_written(command: Command, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    command.env["HOME"] = str(home)
+    if os.geteuid() == 0:  # root may write everywhere, unless it gives that up
+        command.before = [require_program("setpriv", "util-linux"), "--bounding-set=-dac_override", "--"]
+    found = json.loads((await command.run("doctor", "--json")).out)
+    [about] = [each for each in found if each["what"] == "home folder"]
+    assert (about["state"], "cannot be written" in about["text"]) == ("wrong", True)
+    assert "set SAMP_HUB=" in about["advice"]
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,16 @@ def test_a_client_that_is_not_callable_calls(pair: Pair) -> None:
     client.connect()
     with pytest.raises(samp.SAMPClientError, match="not callable"):
         client.bind_receive_call("test.x", print)
-    assert client.ecall_and_wait(pair[1].get_public_id(), "samp.app.ping", "5")["samp.status"] == "samp.ok"
+    one, two = pair
+    assert client.ecall_and_wait(two.get_public_id(), "samp.app.ping", "5")["samp.status"] == "samp.ok"
+    came: queue.Queue[Any] = queue.Queue()
+    two.bind_receive_call("test.x", lambda key, sender, msg_id, *more: came.put((sender, msg_id)))
+    msg_id = client.ecall(two.get_public_id(), "tag", "test.x", n=1)
+    sender, its_id = came.get(timeout=10)
+    assert sender == client.get_public_id()
+    assert its_id == msg_id
+    two.ereply(its_id, samp.SAMP_STATUS_OK, result={})  # which nobody gets
+    assert one.ping() is not None
     client.disconnect()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncsamp import HubLostError
 from asyncsamp.sync import Client, Hub
 
 
@@ -139,3 +140,77 @@ def test_workers_of_multiprocessing_have_clients_of_their_own(hub: Hub) -> None:
         )
     )
     assert output.strip() == "['worker 0', 'worker 1', 'worker 2']"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [sys.executable, "-i", "-q"],
+        [sys.executable, "-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
+    ],
+    ids=["python", "IPython"],
+)
+def test_it_works_at_a_prompt(hub: Hub, tmp_path: Path, command: list[str]) -> None:
+    """Line by line; the end of the input ends the program, and its client leaves."""
+    typed = (
+        "from asyncsamp.sync import Client\n"
+        "client = Client('typed').register()\n"
+        "@client.on('test.ask')\n"
+        "def ask(message):\n"
+        "    return {'it': 'works'}\n"
+        "\n"
+        "with Client('other') as other:\n"
+        "    print(other.call('typed', 'test.ask', timeout=10).result['it'], 'here')\n"
+        "\n"
+    )
+    with Client("watcher") as watcher, watcher.messages("samp.hub.event.unregister", timeout=10) as leaving:
+        done = subprocess.run(
+            command,
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=15,
+            check=True,
+            env={**os.environ, "IPYTHONDIR": str(tmp_path)},
+        )
+        assert "works here" in done.stdout, done.stdout + done.stderr
+        assert len({next(leaving).params["id"], next(leaving).params["id"]}) == 2
+
+
+def test_a_function_at_exit_may_use_the_client_or_is_told_that_it_is_too_late(hub: Hub) -> None:
+    """What is registered after the client was made runs before it leaves, and what was before, afterwards."""
+    output = finish(
+        start(
+            "import atexit\n"
+            "from asyncsamp.sync import Client\n"
+            "def late():\n"
+            "    try:\n"
+            "        client.get_registered_clients()\n"
+            "    except RuntimeError as error:\n"
+            "        print(error)\n"
+            "atexit.register(late)\n"
+            "client = Client('me').register()\n"
+            "atexit.register(lambda: print(len(client.get_registered_clients()), 'there'))\n"
+        )
+    )
+    assert output == "1 there\nthe event loop of asyncsamp.sync has ended with the program\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+def test_a_hub_that_is_killed_ends_the_wait(tmp_path: Path) -> None:
+    hub = start(
+        "from asyncsamp.sync import Hub\n"
+        "with Hub() as hub:\n"
+        "    print('ready', flush=True)\n"
+        "    hub.serve_forever()\n"
+    )
+    assert hub.stdout is not None
+    try:
+        assert hub.stdout.readline() == "ready\n"
+        with Client("me", reconnect=False) as me, Client("silent", reconnect=False) as silent:
+            silent.on("test.silent")(lambda message: hub.kill())
+            with pytest.raises(HubLostError):
+                me.call(silent.public_id, "test.silent", timeout=15)
+    finally:
+        hub.kill()
+        hub.communicate()

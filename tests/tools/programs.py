@@ -28,6 +28,34 @@ async def main():
 asyncio.run(main())
 """
 
+TWINS = """
+import asyncio, os, sys
+from asyncsamp import Client, Response
+
+async def env(message):
+    value = os.environ.get(message.params["name"])
+    return {"value": value} if value else Response.failure("not set")
+
+async def stranger(message):
+    return Response.failure("not set")
+
+async def main():
+    over = asyncio.Event()
+    first, second = Client("Twins", reconnect=False), Client("Twins", reconnect=False)
+    first.on("client.env.get")(stranger)
+    second.on("client.env.get")(env)
+
+    @second.on("test.quit")
+    async def leave(message):
+        over.set()
+
+    async with first, second:
+        await over.wait()
+
+asyncio.run(main())
+"""
+"""The first client of that name is not the one that was started, as far as it says."""
+
 DIES = """
 import sys
 for number in range(20):
@@ -41,6 +69,7 @@ def write_tools(folder: Path) -> Path:
     """Write a tools.toml with a viewer that registers, a tool that dies, one that hangs and one missing."""
     (folder / "viewer.py").write_text(VIEWER)
     (folder / "dies.py").write_text(DIES)
+    (folder / "twins.py").write_text(TWINS)
     takes = ["table.load.votable", "table.load.fits", "image.load.fits"]
     path = folder / "tools.toml"
     path.write_text(
@@ -52,6 +81,9 @@ takes = {json.dumps(takes)}
 
 [dies]
 command = {json.dumps([sys.executable, "-u", str(folder / "dies.py")])}
+
+[twins]
+command = {json.dumps([sys.executable, str(folder / "twins.py")])}
 
 [hangs]
 command = ["sleep", "30"]

@@ -20,7 +20,7 @@ def tools_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_users_tools_come_before_those_that_are_known() -> None:
     names = [tool.name for tool in known_tools()]
-    assert names == ["viewer", "dies", "hangs", "missing", "topcat", "ds9", "aladin", "jsamp"]
+    assert names == ["viewer", "dies", "twins", "hangs", "missing", "topcat", "ds9", "aladin", "jsamp"]
 
 
 def test_a_tool_of_the_user_replaces_the_known_one(tools_file: Path) -> None:

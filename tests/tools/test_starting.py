@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 
 from asyncsamp import Client, DirectConnection, Hub, LocalProtocolError, ToolError, UnknownClientError
 
@@ -55,6 +56,19 @@ async def test_two_of_one_name_are_told_apart_by_id(hub: Hub, client: Client) ->
         with pytest.raises(UnknownClientError, match=f"{one.public_id}, {two.public_id}; use a public id"):
             await client.find("twin", start=True)
         assert (await client.find(two.public_id, start=True)).public_id == two.public_id
+
+
+async def test_the_one_that_was_started_is_told_from_another_of_its_name(client: Client) -> None:
+    """By its environment, which DS9 tells: two that start at the same time are not mistaken."""
+    twin = await client.find("twins", start=True)
+    first, second = sorted(other.public_id for other in await client.get_clients() if other.name == "Twins")
+    assert twin.public_id == second
+    assert first != second
+
+
+async def test_an_object_is_opened_in_a_tool_that_is_started(client: Client) -> None:
+    sent = await client.open(Table({"n": [1, 2]}), start=True)
+    assert sent.names == ["The Viewer"]
 
 
 async def test_a_tool_that_dies_has_its_last_lines_in_the_error(client: Client) -> None:

@@ -84,17 +84,19 @@ def app() -> None:
 )
 @click.pass_context
 def hub(context: click.Context) -> None:
-    """Run a hub; takes the options of python -m asyncsamp.hub."""
+    """Run a hub; takes the options of python -m asyncsamp.hub. For example: asyncsamp hub --label evening"""
     from ..hub.__main__ import main as run_hub
 
     sys.exit(run_hub(context.args))
 
 
 @app.command()
+@hub_option
 @json_option
-def hubs(json: bool) -> None:
-    """Show all hubs of this user, and mark the one that is used."""
-    run("clients", "list_hubs", json)
+def hubs(hub: str | None, json: bool) -> None:
+    """Show all hubs of this user, and mark the one that SAMP_HUB or --hub picks. For example:
+    asyncsamp hubs --hub evening"""
+    run("clients", "list_hubs", hub, json)
 
 
 @app.command(name="list")
@@ -102,7 +104,7 @@ def hubs(json: bool) -> None:
 @json_option
 @click.option("--watch", is_flag=True, help="Show it again on every change.")
 def list_(hub: str | None, json: bool, watch: bool) -> None:
-    """Show who is there, and what each takes."""
+    """Show who is there, and what each takes. For example: asyncsamp list --watch"""
     run("clients", "list_clients", hub, json, watch)
 
 
@@ -121,7 +123,7 @@ def info(client: str, hub: str | None, json: bool) -> None:
 @json_option
 @timeout_option(5.0)
 def ping(client: str | None, hub: str | None, json: bool, timeout: float) -> None:
-    """Ping a client, or all."""
+    """Ping a client, or all. For example: asyncsamp ping topcat"""
     run("clients", "ping", hub, client, timeout, json)
 
 
@@ -163,7 +165,7 @@ def send(
 @app.command(name="open")
 @click.argument("files", nargs=-1, metavar="FILE|URL...")
 @click.option("--in", "to", metavar="NAME", help="The tool, by name or id.")
-@click.option("--start", is_flag=True, help="Start a tool if none that takes it is there.")
+@click.option("--start", is_flag=True, help="Start a tool, and a hub, if none is there.")
 @click.option("--install", is_flag=True, help='Offer this as "open with" on the desktop.')
 @hub_option
 @timeout_option(60.0)
@@ -181,7 +183,7 @@ def open_(
 @app.command(context_settings={"ignore_unknown_options": True})
 @click.argument("position", nargs=-1, required=True, metavar="RA DEC | NAME")
 @click.option("--to", metavar="NAME", help="Recipient by name or id.")
-@click.option("--start", is_flag=True, help="Start --to if it is not there.")
+@click.option("--start", is_flag=True, help="Start --to, and a hub, if they are not there.")
 @hub_option
 @timeout_option(10.0)
 def point(position: tuple[str, ...], to: str | None, start: bool, hub: str | None, timeout: float) -> None:
@@ -205,17 +207,23 @@ def select(
 
 
 @app.command()
+@click.argument("table_id", required=False, metavar="[TABLE_ID]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @click.option("--from", "tool", default="topcat", show_default=True, help="The tool whose table it is.")
 @click.option("--next", "next_one", is_flag=True, help="Wait for the next table that somebody sends.")
 @hub_option
 @timeout_option(60.0)
-def get(output: Path, tool: str, next_one: bool, hub: str | None, timeout: float) -> None:
-    """Write the current table of a tool into a file. For example: asyncsamp get -o stars.vot
+def get(
+    table_id: str | None, output: Path, tool: str, next_one: bool, hub: str | None, timeout: float
+) -> None:
+    """Write a table of a tool into a file: its current one, or the one whose number in TOPCAT's list is
+    TABLE_ID. For example: asyncsamp get -o stars.vot, or: asyncsamp get 2 -o stars.fits
 
-    The ending of the file says the format: .fits, .csv, .txt, else VOTable.
+    TOPCAT gives the rows of the subset that is current there, so that a selection is got in this way.
+    With --next, TABLE_ID is the table-id that its sender says. The ending of the file says the format:
+    .fits, .csv, .txt, else VOTable.
     """
-    run("showing", "get", hub, output, tool, next_one, timeout)
+    run("showing", "get", hub, table_id, output, tool, next_one, timeout)
 
 
 @app.command()
@@ -234,7 +242,8 @@ def snoop(
     meta: tuple[str, ...],
     hub: str | None,
 ) -> None:
-    """Show what is sent, and what is answered; JSON lines when piped."""
+    """Show what is sent, and what is answered; JSON lines when piped. For example:
+    asyncsamp snoop 'coord.*' --from topcat"""
     run("messages", "snoop", (hub, name, meta), mtypes, sender, expression, count)
 
 
@@ -244,7 +253,7 @@ def snoop(
 @count_option
 @hub_option
 def record(file: Path, of: str | None, count: int | None, hub: str | None) -> None:
-    """Record what is sent, and what is answered, into FILE."""
+    """Record what is sent, and what is answered, into FILE. For example: asyncsamp record morning.jsonl"""
     run("recording", "record", hub, file, of, count)
 
 
@@ -254,7 +263,8 @@ def record(file: Path, of: str | None, count: int | None, hub: str | None) -> No
 @click.option("--as", "name", metavar="NAME", help="Answer as this client did.")
 @hub_option
 def replay(file: Path, speed: float, name: str | None, hub: str | None) -> None:
-    """Send again what was recorded, or play a client's part."""
+    """Send again what was recorded, or play a client's part. For example:
+    asyncsamp replay morning.jsonl --as topcat"""
     run("recording", "replay", hub, file, speed, name)
 
 
@@ -279,31 +289,32 @@ def handle(
 @app.command()
 @hub_option
 @json_option
-def doctor(hub: str | None, json: bool) -> None:
-    """Look for what may be wrong, and say how to fix it."""
-    run("doctor", "doctor", hub, json)
+@timeout_option(5.0)
+def doctor(hub: str | None, json: bool, timeout: float) -> None:
+    """Look for what may be wrong, and say how to fix it. For example: asyncsamp doctor --json"""
+    run("doctor", "doctor", hub, json, timeout)
 
 
-@app.group()
+@app.group(cls=Commands)
 def service() -> None:
-    """Run the hub at login."""
+    """Run the hub at login. For example: asyncsamp service install"""
 
 
 @service.command()
 def install() -> None:
-    """Start the hub now and at each login."""
+    """Start the hub now and at each login. For example: asyncsamp service install"""
     run("service", "install")
 
 
 @service.command()
 def status() -> None:
-    """Say whether the hub is started at login."""
+    """Say whether the hub is started at login. For example: asyncsamp service status"""
     run("service", "status")
 
 
 @service.command()
 def remove() -> None:
-    """Stop the hub, and start it at login no longer."""
+    """Stop the hub, and start it at login no longer. For example: asyncsamp service remove"""
     run("service", "remove")
 
 

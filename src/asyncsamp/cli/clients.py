@@ -12,16 +12,16 @@ from ..data.client import Client
 from ..errors import HubFaultError, HubLostError, NotRegisteredError, UnknownClientError
 from ..mtypes import is_mtype
 from ..values import ReplyError, ValueMap
-from .hubs import all_hubs
+from .hubs import all_hubs, choose_among
 from .output import on_terminal, safe, say, say_json, styled, table
 from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub, nearest
 
 __all__ = ["Ping", "info", "list_clients", "list_hubs", "named", "ping", "ping_one", "wait", "who"]
 
 
-async def list_hubs(json: bool) -> int:
-    """Show the hubs of this user."""
-    hubs = await all_hubs()
+async def list_hubs(hub: str | None, json: bool) -> int:
+    """Show the hubs of this user; the chosen one is that which `--hub` names, if it is given."""
+    hubs = await all_hubs() if hub is None else await choose_among(hub)
     if json:
         say_json(
             [

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import LocalProtocolError
 from ..values import Message, Response, ValueMap
 
 __all__ = ["check_command", "fill", "run_command"]
+
+_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "csh", "tcsh"}
 
 _FIELD = re.compile(r"\{([A-Za-z0-9._-]+)\}")
 
@@ -21,8 +25,18 @@ def check_command(command: Sequence[str]) -> None:
         raise LocalProtocolError("no command is given; write it after --, as in: handle MTYPE -- wc -c {url}")
     if _FIELD.search(command[0]):
         raise LocalProtocolError(f"the program {command[0]!r} may not come from a message")
+    if Path(command[0]).name in _SHELLS and any(map(_FIELD.search, _scripts(command))):
+        raise LocalProtocolError(
+            "a parameter within the script of a shell would be run as a part of it; "
+            "give it after the script, as in: handle MTYPE -- sh -c 'wget \"$1\"' sh {url}"
+        )
     if shutil.which(command[0]) is None:
         raise LocalProtocolError(f"the program {command[0]!r} is not there or may not be run")
+
+
+def _scripts(command: Sequence[str]) -> list[str]:
+    """Return the words that a shell takes for a script."""
+    return [after for word, after in itertools.pairwise(command) if re.fullmatch(r"-[a-z]*c", word)]
 
 
 def fill(command: Sequence[str], message: Message) -> list[str]:

@@ -21,7 +21,6 @@ from .running import ERROR, OK
 __all__ = ["Finding", "about_surroundings", "doctor"]
 
 _WEB_PORT = 21012
-_PING_TIMEOUT = 5.0
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -35,15 +34,15 @@ class Finding:
     advice: str = ""
 
 
-async def doctor(hub: str | None, json: bool) -> int:
-    """Show all findings; exit code 1 if something is wrong."""
+async def doctor(hub: str | None, json: bool, timeout: float) -> int:
+    """Show all findings; exit code 1 if something is wrong. Each ping may take `timeout` seconds."""
     findings = [
         *await asyncio.to_thread(_about_home),
         *await asyncio.to_thread(_about_lockfile),
         *await _about_hubs(),
         *_about_environment(),
         *await asyncio.to_thread(_about_web_port),
-        *await _about_clients(hub),
+        *await _about_clients(hub, timeout),
     ]
     if json:
         say_json([asdict(finding) for finding in findings])
@@ -176,14 +175,14 @@ def _holds(process: Path, nodes: set[str]) -> bool:
     return any(link == f"socket:[{node}]" for link in links for node in nodes)
 
 
-async def _about_clients(hub: str | None) -> list[Finding]:
+async def _about_clients(hub: str | None, timeout: float) -> list[Finding]:
     """Register, let the hub call us back, and ping everybody."""
     try:
         lockfile = await choose_hub(hub)
         async with Client("asyncsamp doctor", lockfile=lockfile, reconnect=False) as client:
             others = await client.get_clients()
-            findings = [await _callback(client)]
-            results = await asyncio.gather(*(ping_one(client, other, _PING_TIMEOUT) for other in others))
+            findings = [await _callback(client, timeout)]
+            results = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
     except SampError as error:
         return [Finding("client", "wrong", f"cannot register: {error}", "start a hub: asyncsamp hub")]
     return [*findings, *(_about_ping(who(other), ping) for other, ping in zip(others, results, strict=True))]
@@ -198,10 +197,10 @@ def _about_ping(name: str, ping: Ping) -> Finding:
     return Finding("client", "ok", text)
 
 
-async def _callback(client: Client) -> Finding:
+async def _callback(client: Client, timeout: float) -> Finding:
     """Call ourselves through the hub."""
     try:
-        await client.call(client.public_id, "samp.app.ping", timeout=_PING_TIMEOUT)
+        await client.call(client.public_id, "samp.app.ping", timeout=timeout)
     except (SampError, TimeoutError) as error:
         advice = "is a firewall between programs of this machine, or does a proxy catch 127.0.0.1?"
         return Finding("callback", "wrong", f"the hub does not reach us: {error}", advice)

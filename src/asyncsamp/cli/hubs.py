@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..discovery import Location, is_alive, locate, locate_multiple, read_lockfile
+from ..discovery import Location, is_alive, locate, locate_multiple, read_lockfile, web_appname
 from ..errors import HubNotFoundError, LockfileError
 from ..lockfile import Lockfile
 from ..rpc import RpcClient
+from ..tools import start_hub
 
-__all__ = ["LABEL", "FoundHub", "all_hubs", "choose_hub"]
+__all__ = ["LABEL", "FoundHub", "all_hubs", "choose_among", "choose_hub", "start_if_none"]
 
 LABEL = "samp.hub.label"
 _PING_TIMEOUT = 2.0
@@ -41,23 +43,26 @@ class FoundHub:
         return "" if path is None else path.name.removeprefix("samp-hub-")
 
 
-async def all_hubs() -> list[FoundHub]:
-    """Return what the lockfiles of this user name: that of SAMP_HUB, ~/.samp, and those in ~/.samp-1/."""
+async def all_hubs(place: str | None = None) -> list[FoundHub]:
+    """Return what the lockfiles of this user name: that of SAMP_HUB, ~/.samp, and those in ~/.samp-1/.
+
+    `place` stands instead of SAMP_HUB.
+    """
     try:
-        chosen: Location | None = locate()
+        chosen: Location | None = locate(lockfile=place)
     except LockfileError:
         chosen = None
     places = [chosen, locate({**os.environ, "SAMP_HUB": ""})]
     folder = locate_multiple("x").path
     assert folder is not None
     places += [locate(lockfile=path) for path in await asyncio.to_thread(_lockfiles, folder.parent)]
-    seen: dict[str, Location] = {}
-    for place in places:
-        if place is not None:
-            seen.setdefault(place.place, place)
+    seen: dict[Path | str, Location] = {}
+    for each in places:
+        if each is not None:
+            seen.setdefault(each.path or each.url, each)
     sender = RpcClient()
     try:
-        return [await _look(place, sender, chosen=place is chosen) for place in seen.values()]
+        return [await _look(each, sender, chosen=each is chosen) for each in seen.values()]
     finally:
         await sender.close()
 
@@ -69,13 +74,52 @@ async def choose_hub(name: str | None) -> Path | str | None:
     """
     if name is None:
         return None
-    if "/" in name or os.sep in name or name.startswith("std-lockurl:"):
+    if _is_place(name):
         return name
-    hubs = [hub for hub in await all_hubs() if not hub.problem]
-    matching = [hub for hub in hubs if name in (hub.label, hub.name)]
+    chosen = _called(name, await all_hubs())
+    return chosen.location.path or chosen.location.url
+
+
+async def start_if_none() -> None:
+    """Start a hub, which outlives us, unless one answers where SAMP_HUB or ~/.samp says."""
+    if web_appname() is not None:
+        return
+    location = locate()
+    sender = RpcClient()
+
+    async def is_there() -> bool:
+        return not (await _look(location, sender, chosen=True)).problem
+
+    try:
+        if not await is_there():
+            await start_hub(location, is_there)
+    finally:
+        await sender.close()
+
+
+async def choose_among(name: str) -> list[FoundHub]:
+    """Return all hubs, of which that one is chosen which `--hub` names.
+
+    Raises `HubNotFoundError` that names the hubs that run.
+    """
+    if _is_place(name):
+        return await all_hubs(name)
+    hubs = await all_hubs()
+    chosen = _called(name, hubs)
+    return [replace(hub, chosen=hub is chosen) for hub in hubs]
+
+
+def _is_place(name: str) -> bool:
+    return "/" in name or os.sep in name or name.startswith("std-lockurl:")
+
+
+def _called(name: str, hubs: Sequence[FoundHub]) -> FoundHub:
+    """Return the one that runs under that label or name."""
+    running = [hub for hub in hubs if not hub.problem]
+    matching = [hub for hub in running if name in (hub.label, hub.name)]
     if len(matching) == 1:
-        return matching[0].location.path or matching[0].location.url
-    there = ", ".join(repr(hub.label or hub.name) for hub in hubs) or "none"
+        return matching[0]
+    there = ", ".join(repr(hub.label or hub.name) for hub in running) or "none"
     several = "several hubs are" if matching else "no running hub is"
     raise HubNotFoundError(f"{several} called {name!r}; running: {there}")
 

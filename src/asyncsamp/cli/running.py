@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -24,8 +25,8 @@ from ..errors import (
     SampError,
     UnknownClientError,
 )
-from .hubs import choose_hub
-from .output import error, note
+from .hubs import choose_hub, start_if_none
+from .output import error, note, safe
 from .params import parse_params
 
 __all__ = [
@@ -60,9 +61,19 @@ Identity: TypeAlias = "tuple[str | None, str, Sequence[str]]"
 
 @contextlib.asynccontextmanager
 async def at_hub(
-    hub: str | None, *, name: str = "asyncsamp", meta: Sequence[str] = (), reconnect: bool = False
+    hub: str | None,
+    *,
+    name: str = "asyncsamp",
+    meta: Sequence[str] = (),
+    reconnect: bool = False,
+    start: bool = False,
 ) -> AsyncIterator[Client]:
-    """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block."""
+    """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block.
+
+    With `start`, a hub is started if there is none and `--hub` names none.
+    """
+    if start and hub is None:
+        await start_if_none()
     lockfile = await choose_hub(hub)
     metadata = parse_params(meta)
     async with Client(name, metadata=metadata, lockfile=lockfile, reconnect=reconnect) as client:
@@ -71,6 +82,9 @@ async def at_hub(
 
 def run(work: Coroutine[Any, Any, int]) -> int:
     """Run a subcommand to its end, and return its exit code; what goes wrong is said on stderr."""
+    started = logging.getLogger("asyncsamp.tools")
+    started.setLevel(logging.INFO)
+    started.addHandler(_Notes())
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
@@ -90,6 +104,13 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     except OSError as failure:
         error(f"{failure.filename}: {failure.strerror}" if failure.filename else str(failure))
         return ERROR
+
+
+class _Notes(logging.Handler):
+    """Says what is logged as a remark."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(safe(record.getMessage()))
 
 
 def exit_code(failure: SampError) -> int:

@@ -20,7 +20,19 @@ __all__ = ["install", "install_opener", "remove", "status", "systemd_unit"]
 UNIT = "asyncsamp-hub.service"
 AGENT = "org.asyncsamp.hub.plist"
 DESKTOP = "asyncsamp-open.desktop"
-_TYPES = "application/x-votable+xml;application/fits;image/fits;"
+TYPES = "asyncsamp-votable.xml"
+_MIME_TYPES = "application/x-votable+xml;application/fits;image/fits;"
+_VOTABLE = """<?xml version="1.0" encoding="UTF-8"?>
+<mime-info xmlns="http://www.freedesktop.org/standards/shared-mime-info">
+  <mime-type type="application/x-votable+xml">
+    <comment>VOTable</comment>
+    <sub-class-of type="application/xml"/>
+    <glob pattern="*.vot"/>
+    <glob pattern="*.votable"/>
+  </mime-type>
+</mime-info>
+"""
+"""Desktops know by themselves what a FITS file is, but no VOTable."""
 
 
 class ServiceError(SampError):
@@ -162,19 +174,29 @@ def desktop_entry(python: str) -> str:
 Type=Application
 Name=Show in SAMP tools
 Exec="{python.translate(reserved)}" -m asyncsamp open --start %F
-MimeType={_TYPES}
+MimeType={_MIME_TYPES}
 NoDisplay=true
 Terminal=false
 """
 
 
 async def install_opener() -> int:
-    """Write the desktop entry."""
+    """Write the desktop entry, and what a VOTable is called; have the desktop take notice."""
     if not sys.platform.startswith("linux"):
         raise ServiceError("'open with' is installed on Linux desktops only")
-    place = _home("XDG_DATA_HOME", ".local/share") / "applications" / DESKTOP
-    await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
-    await asyncio.to_thread(place.write_text, desktop_entry(sys.executable), encoding="utf-8")
-    await _code(["update-desktop-database", str(place.parent)])
-    say(f"written: {place}")
+    data = _home("XDG_DATA_HOME", ".local/share")
+    places = {
+        data / "applications" / DESKTOP: desktop_entry(sys.executable),
+        data / "mime" / "packages" / TYPES: _VOTABLE,
+    }
+    for place, text in places.items():
+        await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(place.write_text, text, encoding="utf-8")
+        say(f"written: {place}")
+    for command in (
+        ["update-mime-database", str(data / "mime")],
+        ["update-desktop-database", str(data / "applications")],
+    ):
+        if await _code(command):
+            note(f"this failed: {shlex.join(command)}; the desktop may not offer it before that is done")
     return OK

@@ -37,7 +37,7 @@ async def open_files(
 ) -> int:
     """Send each file to who takes it, and say who loaded it."""
     code = OK
-    async with at_hub(hub) as client:
+    async with at_hub(hub, start=start) as client:
         for place in places:
             sent = await client.open(place, to, start=start, timeout=timeout)
             code = max(code, _say_loaded(place, sent))
@@ -55,7 +55,7 @@ def _say_loaded(place: str, sent: Sent) -> int:
 async def point(hub: str | None, words: Sequence[str], to: str | None, start: bool, timeout: float) -> int:
     """Point at a position or an object by its name."""
     ra, dec = await asyncio.to_thread(parse_position, words)
-    async with at_hub(hub) as client:
+    async with at_hub(hub, start=start) as client:
         recipient = await client.find(to, start=True) if start and to else to
         sent = await client.point_at(ra, dec, recipient, timeout=timeout)
     for answer in sent.values():
@@ -117,30 +117,40 @@ def _json_list(rows: list[int]) -> str:
     return "[" + ",".join(f'"{row}"' for row in rows) + "]"
 
 
-async def get(hub: str | None, output: Path, tool: str, next_one: bool, timeout: float) -> int:
-    """Write the current table of a tool, or the next one that somebody sends, into a file."""
+async def get(
+    hub: str | None, table_id: str | None, output: Path, tool: str, next_one: bool, timeout: float
+) -> int:
+    """Write a table of a tool, or the next one that somebody sends, into a file."""
+    if table_id is not None and not next_one and not table_id.isdecimal():
+        raise LocalProtocolError(
+            f"{table_id!r} is not the number of a table in TOPCAT's list; "
+            "with --next it may be the table-id of one that somebody will send"
+        )
     async with at_hub(hub) as client:
         if next_one:
-            url = await _next_table(client, timeout)
+            url = await _next_table(client, table_id, timeout)
         else:
-            url = await _current_table(client, tool, _FORMATS.get(output.suffix.lower(), "votable"), timeout)
+            table_format = _FORMATS.get(output.suffix.lower(), "votable")
+            url = await _table_of(client, tool, table_id, table_format, timeout)
         data = await fetch(url, timeout=timeout)
     await asyncio.to_thread(output.write_bytes, data)
     say(f"{safe(output)}: {len(data)} bytes")
     return OK
 
 
-async def _current_table(client: Client, tool: str, table_format: str, timeout: float) -> str:
+async def _table_of(client: Client, tool: str, number: str | None, table_format: str, timeout: float) -> str:
+    """Return the URL of the table of that number in TOPCAT's list, or of its current one."""
     recipient = await named(client, tool)
-    answer = await client.call(recipient, TableGetStil(format=table_format), timeout=timeout)
+    params = TableGetStil(format=table_format).to_params() | ({} if number is None else {"index": number})
+    answer = await client.call(recipient, TableGetStil.mtype, params, timeout=timeout)
     url = answer.result.get("url")
     if not isinstance(url, str):
         raise DataError(f"{who(recipient)} gave no URL of a table")
     return url
 
 
-async def _next_table(client: Client, timeout: float) -> str:
-    """Return the URL of the next table that is sent to us or to all; its sender is told that it is taken."""
+async def _next_table(client: Client, table_id: str | None, timeout: float) -> str:
+    """Return the URL of the next table, of that id if one is given; its sender is told that it is taken."""
 
     async def accept(message: Message) -> Response:
         return Response()
@@ -149,7 +159,8 @@ async def _next_table(client: Client, timeout: float) -> str:
         async with asyncio.timeout(timeout):
             async for message in answered(client, ["table.load.*"], accept):
                 url = message.params.get("url")
-                if isinstance(url, str):
+                wanted = table_id is None or message.params.get("table-id") == table_id
+                if wanted and isinstance(url, str):
                     say(f"table from {safe(message.sender_name or message.sender)}")
                     return url
     except TimeoutError:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import secrets
 import subprocess
+import sys
 import tempfile
 from collections import deque
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO
 
@@ -16,10 +20,13 @@ from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import HubFaultError, ToolError
+from ..mtypes import ClientEnvGet
 from ..values import ReplyError
 from .registry import ALADIN_JARS, Tool
 
-__all__ = ["StartedTool", "start"]
+__all__ = ["HUB_TIMEOUT", "MARK", "StartedTool", "start", "start_hub"]
+
+log = logging.getLogger("asyncsamp.tools")
 
 _LAST_LINES = 10
 """Lines of a tool's output that are shown when it dies while it starts."""
@@ -28,6 +35,19 @@ _LINE_LENGTH = 200
 
 _PING_TIMEOUT = 5.0
 """Seconds for a tool to answer a ping; it may be busy drawing its windows, and is asked again."""
+
+MARK = "ASYNCSAMP_STARTED"
+"""The variable by which a started tool is told from another of its name, if it answers client.env.get."""
+
+HUB_TIMEOUT = 20.0
+"""Seconds for a hub to start: half a second, on a busy machine more."""
+
+_HUB = Tool(
+    "the hub",
+    "Hub",
+    (sys.executable,),
+    ("-m", "asyncsamp.hub", "--web-consent", "deny", "--timeout", str(24 * 3600)),
+)
 
 _LOOK_INTERVAL = 0.1
 """Seconds between two looks whether the tool has died. Its registration is not waited for in this way."""
@@ -40,11 +60,18 @@ class StartedTool:
         tool: Which tool.
         process: Its process.
         output: The file into which it writes.
+        mark: The value of `MARK` in its environment, which no process has but its own.
+
+    Attributes:
+        tool: Which tool.
+        pid: The number of its process.
+        mark: As above.
     """
 
-    def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+    def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes], mark: str) -> None:
         self.tool = tool
         self.pid = process.pid
+        self.mark = mark
         self._process = process
         self._output = output
 
@@ -109,11 +136,41 @@ async def start(client: MessagingClient, tool: Tool, location: Location, *, time
         await asyncio.to_thread(started.close)
 
 
+async def start_hub(
+    location: Location, is_there: Callable[[], Awaitable[bool]], *, timeout: float = HUB_TIMEOUT
+) -> None:
+    """Start a hub at `location`, detached as a tool is; it ends when nobody has used it for a day.
+
+    Args:
+        location: Where it publishes itself.
+        is_there: Asks whether a hub answers there.
+        timeout: Seconds for it to answer.
+
+    Raises:
+        ToolError: It does not start, with its last lines.
+
+    If it is cancelled the hub may have been started, and goes on.
+    """
+    started = await asyncio.to_thread(_launch, _HUB, location)
+    try:
+        async with asyncio.timeout(timeout):
+            while not await is_there():
+                if await asyncio.to_thread(lambda: started.died):
+                    raise await asyncio.to_thread(started.give_up, "died while it started")
+                await asyncio.sleep(_LOOK_INTERVAL)
+        log.info("a hub was started: pid %d", started.pid)
+    except TimeoutError:
+        raise await asyncio.to_thread(started.give_up, f"did not answer within {timeout:g} s") from None
+    finally:
+        await asyncio.to_thread(started.close)
+
+
 async def _ready(client: MessagingClient, started: StartedTool, before: set[str]) -> RemoteClient:
     while True:
         for other in await client.get_clients():
             new = other.public_id not in before and started.tool.answers_to(other.name)
-            if new and await _answers(client, other):
+            if new and await _answers(client, other) and await _has_mark(client, other, started.mark):
+                log.info("%s was started: pid %d, id %s", started.tool.name, started.pid, other.public_id)
                 return other
         if await asyncio.to_thread(lambda: started.died):
             raise await asyncio.to_thread(started.give_up, "died while it started")
@@ -130,6 +187,17 @@ async def _answers(client: MessagingClient, other: RemoteClient) -> bool:
     return True
 
 
+async def _has_mark(client: MessagingClient, other: RemoteClient, mark: str) -> bool:
+    """Whether it is the one that was started: DS9 tells its environment, of others it is believed."""
+    if other.public_id not in await client.get_subscribed_clients(ClientEnvGet.mtype):
+        return True
+    try:
+        answer = await client.call(other, ClientEnvGet(name=MARK), timeout=_PING_TIMEOUT)
+    except (ReplyError, HubFaultError, TimeoutError):
+        return False  # the variable is not set there
+    return answer.result.get("value") == mark
+
+
 def _launch(tool: Tool, location: Location) -> StartedTool:
     """Start it. Blocking. Raises `ToolError`."""
     program = tool.program()
@@ -139,6 +207,7 @@ def _launch(tool: Tool, location: Location) -> StartedTool:
             "install it, or say in tools.toml how it is started"
         )
     command = [program, *_arguments(tool, location)]
+    mark = secrets.token_hex(8)
     output = tempfile.TemporaryFile()  # noqa: SIM115 - StartedTool closes it
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own tool, without a shell
@@ -147,12 +216,12 @@ def _launch(tool: Tool, location: Location) -> StartedTool:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **dict(tool.environment), "SAMP_HUB": _variable(location)},
+            env={**os.environ, **dict(tool.environment), "SAMP_HUB": _variable(location), MARK: mark},
         )
     except OSError as error:
         output.close()
         raise ToolError(f"cannot start {program}: {error.strerror or error}") from None
-    return StartedTool(tool, process, output)
+    return StartedTool(tool, process, output, mark)
 
 
 def _arguments(tool: Tool, location: Location) -> list[str]:
