@@ -33,11 +33,11 @@ async def joined_hub(server: NatsServer, home: Path, label: str, *options: str) 
 
 @contextlib.asynccontextmanager
 async def attached(
-    server: NatsServer, lockfile: Path, home: Path, label: str, *options: str
+    server: NatsServer, lockfile: Path, home: Path, label: str, *, join: str = ""
 ) -> AsyncIterator[Process]:
     """Run `python -m asyncsamp.reach attach` on the hub of `lockfile`."""
     command = [sys.executable, "-m", "asyncsamp.reach", "attach", "--lockfile", str(lockfile)]
-    command += ["--join", server.url, "--reach-label", label, "--reach-mtypes", "all", *options]
+    command += ["--join", join or server.url, "--reach-label", label, "--reach-mtypes", "all"]
     async with process(command, name="attach", home=home) as running:
         await running.line("are in the room")
         yield running

@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from asyncsamp import Client, HubFaultError, Message, RemoteClient, ReplyError
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.values import ValueMap
 
+from ..aio.nats_server import NatsServer
 from . import conversation
 from .conversation import PARAMS, WAIT
 from .peers import ScriptedPeer, calc_storm, hub_tester, jsamp_hub, message_sender, scripted_peer, snooper
@@ -146,6 +150,13 @@ async def _speaks(peer: ScriptedPeer, client: Client) -> None:
     assert (note.params, note.sender_name) == (PARAMS, "foreign @desk")
 
 
+async def own_room(server: NatsServer, folder: Path) -> Path:
+    """Write an invitation that lets files follow: which a hub that is attached does not take from it."""
+    path = folder / "own.reach"
+    await asyncio.to_thread(write_invitation, path, Invitation(server.url, own=True))
+    return path
+
+
 async def test_a_tool_that_speaks_and_leaves_is_heard(tmp_path: Path) -> None:
     """JSAMP's messagesender says one thing and unregisters; progress comes with the caller's own id."""
     foreign = tmp_path / "jsamp.samp"
@@ -155,13 +166,17 @@ async def test_a_tool_that_speaks_and_leaves_is_heard(tmp_path: Path) -> None:
         Client("ours", lockfile=here) as client,
         jsamp_hub(foreign, tmp_path),
         Client("worker", lockfile=foreign) as worker,
-        attached(server, foreign, tmp_path, "desk"),
+        attached(server, foreign, tmp_path, "desk", join=str(await own_room(server, tmp_path))),
     ):
         async with client.messages("test.note") as notes:
             await worker.find("ours @here", timeout=WAIT)
-            await message_sender(foreign, tmp_path, "test.note", {"k": "v"}, mode="notify")
+            url = (tmp_path / "jsamp.samp").as_uri()
+            await message_sender(foreign, tmp_path, "test.note", {"url": url}, mode="notify")
             async with asyncio.timeout(WAIT):
-                assert (await anext(notes)).params == {"k": "v"}
+                (got,) = (await anext(notes)).params.values()
+            assert str(got).startswith("http://127.0.0.1:")
+            async with aiohttp.ClientSession() as tool, tool.get(str(got)) as refused:
+                assert refused.status == 403
 
         @worker.on("test.long")
         async def long(message: Message) -> dict[str, str]:

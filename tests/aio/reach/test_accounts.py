@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,17 @@ async def test_a_wrong_key_is_said_once_and_tried_slowly(
         await (await alone.client("tool")).unregister()
         assert caplog.text.count("no connection to") == 1
         assert "alice" not in caplog.text
+
+
+async def test_a_clock_that_is_wrong_keeps_nobody_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When an invitation ends is the server's business: here it is said, and tried all the same."""
+    async with house(tmp_path, "alice") as (room, machines):
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        alice = await machines.enter("a", replace(await room.invitation("alice"), expires=yesterday))
+        await until(lambda: alice.reach.connected)
+    assert "has expired; ask for a new one" in caplog.text
 
 
 async def _other_seed(folder: Path) -> str:

@@ -135,6 +135,7 @@ async def accepted_meanwhile(work: Awaitable[None], parts: Parts, sender: Client
         rest -= cutting.done()
         if await took(sender, to, number):
             accepted.append(number)
+        await asyncio.sleep(0.001)
         number += 1
     await cutting
     async with asyncio.timeout(60):

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import HubFaultError, Message
-from asyncsamp.values import ValueMap
+from asyncsamp.values import Value, ValueMap
 
 from ..couriers import FakeCourier
 from ..nats_server import PATIENCE
-from .rooms import LIMITS, open_room, until
+from .rooms import LIMITS, Place, open_room, until
 
 OUTBOX, WINDOW = 100, 20
 
@@ -111,3 +111,32 @@ async def test_a_server_that_comes_later(tmp_path: Path) -> None:
         assert not here.reach.connected
         await room.server.start()
         await sender.find("tool @there", timeout=2 * PATIENCE)
+
+
+async def test_who_has_declared_nothing_is_not_shown_and_a_bridges_proxy_never(tmp_path: Path) -> None:
+    """A bridge names the callback of its proxies first: shown at once, they would go in circles."""
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here"), await room.join("there")
+        watcher = await here.client("watcher")
+        engine = there.hub.engine
+        for name, more in (("proxy", {"bridge.proxy.source": "elsewhere"}), ("plain", {})):
+            client = engine.register(FakeCourier())
+            engine.set_callable(client, True)
+            await engine.operate(client, "declareMetadata", [{"samp.name": name, **more}])
+        silent = engine.register(FakeCourier())
+        engine.set_callable(silent, True)
+        async with watcher.messages("test.note") as notes:
+            await watcher.find("plain @there", timeout=PATIENCE)
+            await until(lambda: "watcher @here" in {_name(there, one) for one in engine.clients})
+            (listener,) = [one for one in engine.clients if _name(there, one) == "watcher @here"]
+            await until(lambda: "test.note" in there.hub.clients[listener].subscriptions)
+            assert sorted(_name(here, one) for one in here.hub.engine.clients) == ["plain @there", "watcher"]
+            note: list[Value] = [listener, {"samp.mtype": "test.note", "samp.params": {}}]
+            await engine.operate(silent, "notify", note)  # and so it is shown
+            async with asyncio.timeout(PATIENCE):
+                await anext(notes)
+        assert sorted(_name(here, one) for one in here.hub.engine.clients) == ["", "plain @there", "watcher"]
+
+
+def _name(place: Place, client: str) -> str:
+    return str(place.hub.clients[client].metadata.get("samp.name", ""))
