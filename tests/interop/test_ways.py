@@ -16,6 +16,7 @@ import pytest
 
 import asyncsamp
 from asyncsamp import Client, Message
+from asyncsamp._util.private_files import replace_private
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.reach.accounts import Listen, Member, server_config
@@ -175,6 +176,21 @@ async def test_a_server_in_the_users_pod(tmp_path: Path) -> None:
         await asyncio.to_thread(write_invitation, file, opened)
         async with desktop(tmp_path, str(file)), notebook(tmp_path, str(tmp_path / "nb.reach")) as client:
             await speak(client)
+
+
+async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> None:
+    """Jupyter's token is the door: the laptop joins by a URL, and the header in a file."""
+    websocket, port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    url = f"ws://127.0.0.1:{port}/proxy/{websocket}/"
+    headers = tmp_path / "headers"
+    await asyncio.to_thread(replace_private, headers, b"Authorization: token secret\n")
+    async with (
+        jupyter(tmp_path, port),
+        served_room(tmp_path, "--open", "--ws-port", str(websocket)) as room,
+        desktop(tmp_path, url, "--reach-headers", str(headers)),
+        notebook(tmp_path, room.url) as client,
+    ):
+        await speak(client)
 
 
 # ---- servers

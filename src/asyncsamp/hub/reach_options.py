@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import InvitationError
 from .mtype_limits import WEB_MTYPES
 from .options import add_group, names
 from .profiles.reach.invitation import Invitation, check_name, invitation_of_url
-from .profiles.reach.invitation_files import read_invitation
+from .profiles.reach.invitation_files import read_headers, read_invitation
 from .profiles.reach.profile import Reach
 
 __all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
@@ -21,6 +22,12 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "FILE|URL",
         "help": "join the room of an invitation, or of a NATS server without accounts, such as "
         "nats://127.0.0.1:4222",
+    },
+    "--reach-headers": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "headers for the URL of a WebSocket, such as the token of a Jupyter server, "
+        "'Name: value' a line",
     },
     "--room": {"default": "", "help": "another room of that server"},
     "--reach-label": {
@@ -66,7 +73,7 @@ def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
         return []
     return [
         Reach(
-            find_invitation(arguments.join, room=arguments.room),
+            find_invitation(arguments.join, room=arguments.room, headers=arguments.reach_headers),
             label=arguments.reach_label,
             mtypes=None if arguments.reach_mtypes == "all" else WEB_MTYPES,
             trust=arguments.reach_trust,
@@ -77,10 +84,24 @@ def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
     ]
 
 
-def find_invitation(join: str, *, room: str = "") -> Invitation:
+def find_invitation(join: str, *, room: str = "", headers: Path | None = None) -> Invitation:
     """Return the invitation in the file `join`, or that of a server without accounts at the URL `join`.
 
-    Blocks. Raises `InvitationError`.
+    Blocks.
+
+    Args:
+        join: The file, or the URL.
+        room: Another room of the server; "" for that of the invitation.
+        headers: The file of headers for a WebSocket's handshake; others must not be able to read it.
+
+    Raises:
+        InvitationError: It cannot be read or used, or has headers of its own.
     """
-    invitation = invitation_of_url(join) if "://" in join else read_invitation(Path(join).expanduser())
+    known = {} if headers is None else read_headers(headers.expanduser())
+    if "://" in join:
+        invitation = invitation_of_url(join, headers=known)
+    elif headers is None:
+        invitation = read_invitation(Path(join).expanduser())
+    else:
+        raise InvitationError(join, "--reach-headers goes with a URL; an invitation has a part [headers]")
     return replace(invitation, room=check_name("room", room)) if room else invitation

@@ -36,22 +36,35 @@ class Relay:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError):
-            there, out = await asyncio.open_connection("127.0.0.1", self._target)
-            self._writers |= {writer, out}
-            try:
-                await asyncio.gather(self._forward(reader, out), self._forward(there, writer))
-            finally:
-                for end in (writer, out):
-                    self._writers.discard(end)
-                    end.transport.abort()
+        ends = [writer]
+        try:
+            with contextlib.suppress(OSError):
+                there, out = await asyncio.open_connection("127.0.0.1", self._target)
+                ends.append(out)
+                self._writers |= set(ends)
+                ways = [
+                    asyncio.ensure_future(self._forward(reader, out)),
+                    asyncio.ensure_future(self._forward(there, writer)),
+                ]
+                try:
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for way in ways:
+                        way.cancel()
+                    await asyncio.gather(*ways, return_exceptions=True)
+        finally:
+            self._writers -= set(ends)
+            for end in ends:
+                end.transport.abort()
+                with contextlib.suppress(OSError):
+                    await end.wait_closed()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if not self._swallowing:
-                writer.write(data)
-                await writer.drain()
-        raise ConnectionResetError
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if not self._swallowing:
+                    writer.write(data)
+                    await writer.drain()
 
     async def close(self) -> None:
         for task in tuple(self._tasks):

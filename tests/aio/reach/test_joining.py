@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
 import sys
@@ -14,7 +15,7 @@ from asyncsamp import Client, InvitationError, UnknownClientError
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.profile import Reach
-from asyncsamp.hub.reach_options import find_invitation
+from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
 
 from ..nats_server import PATIENCE
 from .rooms import open_room
@@ -82,6 +83,24 @@ async def test_an_invitation_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvitationError, match="URL"):
         find_invitation("http://127.0.0.1:4222")
     assert find_invitation("nats://127.0.0.1", room="m31").room == "m31"
+
+
+def test_headers_of_a_file_for_a_url(tmp_path: Path) -> None:
+    file = tmp_path / "headers"
+    file.write_text("# of my pod\nAuthorization: token secret\n")
+    with pytest.raises(InvitationError, match="chmod 600"):
+        find_invitation("wss://h.example/proxy/1/", headers=file)
+    file.chmod(0o600)
+    parser = argparse.ArgumentParser()
+    add_reach_options(parser)
+    url = "wss://h.example/user/me/proxy/4223/"
+    (reach,) = reach_profiles(parser.parse_args(["--join", url, "--reach-headers", str(file)]))
+    assert reach.invitation.headers == {"Authorization": "token secret"}
+    assert "secret" not in repr(reach)
+    with pytest.raises(InvitationError, match="only ws:// and wss:// have headers"):
+        find_invitation("nats://127.0.0.1", headers=file)
+    with pytest.raises(InvitationError, match="goes with a URL"):
+        find_invitation(str(tmp_path / "alice.reach"), headers=file)
 
 
 def test_nobody_is_trusted_by_a_name_that_is_not_proven() -> None:
