@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .data.client import Client
-from .interfaces import Profile
+
+if TYPE_CHECKING:
+    from .hub.profiles.reach.profile import Reach
 
 __all__ = ["connect"]
+
+_MEET = 2.0
+"""Seconds for the others of a room to appear. It takes a tenth of one where they and the server are there."""
 
 _connected: WeakValueDictionary[tuple[int, str, str, str], Client] = WeakValueDictionary()
 _options: WeakKeyDictionary[Client, dict[str, Any]] = WeakKeyDictionary()
@@ -67,6 +72,8 @@ async def connect(
             await client.unregister()
         way = await _way(start_hub, lockfile, join, via)
         client = await Client(name, **way, **options).register()
+        for room in way.get("profiles", ()):
+            await room.met(_MEET)
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
@@ -93,7 +100,7 @@ async def _way(
     return way | ({"start_hub": True, "profiles": [await _room(join)]} if join else {})
 
 
-async def _room(join: str) -> Profile:
+async def _room(join: str) -> Reach:
     from .hub.profiles.reach.profile import Reach
     from .hub.reach_options import find_invitation
 

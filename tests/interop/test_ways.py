@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 
 import asyncsamp
 from asyncsamp import Client, Message
@@ -131,16 +132,19 @@ async def test_a_server_at_the_laptop_and_ssh(tmp_path: Path) -> None:
     ssh = Ssh(tmp_path / "ssh", free_port("127.0.0.1"))
     await asyncio.to_thread(ssh.write)
     there = free_port("127.0.0.1")
+    options = ("--own", "laptop", f"cluster=nats://127.0.0.1:{there}")
     async with (
-        served_room(tmp_path, "--open") as room,
-        desktop(tmp_path, room.url, "--room", "room"),
+        served_room(tmp_path, *options) as room,
+        desktop(tmp_path, str(tmp_path / "laptop.reach")) as tool,
+        tool.tables() as tables,
         ssh.server(),
         contextlib.AsyncExitStack() as stack,
     ):
         here = int(room.url.rpartition(":")[2])
         async with ssh.tunnel(there, here):
-            client = await stack.enter_async_context(notebook(tmp_path, f"nats://127.0.0.1:{there}"))
-            await speak(client)
+            client = await stack.enter_async_context(notebook(tmp_path, str(tmp_path / "cluster.reach")))
+            await client.send_table(Table({"a": [1, 2, 3]}), "tool")
+            assert len(await anext(tables)) == 3
         async with ssh.tunnel(there, here):
             await speak(client)
 

@@ -23,7 +23,7 @@ LIMITS = Limits(
     reach_beat=0.1,
     reach_here=0.3,
     reach_refused=1.0,
-    reach_patience=2.0,
+    reach_patience=10.0,  # a busy machine may stand still for two
     reach_grace=1.0,
     reach_resend=0.2,
 )

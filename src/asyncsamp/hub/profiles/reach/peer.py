@@ -89,6 +89,7 @@ class Peer:
         room_for_one: Whether one more client of other hubs may be taken in.
         label: Makes of what it calls itself a label that no other hub here has.
         lose: Called with the peer, the reason, and whether it is never to be met again.
+        met: Called when its clients have been taken in.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Peer:
         room_for_one: Callable[[], bool],
         label: Callable[[Peer, str], str],
         lose: Callable[[Peer, str, bool], None],
+        met: Callable[[], None],
     ) -> None:
         self._context = context
         self._exports = exports
@@ -110,6 +112,7 @@ class Peer:
         self._make_label = label
         self._encoded = encoded
         self._lose = lose
+        self._met = met
         self._trusted = context.trusts(self.member)
         limits = context.engine.limits
         self._limits = limits
@@ -138,7 +141,7 @@ class Peer:
             tell=self._tell_or_break,
             shown=self._shown.__contains__,
             said=self._said,
-            taken=self._soon,
+            taken=self._taken_in,
             broken=lambda reason: self._lose(self, reason, True),
         )
 
@@ -254,6 +257,10 @@ class Peer:
     def _new_stream(self) -> Outgoing:
         limits = self._limits
         return Outgoing(secrets.token_hex(4), frames=limits.reach_window, size=limits.reach_window_bytes)
+
+    def _taken_in(self) -> None:
+        self._met()
+        self._soon()
 
     def _said(self, item: Sync | Pause | Go) -> None:
         if isinstance(item, Sync):

@@ -98,6 +98,7 @@ class Reach:
         self._beating: asyncio.Task[None] | None = None
         self._stop_observing: Callable[[], None] = lambda: None
         self._grace_until = 0.0
+        self._met = asyncio.Event()
         self._told_full = 0.0
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -113,6 +114,24 @@ class Reach:
     def hubs(self) -> dict[str, int]:
         """The other hubs of the room by their label, and how many clients of theirs are here."""
         return {peer.label: len(peer.proxies) for peer in self._peers.values()}
+
+    async def met(self, timeout: float) -> bool:
+        """Wait until the clients of another hub are here: they come a moment after the start.
+
+        Args:
+            timeout: Seconds that it waits at most.
+
+        Returns:
+            Whether they are; False at once if the profile has not started.
+
+        Cancelling is safe.
+        """
+        if self._context is None:
+            return False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._met.wait()
+        return self._met.is_set()
 
     # ---- the profile
 
@@ -387,6 +406,7 @@ class Reach:
             room_for_one=self._room_for_one,
             label=self._unique,
             lose=self._lose,
+            met=self._met.set,
         )
         self._peers[hub] = peer
         log.info("the hub %s is in the room", hub)
