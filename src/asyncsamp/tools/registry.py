@@ -27,6 +27,7 @@ class Tool:
         takes: The mtypes that it takes, by which a tool is chosen for a file.
         environment: Variables that are set beside SAMP_HUB.
         reads_variable: Whether it honours SAMP_HUB. If not, the lockfile must be called .samp.
+        ready: A message, by its mtype, a parameter and its value, which it answers only once it can be used.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tool:
     takes: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     reads_variable: bool = True
+    ready: tuple[str, str, str] | None = None
 
     def answers_to(self, name: str) -> bool:
         """Return whether users mean this tool by `name`, in any case of letters.
@@ -74,6 +76,8 @@ _BUILT_IN = (
         ("-Xmx1024m", "-Duser.home={home}", "-jar", "{jar}", "-nohub"),
         takes=("image.load.fits", *_TABLES, "coverage.load.moc.fits"),
         reads_variable=False,
+        # It answers pings seconds before it has made its windows, and fails until then.
+        ready=("script.aladin.send", "script", "status"),
     ),
     Tool("jsamp", "Snooper", ("jsamp",), ("snooper", "-gui")),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -35,6 +36,9 @@ _LINE_LENGTH = 200
 
 _PING_TIMEOUT = 5.0
 """Seconds for a tool to answer a ping; it may be busy drawing its windows, and is asked again."""
+
+_READY_TIMEOUT = 2.0
+"""Seconds for a tool to answer that it can be used: Aladin says nothing to what comes too early."""
 
 MARK = "ASYNCSAMP_STARTED"
 """The variable by which a started tool is told from another of its name, if it answers client.env.get."""
@@ -170,6 +174,7 @@ async def _ready(client: MessagingClient, started: StartedTool, before: set[str]
         for other in await client.get_clients():
             new = other.public_id not in before and started.tool.answers_to(other.name)
             if new and await _answers(client, other) and await _has_mark(client, other, started.mark):
+                await _until_ready(client, other, started.tool)
                 log.info("%s was started: pid %d, id %s", started.tool.name, started.pid, other.public_id)
                 return other
         if await asyncio.to_thread(lambda: started.died):
@@ -185,6 +190,16 @@ async def _answers(client: MessagingClient, other: RemoteClient) -> bool:
     except (HubFaultError, TimeoutError):
         return False  # not callable yet, or busy
     return True
+
+
+async def _until_ready(client: MessagingClient, other: RemoteClient, tool: Tool) -> None:
+    """Wait until the tool does what it is asked."""
+    while tool.ready is not None:
+        mtype, key, value = tool.ready
+        with contextlib.suppress(ReplyError, HubFaultError, TimeoutError):
+            await client.call(other, mtype, {key: value}, timeout=_READY_TIMEOUT)
+            return
+        await asyncio.sleep(_LOOK_INTERVAL)
 
 
 async def _has_mark(client: MessagingClient, other: RemoteClient, mark: str) -> bool:
