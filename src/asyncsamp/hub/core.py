@@ -507,7 +507,10 @@ class HubCore:
         found: dict[str, ValueMap] = {}
         of_hub = caller == self.hub_id
         for key in keys_for(mtype):
-            for client, annotation in self._subscribers.get(key, {}).items():
+            subscribers = self._subscribers.get(key)
+            if not subscribers:
+                continue
+            for client, annotation in subscribers.items():
                 if client not in found and client != caller:
                     other = self._clients[client]
                     if other.callable and (of_hub or other.receives):
@@ -592,13 +595,14 @@ class HubCore:
 
     def _announce(self, event: str, client: str | None = None, **params: Value) -> None:
         mtype = f"samp.hub.event.{event}"
-        if client is not None:
-            params = {"id": client, **params}
-            if client in self._clients:  # what left has been noted before
-                self._note(_EVENTS[event], client)
-        message: ValueMap = {"samp.mtype": mtype, "samp.params": dict(params)}
-        hub = self._clients[self.hub_id]
-        for recipient in self._recipients(self.hub_id, hub, mtype):
+        if client is not None and client in self._clients:  # what left has been noted before
+            self._note(_EVENTS[event], client)
+        recipients = self._recipients(self.hub_id, self._clients[self.hub_id], mtype)
+        if not recipients:
+            return
+        about: ValueMap = {} if client is None else {"id": client}
+        message: ValueMap = {"samp.mtype": mtype, "samp.params": {**about, **params}}
+        for recipient in recipients:
             missed = self._missed.get(recipient)
             if missed is None:
                 self._effects.append(DeliverNotification(recipient, self.hub_id, message))

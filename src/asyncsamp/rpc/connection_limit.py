@@ -109,6 +109,12 @@ class ConnectionLimit:
             self._idle[connection] = None
             self._on_room()
 
+    def served(self, connection: Connection) -> None:
+        """Take note of an idle one's request that was answered as soon as it came."""
+        if connection in self._idle:
+            del self._idle[connection]
+            self._idle[connection] = None
+
     def closed(self, connection: Connection) -> None:
         """Take note of the end of a connection."""
         self._silent.pop(connection, None)

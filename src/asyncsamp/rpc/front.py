@@ -197,6 +197,11 @@ class Front(asyncio.Protocol):
         if self._body is not None:  # the transport may not have heard yet that there is a place for them
             self._body.take(data)
             return
+        if self._repair is None and self._pending is None and not self._needed:
+            body, transport = self._memory.body_of(data), self.transport
+            if body is not None and transport is not None and not transport.get_write_buffer_size():
+                self._respond_again(body)
+                return
         self._limit.heard(self)
         if self._repair is not None:
             repair = self._repair
@@ -341,12 +346,26 @@ class Front(asyncio.Protocol):
             transport.set_protocol(self)
             self._respond(body)
 
+    def _respond_again(self, body: bytes) -> None:
+        """Answer what is whole, with the head of the request before: nearly all that comes."""
+        assert self._plain is not None
+        answer = self._plain.respond(body, self)
+        if isinstance(answer, bytes):
+            self._write(answer)
+            self._limit.served(self)
+        else:
+            self._wait_for(answer)
+
     def _respond(self, body: bytes) -> None:
         assert self._plain is not None
         answer = self._plain.respond(body, self)
         if isinstance(answer, bytes):
             self._write(answer)
-            return
+            self._limit.answered(self)
+        else:
+            self._wait_for(answer)
+
+    def _wait_for(self, answer: asyncio.Future[Any]) -> None:
         self._pending = answer
         self._limit.asked(self)
         self._owner.working.add(answer)
@@ -364,6 +383,7 @@ class Front(asyncio.Protocol):
                 self.force_close()
             return
         self._write(self._plain.document(answer))
+        self._limit.answered(self)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -381,7 +401,6 @@ class Front(asyncio.Protocol):
         stays = self._keep_alive and self._limit.may_stay(self)
         head = _head(int(time()), self._version, stays, "" if self._plain is None else self._plain.headers)
         transport.write(b"%b%d\r\n\r\n%b" % (head, len(document), document))
-        self._limit.answered(self)
         if self._ends_then or not stays:
             transport.close()
 

@@ -90,6 +90,8 @@ def is_large(value: Value | Encoded | RawMap) -> bool:
     Args:
         value: The value.
     """
+    if isinstance(value, str):
+        return len(value) > LARGE - _OVERHEAD
     return _is_large((value,))
 
 

@@ -312,8 +312,7 @@ class StandardProfile:
 
     def _note_owner(self, client: str, host: str, port: int) -> None:
         self._owners.pop(client, None)
-        if is_loopback_number(host):
-            assert self._sender is not None
+        if self._sender is not None and is_loopback_number(host):
             with contextlib.suppress(OSError):
                 owner = self._sender.listening_user(host, port)
                 if owner is not None:
