@@ -13,6 +13,8 @@ class Relay:
     def __init__(self, target: int) -> None:
         self._target = target
         self._swallowing = False
+        self._forwarding = asyncio.Event()
+        self._forwarding.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
@@ -24,10 +26,12 @@ class Relay:
     def swallow(self) -> None:
         """From now on nothing arrives, and nobody is told."""
         self._swallowing = True
+        self._forwarding.clear()
 
     def go_on(self) -> None:
         """Forward new connections; those that lost something are reset, as by a router that forgot them."""
         self._swallowing = False
+        self._forwarding.set()
         for writer in self._writers:
             writer.transport.abort()
 
@@ -48,6 +52,7 @@ class Relay:
                 ]
                 try:
                     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                    await self._forwarding.wait()  # that one end has closed is swallowed, too
                 finally:
                     for way in ways:
                         way.cancel()
