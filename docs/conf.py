@@ -29,6 +29,8 @@ extensions = [
     "sphinxext.opengraph",
 ]
 exclude_patterns = ["_build"]
+highlight_language = "text"  # a block that names no language is a drawing or output
+pygments_dark_style = "github-dark"
 default_role = "py:obj"  # a name in single backticks leads to its page, if it has one
 nitpicky = False
 
@@ -42,10 +44,12 @@ python_maximum_signature_line_length = 80
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # fields are described once, as members
 
 html_theme = "furo"
 html_title = "asyncsamp"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["asyncsamp.css"]
 html_show_sphinx = False
 html_copy_source = False
@@ -62,8 +66,15 @@ ogp_image = "_images/topcat.png"
 ogp_image_alt = "TOPCAT with a table that a Python program sent"
 ogp_social_cards = {"enable": False}  # they would need matplotlib; the picture is the same for all pages
 
-PAGES_OF = {"ARCHITECTURE.md": "explanation/architecture.md", "CHANGELOG.md": "changelog.md"}
-"""Files outside of docs/ that are pages of the site, too."""
+PAGES_OF = {
+    "ARCHITECTURE.md": "explanation/architecture.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "benchmarks/RESULTS.md": "benchmarks/results.md",
+}
+"""Files outside of docs/ that are pages of the site, too: such a page holds nothing but the include."""
+
+INCLUDE = re.compile(r"```\{include\} (\S+)\n```\n")
 
 SECTION = re.compile(r"[A-Z][A-Za-z ]+:$")
 
@@ -80,7 +91,7 @@ def mark_code(
             in_code = False
         if not in_code and indented and len(out) > 1 and not out[-1] and not _in_section(out):
             in_code = True
-            out += ["::", ""]
+            out += [".. code-block:: python", ""]
         out.append(line)
     lines[:] = out
 
@@ -94,18 +105,25 @@ def _in_section(lines: list[str]) -> bool:
 
 
 def lead_outside(app: Any, name: str, text: list[str]) -> None:
-    """Let links to Markdown files outside of docs/ lead to the page that shows them, or to the repository."""
+    """Let links to files outside of docs/ lead to the page that shows them, or to the repository."""
     folder = Path(app.srcdir, name).parent
+    if included := INCLUDE.fullmatch(text[0]):
+        file = (folder / included[1]).resolve()
+        app.env.note_dependency(str(file))
+        text[0] = file.read_text(encoding="utf-8")
+        folder = file.parent
 
     def there(found: re.Match[str]) -> str:
         target = (folder / found[1]).resolve()
-        if target.is_relative_to(app.srcdir) or not target.is_file():
+        if not target.is_file():
             return found[0]
+        if target.is_relative_to(app.srcdir):
+            return f"](/{target.relative_to(app.srcdir)}{found[2]})"
         within = str(target.relative_to(ROOT))
         page = PAGES_OF.get(within)
         return f"](/{page}{found[2]})" if page else f"]({URLS['Source']}/blob/main/{within}{found[2]})"
 
-    text[0] = re.sub(r"\]\(([\w./-]+\.md)(#[\w-]*|)\)", there, text[0])
+    text[0] = re.sub(r"\]\(([\w./-]+\.(?:md|py|ipynb|html))(#[\w-]*|)\)", there, text[0])
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,4 +1,7 @@
-"""Every example and every program of the README is run, as a user runs it, against a real hub."""
+"""Every example and every program of the README is run, as a user runs it, against a real hub.
+
+So are the two programs of docs/how-to/two-programs.md that talk to each other.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import pytest
 from asyncsamp import Client
 
 from .aio.hub_process import hub_process
+from .docs.audience import audience
 from .interop.web.network import own_network
 from .programs import Program, cells, run, run_cells
 
@@ -141,30 +145,29 @@ async def test_notebook(
 # ---- the README
 
 
-def blocks() -> list[str]:
-    """Return the README's programs.
-
-    A block runs as it stands, with a hub present.
-    Those that begin `# receiver` and `# sender` run together; one that begins `# notebook` is a cell.
-    """
-    return re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+TWO = "docs/how-to/two-programs.md"
 
 
-def block(mark: str) -> str:
-    [found] = [text for text in blocks() if text.startswith(f"# {mark}\n")]
+def blocks(page: str = "README.md") -> list[str]:
+    """Return the programs of a page. One that begins `# notebook` is a cell for each line."""
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def block(mark: str, page: str) -> str:
+    [found] = [text for text in blocks(page) if text.startswith(f"# {mark}\n")]
     return found
 
 
-WHOLE = [text for text in blocks() if not re.match("# (sender|receiver|notebook)\n", text)]
+WHOLE = [text for text in blocks() if not text.startswith("# notebook\n")]
 
 
 def test_the_readme_has_programs() -> None:
-    assert len(blocks()) >= 4
+    assert len(blocks()) >= 3
 
 
-async def test_the_readmes_sender_and_receiver(hub: Path, tmp_path: Path) -> None:
+async def test_a_sender_and_a_receiver_of_the_site(hub: Path, tmp_path: Path) -> None:
     for name in ("sender", "receiver"):
-        (tmp_path / f"{name}.py").write_text(block(name))
+        (tmp_path / f"{name}.py").write_text(block(name, TWO))
     async with (
         Client("witness", lockfile=hub) as witness,
         Program(hub, "-u", tmp_path / "receiver.py") as receiver,
@@ -181,27 +184,27 @@ async def test_the_readmes_sender_and_receiver(hub: Path, tmp_path: Path) -> Non
         await receiver.interrupt()
 
 
+async def test_tables_and_selections_between_two_clients_of_the_site(hub: Path) -> None:
+    program = hub.parent / "both.py"
+    program.write_text(block("both sides", TWO))
+    assert "40.87" in await run(hub, program)
+
+
 async def test_the_readmes_notebook(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{hub.as_uri()}")
-    lines = block("notebook").splitlines(keepends=True)
+    lines = block("notebook", "README.md").splitlines(keepends=True)
     names = await run_cells(lines)
     assert isinstance(names["client"], Client)
     assert not names["client"].registered
 
 
 async def test_the_readmes_programs_in_their_order_and_in_the_reverse(lockfile: Path) -> None:
-    """In one session, with the hub that README starts first, also where a program has its own."""
+    """In one session, with the hub that README starts first, and a TOPCAT whose user selects rows."""
     program = lockfile.parent / "program.py"
-
-    async def run_block(text: str) -> None:
-        program.write_text(text)
-        await run(lockfile, program)
-
-    [embedded] = [text for text in WHOLE if "Hub(lockfile" in text]
-    await run_block(embedded)
-    async with hub_process(lockfile):
+    async with hub_process(lockfile), audience(lockfile):
         for text in (*WHOLE, *reversed(WHOLE)):
-            await run_block(text)
+            program.write_text(text)
+            assert await run(lockfile, program)
         async with Program(lockfile, "-m", "asyncsamp.hub", "--no-web-profile") as second:
             code, said = await second.end()
     assert code == 1

@@ -23,7 +23,13 @@ TAKES = {
         "coord.pointAt.sky",
     ],
     "SAOImageDS9": ["image.load.fits", "coord.pointAt.sky"],
-    "Aladin": ["image.load.fits", "table.load.votable", "coverage.load.moc.fits", "script.aladin.send"],
+    "Aladin": [
+        "image.load.fits",
+        "table.load.votable",
+        "coverage.load.moc.fits",
+        "script.aladin.send",
+        "coord.pointAt.sky",
+    ],
 }
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-
-from tests.installed import require_module
-
-from .pages import ROOT
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("site")]
 
@@ -43,20 +37,6 @@ class Page(HTMLParser):
             self.assets.append(given["href"])
         if tag == "img" and not given.get("alt", "").strip():
             self.textless.append(given.get("src", "?"))
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as `scripts/docs` builds it: a warning fails."""
-    require_module("sphinx", "sphinx")
-    require_module("furo", "furo")
-    target = tmp_path_factory.mktemp("site") / "html"
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    built = subprocess.run(
-        [ROOT / "scripts" / "docs", target], env=env, capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stderr
-    return target
 
 
 @pytest.fixture(scope="module")

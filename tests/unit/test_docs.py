@@ -122,7 +122,7 @@ def test_each_option_of_the_hub_has_a_row(capsys: pytest.CaptureFixture[str]) ->
 
 def test_each_variable_of_the_environment_has_a_row() -> None:
     source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
-    used = set(re.findall(r'environ\)?(?:\.get\(|\[)"([A-Z_]+)"', source))
+    used = set(re.findall(r'(?:environ\)?(?:\.get\(|\[)|_home\()"([A-Z_]+)"', source))
     used -= {
         "SSH_CONNECTION",
         "TERM",
@@ -132,6 +132,18 @@ def test_each_variable_of_the_environment_has_a_row() -> None:
     }  # of the system, not for users to set
     assert {"SAMP_HUB", "NO_COLOR", "ASYNCSAMP_TOOLS"} <= used
     assert sorted(used - set(re.findall(r"`([A-Z_]+)`", reference("environment.md")))) == []
+
+
+def test_each_file_has_a_row() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    kinds = "service|desktop|json|toml|state|page|damaged|reach"
+    written = set(re.findall(rf'["}}]([\w.-]*\.(?:{kinds})|\.samp(?:-1)?)"', source)) - {
+        "package.json",
+        "asyncsamp.reach",
+    }
+    assert {".samp", "tools.toml", "hub.state", ".page"} <= written
+    files = reference("environment.md").split("## Files")[1].split("\n## ")[0]
+    assert sorted(name for name in written if name not in files) == []
 
 
 # ---- form

@@ -1,15 +1,31 @@
-"""What is written of the package in several files agrees."""
+"""What is written of the package in several files agrees, and the README shows on PyPI."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 import asyncsamp
+from tests.docs.pages import anchors
+from tests.installed import require_module
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+URLS = PROJECT["urls"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+FIGURES = re.compile(r"<!-- figures of speed: begin.*?-->\n(.*?)<!-- figures of speed: end -->", re.DOTALL)
 
 
 def test_each_file_has_the_version() -> None:
@@ -18,12 +34,185 @@ def test_each_file_has_the_version() -> None:
     assert re.search(rf'set version = "{version}"', (ROOT / "recipe" / "meta.yaml").read_text())
 
 
+# ---- the README
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 200
+
+
+def test_the_first_screen_says_what_it_is_with_ten_lines_and_a_picture() -> None:
+    title, text, *rest = README.split("\n\n")
+    assert title == "# asyncsamp"
+    assert "Simple Application Messaging Protocol" in text
+    program, picture = "\n\n".join(rest).split("\n## ")[0].split("```python\n")[1].split("```\n")
+    assert len(program.splitlines()) <= 10
+    assert [mark for mark, _, _ in LINK.findall(picture) if mark] == ["!"]
+    assert picture.strip().startswith("![")
+
+
+def test_links_of_the_readme_lead_to_files_that_are_there() -> None:
+    for _, _, target in LINK.findall(README):
+        name, _, anchor = target.partition("#")
+        if not re.match(r"[a-z]+:", target):
+            assert (ROOT / name).exists(), target
+            assert not anchor or anchor in anchors(ROOT / name), target
+
+
+def test_the_readmes_figures_of_speed_stand_in_one_place() -> None:
+    [figures] = FIGURES.findall(README)
+    assert len(figures.splitlines()) <= 12
+    assert re.findall(r"\d,\d{3}|\d+(?:\.\d+)? (?:x|times)\b", FIGURES.sub("", README)) == []
+
+
+@pytest.fixture(scope="module")
+def described() -> str:
+    """The description as PyPI gets it."""
+    require_module("hatchling", "hatchling")
+    command = [sys.executable, "-m", "hatchling", "metadata"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    readme = json.loads(shown)["readme"]
+    assert readme["content-type"] == "text/markdown"
+    return str(readme["text"])
+
+
+def test_every_link_on_pypi_is_absolute(described: str) -> None:
+    found = LINK.findall(described)
+    assert [(mark, text) for mark, text, _ in found] == [
+        (mark, text) for mark, text, _ in LINK.findall(README)
+    ]
+    for mark, _, url in found:
+        ours = url.startswith((f"{URLS['Source']}/", URLS["Documentation"]))
+        assert ours or url.startswith("https://"), url
+        if mark:
+            assert url.startswith(f"{URLS['Source']}/raw/main/"), url
+            assert (ROOT / url.removeprefix(f"{URLS['Source']}/raw/main/")).is_file(), url
+        elif url.startswith(URLS["Documentation"]):
+            page = url.removeprefix(URLS["Documentation"]).partition("#")[0]
+            assert (ROOT / "docs" / page).with_suffix(".md").is_file(), url
+
+
+def test_all_but_the_links_is_the_readme(described: str) -> None:
+    assert LINK.sub("", described) == LINK.sub("", README)
+
+
+# ---- what is to be set before it is published
+
+
+def test_no_other_address_is_made_up() -> None:
+    """Addresses of the project come from [project.urls] alone."""
+    texts = [*ROOT.glob("*.*"), *(ROOT / "recipe").iterdir()]
+    texts += [
+        path for folder in ("docs", "src") for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS
+    ]
+    for path in texts:
+        if path.is_file() and "_build" not in path.parts:
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"(github\.com|gitlab\.com)/asyncsamp|asyncsamp\.readthedocs", text), path
+
+
+def test_every_line_that_installs_us_names_extras_that_are_there() -> None:
+    """In texts and errors: `pip install 'asyncsamp[cli]'`, and `pip install '.[cli]'` for a checkout."""
+    texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    for folder in ("docs", "src", "examples"):
+        found = (path for path in (ROOT / folder).rglob("*") if path.suffix in (*TEXTS, ".ipynb"))
+        texts += [path.read_text(encoding="utf-8") for path in found if "_build" not in path.parts]
+    lines = [
+        line
+        for text in texts
+        for line in re.findall(r"pip install (?:-e )?'?(?:asyncsamp|\.)\[([^\]{]+)\]", text)
+    ]
+    assert len(lines) > 10
+    named = {extra.strip() for line in lines for extra in line.split(",")}
+    assert named <= set(PROJECT["optional-dependencies"])
+
+
+TEXTS = (".md", ".py", ".html", ".js", ".toml")
+
+
+def release(root: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "scripts" / "release")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_release_is_refused_while_the_addresses_are_nobodys(tmp_path: Path) -> None:
+    for name in (
+        "pyproject.toml",
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "recipe",
+        "scripts",
+        "src/asyncsamp/__init__.py",
+    ):
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, target)
+    project, changes = tmp_path / "pyproject.toml", tmp_path / "CHANGELOG.md"
+    nobodys = re.sub(
+        r'(Source|Documentation) = "[^"]+"', r'\1 = "https://example.org/x"', project.read_text()
+    )
+    project.write_text(nobodys)
+    refused = release(tmp_path)
+    assert refused.returncode == 1
+    for name in ("Source", "Documentation"):
+        assert f"pyproject.toml: {name} is https://example.org/x, which belongs to nobody" in refused.stderr
+    assert "CHANGELOG" not in refused.stderr
+    project.write_text(nobodys.replace("example.org", "codeberg.org"))
+    changes.write_text("## [Unreleased]\n")
+    refused = release(tmp_path)
+    version = asyncsamp.__version__
+    assert refused.stderr == (
+        f"CHANGELOG.md: no '## [{version}] - YYYY-MM-DD' with what is under 'Unreleased'\n"
+    )
+    assert not (tmp_path / "dist").exists()
+
+
+# ---- the changelog, the recipe, the citation
+
+
+def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    first, *versions = re.split(r"^## ", CHANGELOG, flags=re.MULTILINE)
+    assert "https://keepachangelog.com/" in first
+    assert versions[0].startswith("[Unreleased]\n")
+    for version in versions:
+        title, *parts = re.split(r"^### ", version, flags=re.MULTILINE)
+        assert re.match(r"\[(Unreleased\]|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)\n", title), title
+        names = [part.partition("\n")[0] for part in parts]
+        assert names == sorted(set(names), key=kinds.index), title
+
+
+def recipe() -> dict[str, Any]:
+    """The recipe, with what Jinja would put into it."""
+    text = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
+    values = dict(re.findall(r'^{% set (\w+) = "(.+)" %}$', text, re.MULTILINE))
+    text = re.sub(r"^{%.*%}$", "", text, flags=re.MULTILINE)
+    loaded: dict[str, Any] = yaml.safe_load(
+        re.sub(r"{{ (\w+)[^}]* }}", lambda found: str(values.get(found[1], found[1])), text)
+    )
+    return loaded
+
+
 def test_the_recipe_needs_what_the_package_and_its_command_need() -> None:
     needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cli"]
-    recipe = (ROOT / "recipe" / "meta.yaml").read_text()
-    run = recipe.split("  run:\n")[1].split("\ntest:")[0]
-    assert sorted(
-        name + bound for name, bound in re.findall(r"- (\S+) (>=[\d.]+)$", run, re.MULTILINE)
-    ) == sorted(needed)
-    for name, function in PROJECT["scripts"].items():
-        assert f"- {name} = {function}\n" in recipe
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert recipe()["requirements"]["run"][0] == f"python >={lowest}"
+    assert sorted(need.replace(" ", "") for need in recipe()["requirements"]["run"][1:]) == sorted(needed)
+    assert recipe()["build"]["entry_points"] == [f"{name} = {to}" for name, to in PROJECT["scripts"].items()]
+
+
+def test_the_recipe_has_what_conda_forge_asks_for() -> None:
+    loaded = recipe()
+    assert loaded["about"]["home"] == loaded["about"]["dev_url"] == URLS["Source"]
+    assert loaded["about"]["doc_url"] == URLS["Documentation"]
+    assert loaded["about"]["license"] == PROJECT["license"]
+    assert re.fullmatch("[0-9a-f]{64}", str(loaded["source"]["sha256"]))
+    assert loaded["build"]["noarch"] == "python"
+    assert loaded["extra"]["recipe-maintainers"]
+
+
+def test_the_citation_has_what_its_form_asks_for() -> None:
+    """`cffconvert --validate` says more."""
+    loaded = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(loaded)
+    assert loaded["license"] == PROJECT["license"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +22,19 @@ def picture(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     folder = os.environ.get(PICTURES)
     if folder and path.exists():
         shutil.copy(path, Path(folder) / name)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Give where to draw several pictures, by name; they are kept where `PICTURES` says."""
+    made: list[Path] = []
+
+    def place(name: str) -> Path:
+        made.append(tmp_path / f"{name}.png")
+        return made[-1]
+
+    yield place
+    folder = os.environ.get(PICTURES)
+    for path in made:
+        if folder and path.exists():
+            shutil.copy(path, folder)

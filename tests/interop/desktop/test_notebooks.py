@@ -17,7 +17,7 @@ from ...installed import require_program
 from ...notebook.kernels import as_text, gone, kernel_environment
 from ..peers import DS9_NAME, Screen, aladin_on, ds9_on, screen, topcat_on
 from .meeting import aladin_ready, found
-from .test_topcat import BROWSER_ICON, MAIN, SUBSETS, SUBSETS_ICON, click_row
+from .windows import BROWSER_ICON, MAIN, SUBSETS, SUBSETS_ICON, click_row
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,33 +14,22 @@ from astropy.table import Table
 from asyncsamp import CallTimeoutError, Client, Hub, HubRunningError, ReplyError, UnknownClientError
 from asyncsamp.mtypes import AppPing
 
-from ..peers import Screen, own_hub, screen, topcat_on
+from ..peers import own_hub, screen, topcat_on
 from .meeting import found
 from .sky import stars
+from .windows import (
+    ACTIONS,
+    ACTIONS_ICON,
+    BROWSER,
+    BROWSER_ICON,
+    MAIN,
+    SUBSETS,
+    SUBSETS_ICON,
+    click_row,
+    until_it_arrives,
+)
 
 pytestmark = pytest.mark.timeout(120)
-
-MAIN, BROWSER, SUBSETS, ACTIONS = "^TOPCAT$", "Table Browser", "Row Subsets", "Activation Actions"
-
-BROWSER_ICON, SUBSETS_ICON, ACTIONS_ICON = (160, 40), (270, 40), (341, 40)
-"""Of the main window, in pixels."""
-
-
-async def click_row(display: Screen, row: int) -> None:
-    """Click a row of the browser."""
-    await display.click(BROWSER, 80, 114 + 16 * row)
-
-
-async def until_it_arrives(act: Callable[[], Awaitable[None]], stream: Any, tries: int = 8) -> Any:
-    """Act, as a user would again if nothing happened: a window may not have been ready."""
-    arriving = asyncio.ensure_future(anext(stream))
-    for _ in range(tries):
-        await act()
-        done, _pending = await asyncio.wait({arriving}, timeout=3)
-        if done:
-            return arriving.result()
-    arriving.cancel()
-    raise AssertionError("nothing arrived")
 
 
 async def test_a_hub_after_topcat_names_topcat(tmp_path: Path) -> None:

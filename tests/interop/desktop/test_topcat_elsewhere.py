@@ -16,7 +16,7 @@ from ..peers import ds9_on, screen, stilts_send, topcat_on
 from ..rooms import joined_hub, room
 from .meeting import found
 from .sky import image, stars
-from .test_topcat import ACTIONS, ACTIONS_ICON, BROWSER, BROWSER_ICON, MAIN, click_row, until_it_arrives
+from .windows import ACTIONS, ACTIONS_ICON, BROWSER, BROWSER_ICON, MAIN, click_row, until_it_arrives
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -38,11 +38,21 @@ class Screen:
         await self._run("xdotool", "windowraise", window, "windowfocus", window)
         return window
 
-    async def click(self, title: str, x: int, y: int) -> None:
+    async def click(self, title: str, x: int, y: int, *, shift: bool = False) -> None:
         """Click at a place of a window, in pixels from its upper left corner."""
         window = await self.raise_window(title)
         place = ["mousemove", "--sync", "--window", window, str(x), str(y)]
-        await self._run("xdotool", "mousemove", "1", "1", *place, "click", "1")
+        click = ["keydown", "shift", "click", "1", "keyup", "shift"] if shift else ["click", "1"]
+        await self._run("xdotool", "mousemove", "1", "1", *place, *click)
+
+    async def drag(self, title: str, start: tuple[int, int], end: tuple[int, int]) -> None:
+        """Drag the mouse from one place of a window to another, by way of their middle."""
+        window = await self.raise_window(title)
+        middle = ((start[0] + end[0]) // 2, (start[1] + end[1]) // 2)
+        moves = [
+            ["mousemove", "--sync", "--window", window, *map(str, place)] for place in (start, middle, end)
+        ]
+        await self._run("xdotool", *moves[0], "mousedown", "1", *moves[1], *moves[2], "mouseup", "1")
 
     async def press(self, title: str, keys: str) -> None:
         """Press keys, such as "alt+y", in a window."""
@@ -55,14 +65,23 @@ class Screen:
         resize = [] if size is None else ["windowsize", "--sync", window, *map(str, size)]
         await self._run("xdotool", "windowmove", window, str(x), str(y), *resize)
 
-    async def drawn(self, path: Path, title: str | None = None, *, colours: int, timeout: float = 20) -> None:
-        """Write a PNG of a window (or of all there is to see) once it has so many colours."""
+    async def drawn(
+        self, path: Path, title: str | None = None, *, colours: int, timeout: float = 20, area: str = ""
+    ) -> None:
+        """Write a PNG of a window, or of all there is or an area of it, once it has so many colours."""
         window = "root" if title is None else await self.raise_window(title)
+        crop = ["-crop", area, "+repage"] if area else []
         async with asyncio.timeout(timeout):
             while True:
-                await self._run("import", "-display", self.display, "-window", window, str(path))
+                await self._run("import", "-display", self.display, "-window", window, *crop, str(path))
                 if int(await self._run("identify", "-format", "%k", str(path))) >= colours:
                     return
+
+    async def ring(self, path: Path, x: int, y: int, radius: int = 26) -> None:
+        """Draw a ring around a place of a picture, for who looks for a button there."""
+        circle = f"ellipse {x},{y} {radius},{min(radius, 24)} 0,360"
+        drawing = ["-fill", "none", "-stroke", "#d00000", "-strokewidth", "4", "-draw", circle]
+        await self._run("convert", str(path), *drawing, str(path))
 
     async def _run(self, *command: str, timeout: float = _HANDS_SECONDS) -> str:
         package = "xdotool" if command[0] == "xdotool" else "imagemagick"

@@ -1,0 +1,206 @@
+"""What the real tools send by the hand of a user is what docs/reference/mtypes.md says that they send.
+
+Its pictures, which show what to press, are those of docs/how-to/get-a-selection-back.md:
+
+    ASYNCSAMP_PICTURES=docs/images pytest -n0 tests/interop/desktop/test_sends.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, Hub, Message
+
+from ..peers import Process, Screen, aladin_on, ds9_on, screen, topcat_on
+from .meeting import aladin_ready, found
+from .sky import image, stars
+from .windows import (
+    ACTIONS,
+    ACTIONS_ICON,
+    BROADCAST_ICON,
+    BROWSER,
+    BROWSER_ICON,
+    MAIN,
+    NEW_SUBSET,
+    SUBSETS,
+    SUBSETS_ICON,
+    TRANSMIT,
+    choose_rows,
+    click_row,
+)
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "mtypes.md"
+
+ROWS = dict(
+    re.findall(r"^\| `([\w.-]+)` \| `\w+` \| [^|]+ \| [^|]+ \| ([^|]*) \|$", PAGE.read_text(), re.MULTILINE)
+)
+
+WATCHED = (
+    "table.*",
+    "image.*",
+    "coord.*",
+    "spectrum.*",
+    "script.*",
+    "coverage.*",
+    "voresource.*",
+    "bibcode.*",
+)
+
+Pictures = Callable[[str], Path]
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def said(tool: str) -> set[str]:
+    """What the page says that a tool sends."""
+    return {mtype for mtype, senders in ROWS.items() if tool in senders}
+
+
+class Watcher:
+    """A client that takes all data, and knows what has come."""
+
+    def __init__(self, client: Client, stream: AsyncIterator[Message]) -> None:
+        self.client = client
+        self.seen: set[str] = set()
+        self._stream = stream
+
+    async def sees(self, mtype: str, act: Callable[[], Awaitable[object]]) -> Message:
+        """Act until the mtype comes, as a user would again if nothing happened."""
+        for _ in range(8):
+            await act()
+            try:
+                async with asyncio.timeout(3):
+                    while True:
+                        message = await anext(self._stream)
+                        self.seen.add(message.mtype)
+                        if message.mtype == mtype:
+                            return message
+            except TimeoutError:
+                continue
+        raise AssertionError(f"{mtype} did not come, but {self.seen}")
+
+
+@asynccontextmanager
+async def at_work(
+    start: Callable[[Screen, Path, Path], AbstractAsyncContextManager[Process]], home: Path
+) -> AsyncIterator[tuple[Client, Watcher, Screen]]:
+    """A hub with one tool, a client that sends it data, and one that watches what it sends."""
+    lockfile = home / ".samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        Client("watcher", lockfile=lockfile) as watcher,
+        screen(home) as display,
+        start(display, lockfile, home),
+        watcher.messages(*WATCHED) as stream,
+    ):
+        yield client, Watcher(watcher, stream), display
+
+
+async def test_topcat(tmp_path: Path, pictures: Pictures) -> None:
+    async with at_work(topcat_on, tmp_path) as (client, watcher, display):
+        await found(client, "topcat", "table.load.votable")
+        table = stars()
+        await client.send_table(table, "topcat", name="stars", timeout=60)
+
+        async def broadcast_table() -> None:
+            await display.click(MAIN, *BROADCAST_ICON)
+
+        async def transmit_rows() -> None:
+            await choose_rows(display, 1, 8)
+            await display.arrange(BROWSER, 0, 0, (600, 350))
+            await display.arrange(NEW_SUBSET, 200, 120)
+            place = pictures("selection-topcat-rows")
+            await display.drawn(place, colours=50, area="600x350+0+0")
+            await display.ring(place, 200 + TRANSMIT[0], 120 + TRANSMIT[1], 70)
+            await display.click(NEW_SUBSET, *TRANSMIT)
+
+        async def broadcast_subset() -> None:
+            await display.click(BROWSER, 80, 114)
+            await display.click(MAIN, *SUBSETS_ICON)
+            await display.click(SUBSETS, 217, 129)
+            place = pictures("selection-topcat")
+            await display.drawn(place, SUBSETS, colours=10)
+            await display.ring(place, 399, 40)
+            await display.click(SUBSETS, 399, 40)
+
+        async def highlight() -> None:
+            await display.click(MAIN, *ACTIONS_ICON)
+            await display.click(ACTIONS, 40, 301)
+            place = pictures("selection-topcat-row")
+            await display.drawn(place, ACTIONS, colours=10)
+            await display.ring(place, 105, 301, 85)
+            await display.click(MAIN, *BROWSER_ICON)
+            await click_row(display, 5)
+
+        async def point() -> None:
+            await display.click(ACTIONS, 40, 140)
+            await click_row(display, 6)
+
+        await watcher.sees("table.load.votable", broadcast_table)
+        chosen = await watcher.sees("table.select.rowList", transmit_rows)
+        assert chosen.params["row-list"] == [str(row) for row in range(1, 9)]
+        assert (await watcher.sees("table.select.rowList", broadcast_subset)).params["row-list"] == ["0"]
+        assert (await watcher.sees("table.highlight.row", highlight)).params["row"] == "5"
+        await watcher.sees("coord.pointAt.sky", point)
+        assert watcher.seen == said("TOPCAT") - {"table.load.fits"}  # who takes both gets VOTables
+
+
+async def test_aladin(tmp_path: Path, pictures: Pictures) -> None:
+    async with at_work(aladin_on, tmp_path) as (client, watcher, display):
+        await aladin_ready(client, display)
+        table = stars()
+        await client.send_table(table, "aladin", name="stars", timeout=60)
+        await client.aladin("zoom 1deg\nsync")
+
+        async def drag() -> None:
+            await display.drag("Aladin v", (480, 180), (760, 420))
+
+        async def broadcast_image() -> None:
+            await display.click("Aladin v", 440, 12)
+            await display.click("Aladin v", 509, 80)
+
+        async with client.selections(table) as selections:
+            await watcher.sees("table.select.rowList", drag)
+            assert 3 < len(await anext(selections)) < len(table)
+        place = pictures("selection-aladin")
+        await display.drawn(place, "Aladin v", colours=200)
+        await display.ring(place, 1031, 89, 34)
+        await watcher.sees("image.load.fits", broadcast_image)
+        assert watcher.seen == said("Aladin")
+
+
+async def test_ds9(tmp_path: Path, pictures: Pictures) -> None:
+    async with at_work(ds9_on, tmp_path) as (client, watcher, display):
+        await found(client, "ds9", "image.load.fits")
+        table = stars()
+        await client.send_image(image(), "ds9", name="field", timeout=60)
+        await client.send_table(table, "ds9", name="stars", timeout=60)
+        catalogue = "asyncsamp-"  # its window is called after the table-id
+
+        async def click_one() -> None:
+            await display.click(catalogue, 172, 420)
+
+        async def click_another() -> None:
+            await display.click(catalogue, 172, 556, shift=True)
+
+        async def broadcast_image() -> None:
+            await client.ds9("samp broadcast image")
+
+        async def broadcast_table() -> None:
+            await client.ds9("catalog samp broadcast")
+
+        async with client.selections(table) as selections:
+            assert (await watcher.sees("table.highlight.row", click_one)).params["row"] == "1"
+            await watcher.sees("table.select.rowList", click_another)
+            assert (await anext(selections)).tolist() == list(range(1, 9))
+        await display.drawn(pictures("selection-ds9"), catalogue, colours=10)
+        await watcher.sees("image.load.fits", broadcast_image)
+        await watcher.sees("table.load.votable", broadcast_table)
+        assert watcher.seen == said("DS9")
