@@ -38,7 +38,12 @@ LARGE = 4 * 1024 * 1024
 """Bytes from which on the page reads content at its own site, where it can: messages of a notebook go
 through its server, the kernel's queue and all pages that show it."""
 
+PERMISSION_PATIENCE = 300.0
+"""Seconds for the first answer of the hub: before, the browser may ask its user whether the page may."""
+
 _REGISTER = "samp.webhub.register"
+
+_PING = "samp.webhub.ping"
 
 _REPEATED = frozenset(
     f"samp.webhub.{operation}"
@@ -233,6 +238,8 @@ class _PageSender:
             self._relay.show(
                 "asking", "Waiting for the SAMP hub on your computer: answer its question there."
             )
+        if method == _PING:
+            timeout = max(timeout, PERMISSION_PATIENCE)
         body = await dump_call(method, params)
         try:
             async with asyncio.timeout(timeout):

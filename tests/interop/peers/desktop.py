@@ -59,6 +59,11 @@ class Screen:
         await self.raise_window(title)
         await self._run("xdotool", "key", keys)
 
+    async def click_at(self, x: int, y: int) -> None:
+        """Click at a place of the screen, whatever window is there, and bring none to the front."""
+        place = ["mousemove", "--sync", str(x), str(y)]
+        await self._run("xdotool", "mousemove", "1", "1", *place, "click", "1")
+
     async def arrange(self, title: str, x: int, y: int, size: tuple[int, int] | None = None) -> None:
         """Move a window, and give it a size."""
         window = await self.raise_window(title)

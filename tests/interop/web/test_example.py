@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.async_api import expect
 
 from asyncsamp import Client, FaultCode
 
@@ -17,7 +18,7 @@ from ...programs import Program
 from ..peers import screen, topcat_on
 from .browser import require_web_clients, tab_context
 from .figures import asyncsamp_hub
-from .harness import VOTABLE, subscriber
+from .harness import VOTABLE, jsamp_web_hub, subscriber
 from .site import open_site
 
 pytestmark = pytest.mark.timeout(120)
@@ -91,3 +92,55 @@ async def test_the_program_of_the_documentation_lets_its_site_in(tmp_path: Path)
         )
         assert refused.fault.code == FaultCode.REGISTRATION_REFUSED
         await running.interrupt()
+
+
+async def test_a_page_sends_a_table_that_it_has_made(tmp_path: Path) -> None:
+    files = folder(tmp_path) | {"upload_page.html": ROOT / "examples" / "upload_page.html"}
+    async with (
+        asyncsamp_hub(tmp_path) as (lockfile, _),
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+        Client("witness", lockfile=lockfile) as witness,
+        open_site(files) as site,
+        tab_context(tmp_path) as context,
+    ):
+        await subscriber(witness, "topcat", "table.load.votable")
+        tab = await context.new_page()
+        await tab.goto(site.url("upload_page.html"))
+        async with witness.tables() as tables:
+            await tab.click("button")
+            assert len(await anext(tables)) == 100
+        await expect(tab.locator("#told")).to_have_text("sent to 2 tools")
+        assert len(await witness.get_table("topcat", timeout=30)) == 100
+
+
+async def test_a_page_says_that_the_hub_takes_no_data(tmp_path: Path) -> None:
+    files = folder(tmp_path) | {"upload_page.html": ROOT / "examples" / "upload_page.html"}
+    async with jsamp_web_hub(tmp_path), open_site(files) as site, tab_context(tmp_path) as context:
+        tab = await context.new_page()
+        await tab.goto(site.url("upload_page.html"))
+        await tab.click("button")
+        await expect(tab.locator("#told")).to_contain_text("this hub takes no data from pages")
+
+
+async def test_a_web_application_sends_by_the_page_of_each_user(tmp_path: Path) -> None:
+    example = ROOT / "examples" / "relay_app.py"
+    async with (
+        Program(tmp_path / "x.samp", example, "0") as app,
+        tab_context(tmp_path) as context,
+    ):
+        [*_, line] = await app.lines_until("Running on")
+        url = re.findall(r"http://[0-9.:]+", line)[0]
+        tab = await context.new_page()
+        await tab.goto(url)
+        await tab.click("button")
+        await expect(tab.locator("#told")).to_contain_text("no SAMP hub with a Web Profile")
+        async with (
+            asyncsamp_hub(tmp_path) as (lockfile, _),
+            Client("witness", lockfile=lockfile) as witness,
+            witness.tables() as tables,
+        ):
+            await tab.click("button")
+            assert len(await anext(tables)) == 2
+            await expect(tab.locator("#told")).to_have_text("sent to 1 tools")
+            await app.interrupt()

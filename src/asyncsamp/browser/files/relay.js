@@ -162,8 +162,10 @@ class Job {
     const pieces = this.source === undefined ? this.given() : this.read();
     let part = "new";
     let piece = await pieces.next();
+    let coming = after(piece, pieces);
     while (true) {
-      const following = piece.done ? piece : await pieces.next();
+      const following = await coming;
+      coming = after(following, pieces); // comes while this one goes
       const body = piece.done ? new Uint8Array() : piece.value;
       const query = `?part=${encodeURIComponent(part)}${following.done ? "&last=1" : ""}`;
       const response = await this.fetch(this.url + query, { method: "POST", body });
@@ -224,6 +226,13 @@ class Job {
     if (url.origin !== location.origin || !url.href.startsWith(`${base.href}proxy/`)) throw new RelayError("refused", "it is not below this page's own site");
     return url;
   }
+}
+
+// Ask for the piece after `piece`.
+function after(piece, pieces) {
+  const next = piece.done ? Promise.resolve(piece) : pieces.next();
+  next.catch(() => {}); // whoever awaits it is told
+  return next;
 }
 
 // Yield the body of an answer in pieces of about PIECE bytes: small ones are joined.

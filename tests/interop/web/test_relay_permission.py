@@ -1,0 +1,104 @@
+"""A page of a public site that relays: Chromium asks its user before, and the page says how things stand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from asyncsamp import Client, HubNotFoundError
+from asyncsamp.browser import BrowserConnection, PageRelay
+
+from ..peers import screen
+from .browser import tab_context
+from .harness import web_hub
+from .relays import open_tab, relay_site
+from .site import certificate
+
+pytestmark = pytest.mark.timeout(60)
+
+
+ALLOW, BLOCK = (395, 227), (317, 227)
+"""Of the screen, in pixels: the buttons of Chromium's question."""
+
+
+@contextlib.asynccontextmanager
+async def public_page(folder: Path, display: str = "") -> AsyncIterator[tuple[PageRelay, Page]]:
+    """Open a page that relays, at a site that the browser takes for public."""
+    secured = await certificate(folder)
+    async with relay_site(secured=secured) as (socket, url):
+        port = url.rstrip("/").rpartition(":")[2]
+        public = f"--ip-address-space-overrides=127.0.0.1:{port}=public"
+        named = "--host-resolver-rules=MAP n.test 127.0.0.1"
+        async with tab_context(folder, public, named, display=display) as context:
+            tab = await open_tab(context, url.replace("127.0.0.1", "n.test"))
+            await socket.relay.wait_ready()
+            yield socket.relay, tab
+
+
+async def permit(tab: Page, *permissions: str) -> None:
+    """Decide about this site, as the browser's user does: what is not named is denied."""
+    await tab.context.grant_permissions(permissions, origin=await tab.evaluate("location.origin"))
+
+
+async def test_granted(tmp_path: Path) -> None:
+    async with public_page(tmp_path) as (relay, tab):
+        await permit(tab, "local-network-access")
+        client = Client("remote", connection=BrowserConnection(relay))
+        with pytest.raises(HubNotFoundError, match="no SAMP hub with a Web Profile answers"):
+            await client.register()
+        async with web_hub(tmp_path), client:
+            await expect(tab.locator("#state")).to_contain_text("Connected")
+
+
+async def test_denied_and_then_granted(tmp_path: Path) -> None:
+    async with public_page(tmp_path) as (relay, tab), web_hub(tmp_path):
+        await permit(tab, "geolocation")
+        client = Client("remote", connection=BrowserConnection(relay))
+        with pytest.raises(HubNotFoundError, match="the browser does not let this page"):
+            await client.register()
+        await expect(tab.locator("#state")).to_contain_text("click the icon left of the address")
+        await permit(tab, "local-network-access")
+        async with client:
+            await expect(tab.locator("#state")).to_contain_text("Connected")
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["allow", "block"])
+async def test_asked(allowed: bool, tmp_path: Path) -> None:
+    """The browser's own question, answered with the mouse."""
+    async with (
+        screen(tmp_path) as display,
+        public_page(tmp_path, display.display) as (relay, tab),
+        web_hub(tmp_path),
+    ):
+        client = Client("remote", connection=BrowserConnection(relay))
+        registering = asyncio.create_task(client.register())
+        await expect(tab.locator("#state")).to_contain_text("Your browser asks")
+        while not registering.done():
+            await display.click_at(*(ALLOW if allowed else BLOCK))
+            await asyncio.wait({registering}, timeout=1)
+        if allowed:
+            await registering
+            await expect(tab.locator("#state")).to_contain_text("Connected")
+            await client.unregister()
+        else:
+            with pytest.raises(HubNotFoundError, match="the browser does not let this page"):
+                await registering
+
+
+async def test_safari(tmp_path: Path) -> None:
+    """It has no such permission, and takes the hub for mixed content. (Chromium pretends.)"""
+    async with public_page(tmp_path) as (relay, tab), web_hub(tmp_path):
+        await permit(tab, "geolocation")
+        await tab.add_init_script(
+            "Object.defineProperty(navigator, 'vendor', {get: () => 'Apple Computer, Inc.'});"
+            "navigator.permissions.query = () => Promise.reject(new TypeError('not known'));"
+        )
+        await tab.reload()
+        client = Client("remote", connection=BrowserConnection(relay))
+        with pytest.raises(HubNotFoundError, match="Safari lets no page of https reach localhost"):
+            await client.register()
