@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from asyncio import constants
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -75,9 +76,11 @@ def _no_secret_in_logs(
 
 
 @pytest.fixture(autouse=True)
-async def _nothing_left() -> AsyncIterator[None]:
+async def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Run in debug mode; at the end no task runs, and the loop watches no socket but its own."""
     loop = asyncio.get_running_loop()
+    # To note for every future and handle who made it, ten frames deep, takes most of the suite's time.
+    monkeypatch.setattr(constants, "DEBUG_STACK_DEPTH", 1)
     loop.set_debug(True)
     loop.slow_callback_duration = 10.0  # a busy machine is slow; what blocks is found by other means
     at_first = _watched(loop) | _sockets()

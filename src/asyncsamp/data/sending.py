@@ -15,6 +15,7 @@ from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
 from .broadcast import deliver
 from .context import DataContext
+from .formats.images import refuse_table
 from .formats.table_read import is_table, read_table, table_hdu
 from .positions import sky_position
 from .progress import ProgressWanted
@@ -150,6 +151,8 @@ async def send_image(
     local: bool,
 ) -> Sent:
     """See `Client.send_image`."""
+    if not is_place(image):
+        await asyncio.to_thread(refuse_table, image)
     if frame is not None:
         return await _show_in_frame(
             context, image, to, frame, wcs=wcs, name=name, timeout=timeout, local=local
@@ -367,11 +370,16 @@ def _own_name(data: Any) -> str:
 
 
 def _ascii(name: str) -> str:
-    """Return a name as SAMP can say it (DATA-2): letters without their accents, else "?" and a warning."""
+    """Return a name as SAMP can say it (DATA-2): letters spelled without their accents, else "?".
+
+    The log has every change: a warning if a letter is lost, else for information.
+    """
     plain = unicodedata.normalize("NFKD", name.translate(_SPELLED))
     said = "".join(char if " " <= char <= "~" else "?" for char in plain if not unicodedata.combining(char))
-    if said.count("?") > name.count("?"):
-        log.warning("the name %r goes out as %r: SAMP has only ASCII; give another with name=", name, said)
+    if said != name:
+        level = logging.WARNING if said.count("?") > name.count("?") else logging.INFO
+        text = "the name %r goes out as %r: SAMP has only ASCII; give another with name="
+        log.log(level, text, name, said)
     return said
 
 

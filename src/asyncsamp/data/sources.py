@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import os
 import re
 import threading
@@ -19,12 +20,14 @@ from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
 from .formats.kinds import container, unpacked
 from .formats.table_read import as_table, read_table
-from .formats.table_write import goes_as_fits, write_fits, write_votable
+from .formats.table_write import goes_as_fits, merged_gaps, write_fits, write_votable
 from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
 
 __all__ = ["TableSource", "file_source", "is_place", "share_bytes", "table_mtypes"]
+
+log = logging.getLogger("asyncsamp.client")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -85,6 +88,8 @@ class TableSource:
                 return await share_file(self._context, path, local=self._local)
             self._data = await asyncio.to_thread(_read_path, path)
         table = await asyncio.to_thread(as_table, self._data)
+        if not self.urls:
+            await self._warn_of_gaps(table)
         self.rows = len(table) if hasattr(table, "colnames") else len(table.get_first_table().array)
         stop = threading.Event()
         report = reporting(self._progress, self._name or "table")
@@ -98,6 +103,12 @@ class TableSource:
         return await share_bytes(
             self._context, data, file_name(self._name or "table", ending), local=self._local
         )
+
+    async def _warn_of_gaps(self, table: Any) -> None:
+        merged = await asyncio.to_thread(merged_gaps, table)
+        if merged:
+            columns = ", ".join(map(repr, merged))
+            log.warning("missing texts of the table arrive as empty ones, of which it has too: %s", columns)
 
 
 async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
@@ -134,9 +145,13 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
 
 
 def _is_large(data: Any) -> bool:
-    """Whether FITS is the better way: FITS is written from memory as it is, VOTable row by row."""
+    """Whether FITS is the better way: FITS is written from memory as it is, VOTable row by row.
+
+    Raises `DataError` if it is not a table.
+    """
+    table = as_table(data)
     try:
-        return goes_as_fits(as_table(data))
+        return goes_as_fits(table)
     except DataError:
         return False  # which whoever writes it tells the user
 

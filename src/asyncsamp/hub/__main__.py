@@ -21,7 +21,7 @@ from ..errors import SampError
 from .hub import Hub
 from .options import port, seconds
 from .page import HubPage, PageConsent
-from .page.desktop import hint
+from .page.desktop import ask
 from .profiles.web import Permissions, TerminalConsent, default_path
 from .reach_options import add_reach_options, reach_profiles
 from .web_options import add_web_options, manage_origins, web_profiles
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return manage_origins(arguments.web_origins)
     _set_up_logging(arguments.log_level)
     if _wants_page(arguments) and isinstance(arguments.web_consent, TerminalConsent):
-        arguments.web_consent = PageConsent(arguments.web_consent, hint=hint)
+        arguments.web_consent = PageConsent(arguments.web_consent, desktop=ask)
     permissions = Permissions(default_path())
     try:
         hub = _make_hub(arguments, permissions)

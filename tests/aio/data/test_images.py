@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.io.votable import from_table
 from astropy.nddata import CCDData, NDData, NDDataRef
 from astropy.table import Table
 from astropy.utils.masked import Masked
@@ -297,8 +299,18 @@ async def test_scripts_for_ds9_and_aladin(tmp_path: Path) -> None:
     assert said == ["scale log", "grid on"]
 
 
-async def test_a_table_is_not_an_image(tmp_path: Path) -> None:
-    async with pair(tmp_path) as (sender, receiver), receiver.images():
-        await receiver.settled()
+@pytest.mark.parametrize(
+    "table",
+    [
+        Table({"a": [1, 2]}),
+        pd.DataFrame({"a": [1, 2], "b": [3, 4]}),
+        fits.table_to_hdu(Table({"a": [1, 2]})),
+        from_table(Table({"a": [1, 2]})).get_first_table(),
+    ],
+    ids=lambda table: type(table).__name__,
+)
+@pytest.mark.parametrize("to", [None, "receiver", "nobody"])
+async def test_a_table_is_not_an_image_whoever_is_there(table: Any, to: str | None, tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, _):
         with pytest.raises(DataError, match="is a table, not an image: use send_table"):
-            await sender.send_image(Table({"a": [1, 2]}))
+            await sender.send_image(table, to)

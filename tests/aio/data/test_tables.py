@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -611,7 +612,7 @@ async def test_columns_that_no_table_can_hold_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [{"a": 1}, 3, None, object()])
 async def test_what_is_no_table(tmp_path: Path, data: Any) -> None:
-    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+    async with pair(tmp_path) as (sender, _):  # and nobody takes tables: that is the lesser mistake
         with pytest.raises(DataError, match=r"cannot send \w+ as a table: expected an astropy Table"):
             await sender.send_table(data)
 
@@ -918,12 +919,41 @@ async def test_what_is_missing_in_a_column_of_objects_is_an_empty_text(tmp_path:
     assert [str(text) for text in table["t"]] == ["a", ""]
 
 
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (Column(np.array(["a", None], dtype=object)), False),
+        (Column(np.array(["", None], dtype=object)), True),
+        (MaskedColumn(["a", ""], mask=[True, False]), True),
+        (MaskedColumn(["a", ""], mask=[False, True]), False),
+    ],
+)
+async def test_missing_texts_beside_empty_ones_are_told_of(
+    column: Any, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither VOTable nor FITS tells them apart."""
+    table = await sent_and_received(tmp_path, Table({"t": column}))
+    assert "" in np.ma.filled(table["t"], "").tolist()
+    assert (
+        "missing texts of the table arrive as empty ones, of which it has too: 't'" in caplog.text
+    ) is told
+
+
 async def test_a_name_beyond_ascii(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name, said in (("Andr\u00e9", "Andre"), ("\u03b1 Cen", "alpha Cen"), ("M\u00fcller", "Mueller")):
         assert (await sent_and_received(tmp_path, stars(), name=name)).meta["samp"]["name"] == said
-    assert "goes out as" not in caplog.text
+        assert ("asyncsamp.client", logging.INFO, f"{name!r} goes out as {said!r}") in changes(caplog)
     assert (await sent_and_received(tmp_path, stars(), name="\u661f")).meta["samp"]["name"] == "?"
-    assert "goes out as '?'" in caplog.text
+    assert ("asyncsamp.client", logging.WARNING, "'\u661f' goes out as '?'") in changes(caplog)
+
+
+def changes(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, str]]:
+    """Return what was said of names that go out changed."""
+    return [
+        (name, level, text.removeprefix("the name ").partition(":")[0])
+        for name, level, text in caplog.record_tuples
+        if "goes out as" in text
+    ]
 
 
 async def test_hdulists_and_dicts_are_tables(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,40 +108,86 @@ async def test_no_answer_on_the_page_is_a_no(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shown", [True, False])
-async def test_a_hint_on_the_desktop_lets_a_question_wait_where_nobody_looks(
-    shown: bool, tmp_path: Path
-) -> None:
-    hints: list[tuple[str, str]] = []
-    hinted = asyncio.Event()
+async def test_a_question_on_the_desktop_waits_where_nobody_else_looks(shown: bool, tmp_path: Path) -> None:
+    asked: list[tuple[str, str, list[str]]] = []
+    here = asyncio.Event()
 
-    async def hint(title: str, text: str) -> bool:
-        hints.append((title, text))
-        hinted.set()
-        return shown
+    async def desktop(title: str, text: str, choices: Mapping[str, str], show: Callable[[], None]) -> str:
+        asked.append((title, text, list(choices.values())))
+        if shown:
+            show()
+        here.set()
+        return ""
 
-    consent = PageConsent(no_terminal(), hint=hint)
+    consent = PageConsent(no_terminal(), desktop=desktop)
     async with web_hub(tmp_path, consent=consent) as hub, HubPage(hub.hub, consent=consent) as page:
         browser = Browser(page.new_link())
         await browser.enter()
         asking = asyncio.create_task(Page(hub.port).post("samp.webhub.register", {"samp.name": "<b>page"}))
-        await hinted.wait()
-        [(title, text)] = hints
+        await here.wait()
+        [(title, text, buttons)] = asked
         assert title == "A web page asks to register with your SAMP hub."
-        assert text == f"?b?page, origin {ORIGIN}. Answer on the hub's page {browser.origin}/."
+        name, gets, where = text.split("\n")
+        assert name == f"?b?page, origin {ORIGIN}."
+        assert "it can send data and harmless messages" in gets
+        assert where == f"Answer here, on the hub's page {browser.origin}/."
+        assert buttons == ["Deny", "Allow once", "Always for this origin"]
         if shown:
             [question] = consent.questions()
             assert await browser.do("/consent", number=question["number"], answer="allow") == {}
         assert (b"<fault>" in (await asking).body) is not shown
 
 
-async def test_a_hint_that_fails_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def hint(title: str, text: str) -> bool:
+@pytest.mark.parametrize(("button", "remembered"), [("allow", []), ("allow always", [ORIGIN]), ("deny", [])])
+async def test_the_desktop_answers_and_the_others_are_told(
+    button: str, remembered: list[str], tmp_path: Path
+) -> None:
+    pressed, terminal = asyncio.Event(), Terminal()
+
+    async def desktop(title: str, text: str, choices: Mapping[str, str], show: Callable[[], None]) -> str:
+        await pressed.wait()
+        return button
+
+    consent, store = PageConsent(terminal, desktop=desktop), OriginStore(tmp_path / "web-origins")
+    async with web_hub(tmp_path, consent=consent, store=store) as hub:
+        registering = asyncio.create_task(Page(hub.port).post("samp.webhub.register", {"samp.name": "page"}))
+        await terminal.asked.wait()
+        [question] = consent.questions()
+        pressed.set()
+        assert (b"<fault>" in (await registering).body) is (button == "deny")
+        with pytest.raises(asyncio.CancelledError, match="the question was answered on the desktop"):
+            await terminal.said
+        assert not consent.answer(question["number"], ConsentAnswer.DENY)
+        assert await asyncio.to_thread(store.read) == remembered
+
+
+async def test_a_question_is_taken_from_the_desktop_when_it_is_answered_elsewhere(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    async def desktop(title: str, text: str, choices: Mapping[str, str], show: Callable[[], None]) -> str:
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        try:
+            return await never
+        finally:
+            ended.append(title)
+
+    terminal = Terminal()
+    async with web_hub(tmp_path, consent=PageConsent(terminal, desktop=desktop)) as hub:
+        registering = asyncio.create_task(Page(hub.port).post("samp.webhub.register", {"samp.name": "page"}))
+        await terminal.asked.wait()
+        terminal.said.set_result(ConsentAnswer.ALLOW)
+        assert b"<fault>" not in (await registering).body
+    assert len(ended) == 1
+
+
+async def test_a_desktop_that_fails_spoils_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def desktop(title: str, text: str, choices: Mapping[str, str], show: Callable[[], None]) -> str:
         raise RuntimeError("no desktop")
 
-    async with web_hub(tmp_path, consent=PageConsent(no_terminal(), hint=hint)) as hub:
+    async with web_hub(tmp_path, consent=PageConsent(no_terminal(), desktop=desktop)) as hub:
         refused = await Page(hub.port).post("samp.webhub.register", {"samp.name": "page"})
         assert refused.fault.code == FaultCode.REGISTRATION_REFUSED
-    assert "a hint of a question cannot be shown" in caplog.text
+    assert "a question cannot be shown on the desktop" in caplog.text
 
 
 async def test_stopping_the_hub_ends_the_question(tmp_path: Path) -> None:

@@ -1,13 +1,20 @@
-"""asyncsamp.hub.page.desktop: a hint by notify-send, with a program of that name in its place."""
+"""asyncsamp.hub.page.desktop, with a program in the place of notify-send.
+
+The real one, with a real desktop, is in `tests/interop/desktop/test_question.py`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import pytest
 
 from asyncsamp.hub.page import desktop
-from asyncsamp.hub.page.desktop import hint
+from asyncsamp.hub.page.desktop import ask
+
+CHOICES = {"deny": "Deny", "allow always": "Always"}
 
 
 @pytest.fixture
@@ -22,11 +29,35 @@ def write(program: Path, text: str) -> None:
     program.chmod(0o700)
 
 
-async def test_the_program_is_given_the_texts(program: Path) -> None:
-    write(program, 'for each in "$@"; do echo "$each"; done > "$0.told"')
-    assert await hint("A question", "--help $(x)")
+async def asked() -> tuple[str, int]:
+    """Ask; return the answer, and how often it was said that the question is shown."""
+    shown: list[None] = []
+    answer = await ask("A question", "--help $(x)", CHOICES, lambda: shown.append(None))
+    return answer, len(shown)
+
+
+async def test_the_program_is_given_the_texts_and_the_buttons(program: Path) -> None:
+    write(program, 'for each in "$@"; do echo "$each"; done > "$0.told"; echo 7; echo "allow always"')
+    assert await asked() == ("allow always", 1)
     told = program.with_name("notify-send.told").read_text().splitlines()
-    assert told[-3:] == ["--", "A question", "--help $(x)"]
+    assert told[-5:] == [
+        "--action=deny=Deny",
+        "--action=allow always=Always",
+        "--",
+        "A question",
+        "--help $(x)",
+    ]
+
+
+@pytest.mark.parametrize("said", ["", "something else", "\udcff"])
+async def test_a_question_that_is_closed_has_no_answer(said: str, program: Path) -> None:
+    write(program, f"echo 7; echo '{said.encode(errors='surrogateescape').decode('latin-1')}'")
+    assert await asked() == ("", 1)
+
+
+async def test_a_program_that_knows_no_buttons_shows_the_question(program: Path) -> None:
+    write(program, 'for each in "$@"; do case $each in --action*) exit 1;; esac; done')
+    assert await asked() == ("", 1)
 
 
 @pytest.mark.parametrize("text", ["exit 1", "exec sleep 60"])
@@ -35,23 +66,47 @@ async def test_a_program_that_fails_or_hangs_has_shown_nothing(
 ) -> None:
     monkeypatch.setattr(desktop, "_PATIENCE", 0.2)
     write(program, text)
-    assert not await hint("A question", "text")
+    assert await asked() == ("", 0)
+
+
+STUBBORN = """#!{python} -IS
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, lambda *_: listens and (pathlib.Path(sys.argv[0] + ".back").touch(), sys.exit()))
+listens = {listens}
+print(7, flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_who_asks_no_more_takes_the_question_back(listens: bool, program: Path) -> None:
+    """A program that does not listen is killed."""
+    program.write_text(STUBBORN.format(python=sys.executable, listens=listens))
+    program.chmod(0o700)
+    shown = asyncio.Event()
+    asking = asyncio.create_task(ask("A question", "text", CHOICES, shown.set))
+    await shown.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert program.with_name("notify-send.back").exists() is listens
 
 
 async def test_without_the_program_or_a_desktop_there_is_none(
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(program.parent))
-    assert not await hint("A question", "text")
-    write(program, "exit 0")
-    assert await hint("A question", "text")
+    assert await asked() == ("", 0)
+    write(program, "echo 7")
+    assert await asked() == ("", 1)
     program.write_text("not a program")
-    assert not await hint("A question", "text")
-    write(program, "exit 0")
+    assert await asked() == ("", 0)
+    write(program, "echo 7")
     monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS")
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    assert not await hint("A question", "text")
+    assert await asked() == ("", 0)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(program.parent))
-    assert not await hint("A question", "text")
+    assert await asked() == ("", 0)
     program.with_name("bus").touch()
-    assert await hint("A question", "text")
+    assert await asked() == ("", 1)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from asyncsamp import Client, Hub, Message, Permission, Permissions, Subject
+from asyncsamp.delivery import Delivery
 from asyncsamp.hub.page import HubPage
-from asyncsamp.hub.page.feed import MOST
+from asyncsamp.hub.page.feed import MOST, Feed
 
 from ..webpage import Answer, close, open_request, request, web_hub
 
@@ -84,6 +85,17 @@ async def browser(page: HubPage) -> Browser:
     made = Browser(page.new_link())
     await made.enter()
     return made
+
+
+class Taker:
+    """Takes everything, without a socket."""
+
+    async def deliver(self, delivery: Delivery) -> None: ...
+
+    async def is_alive(self, client: str) -> bool:
+        return True
+
+    def forget(self, client: str) -> None: ...
 
 
 async def echo(message: Message) -> dict[str, Any]:
@@ -211,6 +223,28 @@ class TestEvents:
                 assert len(sent) <= MOST
                 begun, total = begun + len(sent), batch["total"]
             assert begun + batch["missed"] == total
+
+    async def test_many_clients_are_told_of_in_parts_and_who_leaves_meanwhile(
+        self, hub: Hub, browser: Browser
+    ) -> None:
+        clients = [hub.engine.register(Taker()) for _ in range(250)]
+        async with browser.events() as events:
+            here: list[str] = []
+            more, parts = True, 0
+            while more:
+                _, part = await anext(events)
+                here += [client["id"] for client in part["clients"]]
+                more, parts = part["more"], parts + 1
+            assert (here, parts) == (clients, 3)
+        feed = Feed(hub)
+        told = feed.whole()
+        first = next(told)
+        hub.engine.disconnect(clients[-1], "away")
+        hub.engine.disconnect(first["clients"][0]["id"], "away")
+        rest = [client["id"] for part in told for client in part["clients"]]
+        assert rest == clients[100:-1]
+        assert sorted((await feed.batch())["left"]) == sorted([clients[-1], clients[0]])
+        feed.close()
 
     async def test_nobody_watches_when_no_browser_shows_it(self, page: HubPage, browser: Browser) -> None:
         assert not page.watched

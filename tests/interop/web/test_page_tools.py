@@ -17,6 +17,7 @@ from playwright.async_api import BrowserContext, Dialog, Locator, Page, Route, e
 from asyncsamp import Hub, Permissions, TerminalConsent
 from asyncsamp.hub.page import HubPage, PageConsent
 
+from ...installed import require_file
 from ..peers import DS9_NAME, ds9_on, screen, topcat_on
 from .browser import require_web_clients, tab_context
 from .harness import web_hub
@@ -26,10 +27,10 @@ pytestmark = pytest.mark.timeout(180)
 
 LONG = 60_000  # ms: two Java and X programs start on a busy machine
 
-ICON = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d4944415478da63fccfc0500f0004850180a3d2a1b30000000049454e44ae426082"
-)
+ICON_OF_DS9 = "http://ds9.si.edu/doc/sun.png"
+"""What DS9 says. The tests have no Internet: its picture is the one that its package brings."""
+
+PICTURE_OF_DS9 = Path("/usr/share/pixmaps/SAOImageDS9.svg")
 
 
 async def picture(tab: Page, name: str, folder: Path, *, full: bool = True) -> None:
@@ -40,11 +41,15 @@ async def picture(tab: Page, name: str, folder: Path, *, full: bool = True) -> N
 
 
 async def serve_icon(context: BrowserContext, asked: list[str]) -> None:
-    """Answer for the servers of the Internet that have icons."""
+    """Answer for the server of the Internet that has the icon of DS9; no other is there."""
+    picture = await asyncio.to_thread(require_file(PICTURE_OF_DS9, "saods9").read_bytes)
 
     async def answer(route: Route) -> None:
         asked.append(route.request.url)
-        await route.fulfill(body=ICON, content_type="image/png")
+        if route.request.url == ICON_OF_DS9:
+            await route.fulfill(body=picture, content_type="image/svg+xml")
+        else:
+            await route.abort()
 
     await context.route(lambda url: "127.0.0.1" not in url and "localhost" not in url, answer)
 
@@ -94,6 +99,7 @@ async def test_topcat_and_ds9_their_icons_and_their_messages(tmp_path: Path) -> 
             await expect(ds9).to_contain_text("image.load.fits", timeout=LONG)
             await shows_icon(topcat)
             await shows_icon(ds9)
+            assert asked == [ICON_OF_DS9]
             ids: dict[str, Any] = {
                 name: await row.get_attribute("data-client") for name, row in (("t", topcat), ("d", ds9))
             }

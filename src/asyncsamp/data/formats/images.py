@@ -10,7 +10,7 @@ from ...errors import DataError
 from ..optional import need, quiet
 from .claims import MAX_SIZE, check_fits_claims
 
-__all__ = ["read_image", "read_moc", "write_image", "write_moc", "write_spectrum"]
+__all__ = ["read_image", "read_moc", "refuse_table", "write_image", "write_moc", "write_spectrum"]
 
 
 def write_image(data: Any, wcs: Any = None) -> bytes:
@@ -23,6 +23,13 @@ def write_image(data: Any, wcs: Any = None) -> bytes:
     if not any(_pixels(unit) for unit in units):
         raise DataError("the image has no data: no HDU of it holds any pixels")
     return _write(units)
+
+
+def refuse_table(data: Any) -> None:
+    """Raise `DataError`, which names what to use, if `data` is a table and not an image."""
+    frame = hasattr(data, "columns") and hasattr(data, "dtypes")  # of pandas, which is an array as well
+    if frame or hasattr(data, "colnames") or hasattr(data, "to_table") or _holds_columns(data):
+        raise DataError(f"this {type(data).__name__} is a table, not an image: use send_table")
 
 
 def write_moc(moc: Any) -> bytes:
@@ -123,8 +130,7 @@ def _hdulist(data: Any, wcs: Any) -> Any:
     if isinstance(data, nddata.NDData):
         wcs = data.wcs if wcs is None else wcs
         return fits.HDUList([_from_array(data.data, wcs, data.unit, dict(data.meta), data.mask)])
-    if hasattr(data, "colnames") or _holds_columns(data):
-        raise DataError(f"this {type(data).__name__} is a table, not an image: use send_table")
+    refuse_table(data)
     if hasattr(data, "__array__") or isinstance(data, list | tuple):
         return fits.HDUList([_from_array(data, wcs, getattr(data, "unit", None), {})])
     raise DataError(

@@ -13,7 +13,7 @@ from . import binary2
 from .fits_plus import LARGE, fits_plus, is_lossless
 from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
 
-__all__ = ["Progress", "goes_as_fits", "write_fits", "write_votable"]
+__all__ = ["Progress", "goes_as_fits", "merged_gaps", "write_fits", "write_votable"]
 
 _PIECE = 4 * 1024 * 1024
 """Bytes that are written at once."""
@@ -120,7 +120,28 @@ def write_fits(
     return sink.getvalue()
 
 
+def merged_gaps(data: Any) -> list[str]:
+    """Return the columns where a text that is missing and an empty one arrive alike: as "" both.
+
+    Neither format tells them apart. `data` is a table as `as_table` gives it.
+    """
+    return [name for name in getattr(data, "colnames", ()) if _merges_gaps(data[name])]
+
+
 # ---- inside
+
+
+def _merges_gaps(column: Any) -> bool:
+    numpy = need("numpy")
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind == "O":
+        items = column.tolist()
+        missing = any(item is None or item is numpy.ma.masked for item in items)
+        return missing and any(isinstance(item, str | bytes) and not item for item in items)
+    mask = getattr(column, "mask", None)
+    if kind not in ("U", "S") or mask is None or not numpy.any(mask):
+        return False
+    return bool(numpy.any((numpy.char.str_len(numpy.ma.getdata(column)) == 0) & ~mask))
 
 
 def _description(table: Any, name: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..core import ClientStanding
@@ -22,6 +22,9 @@ MOST = 60
 STEADY = 20
 """Messages that each batch may begin to show when they go on: 100 a second are more than anybody reads. Of a
 faster hub a sample is shown, and the rest counted."""
+
+_PART = 100
+"""Clients of whom a page that is opened is told at once; between two parts the hub goes on."""
 
 _MOST_OWING = 100
 """Clients of which one batch tells to whom they owe answers; the next one tells of more."""
@@ -52,9 +55,15 @@ class Feed:
         """Stop watching."""
         self._end()
 
-    def whole(self) -> list[dict[str, Any]]:
-        """Return every client as it stands now."""
-        return [self._shown(standing) for standing in self._hub.clients.values()]
+    def whole(self) -> Iterator[dict[str, Any]]:
+        """Yield every client that is here now, in one part at least, as it stands when its part is taken.
+
+        Whoever comes, changes or leaves meanwhile is in the next batch.
+        """
+        clients = list(self._hub.engine.clients)
+        for end in range(_PART, len(clients) + _PART, _PART) or (0,):
+            part = self._describe(clients[max(0, end - _PART) : end])
+            yield {"clients": [self._shown(each) for each in part.values()], "more": end < len(clients)}
 
     def tell(self, what: dict[str, Any]) -> None:
         """Let the page be told something else beside."""
@@ -105,7 +114,8 @@ class Feed:
         return [owing_shown(standing, engine.owed(client)) for client, standing in told.items()]
 
     def _shown(self, standing: ClientStanding) -> dict[str, Any]:
-        return client_shown(standing, self._hub.engine.owed(standing.public_id))
+        owed = self._hub.engine.owed(standing.public_id) if standing.owes else {}
+        return client_shown(standing, owed)
 
     def _describe(self, clients: Iterable[str]) -> dict[str, ClientStanding]:
         if not self._hub.running:

@@ -221,7 +221,11 @@ class HubPage:
         feed = Feed(self._hub)
         self._feeds.add(feed)
         try:
-            await response.write(_event("hello", await self._hello(feed)))
+            parts = feed.whole()
+            await response.write(_event("hello", {**await self._hello(), **next(parts)}))
+            for part in parts:
+                await response.write(_event("clients", part))
+                await asyncio.sleep(0)  # the messages of others go on
             while self._hub.running and not self._ending:
                 try:
                     async with asyncio.timeout(_ALIVE):
@@ -238,7 +242,7 @@ class HubPage:
             feed.close()
         return response
 
-    async def _hello(self, feed: Feed) -> dict[str, Any]:
+    async def _hello(self) -> dict[str, Any]:
         hub = self._hub
         if self._store is not None:
             await self._store.refresh()
@@ -246,7 +250,6 @@ class HubPage:
             "url": hub.url,
             "id": hub.engine.hub_id,
             "label": hub.label,
-            "clients": feed.whole(),
             "questions": self._questions(),
             "permissions": self._permissions(),
             "forms": self._forms,

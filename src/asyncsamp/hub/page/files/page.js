@@ -7,6 +7,8 @@ const find = id => document.getElementById(id);
 const clients = new Map(); // id -> what the hub says of it
 const messages = new Map(); // number -> message, oldest first
 const rows = new Map(); // number -> its table row
+const clientRows = new Map(); // id -> its table row
+const arriving = document.createDocumentFragment(); // rows of clients of whom more are coming
 let paused = false;
 let stopped = false;
 let shown = null; // the message, or the id of the client, in the detail view
@@ -52,9 +54,8 @@ async function act(text, work) {
 function drawOwing(changed) {
   if (!changed.length) return;
   for (const each of changed) if (clients.has(each.id)) Object.assign(clients.get(each.id), each);
-  const ids = new Set(changed.map(each => each.id));
-  for (const row of find("clients").rows)
-    if (ids.has(row.dataset.client)) row.cells[2].textContent = standing(clients.get(row.dataset.client));
+  for (const { id } of changed)
+    if (clients.has(id)) clientRows.get(id).cells[2].textContent = standing(clients.get(id));
   if (clients.has(shown)) find("content").textContent = contentOfClient(clients.get(shown));
 }
 
@@ -79,48 +80,56 @@ function contentOfClient(client) {
   return `${origin}metadata:${client.metadata}\n\ntakes:\n${takes}\n\nstate: ${standing(client)}\n\nwaits for answers of:\n${waits}`;
 }
 
+const rowOfClient = find("client-row").content.firstElementChild;
+
+const clientName = client => client.name || "(no name yet)";
+
 function clientRow(client) {
-  const row = make("tr");
+  const row = document.importNode(rowOfClient, true);
   row.dataset.client = client.id;
-  const name = row.insertCell();
-  if (client.icon) {
-    const icon = make("img", "", { alt: "", referrerpolicy: "no-referrer", loading: "lazy" });
-    icon.addEventListener("error", () => icon.remove());
-    icon.src = client.icon;
-    name.append(icon, " ");
-  }
-  const shownName = client.name || "(no name yet)";
-  const open = button(shownName, `Details of ${shownName}`, () => showDetail(`Client ${shownName}`, contentOfClient(client), client.id));
-  open.className = "row";
-  name.append(open);
-  row.insertCell().textContent = client.id;
-  row.insertCell().textContent = standing(client);
+  const name = clientName(client);
+  const [who, id, state, ...cells] = row.children;
+  const [taken, actions] = cells.map(cell => cell.firstElementChild);
+  const [open] = who.children;
+  open.textContent = name;
+  if (client.icon) open.before(make("img", "", { alt: "", referrerpolicy: "no-referrer", loading: "lazy", src: client.icon }), " ");
+  id.textContent = client.id;
+  state.textContent = standing(client);
   const takes = client.subscriptions.filter(mtype => !mtype.startsWith("samp."));
-  row.insertCell().textContent = takes.slice(0, 6).join(", ") + (takes.length > 6 ? ` and ${takes.length - 6} more` : "");
-  const subject = subjectOf(client);
-  row.insertCell().append(
-    button("Ping", `Ping ${shownName}`, () => act("", async () => {
-      const told = await post("ping", { client: client.id });
-      return `${shownName} answered after ${Math.round(told.seconds * 1000)} ms`;
-    })), " ",
-    button("Disconnect", `Disconnect ${shownName}`, () => {
-      const reason = prompt(`Disconnect ${shownName}. Reason, which it is told:`, "");
-      if (reason !== null)
-        act(`${shownName} is disconnected`, () => post("disconnect", { client: client.id, reason }).then(() => null));
-    }), " ");
-  if (subject) row.cells[4].append(button("Permissions", `Permissions of ${shownName}`, () => decideAbout(subject)));
+  taken.textContent = takes.slice(0, 6).join(", ") + (takes.length > 6 ? ` and ${takes.length - 6} more` : "");
+  const [ping, disconnect, permit] = actions.children;
+  open.setAttribute("aria-label", `Details of ${name}`);
+  ping.setAttribute("aria-label", `Ping ${name}`);
+  disconnect.setAttribute("aria-label", `Disconnect ${name}`);
+  if (subjectOf(client)) permit.setAttribute("aria-label", `Permissions of ${name}`);
+  else permit.remove();
   return row;
 }
 
-function drawClients(changed, left) {
-  const table = find("clients");
-  const drawn = new Map(Array.from(table.rows, row => [row.dataset.client, row]));
+// What the buttons of a client's row do.
+const ACTS = {
+  details: client => showDetail(`Client ${clientName(client)}`, contentOfClient(client), client.id),
+  ping: client => act("", async () => {
+    const told = await post("ping", { client: client.id });
+    return `${clientName(client)} answered after ${Math.round(told.seconds * 1000)} ms`;
+  }),
+  disconnect(client) {
+    const name = clientName(client);
+    const reason = prompt(`Disconnect ${name}. Reason, which it is told:`, "");
+    if (reason !== null)
+      act(`${name} is disconnected`, () => post("disconnect", { client: client.id, reason }).then(() => null));
+  },
+  permissions: client => decideAbout(subjectOf(client)),
+};
+
+function drawClients(changed, left, more = false) {
   for (const client of changed) {
     clients.set(client.id, client);
     if (client.id === shown) find("content").textContent = contentOfClient(client);
     const row = clientRow(client);
-    const before = drawn.get(client.id);
-    if (!before) table.append(row);
+    const before = clientRows.get(client.id);
+    clientRows.set(client.id, row);
+    if (!before) arriving.append(row);
     else if (before.contains(document.activeElement)) {
       // Who is on a button of this row stays there.
       const place = Array.from(before.querySelectorAll("button")).indexOf(document.activeElement);
@@ -128,9 +137,12 @@ function drawClients(changed, left) {
       row.querySelectorAll("button")[place]?.focus();
     } else before.replaceWith(row);
   }
+  if (more) return; // so that all are laid out at once
+  find("clients").append(arriving);
   for (const id of left) {
     clients.delete(id);
-    drawn.get(id)?.remove();
+    clientRows.get(id)?.remove();
+    clientRows.delete(id);
   }
   find("count").textContent = clients.size;
   if (!choicesWait) requestAnimationFrame(() => setTimeout(drawChoices)); // once the table is seen
@@ -389,17 +401,22 @@ setInterval(drawRate, 1000);
 const handlers = {
   hello(hello) {
     clients.clear();
+    clientRows.clear();
+    arriving.replaceChildren();
     find("clients").replaceChildren();
     find("label").textContent = hello.label;
     state(`Connected to ${hello.url}.`, "good");
     find("all").hidden = false;
-    drawClients(hello.clients, []);
+    drawClients(hello.clients, [], hello.more);
     drawQuestions(hello.questions);
     drawPermissions(hello.permissions);
     forms = new Map(hello.forms.map(form => [form.mtype, form]));
     drawMTypes();
     drawForm();
     total = counted = 0;
+  },
+  clients(part) { // after the first hundred
+    drawClients(part.clients, [], part.more);
   },
   batch(batch) {
     if (batch.clients.length || batch.left.length) drawClients(batch.clients, []);
@@ -523,6 +540,12 @@ function mapOf(text) {
   return params;
 }
 
+find("clients").addEventListener("click", event => {
+  const pressed = event.target.closest("button");
+  const client = pressed && clients.get(pressed.closest("tr").dataset.client);
+  if (client) ACTS[pressed.dataset.act](client);
+});
+find("clients").addEventListener("error", event => event.target.remove(), true); // an icon that is not there
 find("mtype").addEventListener("input", drawForm);
 for (const id of ["of-client", "of-mtype", "search"]) find(id).addEventListener("input", redraw);
 find("pause").addEventListener("click", () => {
