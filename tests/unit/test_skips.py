@@ -24,9 +24,9 @@ def calls(name: str) -> Iterator[tuple[str, ast.Call]]:
         if path == Path(__file__) or f"{name}(" not in text:
             continue
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Call) and name in (
-                getattr(node.func, part, "") for part in ("id", "attr")
-            ):
+            if not isinstance(node, ast.Call):
+                continue
+            if name in (getattr(node.func, part, "") for part in ("id", "attr")):
                 yield f"{path.relative_to(ROOT)}:{node.lineno}", node
 
 
