@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+
 import pytest
 
 # Here, since more than one folder uses it.
@@ -10,6 +15,16 @@ pytest.register_assert_rewrite("tests.interop.conversation")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run what is shortened in the suite at full length")
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run what is marked so on uvloop too, which a hub takes where it is installed."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops") and importlib.util.find_spec("uvloop"):
+        factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return factories
 
 
 @pytest.fixture

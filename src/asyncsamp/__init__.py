@@ -39,6 +39,7 @@ from .errors import (
     ToolError,
     UnknownClientError,
     WaitTimeoutError,
+    WrongLoopError,
 )
 from .hub.core import ClientStanding
 from .hub.event_stream import HubEventStream
@@ -121,6 +122,7 @@ __all__ = [
     "WaitTimeoutError",
     "WebConnection",
     "WebProfile",
+    "WrongLoopError",
     "allow_all",
     "allow_origins",
     "as_bool",

@@ -23,6 +23,7 @@
       InvitationError (ValueError)         an invitation to a room that cannot be understood or used
       ProtocolError
         LocalProtocolError (ValueError)    our caller's fault
+          WrongLoopError (RuntimeError)    a client is used from another event loop than its own
         RemoteProtocolError                the peer's fault
 
 An operation that failed (`HubFaultError`) and a message whose processing failed
@@ -62,6 +63,7 @@ __all__ = [
     "ToolError",
     "UnknownClientError",
     "WaitTimeoutError",
+    "WrongLoopError",
     "who",
 ]
 
@@ -409,6 +411,35 @@ class ProtocolError(SampError):
 
 class LocalProtocolError(ProtocolError, ValueError):
     """The caller of this package asked for something that SAMP does not allow."""
+
+
+class WrongLoopError(LocalProtocolError, RuntimeError):
+    """A client that is registered in one event loop is used from another one, where it can do nothing.
+
+    Attributes:
+        name: The client's name.
+        operation: What it was asked to do.
+        ended: Whether its own loop runs no more.
+    """
+
+    def __init__(self, name: str, operation: str, *, ended: bool) -> None:
+        self.name = name
+        self.operation = operation
+        self.ended = ended
+        super().__init__(
+            f"the client {name!r} cannot {operation} here: it was registered in another event loop"
+            + (_ENDED if ended else _ELSEWHERE)
+        )
+
+
+_ENDED = (
+    ", which runs no more; make a new client, and let each one leave before its loop ends, as "
+    "'async with client:' does"
+)
+_ELSEWHERE = (
+    " and belongs to it; give the work to that loop by asyncio.run_coroutine_threadsafe, or use "
+    "asyncsamp.sync.Client, which any thread may use"
+)
 
 
 class RemoteProtocolError(ProtocolError):

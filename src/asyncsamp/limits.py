@@ -20,6 +20,10 @@ class Limits:
             that registers in an endless loop must not drown the others in events.
         registration_burst: Registrations at once: as many as there may be clients. A load test is not an
             attack.
+        declared: About how many bytes of memory the metadata and subscriptions of one client may take.
+            Real ones take a few kilobytes; each change of them goes to everybody.
+        declared_all: The same for all clients together. What takes 32 kB at most is always taken, so that
+            nobody keeps the others from having a name.
         max_pending_calls: Calls that one caller may have unanswered; the oldest is ended when one more
             comes.
         outbox: Messages that wait for one client. A full outbox refuses further ones, the others go on.
@@ -52,6 +56,8 @@ class Limits:
         max_handlers: Handlers that one client may have running; more calls are refused, notifications
             dropped.
         stream: Messages that wait in one stream; see `MessageStream` for what happens when it is full.
+        stream_bytes: About how many bytes may wait in one stream: two of the largest messages. Of tables and
+            images, which are loaded before they are read, it is the size of the file that counts.
         reconnect_first: First pause before a lost hub is looked for again; doubled each time.
         reconnect_last: Longest pause between two looks for a lost hub.
         max_web_clients: Web clients registered at once; fewer than `max_clients`, so that no page shuts
@@ -102,6 +108,8 @@ class Limits:
     max_clients: int = 2_000
     registrations_per_second: float = 50.0
     registration_burst: int = 2_000
+    declared: int = 4 * 1024 * 1024
+    declared_all: int = 128 * 1024 * 1024
     max_pending_calls: int = 10_000
     outbox: int = 5_000
     outbox_weight: int = 128 * 1024 * 1024
@@ -123,6 +131,7 @@ class Limits:
     close_timeout: float = 2.0
     max_handlers: int = 1_000
     stream: int = 1_000
+    stream_bytes: int = 128 * 1024 * 1024
     reconnect_first: float = 0.1
     reconnect_last: float = 5.0
     max_web_clients: int = 500

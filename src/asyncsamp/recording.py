@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ._util.foreign_text import listed, quoted
 from .errors import DataError
 from .values import Message, Response, ValueMap
 
@@ -45,7 +46,7 @@ class Recording:
         for public_id, client in self.clients.items():
             if name.casefold() in (public_id.casefold(), str(client.get("name", "")).casefold()):
                 return client
-        there = ", ".join(repr(client.get("name")) for client in self.clients.values())
+        there = listed(quoted(str(client.get("name", ""))) for client in self.clients.values())
         raise DataError(f"the recording has no client {name!r}; it has: {there or 'none'}")
 
 

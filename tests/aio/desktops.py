@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from asyncsamp import Client, Hub
+from asyncsamp import Client, Hub, Limits
 
 
 @contextlib.asynccontextmanager
-async def pair(folder: Path) -> AsyncIterator[tuple[Client, Client]]:
+async def pair(folder: Path, limits: Limits | None = None) -> AsyncIterator[tuple[Client, Client]]:
     """Run a hub with a sender and a receiver."""
     lockfile = folder / "samp"
     async with (
         Hub(lockfile=lockfile),
         Client("Sender", lockfile=lockfile) as sender,
-        Client("Receiver", lockfile=lockfile) as receiver,
+        Client("Receiver", lockfile=lockfile, limits=limits) as receiver,
     ):
         yield sender, receiver

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..interop.peers import Process, process
 
-__all__ = ["cpu_seconds", "limited_hub"]
+__all__ = ["cpu_seconds", "limited_hub", "memory"]
 
 _LIMITED = """
 import resource, runpy, sys
@@ -37,3 +37,9 @@ def cpu_seconds(process: Process) -> float:
     """Return how long a process has computed."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid: int | str) -> int:
+    """Return the resident memory of a process, in MB; "self" is this one."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) // 1024

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ..interop.peers import Process, calc_storm, own_hub, process
+from .limited import memory
 
 WELL, BAD = 160, 40
 ROOT = Path(__file__).parents[2]
@@ -34,12 +35,6 @@ async def storm(home: Path, lockfile: Path, stop: asyncio.Event) -> None:
     """Run one CalcStorm after the other; it waits for ever for a message that is lost."""
     while not stop.is_set():
         await calc_storm(lockfile, home, clients=10, queries=30, mode="random", timeout=120)
-
-
-def memory(hub: Process) -> int:
-    """Return the resident memory of the hub, in MB."""
-    status = Path(f"/proc/{hub.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) // 1024
 
 
 async def measure(well: Process, number: int, seconds: float) -> dict[str, Any]:
@@ -64,9 +59,9 @@ async def test_the_well_behaved_notice_nothing(tmp_path: Path, long: bool) -> No
         before = await measure(well, 1, alone)
         async with load(tmp_path, lockfile, "bad", BAD):
             await asyncio.sleep(beside / 5)  # until the abuse is in full swing
-            at_first = memory(hub)
+            at_first = memory(hub.pid)
             during = await measure(well, 2, beside)
-            at_last = memory(hub)
+            at_last = memory(hub.pid)
         stop.set()
     assert hub.stderr.lines == []  # no error, and no traceback
     report = {"alone": before, "with abuse": during, "memory": [at_first, at_last]}

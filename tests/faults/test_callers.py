@@ -16,6 +16,8 @@ from ..aio.wire import connect
 from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 from .misbehaving import recipient, well
 
+pytestmark = pytest.mark.both_loops
+
 MESSAGE: Value = {"samp.mtype": "bad.call", "samp.params": {}}
 
 

@@ -15,6 +15,8 @@ from asyncsamp import Client, Hub, Limits, Message, ReplyError, SampError
 
 from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 
+pytestmark = pytest.mark.both_loops
+
 SHORT = Limits(close_timeout=0.1)
 
 

@@ -22,6 +22,7 @@ from .limited import limited_hub
 from .misbehaving import recipient, well
 
 
+@pytest.mark.both_loops
 async def test_a_hub_that_stops_with_100_calls_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Failure 6 of other hubs: a client that never answers the shutdown event blocks their exit."""
     limits = Limits(shutdown_patience=0.3)
@@ -60,6 +61,7 @@ async def test_a_hub_that_stops_with_100_calls_open(tmp_path: Path, caplog: pyte
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.both_loops
 async def test_a_hub_that_is_killed_and_started_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

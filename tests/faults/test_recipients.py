@@ -17,6 +17,8 @@ from ..interop.peers import scripted_peer
 from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 from .misbehaving import MANNERS, drip, recipient, well
 
+pytestmark = pytest.mark.both_loops
+
 FAST = Limits(
     delivery_timeout=0.3, delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05, max_body=200_000
 )

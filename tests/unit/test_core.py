@@ -26,12 +26,20 @@ LOAD: ValueMap = {"samp.mtype": "table.load.votable", "samp.params": {"url": "fi
 OK: ValueMap = {"samp.status": "samp.ok", "samp.result": {"rows": "42"}}
 
 
-def make_core(*, max_clients: int = 10, max_pending_calls: int = 10) -> HubCore:
+def make_core(
+    *,
+    max_clients: int = 10,
+    max_pending_calls: int = 10,
+    max_declared: int = 1_000_000,
+    max_declared_all: int = 10_000_000,
+) -> HubCore:
     return HubCore(
         client_ids=(f"c{number}" for number in itertools.count(1)),
         msg_ids=(f"m{number}" for number in itertools.count(1)),
         max_clients=max_clients,
         max_pending_calls=max_pending_calls,
+        max_declared=max_declared,
+        max_declared_all=max_declared_all,
     )
 
 
@@ -174,6 +182,50 @@ class TestMetadata:
         one, two = core.register(), core.register()
         core.declare_metadata(one, {"samp.name": ["a", "list"], "": {}})
         assert core.get_metadata(two, one) == {"samp.name": ["a", "list"], "": {}}
+
+
+class TestSizeOfDeclarations:
+    def test_too_much_is_refused_and_what_was_declared_stays(self) -> None:
+        core = make_core(max_declared=100_000)
+        client = core.register()
+        core.set_callable(client, True)
+        core.declare_metadata(client, {"samp.name": "one", "x": "x" * 60_000})
+        core.declare_subscriptions(client, {"a.b": {}})
+        taken(core)
+        text = (
+            r"a client's metadata and subscriptions take more than 0\.1 MB of memory; declare less, such as "
+        )
+        large: list[ValueMap] = [{"x": "x" * 100_000}, {str(n): "" for n in range(1_000)}]
+        for metadata in large:
+            with pytest.raises(FaultError, match=text) as error:
+                core.declare_metadata(client, metadata)
+            assert error.value.code == FaultCode.LIMIT_REACHED
+        with pytest.raises(FaultError, match=text):
+            core.declare_subscriptions(client, {"a.c": {"x": "x" * 60_000}})
+        assert taken(core) == []
+        assert core.get_metadata(client, client)["samp.name"] == "one"
+        assert core.get_subscriptions(client, client) == {"a.b": {}}
+        assert core.get_subscribed_clients("hub", "a.b") == {client: {}}
+
+    def test_all_together_take_no_more_than_that_but_each_may_say_its_name(self) -> None:
+        core = make_core(max_declared=100_000, max_declared_all=250_000)
+        clients = [core.register() for _ in range(4)]
+        for client in clients[:2]:
+            core.declare_metadata(client, {"x": "x" * 90_000})
+        with pytest.raises(FaultError, match="and those of the other clients, take more than"):
+            core.declare_metadata(clients[2], {"x": "x" * 90_000})
+        for client in clients[2:]:
+            core.declare_metadata(client, {"samp.name": "x" * 30_000})
+        core.declare_metadata(clients[0], {"x": "less"})
+        core.declare_metadata(clients[2], {"x": "x" * 90_000})
+
+    def test_who_leaves_makes_room(self) -> None:
+        core = make_core(max_declared=100_000, max_declared_all=100_000)
+        for _ in range(20):
+            client = core.register()
+            core.declare_metadata(client, {"x": "x" * 60_000})
+            core.declare_subscriptions(client, {"a.b": {"x": "x" * 30_000}})
+            core.unregister(client)
 
 
 class TestSubscriptions:

@@ -33,6 +33,7 @@ from asyncsamp.errors import (
     ToolError,
     UnknownClientError,
     WaitTimeoutError,
+    WrongLoopError,
     who,
 )
 from asyncsamp.values import ReplyError, Response
@@ -60,6 +61,7 @@ TREE: dict[type[Exception], tuple[type[Exception], ...]] = {
     InvitationError: (SampError, builtins.ValueError),
     ProtocolError: (SampError,),
     LocalProtocolError: (ProtocolError, builtins.ValueError),
+    WrongLoopError: (LocalProtocolError, builtins.RuntimeError),
     RemoteProtocolError: (ProtocolError,),
 }
 
@@ -147,6 +149,17 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         (
             CallTimeoutError("c2", "a.b", 0.25, "TOPCAT"),
             "TOPCAT (c2) did not answer 'a.b' within 0.25 s",
+        ),
+        (
+            WrongLoopError("me", "call", ended=False),
+            "the client 'me' cannot call here: it was registered in another event loop and belongs to it; "
+            "give the work to that loop by asyncio.run_coroutine_threadsafe, or use asyncsamp.sync.Client, "
+            "which any thread may use",
+        ),
+        (
+            WrongLoopError("me", "call", ended=True),
+            "the client 'me' cannot call here: it was registered in another event loop, which runs no more; "
+            "make a new client, and let each one leave before its loop ends, as 'async with client:' does",
         ),
         (WaitTimeoutError("no table came", 1), "no table came within 1 s"),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asyncsamp._util.foreign_text import plain_line, quoted
+from asyncsamp._util.foreign_text import listed, plain_line, quoted
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,10 @@ def test_it_is_not_long() -> None:
 
 def test_quoted_it_has_escapes() -> None:
     assert quoted("a\x1b[1m\u202e'") == '"a\\x1b[1m\\u202e\'"'
+
+
+def test_a_list_is_cut() -> None:
+    assert listed([]) == ""
+    assert listed(str(number) for number in range(12)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    assert listed(map(str, range(14)), "; ") == "0; 1; 2; 3; 4; 5; 6; 7; 8; 9; 10; 11 and 2 more"
+    assert listed("abc", most=1) == "a and 2 more"

@@ -72,6 +72,7 @@ NAMES = [
     "WaitTimeoutError",
     "WebConnection",
     "WebProfile",
+    "WrongLoopError",
     "allow_all",
     "allow_origins",
     "as_bool",

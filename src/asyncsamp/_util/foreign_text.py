@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["plain_line", "quoted"]
+from collections.abc import Iterable
+
+__all__ = ["listed", "plain_line", "quoted"]
 
 _REPLACED = "?"
+
+_LISTED = 12
+"""Entries of a list that a text shows: what a reader looks through, and what fits an error."""
 
 
 def plain_line(text: str, most: int = 200) -> str:
@@ -24,3 +29,10 @@ def plain_line(text: str, most: int = 200) -> str:
 def quoted(text: str, most: int = 80) -> str:
     """Return `text` in quotes, cut with dots to `most` characters, with escapes for what is not printable."""
     return repr(text if len(text) <= most else text[: most - 3] + "...")
+
+
+def listed(texts: Iterable[str], between: str = ", ", most: int = _LISTED) -> str:
+    """Return the first `most` of `texts` as one, and how many more there are: "a, b and 3 more"."""
+    entries = list(texts)
+    more = f" and {len(entries) - most} more" if len(entries) > most else ""
+    return between.join(entries[:most]) + more

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .._util.foreign_text import listed, quoted
 from ..discovery import Location, is_alive, locate, locate_multiple, read_lockfile, web_appname
 from ..errors import HubNotFoundError, LockfileError
 from ..lockfile import Lockfile
@@ -119,7 +120,7 @@ def _called(name: str, hubs: Sequence[FoundHub]) -> FoundHub:
     matching = [hub for hub in running if name in (hub.label, hub.name)]
     if len(matching) == 1:
         return matching[0]
-    there = ", ".join(repr(hub.label or hub.name) for hub in running) or "none"
+    there = listed(quoted(hub.label or hub.name) for hub in running) or "none"
     several = "several hubs are" if matching else "no running hub is"
     raise HubNotFoundError(f"{several} called {name!r}; running: {there}")
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from ..client.tracker import RemoteClient
+from ..client.tracker import RemoteClient, shown
 from ..data.client import Client
 from ..errors import NoRecipientsError
 from ..mtypes import check_mtype
@@ -61,7 +61,7 @@ async def _takers(client: Client, mtype: str) -> list[RemoteClient]:
     ids = await client.get_subscribed_clients(mtype)
     found = [other for other in await client.get_clients() if other.public_id in ids]
     if not found:
-        there = ", ".join(repr(other.name) for other in client.clients.values())
+        there = shown(client.clients.values())
         raise NoRecipientsError([mtype], there)
     return found
 

@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+from .._util.foreign_text import listed
 from ..values import ERROR as FAILED
 from ..values import Value
 from .output import on_terminal, safe, say, say_json, styled
@@ -29,7 +30,7 @@ def show_message(traffic: Traffic, seen: Seen) -> None:
         say_json(told)
         return
     sender = f"{safe(message.sender_name) or '-'} ({safe(message.sender)})"
-    to = ", ".join(_who(traffic, each) for each in _others(traffic, seen))
+    to = listed(_who(traffic, each) for each in _others(traffic, seen))
     addressed = f" to {to}" if to else ""
     say(f"{_clock(seen.time)} {styled(safe(message.mtype), 'cyan')} {kind} from {sender}{addressed}")
     _show_values(message.params)

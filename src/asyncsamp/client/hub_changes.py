@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Self
 
+from .loop_check import CheckLoop, any_loop
+
 __all__ = ["HubChange", "HubChangeStream", "HubChanges"]
 
 _KEPT = 100
@@ -36,7 +38,8 @@ class HubChangeStream:
     Waiting for an item can be cancelled: no item is lost. One reader at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check_loop: CheckLoop = any_loop) -> None:
+        self._check_loop = check_loop
         self._waiting: deque[HubChange] = deque(maxlen=_KEPT)
         self._arrived = asyncio.Event()
         self._closed = False
@@ -62,20 +65,26 @@ class HubChangeStream:
         while not self._waiting:
             if self._closed:
                 raise StopAsyncIteration
+            self._check_loop("tell what becomes of its hub")
             self._arrived.clear()
             await self._arrived.wait()
         return self._waiting.popleft()
 
 
 class HubChanges:
-    """All the streams of one client; one that is simply forgotten ends by itself."""
+    """All the streams of one client; one that is simply forgotten ends by itself.
 
-    def __init__(self) -> None:
+    Args:
+        check_loop: Raises `WrongLoopError` where the client cannot wait.
+    """
+
+    def __init__(self, check_loop: CheckLoop = any_loop) -> None:
+        self._check_loop = check_loop
         self._streams: weakref.WeakSet[HubChangeStream] = weakref.WeakSet()
 
     def open(self) -> HubChangeStream:
         """Return a new stream."""
-        stream = HubChangeStream()
+        stream = HubChangeStream(self._check_loop)
         self._streams.add(stream)
         return stream
 

@@ -15,6 +15,7 @@ from ..errors import FaultCode, FaultError, LocalProtocolError, RemoteProtocolEr
 from ..interfaces import Registration
 from ..limits import Limits
 from ..values import Message, Response, Value, ValueMap, encode_map
+from .loop_check import CheckLoop, any_loop
 from .pending_calls import OpenCalls
 from .router import Router
 from .stream import MessageStream
@@ -66,10 +67,10 @@ class Inbox:
     samp.error and a traceback in the log (CLIENT-5, MSG-22, MSG-23). A handler that fails harms nothing else.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, check_loop: CheckLoop = any_loop) -> None:
         self.router: Router[Handling, MessageStream] = Router()
         self.calls = OpenCalls()
-        self.others = OtherClients()
+        self.others = OtherClients(check_loop)
         self._limits = limits
         self._complaints = Complaints(log)
         self._owner: Owner | None = None

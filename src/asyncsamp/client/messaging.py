@@ -98,10 +98,10 @@ class MessagingClient:
     stream, makes an asynchronous call, or asks for the other clients.
 
     Its methods may be used by any number of tasks at once, all in the event loop in which it
-    was registered, and every wait may be cancelled. Those that need the hub raise
-    `NotRegisteredError` without a registration, `HubLostError` if the hub goes away or is being
-    looked for, `HubFaultError` if it refuses. After `unregister` the client can be registered
-    again, in another loop too; its handlers stay, its streams have ended.
+    was registered, and every wait may be cancelled; in another loop they raise `WrongLoopError`.
+    Those that need the hub raise `NotRegisteredError` without a registration, `HubLostError` if the
+    hub goes away or is being looked for, `HubFaultError` if it refuses. After `unregister` the client
+    can be registered again, in another loop too; its handlers stay, its streams have ended.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class MessagingClient:
         self._wait_for_hub = wait_for_hub if isinstance(wait_for_hub, bool) else check_timeout(wait_for_hub)
         self._hub = hub
         self._leaving = AsyncExitStack()
-        self._inbox = Inbox(self.limits)
-        self._changes = HubChanges()
+        self._inbox = Inbox(self.limits, self._check_loop)
+        self._changes = HubChanges(self._check_loop)
         self._session: Session | None = None
         self._turns: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
@@ -166,7 +166,7 @@ class MessagingClient:
             NotRegisteredError: The client is not registered.
             HubLostError: Its hub is lost.
         """
-        return self._at_hub("know its public id").registration.self_id
+        return self._session_at_hub("know its public id").registration.self_id
 
     @property
     def hub_id(self) -> str:
@@ -176,7 +176,7 @@ class MessagingClient:
             NotRegisteredError: The client is not registered.
             HubLostError: Its hub is lost.
         """
-        return self._at_hub("know the hub's id").registration.hub_id
+        return self._session_at_hub("know the hub's id").registration.hub_id
 
     def translate_url(self, url: str) -> str:
         """Return the URL by which to read one that we were sent (WEB-30, WEB-73).
@@ -193,7 +193,7 @@ class MessagingClient:
             NotRegisteredError: The client is not registered.
             HubLostError: The hub is lost.
         """
-        translator = self._at_hub("translate a URL").registration.url_translator
+        translator = self._session_at_hub("translate a URL").registration.url_translator
         # As samp.js does, which every hub understands: not encoded but for what no URL may have.
         return translator + quote(url.partition("#")[0], safe=_URL_CHARACTERS) if translator else url
 
@@ -210,6 +210,7 @@ class MessagingClient:
             HubLostError: The hub does not answer.
             OSError: We cannot listen at `callback_host`.
         """
+        self._check_loop("register")
         async with self._turn():
             if self._session is not None:
                 if self._session.state is not State.CLOSED:
@@ -236,6 +237,7 @@ class MessagingClient:
         wait for the handlers short; everything is closed all the same. A handler may call it,
         and is not waited for.
         """
+        self._check_loop("unregister")
         if self._session is not None and self._session.leaving and self._inbox.is_handling():
             return  # who leaves waits for this very handler
         async with self._turn():
@@ -260,6 +262,7 @@ class MessagingClient:
             NotRegisteredError: The client has not been registered, or leaves.
             HubLostError: The hub is lost and no other one is looked for.
         """
+        self._check_loop("wait for a hub")
         if self._session is None:
             raise NotRegisteredError(self.name, "wait for a hub")
         await within(timeout, self._session.wait_registered, f"the client {self.name!r} found no hub")
@@ -302,6 +305,7 @@ class MessagingClient:
             HubFaultError: The hub refuses it.
             HubLostError: The hub is lost.
         """
+        self._check_loop("declare its metadata")
         self._metadata = self._complete(metadata)
         self._inbox.others.self_name = str(self._metadata["samp.name"])
         if self.registered:
@@ -338,6 +342,7 @@ class MessagingClient:
             TypeError: It is a plain function.
             LocalProtocolError: One of `mtypes` is not valid.
         """
+        self._check_loop("take messages")
         note = encode_map(annotation or {}, "annotation")
         patterns = check_patterns(mtypes)
 
@@ -360,6 +365,7 @@ class MessagingClient:
         Raises:
             KeyError: One has no handler.
         """
+        self._check_loop("change what it takes")
         self._inbox.router.remove_handlers([mtype_of(mtype) for mtype in mtypes])
         self._subscriptions_changed()
 
@@ -382,13 +388,16 @@ class MessagingClient:
         Raises:
             LocalProtocolError: One of `mtypes` is not valid.
         """
+        self._check_loop("take messages")
         patterns = check_patterns(mtypes)
         stream = MessageStream(
             " ".join(patterns),
             self.limits.stream if limit is None else limit,
+            self.limits.stream_bytes,
             answer=self._inbox.answer,
             answers_itself=answer,
             with_name=self._inbox.with_name,
+            check_loop=self._check_loop,
             on_enter=self.settled,
             on_close=self._stream_closed,
         )
@@ -401,6 +410,7 @@ class MessagingClient:
 
         Not registered, it returns at once. Raises what the hub said if it refused them.
         """
+        self._check_loop("tell the hub what it takes")
         if self._session is not None:
             await self._session.declarations.settled()
 
@@ -786,7 +796,17 @@ class MessagingClient:
         leaving, self._leaving = self._leaving, AsyncExitStack()
         await leaving.aclose()
 
+    def _check_loop(self, operation: str) -> None:
+        """Raise `WrongLoopError` in another event loop than the one in which the client is registered."""
+        if self._session is not None:
+            self._session.check_loop(operation)
+
     def _at_hub(self, operation: str) -> Session:
+        """Return the session. Raises `WrongLoopError`, and as `_session_at_hub` does."""
+        self._check_loop(operation)
+        return self._session_at_hub(operation)
+
+    def _session_at_hub(self, operation: str) -> Session:
         """Return the session. Raises `NotRegisteredError` or `HubLostError` if it has no hub."""
         if self._session is None:
             raise NotRegisteredError(self.name, operation)

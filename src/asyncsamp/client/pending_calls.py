@@ -10,6 +10,8 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 
+from .._util.complaints import Complaints
+from .._util.sizing import estimate_size
 from ..errors import SampError
 from ..values import Message, Response
 
@@ -18,6 +20,7 @@ __all__ = ["OpenCall", "OpenCalls"]
 log = logging.getLogger("asyncsamp.client")
 
 _EARLY_PROGRESS = 100  # progress messages kept until it is known which call they belong to
+_EARLY_BYTES = 65_536  # about as much may each take: it is a sentence
 
 
 class OpenCall:
@@ -25,6 +28,7 @@ class OpenCall:
 
     __slots__ = (
         "_arrived",
+        "_complaints",
         "_failure",
         "_waiter",
         "deadline",
@@ -34,7 +38,9 @@ class OpenCall:
         "responders",
     )
 
-    def __init__(self, msg_tag: str, on_progress: Callable[[Message], object] | None) -> None:
+    def __init__(
+        self, msg_tag: str, on_progress: Callable[[Message], object] | None, complaints: Complaints
+    ) -> None:
         self.msg_tag = msg_tag
         self.msg_id = ""
         self.on_progress = on_progress
@@ -43,11 +49,12 @@ class OpenCall:
         self._waiter: asyncio.Future[None] | None = None
         self._failure: SampError | TimeoutError | None = None
         self.deadline = math.inf
+        self._complaints = complaints
 
     def put(self, responder: str, response: Response) -> None:
         """Take a response; a second one of the same responder is dropped."""
         if responder in self.responders:
-            log.warning("client %s answered the same call twice", responder)
+            self._complaints.warning("client %s answered the same call twice", responder)
             return
         self.responders.add(responder)
         self._arrived.append((responder, response))
@@ -73,7 +80,7 @@ class OpenCall:
         try:
             self.on_progress(message)
         except Exception:
-            log.exception("on_progress failed")
+            self._complaints.exception("on_progress failed")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -87,6 +94,7 @@ class OpenCalls:
         # Random, so that a response to an earlier life of this client cannot be taken for one to this.
         self._prefix = secrets.token_hex(3)
         self._numbers = itertools.count(1)
+        self._complaints = Complaints(log)  # of all calls: each one may be answered twice
         self._calls: dict[str, OpenCall] = {}
         self._by_msg_id: dict[str, OpenCall] = {}
         self._unsent: set[OpenCall] = set()  # who wait for their msg-id, and for progress
@@ -100,7 +108,7 @@ class OpenCalls:
     def open(self, on_progress: Callable[[Message], object] | None = None) -> OpenCall:
         """Begin a call, before it is sent: its response can outrun the hub's answer (MSG-35)."""
         tag = f"t{next(self._numbers)}-{self._prefix}"
-        call = self._calls[tag] = OpenCall(tag, on_progress)
+        call = self._calls[tag] = OpenCall(tag, on_progress, self._complaints)
         if on_progress is not None:
             self._unsent.add(call)
         return call
@@ -147,7 +155,7 @@ class OpenCalls:
         call = self._by_msg_id.get(msg_id)
         if call is not None:
             call.tell(message)
-        elif self._unsent:
+        elif self._unsent and estimate_size(message.params) <= _EARLY_BYTES:
             self._early.append((msg_id, message))
 
     def fail_all(self, error: Callable[[], SampError]) -> None:

@@ -36,6 +36,7 @@ from ..errors import (
     HubNotFoundError,
     NotRegisteredError,
     SampError,
+    WrongLoopError,
 )
 from ..interfaces import Connection, Registration
 from ..limits import Limits
@@ -43,6 +44,7 @@ from ..values import Response, Value, ValueMap
 from .declarations import Declarations
 from .hub_changes import HubChange, HubChanges
 from .inbox import Inbox
+from .loop_check import running_in
 
 __all__ = ["HubMaker", "Session", "State"]
 
@@ -169,6 +171,11 @@ class Session:
         if not self._lost_reason:
             raise NotRegisteredError(self._name, operation)
         raise HubLostError(self._connection.url, operation, self._lost_reason, looking=self._looking())
+
+    def check_loop(self, operation: str) -> None:
+        """Raise `WrongLoopError` outside of the event loop of the session, unless it is over."""
+        if self.state is not State.CLOSED and not running_in(self.loop):
+            raise WrongLoopError(self._name, operation, ended=not self.loop.is_running())
 
     def _looking(self) -> float | None:
         """Return for how many seconds a hub has been looked for."""

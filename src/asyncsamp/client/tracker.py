@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from .._util.foreign_text import plain_line, quoted
+from .._util.foreign_text import listed, plain_line, quoted
 from ..errors import HubFaultError, UnknownClientError, who
 from ..mtypes import annotation_key
 from ..values import Value, ValueMap
+from .loop_check import CheckLoop, any_loop
 from .notebook_html import clients_table, one_client
 
-__all__ = ["OtherClients", "RemoteClient", "Request", "as_map"]
+__all__ = ["OtherClients", "RemoteClient", "Request", "as_map", "shown"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
 LONGEST_NAME = 60
@@ -101,7 +102,8 @@ class OtherClients(Mapping[str, RemoteClient]):
     once its metadata are known, so that one which has a name is never shown without it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check_loop: CheckLoop = any_loop) -> None:
+        self._check_loop = check_loop
         self._known: dict[str, RemoteClient] = {}
         self._nameless: dict[str, RemoteClient] = {}  # those whose metadata are not known yet
         self._gone: deque[str] = deque(maxlen=_GONE_KEPT)
@@ -207,7 +209,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         for wanted in filter(None, (said, _ALSO_CALLED.get(said))):  # "" is the name of nobody
             found = [client for client in self._known.values() if client.name.casefold() == wanted]
             if len(found) > 1:
-                ids = ", ".join(client.public_id for client in found)
+                ids = listed(client.public_id for client in found)
                 raise UnknownClientError(f"{len(found)} clients are named {name!r}: {ids}; use a public id")
             if found:
                 return found[0]
@@ -219,7 +221,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         wanted = {said, _ALSO_CALLED.get(said, said)} - {""}
         found = [each for each in self._known.values() if _name_elsewhere(each).casefold() in wanted]
         if len(found) > 1:
-            there = ", ".join(plain_line(each.name, LONGEST_NAME) for each in found)
+            there = listed(plain_line(each.name, LONGEST_NAME) for each in found)
             raise UnknownClientError(f"{len(found)} clients are named {name!r}: {there}; say which of them")
         return found[0] if found else None
 
@@ -256,10 +258,7 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     def those_there(self) -> str:
         """Return who is there, for people."""
-        there = ", ".join(
-            f"{quoted(client.name, LONGEST_NAME)} ({client.public_id})" for client in self._known.values()
-        )
-        return f"there are: {there or 'none'}"
+        return f"there are: {shown(self._known.values()) or 'none'}"
 
     def knows(self, public_id: str) -> bool:
         """Return whether the metadata of the client are known, or it is ourselves.
@@ -290,6 +289,7 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     async def changed(self) -> None:
         """Return when somebody comes, declares something or leaves from now on. Cancelling is safe."""
+        self._check_loop("wait for the other clients")
         if self._changed is None:
             self._changed = asyncio.Event()
         await self._changed.wait()
@@ -357,6 +357,11 @@ class OtherClients(Mapping[str, RemoteClient]):
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()
+
+
+def shown(clients: Iterable[RemoteClient]) -> str:
+    """Return a list of clients for people: names and ids, cut."""
+    return listed(f"{quoted(client.name, LONGEST_NAME)} ({client.public_id})" for client in clients)
 
 
 def _name_elsewhere(client: RemoteClient) -> str:

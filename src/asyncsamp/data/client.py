@@ -628,6 +628,7 @@ class Client(MessagingClient):
         return locate(lockfile=self._hub_place[0])
 
     def _context(self) -> DataContext:
+        self._check_loop("send or receive data")
         if self._context_in_use is None:
             self._context_in_use = DataContext(self, self._carrier)
             self.on_leaving(self._close_context)

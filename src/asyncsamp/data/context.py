@@ -44,6 +44,7 @@ class Loaded:
 
     thing: Any
     item: Item
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +83,36 @@ class DataContext:
         self.fetch_timeout = TIMEOUT
         self._echoes: deque[_Echo] = deque(maxlen=100)
         self.tables: Feed[Loaded] = Feed(
-            client, TABLE_MTYPES, self._load_table, "nobody waits for a table here"
+            client, TABLE_MTYPES, self._load_table, "nobody waits for a table here", size=_loaded_size
         )
         self.images: Feed[Loaded] = Feed(
-            client, IMAGE_MTYPES, self._load_image, "nobody waits for an image here"
+            client, IMAGE_MTYPES, self._load_image, "nobody waits for an image here", size=_loaded_size
         )
         self.spectra: Feed[Loaded] = Feed(
-            client, SPECTRUM_MTYPES, self._load_spectrum, "nobody waits for a spectrum here"
+            client,
+            SPECTRUM_MTYPES,
+            self._load_spectrum,
+            "nobody waits for a spectrum here",
+            size=_loaded_size,
         )
         self.mocs: Feed[Loaded] = Feed(
-            client, COVERAGE_MTYPES, self._load_moc, "nobody waits for a coverage here"
+            client,
+            COVERAGE_MTYPES,
+            self._load_moc,
+            "nobody waits for a coverage here",
+            size=_loaded_size,
         )
         self.positions: Feed[Any] = Feed(
             client, (mtypes.CoordPointAtSky.mtype,), self._read_position, "nobody waits for a position here"
         )
         unknown = "there is no such table here"
         self.selections: Feed[Rows] = Feed(
-            client, (mtypes.TableSelectRowList.mtype,), self._read_selection, unknown, at_once=1
+            client,
+            (mtypes.TableSelectRowList.mtype,),
+            self._read_selection,
+            unknown,
+            at_once=1,
+            size=_rows_size,
         )
         self.highlights: Feed[Rows] = Feed(
             client, (mtypes.TableHighlightRow.mtype,), self._read_highlight, unknown, at_once=1
@@ -158,11 +172,11 @@ class DataContext:
         table = await self._loaded(read_table, data, item)
         _describe(table.meta, message, **{"table-id": item.item_id})
         self.items.remember(table, item, len(table), [message.sender])
-        return Loaded(table, item)
+        return Loaded(table, item, len(data))
 
     async def _load_image(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "image-id")
-        return Loaded(await self._loaded(read_image, data, item), item)
+        return Loaded(await self._loaded(read_image, data, item), item, len(data))
 
     async def _load_spectrum(self, message: Message) -> Loaded:
         """Load a spectrum: a table where it has columns, an HDUList where it has pixels."""
@@ -171,11 +185,11 @@ class DataContext:
         spectrum = await self._loaded(read_spectrum, data, item)
         if hasattr(spectrum, "meta"):
             _describe(spectrum.meta, message, **{"spectrum-id": item.item_id, "ssa": read.meta})
-        return Loaded(spectrum, item)
+        return Loaded(spectrum, item, len(data))
 
     async def _load_moc(self, message: Message) -> Loaded:
         data, item = await self._fetch(message, "coverage-id")
-        return Loaded(await self._loaded(read_moc, data, item), item)
+        return Loaded(await self._loaded(read_moc, data, item), item, len(data))
 
     async def _read_position(self, message: Message) -> Any:
         read = mtypes.CoordPointAtSky.from_message(message)
@@ -204,6 +218,14 @@ class DataContext:
     async def _read_highlight(self, message: Message) -> Rows:
         read = mtypes.TableHighlightRow.from_message(message)
         return self._rows(message, read.table_id, read.url, [read.row])
+
+
+def _loaded_size(loaded: Loaded) -> int:
+    return loaded.size
+
+
+def _rows_size(rows: Rows) -> int:
+    return 8 * len(rows.numbers)
 
 
 def _describe(meta: Any, message: Message, **more: object) -> None:

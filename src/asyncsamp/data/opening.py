@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import mtypes
+from .._util.foreign_text import listed
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import DataError, NoRecipientsError, ToolError, UnknownClientError
@@ -92,7 +93,7 @@ async def find_or_start(
     if not meant and tool is not None:
         meant = [other for other in there if tool.answers_to(other.name)]
     if len(meant) > 1:
-        ids = ", ".join(other.public_id for other in meant)
+        ids = listed(other.public_id for other in meant)
         raise UnknownClientError(f"{len(meant)} clients are named {name!r}: {ids}; use a public id")
     if meant:
         return meant[0]

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from ..client.messaging import MessagingClient
-from ..client.tracker import RemoteClient
+from ..client.tracker import RemoteClient, shown
 from ..errors import LocalProtocolError, NoRecipientsError, NotSubscribedError
 
-__all__ = ["Recipients", "find_recipients", "those_there"]
+__all__ = ["Recipients", "find_recipients"]
 
 Recipients: TypeAlias = "str | RemoteClient | Iterable[str | RemoteClient] | None"
 """A samp.name in any case, a public id, a live client, several of them, or None for all who subscribe."""
@@ -34,7 +34,7 @@ async def find_recipients(
     }
     if to is None:
         if not takes:
-            raise NoRecipientsError(mtypes, those_there(others))
+            raise NoRecipientsError(mtypes, shown(others))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
     if not isinstance(to, str | RemoteClient | Iterable):
         raise LocalProtocolError(
@@ -43,18 +43,12 @@ async def find_recipients(
         )
     wanted = [to] if isinstance(to, str | RemoteClient) else list(to)
     if not wanted:
-        raise NoRecipientsError(mtypes, those_there(others), empty=True)
+        raise NoRecipientsError(mtypes, shown(others), empty=True)
     named = {found.public_id: found for found in [client.clients.pick(each) for each in wanted]}
     for found in named.values():
         if found.public_id not in takes:
-            takers = those_there(other for other in others if other.public_id in takes)
+            takers = shown(other for other in others if other.public_id in takes)
             raise NotSubscribedError(
-                f"{found.name!r} ({found.public_id}) does not take {' or '.join(mtypes)}; "
-                f"those who do: {takers or 'none'}"
+                f"{shown([found])} does not take {' or '.join(mtypes)}; those who do: {takers or 'none'}"
             )
     return [(found, takes[found.public_id]) for found in named.values()]
-
-
-def those_there(others: Iterable[RemoteClient]) -> str:
-    """Return a list of clients for people."""
-    return ", ".join(f"{other.name!r} ({other.public_id})" for other in others)

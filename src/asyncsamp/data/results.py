@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from .._util.foreign_text import listed, plain_line
 from ..errors import SampError
 from ..values import Response
 
 __all__ = ["Answer", "Selection", "SendError", "Sent"]
+
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Answer:
         return self.error is None
 
     def __str__(self) -> str:
-        told = self.name or "a client without a name"
+        told = plain_line(self.name, _LONGEST_NAME) or "a client without a name"
         if self.error is not None:
             return f"{told} ({self.public_id}): {self.error}"
         status = "samp.ok" if self.response is None else self.response.status
@@ -91,7 +94,7 @@ class Sent(Mapping[str, Answer]):
         return len(self._answers)
 
     def __repr__(self) -> str:
-        return f"<Sent {'; '.join(map(str, self._answers.values()))}>"
+        return f"<Sent {listed(map(str, self._answers.values()), '; ')}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -112,7 +115,7 @@ class Sent(Mapping[str, Answer]):
 
     def describe_failures(self) -> str:
         """Return what went wrong, client by client, in one line."""
-        return "; ".join(map(str, self.failed.values()))
+        return listed(map(str, self.failed.values()), "; ")
 
 
 class SendError(SampError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import mtypes
-from ..client.tracker import RemoteClient
+from ..client.tracker import RemoteClient, shown
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
 from .broadcast import deliver
@@ -308,7 +308,7 @@ async def get_table(context: DataContext, to: str, *, timeout: float) -> Any:
     answered = await context.client.call(other, mtypes.TableGetStil(format="votable"), timeout=timeout)
     url = answered.result.get("url")
     if not isinstance(url, str) or not url:
-        raise DataError(f"{other.name} ({other.public_id}) gave no URL of a table")
+        raise DataError(f"{shown([other])} gave no URL of a table")
     data = await context.fetch(url, timeout)
     return await asyncio.to_thread(read_table, data, context.max_size)
 

@@ -12,9 +12,10 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from .._util.complaints import Complaints
+from ..client.loop_check import running_in
 from ..client.messaging import MessagingClient
 from ..client.stream import MessageStream
-from ..errors import DataError, RemoteProtocolError, SampError
+from ..errors import DataError, RemoteProtocolError, SampError, WrongLoopError
 from ..values import Message, Response
 
 __all__ = ["ECHO", "Feed", "Received"]
@@ -33,6 +34,10 @@ _LIMIT = 64
 """Items that wait in one stream; the sender of one more is told that it is full."""
 
 
+def _no_size(item: object) -> int:
+    return 0
+
+
 class Received(Generic[T]):
     """Items as an async iterator, from the moment it is made; made by `Client.tables` and its like.
 
@@ -43,9 +48,11 @@ class Received(Generic[T]):
 
     def __init__(self, feed: Feed[T], accept: Callable[[T, Message], Any], what: str) -> None:
         self._feed = feed
+        self._loop = asyncio.get_running_loop()
         self._accept = accept
         self._what = what
-        self._queue: deque[Any] = deque()
+        self._queue: deque[tuple[Any, int]] = deque()  # each with about how many bytes it takes
+        self._bytes = 0
         self._arrived = asyncio.Event()
         self._closed = False
         self._error: BaseException | None = None
@@ -66,16 +73,23 @@ class Received(Generic[T]):
         """
         if len(self._queue) >= _LIMIT:
             raise DataError(f"{_LIMIT} items wait already for somebody to read them")
+        if self._queue and self._bytes + self._feed.size(item) > self._feed.max_bytes:
+            raise DataError(
+                f"{len(self._queue)} items of about {self._bytes / 1e6:.0f} MB wait already for somebody to "
+                "read them"
+            )
         return self._accept(item, message)
 
-    def put(self, taken: Any) -> None:
+    def put(self, taken: Any, size: int) -> None:
         """Give something to the reader.
 
         Args:
             taken: What `accept` returned.
+            size: About how many bytes it takes.
         """
         if not self._closed and taken is not ECHO:
-            self._queue.append(taken)
+            self._queue.append((taken, size))
+            self._bytes += size
             self._arrived.set()
 
     def close(self, error: BaseException | None = None) -> None:
@@ -94,12 +108,16 @@ class Received(Generic[T]):
         return self
 
     async def __anext__(self) -> Any:
+        if not self._closed and not running_in(self._loop):
+            raise WrongLoopError(self._feed.name, "give its " + self._what, ended=not self._loop.is_running())
         while not self._queue:
             if self._closed:
                 raise self._error or StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
-        return self._queue.popleft()
+        taken, size = self._queue.popleft()
+        self._bytes -= size
+        return taken
 
     async def __aenter__(self) -> Self:
         try:
@@ -129,7 +147,10 @@ class Feed(Generic[T]):
         load: Callable[[Message], Awaitable[T]],
         unwanted: str,
         at_once: int = _AT_ONCE,
+        size: Callable[[T], int] = _no_size,
     ) -> None:
+        self.size = size
+        self.max_bytes = client.limits.stream_bytes
         self._client = client
         self._mtypes = mtypes
         self._load = load
@@ -150,6 +171,11 @@ class Feed(Generic[T]):
             messages = self._messages = self._client.messages(*self._mtypes, answer=False)
             self._runner = loop.create_task(self._run(messages), name=f"asyncsamp-feed-{self._mtypes[0]}")
         return stream
+
+    @property
+    def name(self) -> str:
+        """The name of the client."""
+        return self._client.name
 
     async def settled(self) -> None:
         """Return once the hub knows that we take the mtypes. Raises as `Client.settled` does."""
@@ -181,8 +207,9 @@ class Feed(Generic[T]):
         # Not by `async with`: a hub that has not heard of the stream is told by the session, later.
         try:
             async with asyncio.TaskGroup() as group:
-                async for message in messages:
-                    group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
+                while (message := await self._next(messages)) is not None:
+                    loading = group.create_task(self._take(message), name=f"asyncsamp-load-{message.mtype}")
+                    loading.add_done_callback(lambda _: self._places.release())
         except Exception as error:
             log.exception("messages of %s are not received any more", self._mtypes[0])
             self._end(error)
@@ -190,6 +217,20 @@ class Feed(Generic[T]):
             self._end(None)
         finally:
             messages.close()
+
+    async def _next(self, messages: MessageStream) -> Message | None:
+        """Return the next message, once there is a place for it; None at the end.
+
+        Until then it waits in `messages`, which is bounded.
+        """
+        await self._places.acquire()
+        try:
+            return await anext(messages)
+        except BaseException as end:
+            self._places.release()
+            if isinstance(end, StopAsyncIteration):
+                return None
+            raise
 
     def _end(self, error: Exception | None) -> None:
         self._runner = None  # which ends by itself
@@ -199,24 +240,23 @@ class Feed(Generic[T]):
     async def _take(self, message: Message) -> None:
         """Load, answer, and only then hand over: who has got his table may leave at once."""
         try:
-            async with self._places:
-                taken, response = await self._judge(message)
-                await self._reply(message, response)
-                for stream, thing in taken:
-                    stream.put(thing)
+            taken, size, response = await self._judge(message)
+            await self._reply(message, response)
+            for stream, thing in taken:
+                stream.put(thing, size)
         except asyncio.CancelledError:
             await self._reply(message, Response.failure(self._unwanted))
             raise
 
-    async def _judge(self, message: Message) -> tuple[list[tuple[Received[T], Any]], Response]:
-        """Return who gets what, and what to tell the sender."""
+    async def _judge(self, message: Message) -> tuple[list[tuple[Received[T], Any]], int, Response]:
+        """Return who gets what, about how many bytes that takes, and what to tell the sender."""
         try:
             item = await self._load(message)
         except (DataError, RemoteProtocolError) as error:
-            return [], self._refusal(message, error)
+            return [], 0, self._refusal(message, error)
         except Exception as error:
             self._complaints.exception("%s from %s could not be taken", message.mtype, message.sender)
-            return [], Response.failure(f"{type(error).__name__}: {error}")
+            return [], 0, Response.failure(f"{type(error).__name__}: {error}")
         taken: list[tuple[Received[T], Any]] = []
         refused: DataError | None = None
         for stream in list(self._streams):
@@ -227,8 +267,9 @@ class Feed(Generic[T]):
             else:
                 taken += [] if thing is None else [(stream, thing)]
         if taken:
-            return taken, Response()
-        return [], Response.failure(self._unwanted) if refused is None else self._refusal(message, refused)
+            return taken, self.size(item), Response()
+        unwanted = Response.failure(self._unwanted)
+        return [], 0, unwanted if refused is None else self._refusal(message, refused)
 
     def _refusal(self, message: Message, error: SampError) -> Response:
         self._complaints.warning("%s from %s was refused: %s", message.mtype, message.sender, error)

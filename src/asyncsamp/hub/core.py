@@ -9,12 +9,13 @@ No I/O.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .._util.foreign_text import plain_line, quoted
+from .._util.sizing import measure_size
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Effect, FinishWait, Forget
 from ..errors import (
     FaultCode,
@@ -39,6 +40,11 @@ _What: TypeAlias = Literal[
     "registered", "metadata", "subscriptions", "callable", "congested", "relieved", "unregistered"
 ]
 
+_Declared: TypeAlias = Literal["metadata", "subscriptions"]
+
+_ALWAYS_TAKEN = 32 * 1024
+"""About how many bytes a client may declare though the others have declared all that there is room for."""
+
 _EVENTS: dict[str, _What] = {
     "register": "registered",
     "metadata": "metadata",
@@ -55,6 +61,7 @@ class _Client:
     origin: str | None = None
     metadata: ValueMap = field(default_factory=dict)
     subscriptions: dict[str, ValueMap] = field(default_factory=dict)
+    sizes: dict[_Declared, int] = field(default_factory=dict)
     # Dicts for their order: the oldest open call is ended first.
     owes: dict[str, None] = field(default_factory=dict)
     awaits: dict[str, None] = field(default_factory=dict)
@@ -122,6 +129,8 @@ class HubCore:
         hub_id: str = "hub",
         max_clients: int = 2_000,
         max_pending_calls: int = 10_000,
+        max_declared: int = 4 * 1024 * 1024,
+        max_declared_all: int = 128 * 1024 * 1024,
     ) -> None:
         self.hub_id = hub_id
         self._effects: list[Effect] = []
@@ -132,6 +141,9 @@ class HubCore:
         self._msg_ids = msg_ids
         self._max_clients = max_clients
         self._max_pending_calls = max_pending_calls
+        self._max_declared = max_declared
+        self._max_declared_all = max_declared_all
+        self._declared = 0  # about how many bytes, by all
         self._clients: dict[str, _Client] = {hub_id: _Client(callable=True)}
         # subscription key -> who declared it; what makes a broadcast cost its recipients only
         self._subscribers: dict[str, dict[str, ValueMap]] = {}
@@ -259,8 +271,10 @@ class HubCore:
     # ---- what they say of themselves
 
     def declare_metadata(self, client: str, metadata: ValueMap) -> None:
-        """Replace the metadata of `client` (META-2, HUB-4)."""
-        self._record(client).metadata = metadata
+        """Replace the metadata of `client` (META-2, HUB-4). Raises `FaultError` if they are too large."""
+        record = self._record(client)
+        self._weigh(record, "metadata", metadata)
+        record.metadata = metadata
         self._announce("metadata", client, metadata=metadata)
 
     def get_metadata(self, caller: str, client: str) -> ValueMap:
@@ -271,7 +285,8 @@ class HubCore:
     def declare_subscriptions(self, client: str, subscriptions: ValueMap) -> None:
         """Replace the subscriptions of `client` (HUB-5, HUB-24).
 
-        An annotation that is not a map is read as `{}`; an illegal key is a fault (MTYPE-10).
+        An annotation that is not a map is read as `{}`; an illegal key is a fault (MTYPE-10), and so are
+        subscriptions that are too large.
         """
         record = self._record(client)
         declared: dict[str, ValueMap] = {}
@@ -279,6 +294,7 @@ class HubCore:
             if not is_subscription(key):
                 raise bad_parameters(f"{quoted(key)} is neither a valid mtype nor a wildcard subscription")
             declared[key] = annotation if isinstance(annotation, dict) else {}
+        self._weigh(record, "subscriptions", declared)
         self._withdraw_subscriptions(client, record)
         record.subscriptions = declared
         for key, annotation in declared.items():
@@ -532,6 +548,19 @@ class HubCore:
         self._effects.append(DeliverCall(recipient, caller, msg_id, message))
         return msg_id
 
+    def _weigh(self, record: _Client, what: _Declared, declared: Mapping[str, Value]) -> None:
+        """Note how much memory takes what a client declares; raise `FaultError` if it is too much."""
+        before = record.sizes.get(what, 0)
+        kept = sum(record.sizes.values()) - before  # of the same client
+        size = measure_size(dict(declared), self._max_declared)
+        if kept + size > self._max_declared:
+            raise _too_large("a client's metadata and subscriptions", self._max_declared)
+        others = self._declared - kept - before
+        if kept + size > _ALWAYS_TAKEN and others + kept + size > self._max_declared_all:
+            raise _too_large(f"the {what}, and those of the other clients,", self._max_declared_all)
+        record.sizes[what] = size
+        self._declared += size - before
+
     def _close_call(self, msg_id: str, pending: _Pending) -> None:
         del self._pending[msg_id]
         del self._clients[pending.caller].awaits[msg_id]
@@ -582,6 +611,7 @@ class HubCore:
             self._close_call(msg_id, pending)
             self._answer_error(msg_id, pending, f"left before it answered ({reason})")
         self._note("unregistered", client)
+        self._declared -= sum(record.sizes.values())
         del self._clients[client]
         self._effects.append(Forget(client, last_words))
         self._announce("unregister", client)
@@ -614,6 +644,11 @@ class HubCore:
         if record.callable and any(key in record.subscriptions for key in keys_for(mtype)):
             message: ValueMap = {"samp.mtype": mtype, "samp.params": params}
             self._effects.append(DeliverNotification(client, self.hub_id, message))
+
+
+def _too_large(what: str, most: int) -> FaultError:
+    text = f"{what} take more than {most / 1e6:g} MB of memory; declare less, such as a URL in place of data"
+    return FaultError(text, code=FaultCode.LIMIT_REACHED)
 
 
 def _note_missed(missed: dict[str, set[str]], about: str, event: str) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from .._util.foreign_text import plain_line
+from .._util.sizing import estimate_size
 from ..delivery import DeliverCall, Delivery, DeliveryError
 from ..interfaces import Courier
 from ..limits import Limits
@@ -15,7 +16,6 @@ from .core import HubCore
 from .observer import Observers
 from .outbox import Outbox
 from .rate_limit import RateLimit
-from .sizing import estimate_size
 
 __all__ = ["Deliveries"]
 

@@ -52,6 +52,8 @@ class HubEngine:
             msg_ids=msg_ids(),
             max_clients=limits.max_clients,
             max_pending_calls=limits.max_pending_calls,
+            max_declared=limits.declared,
+            max_declared_all=limits.declared_all,
         )
         self._loop = asyncio.get_running_loop()
         self._observers = Observers(self._loop.time)
@@ -393,9 +395,12 @@ class HubEngine:
         self._core.register()
         self._deliveries.attach(client, courier)
         self.last_active[client] = self._loop.time()
-        self._core.declare_metadata(client, record["metadata"])
-        self._note_name(client)
-        self._core.declare_subscriptions(client, record["subscriptions"])
+        try:
+            self._core.declare_metadata(client, record["metadata"])
+            self._note_name(client)
+            self._core.declare_subscriptions(client, record["subscriptions"])
+        except FaultError as error:  # the limits were others, or the file is not what we wrote
+            log.warning("%s comes back with less than it has declared: %s", self._who(client), error.text)
         self._core.set_callable(client, bool(record["callable"]))
 
     def _apply(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from asyncsamp import Client, Hub, Message
 
 
+@pytest.mark.both_loops
 async def test_a_peer_whose_messages_all_fail_does_not_fill_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -418,6 +418,7 @@ async def test_a_hub_that_answers_oddly_is_asked_again(
     assert listener.taken.empty()
 
 
+@pytest.mark.both_loops
 async def test_a_killed_hub_that_resets_the_first_look_is_noticed_soon(
     odd: OddHub, listener: Listener
 ) -> None:
@@ -436,6 +437,7 @@ async def test_a_killed_hub_that_resets_the_first_look_is_noticed_soon(
 
 
 @pytest.mark.parametrize("status", [404, 503])
+@pytest.mark.both_loops
 async def test_a_server_that_is_not_a_hub_takes_the_port(
     odd: OddHub, standard: StandardConnection, listener: Listener, status: int
 ) -> None:

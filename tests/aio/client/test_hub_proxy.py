@@ -43,6 +43,7 @@ async def out(client: Client) -> None:
 
 @LINUX
 @ROOT
+@pytest.mark.both_loops
 async def test_another_user_at_the_port_of_a_dead_hub_is_told_nothing(odd: OddHub, client: Client) -> None:
     port = await odd.stop()
     await out(client)
@@ -55,6 +56,7 @@ async def test_another_user_at_the_port_of_a_dead_hub_is_told_nothing(odd: OddHu
 
 @LINUX
 @ROOT
+@pytest.mark.both_loops
 async def test_another_user_at_the_port_of_a_stale_lockfile_is_not_told_the_secret(tmp_path: Path) -> None:
     path = tmp_path / "x.samp"
     async with nobody_listening() as stranger:
@@ -90,6 +92,7 @@ async def test_whose_a_lockfile_is_may_not_be_known(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", ["", "0" * 64, ["x"], fault("no such method")])
+@pytest.mark.both_loops
 async def test_a_hub_that_comes_back_must_know_the_secret(
     odd: OddHub, client: Client, monkeypatch: pytest.MonkeyPatch, answer: Value | Exception
 ) -> None:
@@ -161,6 +164,7 @@ async def test_the_hub_proves_itself_and_renews_keys(tmp_path: Path) -> None:
     await sender.close()
 
 
+@pytest.mark.both_loops
 async def test_a_client_has_its_key_renewed_when_its_hub_comes_back(tmp_path: Path) -> None:
     """The old key stands in the state file that the hub was started from."""
     path, state = tmp_path / "x.samp", tmp_path / "state"

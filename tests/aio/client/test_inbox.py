@@ -92,6 +92,7 @@ def listen(inbox: Inbox, *patterns: str, answers_itself: bool = True) -> Message
     stream = MessageStream(
         "test",
         10,
+        1_000_000,
         answer=inbox.answer,
         answers_itself=answers_itself,
         with_name=inbox.with_name,

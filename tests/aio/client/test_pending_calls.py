@@ -71,6 +71,22 @@ async def test_each_responder_counts_once(calls: OpenCalls, caplog: pytest.LogCa
     assert "client c2 answered the same call twice" in caplog.text
 
 
+async def test_who_answers_again_and_again_does_not_fill_the_log(
+    calls: OpenCalls, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(message: Message) -> None:
+        raise ValueError("of the user's")
+
+    caplog.set_level("WARNING", "asyncsamp.client")
+    for number in range(50):
+        call = calls.open(fails)
+        calls.sent(call, f"m{number}")
+        for _ in range(50):
+            calls.respond("c2", call.msg_tag, OK)
+            calls.progress(f"m{number}", progress("on it"))
+    assert 10 < len(caplog.records) < 25
+
+
 async def waiting_is_endless(call: OpenCall) -> None:
     task = await waiting(call)
     task.cancel()

@@ -243,6 +243,7 @@ async def test_a_client_that_only_sends_comes_back_too(tmp_path: Path) -> None:
         await client.unregister()
 
 
+@pytest.mark.both_loops
 async def test_a_call_that_comes_before_the_client_has_looked_is_answered(tmp_path: Path) -> None:
     lockfile, state = tmp_path / "x.samp", ("--state", str(tmp_path / "x.state"))
     client = Client("client", lockfile=lockfile, limits=Limits(reconnect_first=3600))

@@ -156,6 +156,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.both_loops
 async def test_when_the_program_with_the_hub_is_killed_another_starts_the_next(lockfile: Path) -> None:
     program = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _PROGRAM, str(lockfile), stdout=asyncio.subprocess.PIPE

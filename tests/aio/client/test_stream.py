@@ -13,7 +13,7 @@ from asyncsamp.values import Message, Response
 class DataContext:
     """A stream, and what it did."""
 
-    def __init__(self, limit: int = 3, *, answers_itself: bool = True) -> None:
+    def __init__(self, limit: int = 3, *, max_bytes: int = 1_000_000, answers_itself: bool = True) -> None:
         self.answers: list[tuple[str | None, str]] = []
         self.closed: list[MessageStream] = []
         self.refusal: Exception | None = None
@@ -22,6 +22,7 @@ class DataContext:
         self.stream = MessageStream(
             "a.b",
             limit,
+            max_bytes,
             answer=self._answer,
             answers_itself=answers_itself,
             with_name=self._with_name,
@@ -138,6 +139,52 @@ async def test_a_stream_full_of_calls_refuses_more(context: DataContext) -> None
     assert context.answers == [("m4", "too many messages wait already (3)")]
     assert context.stream.dropped == 2
     assert await context.read(3) == ["m1", "m2", "m3"]
+
+
+def large(name: str) -> str:
+    return name + "x" * 999
+
+
+async def test_messages_that_take_too_much_memory_go_before_there_are_many(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    context = DataContext(limit=100, max_bytes=4_000)
+    context.put(*(large(str(number)) for number in range(9)))
+    assert len(context.stream) < 6
+    assert context.stream.dropped == 9 - len(context.stream)
+    assert (await context.read(1)) == [large(str(context.stream.dropped))]
+    [warning] = [record.message for record in caplog.records if "is full" in record.message]
+    assert warning == "the stream a.b is full (4 messages of about 0 MB); its reader is too slow"
+
+
+async def test_a_call_for_which_there_is_no_memory_is_refused_and_drops_nothing() -> None:
+    context = DataContext(limit=100, max_bytes=4_000)
+    context.put(large("m1"), large("m2"), "3", large("m4"), large("m5"))
+    assert len(context.stream) == 5
+    context.put("m6" + "x" * 3_990)
+    [(call, text)] = context.answers
+    assert call is not None
+    assert call.startswith("m6")
+    assert text == "what waits already takes too much memory (5 messages of about 0 MB)"
+    assert (await context.read(3))[2] == "3"
+
+
+async def test_one_message_is_kept_whatever_its_size() -> None:
+    context = DataContext(max_bytes=100)
+    for name in ("1" * 500, "2" * 500):
+        context.put(name)
+        assert len(context.stream) == 1
+    assert await context.read(1) == ["2" * 500]
+    context.put("1" * 500)
+    assert await context.read(1) == ["1" * 500]
+
+
+async def test_what_was_read_takes_no_memory_any_more() -> None:
+    context = DataContext(limit=100, max_bytes=4_000)
+    for _ in range(20):
+        context.put(large("1"), large("2"), large("3"))
+        await context.read(3)
+    assert context.stream.dropped == 0
 
 
 async def test_closing_ends_the_iteration(context: DataContext) -> None:

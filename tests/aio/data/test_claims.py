@@ -109,6 +109,7 @@ def test_pixels_that_a_small_file_unpacks_to() -> None:
         read_image(file.getvalue(), 1_000_000)
 
 
+@pytest.mark.both_loops
 async def test_gzip_of_many_empty_members(tmp_path: Path) -> None:
     """It took time that grew with the square of their number."""
     path = tmp_path / "x.gz"
@@ -158,6 +159,7 @@ def test_a_file_whose_reading_does_not_end_holds_up_no_other(monkeypatch: pytest
     assert warnings.filters != filters
 
 
+@pytest.mark.both_loops
 async def test_a_loading_that_does_not_end_holds_no_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -381,6 +381,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing(client: Client) -> None
     assert reading.cancelled()
 
 
+@pytest.mark.both_loops
 async def test_a_file_url_never_means_another_file(client: Client, tmp_path: Path) -> None:
     """`/proc/PID/fd/N` became whatever the program opened next, which a web page could then read."""
     url = await client.share(b"mine", local=True)

@@ -906,11 +906,55 @@ async def test_a_stream_that_nobody_reads_refuses_more(tmp_path: Path) -> None:
 
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         for _ in range(streams._LIMIT):
-            tables.put("a table")
+            tables.put("a table", 10)
         with pytest.raises(ReplyError, match="64 items wait already"):
             await sender.send_table(stars(), timeout=10)
         assert await anext(tables) == "a table"
         await sender.send_table(stars(), timeout=10)
+
+
+async def test_tables_that_nobody_reads_are_bounded_by_their_size_too(tmp_path: Path) -> None:
+    file = tmp_path / "t.vot"
+    stars().write(file, format="votable")
+    size = file.stat().st_size
+    async with (
+        pair(tmp_path, limits=Limits(stream_bytes=3 * size + 10)) as (sender, receiver),
+        receiver.tables() as tables,
+    ):
+        for _ in range(3):
+            await sender.send_table(file, timeout=10)
+        with pytest.raises(ReplyError, match="3 items of about 0 MB wait already for somebody to read them"):
+            await sender.send_table(file, timeout=10)
+        await anext(tables)
+        await sender.send_table(file, timeout=10)
+
+
+async def test_messages_wait_in_a_bounded_stream_until_there_is_a_place_for_them(tmp_path: Path) -> None:
+    """And not each in a task of its own."""
+    asked, go = asyncio.Queue[int](), asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        asked.put_nowait(1)
+        await go.wait()
+        return web.Response()
+
+    async with (
+        RpcServer(handle) as server,
+        pair(tmp_path, limits=Limits(stream=6)) as (sender, receiver),
+        receiver.tables(),
+    ):
+        message = "table.load.votable", {"url": f"http://127.0.0.1:{server.port}/t"}
+        calls = [
+            asyncio.ensure_future(sender.call(receiver.public_id, *message, timeout=10)) for _ in range(11)
+        ]
+        async with asyncio.timeout(5):
+            for _ in range(4):
+                await asked.get()
+            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        with pytest.raises(ReplyError, match=r"too many messages wait already \(6\)"):
+            await done.pop()
+        go.set()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_what_is_missing_in_a_column_of_objects_is_an_empty_text(tmp_path: Path) -> None:

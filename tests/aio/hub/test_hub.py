@@ -513,6 +513,7 @@ class TestIdleWatch:
         assert engine.idle_since() == {}
         watch.close()
 
+    @pytest.mark.both_loops
     async def test_who_waits_for_an_answer_is_not_idle_nor_is_the_hub(self, engine: HubEngine) -> None:
         courier = FakeCourier()
         one, two = engine.register(FakeCourier()), engine.register(courier)

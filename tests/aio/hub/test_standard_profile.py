@@ -470,6 +470,7 @@ class TestWhoListens:
 
     @LINUX
     @ROOT
+    @pytest.mark.both_loops
     async def test_another_user_at_the_port_of_a_dead_client_gets_nothing(self, hub: Hub) -> None:
         async with Callee() as callee:
             _, client = await register(hub, callee.url, **{"test.note": {}})

@@ -514,6 +514,7 @@ async def test_only_clients_that_changed_are_encoded(tmp_path: Path, monkeypatch
     assert await file.read() == {"format": 1, "hub": {"clients": clients}}
 
 
+@pytest.mark.both_loops
 async def test_the_loop_goes_on_while_a_large_state_is_encoded(tmp_path: Path) -> None:
     metadata = {f"x.{number}": "value" for number in range(200_000)}
     state = {"hub": {"clients": {"c1": {"callable": False, "metadata": metadata, "subscriptions": {}}}}}
@@ -526,6 +527,7 @@ async def test_the_loop_goes_on_while_a_large_state_is_encoded(tmp_path: Path) -
     assert turns > 10, "json.dumps would leave two or three"
 
 
+@pytest.mark.both_loops
 async def test_what_a_killed_hub_left_is_removed(tmp_path: Path) -> None:
     """Killed between writing and renaming, it leaves a file with all keys."""
     script = (

@@ -52,6 +52,7 @@ class Browser:
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
         assert b"text/event-stream" in head
+        assert b"Server: asyncsamp\r\n" in head
         try:
             yield _events(reader)
         finally:

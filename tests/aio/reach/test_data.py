@@ -54,6 +54,7 @@ async def test_a_file_is_read_whole_and_in_parts(sides: Sides, tmp_path: Path, n
     assert headers["Accept-Ranges"] == "bytes"
     assert headers["Content-Length"] == str(len(content))
     assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Server"] == "asyncsamp"
     status, body, head = await sides.bob.read(url, "HEAD")
     assert (status, body, head["Content-Length"]) == (200, b"", str(len(content)))
     if content:

@@ -57,6 +57,7 @@ class Broken:
 
 @pytest.mark.parametrize("size", [None, 100])
 @pytest.mark.parametrize("error", [OSError("disk"), ValueError("a bug"), ConnectionResetError()])
+@pytest.mark.both_loops
 async def test_an_error_in_the_middle_ends_the_connection(size: int | None, error: Exception) -> None:
     async with served(Broken(size, error)) as port:
         got = await get(port)
@@ -65,6 +66,7 @@ async def test_an_error_in_the_middle_ends_the_connection(size: int | None, erro
     assert not got.endswith(b"0\r\n\r\n")
 
 
+@pytest.mark.both_loops
 async def test_a_file_that_becomes_shorter_ends_the_connection(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(b"0123456789")
@@ -94,5 +96,7 @@ async def test_a_file_that_has_not_changed_is_continued(tmp_path: Path) -> None:
             changed = await get(port, f"{asked}Thu, 01 Jan 1970 00:00:00 GMT\r\n")
     finally:
         await reader.close()
+    for answer in (whole, same, changed):
+        assert b"Server: asyncsamp\r\n" in answer
     assert (same.split(b" ", 2)[1], same[-6:]) == (b"206", b"456789")
     assert (changed.split(b" ", 2)[1], changed[-10:]) == (b"200", b"0123456789")

@@ -517,6 +517,7 @@ async def test_a_kept_connection_that_closes_as_the_request_comes_is_replaced(se
             (await serving).close()
 
 
+@pytest.mark.both_loops
 async def test_a_peer_that_reads_the_request_and_closes_without_an_answer_gets_it_once(
     sender: RpcClient,
 ) -> None:
@@ -535,6 +536,7 @@ async def test_a_peer_that_reads_the_request_and_closes_without_an_answer_gets_i
     assert requests == [REQUEST, REQUEST]
 
 
+@pytest.mark.both_loops
 async def test_a_handler_of_http_server_that_raises_gets_the_request_once(sender: RpcClient) -> None:
     handled = []
 

@@ -195,6 +195,7 @@ async def test_a_caller_that_vanishes_has_its_response_cancelled() -> None:
 
 
 @pytest.mark.parametrize("method", ["echo", "wait"])
+@pytest.mark.both_loops
 async def test_a_caller_that_closes_its_sending_half_gets_its_answer(method: str) -> None:
     async with endpoint() as (served, caller, _):
         caller.writer.write(post(call_body(method, "done")))
@@ -207,6 +208,7 @@ async def test_a_caller_that_closes_its_sending_half_gets_its_answer(method: str
 
 
 @pytest.mark.parametrize("ahead", ["echo", "wait"])
+@pytest.mark.both_loops
 async def test_a_refused_request_is_refused_again_behind_a_pipelined_one(ahead: str) -> None:
     refused = post(call_body("echo", "page"), "Origin: https://evil.example")
     async with endpoint() as (served, caller, server):
@@ -270,6 +272,7 @@ async def test_a_dispatcher_may_use_tasks_and_timeouts_on_every_request() -> Non
         assert served.handled == 1
 
 
+@pytest.mark.both_loops
 async def test_who_sends_no_more_gets_his_answer() -> None:
     async with endpoint() as (_, caller, _):
         caller.writer.write(echo("last"))

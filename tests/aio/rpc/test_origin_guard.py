@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from asyncsamp import Client, Hub, Limits, xmlrpc
+from asyncsamp._util.sizing import estimate_size, measure_size
 from asyncsamp.errors import FaultCode, RegistrationError
 from asyncsamp.hub.rate_limit import RateLimit
-from asyncsamp.hub.sizing import estimate_size
 from asyncsamp.rpc import OriginGuard, RpcServer, answer
 from asyncsamp.rpc import connection_limit as crowd_module
 from asyncsamp.rpc import endpoint as endpoint_module
@@ -341,6 +341,20 @@ class TestWeight:
         assert 500_000 < estimate_size(big) < 5_000_000
         wide: Value = {f"key{n}": {f"k{m}": "v" for m in range(200)} for n in range(200)}
         assert 1_000_000 < estimate_size(wide) < 20_000_000
+
+    def test_nothing_is_left_out_of_a_measure(self) -> None:
+        assert measure_size("x" * 1000, 10_000) == 1_060
+        assert measure_size({"ab": ["c", "d"]}, 10_000) == 60 + 62 + 60 + 2 * 61
+        uneven: Value = [*["x"] * 150, *["x" * 100_000] * 50, *["x"] * 101]  # of which a sample may miss some
+        assert measure_size(uneven, 10_000_000) > 5_000_000
+        large: list[Value] = [
+            "x" * 20_000,
+            ["x"] * 1_000,
+            {str(n): "" for n in range(1_000)},
+            {"a": {"b": "x" * 20_000}},
+        ]
+        for much in large:
+            assert measure_size(much, 10_000) > 10_000
 
     async def test_an_outbox_is_bounded_by_it(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         limits = Limits(outbox_weight=100_000, delivery_patience=60)

@@ -10,6 +10,7 @@ from tests.aio.wire import connect
 
 
 @pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"no HTTP at all\r\n\r\n"])
+@pytest.mark.both_loops
 async def test_it_names_no_version(request_: bytes) -> None:
     async def hello(request: web.BaseRequest) -> web.Response:
         return web.Response(text="hello")

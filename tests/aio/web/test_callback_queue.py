@@ -160,6 +160,7 @@ async def test_bytes_that_are_kept_are_bounded(tmp_path: Path) -> None:
         assert await all_numbers(page, 3) == [1, 2, 3]
 
 
+@pytest.mark.both_loops
 async def test_who_takes_no_more_notifications_is_told_of_to_their_sender(tmp_path: Path) -> None:
     limits = Limits(web_callbacks=5, outbox=10)
     async with web_hub(tmp_path, limits=limits) as hub, Client("sender", lockfile=hub.lockfile) as client:

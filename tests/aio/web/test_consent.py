@@ -177,6 +177,7 @@ async def test_a_list_of_origins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("origin", ["null", "file://"])
+@pytest.mark.both_loops
 async def test_the_list_may_hold_pages_from_files(origin: str, tmp_path: Path) -> None:
     async with web_hub(tmp_path, consent=allow_origins([origin])) as hub:
         assert (await register(hub.port, origin)).startswith("wk-")
@@ -210,6 +211,7 @@ async def test_three_denials_stand_for_a_minute(tmp_path: Path) -> None:
         assert (await register(hub.port, "https://other.example.com")).startswith("wk-")
 
 
+@pytest.mark.both_loops
 async def test_a_site_with_many_host_names_asks_no_more_than_one(tmp_path: Path) -> None:
     asker = Asker(*[ConsentAnswer.DENY] * 3, ConsentAnswer.ALLOW)
     async with web_hub(tmp_path, consent=asker) as hub:

@@ -118,6 +118,7 @@ async def test_http_is_passed_on_whole(hub: WebHub, desktop: Client) -> None:
         answer = await page.get(url.partition("#")[0], Range="bytes=0-4", Cookie="secret=1")
         assert (answer.status, answer.body) == (206, b"table")
         assert answer.headers["content-range"] == "bytes 0-4/9"
+        assert answer.headers["server"] == "asyncsamp"
         assert answer.headers["etag"] == '"1"'
         assert not {"set-cookie", "x-other"} & set(answer.headers)
         method, path, headers = server.asked[-1]
@@ -329,6 +330,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts, "reaches_this_machine", lambda host: host != ELSEWHERE and reaches(host))
 
 
+@pytest.mark.both_loops
 async def test_redirects_from_elsewhere_never_lead_onto_this_machine(
     hub: WebHub, desktop: Client, names: None
 ) -> None:
@@ -347,6 +349,7 @@ async def test_redirects_from_elsewhere_never_lead_onto_this_machine(
             assert (answer.status, b"arrived" in answer.body) == (status, False), host
 
 
+@pytest.mark.both_loops
 async def test_a_name_from_elsewhere_never_means_this_machine(
     hub: WebHub, desktop: Client, names: None
 ) -> None:
@@ -439,6 +442,7 @@ async def notify(page: Page, client: Client, params: Any) -> None:
 
 
 @pytest.mark.parametrize("said", ["key", "text", "twice", "relative", "link", "hard link"])
+@pytest.mark.both_loops
 async def test_what_a_page_names_in_another_way_is_closed_to_it(
     hub: WebHub, tmp_path: Path, said: str
 ) -> None:
@@ -477,6 +481,7 @@ async def test_what_was_sent_before_somebody_named_it_stays_open(hub: WebHub, tm
         assert (await two.get(await send(client, two, table.as_uri()))).status == 403
 
 
+@pytest.mark.both_loops
 async def test_a_site_that_names_too_much_disturbs_no_other(
     hub: WebHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

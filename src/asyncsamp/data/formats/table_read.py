@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..._util.foreign_text import listed, quoted
 from ...errors import DataError, SampError
 from ..optional import need, quiet
 from . import binary2
@@ -121,7 +122,7 @@ def _table_in(units: Any, which: int | str) -> Any:
     try:
         unit = units[which]
     except (KeyError, IndexError):
-        names = ", ".join(
+        names = listed(
             f"{number}: {unit.name or unit.__class__.__name__}" for number, unit in enumerate(units)
         )
         raise DataError(f"there is no HDU {which!r}; there are {names}") from None
@@ -161,7 +162,7 @@ def _with_index(frame: Any) -> Any:
     names = [_column_name(name) for name in frame]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"the DataFrame has more than one column named {', '.join(map(repr, twice))}")
+        raise DataError(f"the DataFrame has more than one column named {listed(map(quoted, twice))}")
     frame.columns = names
     return frame
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from ..._util.foreign_text import listed, quoted
 from ...errors import DataError
 from ..optional import need, quiet
 from . import binary2
@@ -269,10 +270,10 @@ def _name_coordinates(tree: Any, resource: Any, element: Any, table: Any) -> Non
 
 
 def _refuse(table: Any, cannot: Callable[[Any], str]) -> None:
-    reasons = [f"{name!r} ({why})" for name in table.colnames if (why := cannot(table[name]))]
+    reasons = [f"{quoted(name)} ({why})" for name in table.colnames if (why := cannot(table[name]))]
     if reasons:
         raise DataError(
-            f"these columns cannot be sent: {', '.join(reasons)}; "
+            f"these columns cannot be sent: {listed(reasons)}; "
             "remove them, or convert them to numbers or text"
         )
 

@@ -72,10 +72,14 @@ class Proxies:
         proxy = self.by_remote.get(told.client) or await self._register(told.client)
         if proxy is None:
             return
-        engine = self._context.engine
-        with contextlib.suppress(FaultError):  # removed meanwhile
-            await engine.operate(proxy.client, "declareMetadata", [self._metadata(told.metadata)])
-            await engine.operate(proxy.client, "declareSubscriptions", [_subscriptions(told.subscriptions)])
+        await self._declare(proxy, "declareMetadata", self._metadata(told.metadata))
+        await self._declare(proxy, "declareSubscriptions", _subscriptions(told.subscriptions))
+
+    async def _declare(self, proxy: Proxy, operation: str, declared: ValueMap) -> None:
+        try:
+            await self._context.engine.operate(proxy.client, operation, [declared])
+        except FaultError as error:  # removed meanwhile, or it is too much
+            log.info("%s of a client of the hub %s was refused: %s", operation, self._label(), error.text)
 
     async def sync(self, clients: list[RemoteClient]) -> None:
         """Take in those, and remove all others."""

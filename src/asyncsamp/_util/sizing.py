@@ -7,7 +7,7 @@ from itertools import islice
 
 from ..values import RawMap, Value
 
-__all__ = ["estimate_size"]
+__all__ = ["estimate_size", "measure_size"]
 
 _OBJECT = 60
 """Bytes that Python needs for a string, a list or an entry of a map beside its contents."""
@@ -38,4 +38,26 @@ def estimate_size(value: Value | RawMap) -> int:
             inside = item.values()
             total += times * step * sum(_OBJECT + len(key) for key in islice(item, 0, None, step))
         waiting += [(each, times * step) for each in islice(inside, 0, None, step)]
+    return total
+
+
+def measure_size(value: Value, most: int) -> int:
+    """Return about how many bytes `value` takes, of which nothing is left out.
+
+    What takes more than `most` is not looked at to its end: the result is then above `most`, and no more.
+    """
+    total = 0
+    waiting: list[Value] = [value]
+    while waiting and total <= most:
+        item = waiting.pop()
+        total += _OBJECT
+        if isinstance(item, str):
+            total += len(item)
+        elif total + _OBJECT * len(item) > most:
+            return most + 1
+        elif isinstance(item, dict):
+            total += sum(_OBJECT + len(key) for key in item)
+            waiting += item.values()
+        else:
+            waiting += item
     return total
