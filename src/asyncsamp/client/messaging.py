@@ -54,7 +54,7 @@ from .validation import (
 )
 from .web import WebConnection
 
-__all__ = ["MessagingClient"]
+__all__ = ["MessagingClient", "check_loop"]
 
 log = logging.getLogger("asyncsamp.client")
 
@@ -881,6 +881,11 @@ class MessagingClient:
     def _complete(self, metadata: Mapping[str, object]) -> ValueMap:
         warn_of_metadata(metadata)
         return encode_map({"samp.name": self.name, **self._described, **metadata}, "metadata")
+
+
+def check_loop(client: MessagingClient, operation: str) -> None:
+    """Raise `WrongLoopError` outside of the event loop in which the client is registered, if it is."""
+    client._check_loop(operation)
 
 
 def _way_to_hub(lockfile: str | os.PathLike[str] | None, callback_host: str, limits: Limits) -> Connection:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
 
-from ..client.messaging import MessagingClient
+from ..client.messaging import MessagingClient, check_loop
 from ..client.tracker import RemoteClient
 from ..discovery import Location, locate
 from ..errors import HubRunningError, LocalProtocolError
@@ -628,7 +628,7 @@ class Client(MessagingClient):
         return locate(lockfile=self._hub_place[0])
 
     def _context(self) -> DataContext:
-        self._check_loop("send or receive data")
+        check_loop(self, "send or receive data")
         if self._context_in_use is None:
             self._context_in_use = DataContext(self, self._carrier)
             self.on_leaving(self._close_context)
