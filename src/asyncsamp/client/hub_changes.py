@@ -36,6 +36,9 @@ class HubChangeStream:
     """`HubChange` items from the moment it is made by `Client.hub_changes`, until the client unregisters.
 
     Waiting for an item can be cancelled: no item is lost. One reader at a time.
+
+    Args:
+        check_loop: Raises `WrongLoopError` where the client cannot wait.
     """
 
     def __init__(self, check_loop: CheckLoop = any_loop) -> None:
