@@ -33,12 +33,9 @@ class HubChange:
 
 
 class HubChangeStream:
-    """`HubChange` items from the moment it is made by `Client.hub_changes`, until the client unregisters.
+    """`HubChange` items until the client unregisters; made by `Client.hub_changes`.
 
     Waiting for an item can be cancelled: no item is lost. One reader at a time.
-
-    Args:
-        check_loop: Raises `WrongLoopError` where the client cannot wait.
     """
 
     def __init__(self, check_loop: CheckLoop = any_loop) -> None:

@@ -96,7 +96,7 @@ class ClientList(list[RemoteClient]):
 
 
 class OtherClients(Mapping[str, RemoteClient]):
-    """Public id to `RemoteClient`, kept by the hub's events.
+    """Public id to `RemoteClient`, kept by the hub's events; made by `Client`.
 
     Events may come late, twice, or about clients not heard of yet; all are borne. A client is shown
     once its metadata are known, so that one which has a name is never shown without it.
