@@ -22,7 +22,19 @@ from .results import Results, describe_machine
 from .rooms import measure_rooms
 from .workloads import Outcome
 
-_PARTS = ("workloads", "ready", "idle", "stall", "broadcast", "clients", "naive", "tables", "topcat", "soak")
+_PARTS = (
+    "workloads",
+    "ready",
+    "idle",
+    "stall",
+    "broadcast",
+    "clients",
+    "naive",
+    "dbus",
+    "tables",
+    "topcat",
+    "soak",
+)
 _ROOT = Path(__file__).parent.parent
 
 
@@ -76,6 +88,7 @@ class _Run:
             "broadcast": lambda: extras.measure_broadcast(results, folder, self.say),
             "clients": lambda: extras.measure_clients(results, folder, plan, self.say),
             "naive": lambda: transfers.measure_naive(results, folder, plan, self.say),
+            "dbus": lambda: transfers.measure_dbus(results, folder, plan, self.say),
             "tables": lambda: transfers.measure_tables(results, folder, plan, self.say),
             "topcat": lambda: transfers.measure_topcat(results, folder, plan, self.say),
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from typing import cast
+from typing import Any, cast
 
 from .running import run, say_ready
 
@@ -32,6 +32,8 @@ class _Messages(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if hasattr(transport, "max_size"):  # as the hub does; see asyncsamp.rpc.read_size
+            cast("Any", transport).max_size = 64 * 1024
 
     def data_received(self, data: bytes) -> None:
         self._held += data

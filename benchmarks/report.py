@@ -56,6 +56,7 @@ def _tables(results: Results) -> list[_Table]:
         _clients(results),
         _transfers(results),
         _naive(results),
+        _dbus(results),
         _troubles(results),
     ]
     return [table for table in tables if table[2]]
@@ -128,6 +129,16 @@ def _naive(results: Results) -> _Table:
             rows.append([_TITLES[hub], *map(_number, figures)])
     header = ["hub", "callAndWait every 10 ms, p50 ms", "callAll of 50 to four, s"]
     return "Clients that write head and body separately (http.server)", header, rows
+
+
+def _dbus(results: Results) -> _Table:
+    rows = []
+    for what, like in (("notify", "without an answer"), ("call", "with an answer")):
+        figures = [results.figure(f"dbus {name}") for name in (what, f"{what} per CPU s")]
+        if any(figures):
+            rows.append([f"method calls {like}", *map(_number, figures)])
+    header = ["dbus-daemon, 100 bytes from client to client", "rate /s", "per daemon CPU s"]
+    return "What a desktop's own bus does", header, rows
 
 
 def _troubles(results: Results) -> _Table:

@@ -10,16 +10,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .dbus import dbus_is_missing
 from .hubs import KINDS, RunningHub
 from .plan import Plan
 from .results import Results
 from .tables import WAYS, topcat_is_missing
 
-__all__ = ["measure_naive", "measure_tables", "measure_topcat"]
+__all__ = ["measure_dbus", "measure_naive", "measure_tables", "measure_topcat"]
 
 Say = Callable[[str], None]
 
 _PATIENCE = 600.0
+
+BY_PATH = 200_000
+"""Rows of a table that goes by path alone."""
 
 
 async def measure_naive(results: Results, folder: Path, plan: Plan, say: Say) -> None:
@@ -45,6 +49,18 @@ async def measure_naive(results: Results, folder: Path, plan: Plan, say: Say) ->
         )
 
 
+async def measure_dbus(results: Results, folder: Path, plan: Plan, say: Say) -> None:
+    """See what the bus of a desktop does with as many method calls."""
+    if dbus_is_missing():
+        results.missing["dbus-daemon"] = "apt-get install -y --no-install-recommends dbus-daemon"
+        return
+    for _ in range(plan.rounds):
+        for name, value in (await _child("benchmarks.dbus", str(plan.seconds_outside))).items():
+            results.note(f"dbus {name}", value)
+    notify, call = (results.figure(f"dbus {what}") for what in ("notify", "call"))
+    say(f"dbus-daemon: {notify:,.0f} calls without an answer a second, {call:,.0f} with one")
+
+
 async def measure_tables(results: Results, folder: Path, plan: Plan, say: Say) -> None:
     """Send tables of several lengths from client to client, in each way."""
     if importlib.util.find_spec("astropy") is None:
@@ -53,18 +69,22 @@ async def measure_tables(results: Results, folder: Path, plan: Plan, say: Say) -
     hub = RunningHub(KINDS[0], folder / "tables")
     await hub.start()
     try:
-        for rows in plan.table_rows:
-            for way in WAYS:
-                if way == "pyvo" and importlib.util.find_spec("pyvo") is None:
-                    continue
-                if rows > 100_000 and way == "pyvo":
-                    continue  # minutes, and two gigabytes
-                seen = await _child("benchmarks.tables", way, str(rows), str(folder / "tables" / "lockfile"))
-                for name, value in seen.items():
-                    results.note(f"table {way} {rows} {name}", value)
-                say(f"table of {rows:,} rows, {way}: " + ", ".join(f"{k} {v:.2f}" for k, v in seen.items()))
+        await _tables(results, str(folder / "tables" / "lockfile"), plan, say)
     finally:
         await hub.stop()
+
+
+async def _tables(results: Results, lockfile: str, plan: Plan, say: Say) -> None:
+    for rows in (*plan.table_rows, BY_PATH):
+        for way in WAYS if rows in plan.table_rows else ("path",):
+            if way == "pyvo" and importlib.util.find_spec("pyvo") is None:
+                continue
+            if rows > 100_000 and way == "pyvo":
+                continue  # minutes, and two gigabytes
+            seen = await _child("benchmarks.tables", way, str(rows), lockfile)
+            for name, value in seen.items():
+                results.note(f"table {way} {rows} {name}", value)
+            say(f"table of {rows:,} rows, {way}: " + ", ".join(f"{k} {v:.2f}" for k, v in seen.items()))
 
 
 async def measure_topcat(results: Results, folder: Path, plan: Plan, say: Say) -> None:

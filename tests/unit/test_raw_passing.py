@@ -140,6 +140,8 @@ def test_white_space_between_tags_passes(between: bytes) -> None:
         (b"<name>x</name>", b"<name>l</name>"),
         (b"<name>y</name>", b"<name>&amp;</name>"),
         (b"<string>1", b"<string >1"),
+        (b"<value><string>a.b</string></value>", b"<valuparamse><string>te\t</value>"),
+        (CALL[CALL.index(b"a.b") - 15 :], b"</member></struct></value></param></params></methodCall>\n"),
         (b"<name>samp.mtype</name>", b"<name>samp.other</name>"),
         (b"<name>samp.params</name>", b"<name>samp.other</name>"),
         (b"a.b", b"a&amp;b"),

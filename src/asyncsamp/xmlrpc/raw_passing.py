@@ -55,6 +55,7 @@ _STRING = rb"<value>" + _S + rb"<string>[^<]{0,%d}+</string>" % _SHORT + _S + rb
 _MEMBER = re.compile(
     rb"<member>" + _S + rb"<name>([^<&]*+)</name>" + _S + rb"(?:" + _STRING + rb"(</member>)" + _S + rb")?"
 )
+_NAME_END = re.compile(rb"</name>" + _S)
 _MEMBER_END = re.compile(rb"</member>" + _S)
 _STRUCT = re.compile(rb"<value>" + _S + rb"<struct>" + _S)
 _STRUCT_END = re.compile(rb"</struct>" + _S + rb"</value>" + _S)
@@ -169,7 +170,7 @@ def _past_other_content(data: bytes, at: int, *, is_reply: bool) -> tuple[int, s
 
 
 def _start_of_value(data: bytes, member: re.Match[bytes]) -> int:
-    return data.index(b"<value>", member.end(1))
+    return _past(_NAME_END, data, member.end(1))
 
 
 def _without_space(data: bytes, at: int) -> int:

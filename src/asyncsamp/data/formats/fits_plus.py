@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import DataError
 from ..optional import need
+from .fits_rows import is_ascii
 
 __all__ = ["LARGE", "describe", "fits_plus", "is_lossless"]
 
@@ -32,13 +33,12 @@ def _is_plain(numpy: Any, column: Any) -> bool:
     if values.ndim != 1 or numpy.any(getattr(column, "mask", False)):
         return False
     if values.dtype.kind == "U":
-        letters = numpy.ascontiguousarray(values).view(values.dtype.byteorder + "u4")
-        return bool(values.dtype.itemsize and letters.size and letters.max() < 128)
+        return bool(values.dtype.itemsize and values.size) and is_ascii(values)
     return values.dtype.kind in "biufS" and values.dtype.itemsize > 0
 
 
-def fits_plus(unit: Any, votable: bytes, sink: io.BytesIO) -> bytes:
-    """Return a FITS file, written to `sink`, with a table HDU behind the VOTable that describes it."""
+def fits_plus(unit: Any, votable: bytes, sink: io.BytesIO) -> None:
+    """Write a FITS file to `sink` with a table HDU behind the VOTable that describes it."""
     fits = need("astropy.io.fits")
     numpy = need("numpy")
     fits.HDUList([fits.PrimaryHDU(numpy.frombuffer(votable, "u1")), unit]).writeto(sink)
@@ -54,7 +54,6 @@ def fits_plus(unit: Any, votable: bytes, sink: io.BytesIO) -> bytes:
         ]
     )
     sink.getbuffer()[:_BLOCK] = header.tostring().encode("ascii")
-    return sink.getvalue()  # which copies nothing
 
 
 def describe(table: Any, described: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..._util.foreign_text import listed, quoted
 from ...errors import DataError
 from ..optional import need, quiet
-from . import binary2
+from . import binary2, fits_rows
 from .fits_plus import LARGE, fits_plus, is_lossless
 from .votable_metadata import KEY, VotableMetadata, plain_params, to_votable
 
@@ -64,15 +64,8 @@ def _write_binary2(data: Any, name: str, progress: Progress | None, stop: thread
     sink = io.BytesIO()
     with quiet():
         described.to_xml(sink)
-    rows = len(table)
-
-    def done(count: int) -> None:
-        if stop.is_set():
-            raise InterruptedError("nobody waits for the table any more")
-        if progress is not None:
-            progress(count, rows)
-
     columns = [table[column] for column in table.colnames]
+    done = _watch(len(table), progress, stop)
     try:
         return b"".join(binary2.pieces(sink.getvalue(), fields, columns, done))
     except DataError:
@@ -108,17 +101,22 @@ def write_fits(
     _refuse(table, _no_fits)
     described = _description(table, name)
     table.meta = {key: value for key, value in plain_params(table.meta, ()).items() if len(key) <= 8}
-    sink = _PiecewiseSink(table, progress, stop or threading.Event())
+    stop = stop or threading.Event()
+    layout = fits_rows.layout_of(table)
+    sink = io.BytesIO() if layout is not None else _PiecewiseSink(table, progress, stop)
     with quiet():
         try:
-            unit = fits.table_to_hdu(table)
+            unit = fits.table_to_hdu(table if layout is None else table[:0])
         except (TypeError, ValueError) as error:
             raise DataError(f"the table cannot be written as FITS: {error}") from error
         unit.name = name.upper() if name.isascii() else ""
         if described:
-            return fits_plus(unit, described, sink)
-        fits.HDUList([fits.PrimaryHDU(), unit]).writeto(sink)
-    return sink.getvalue()
+            fits_plus(unit, described, sink)
+        else:
+            fits.HDUList([fits.PrimaryHDU(), unit]).writeto(sink)
+    if layout is not None:
+        fits_rows.append(sink, unit.header, table, layout, _watch(len(table), progress, stop))
+    return sink.getvalue()  # which copies nothing
 
 
 def merged_gaps(data: Any) -> list[str]:
@@ -143,6 +141,18 @@ def _merges_gaps(column: Any) -> bool:
     if kind not in ("U", "S") or mask is None or not numpy.any(mask):
         return False
     return bool(numpy.any((numpy.char.str_len(numpy.ma.getdata(column)) == 0) & ~mask))
+
+
+def _watch(rows: int, progress: Progress | None, stop: threading.Event) -> Callable[[int], None]:
+    """Return what is called with the rows that are done: it tells, and ends the work once `stop` is set."""
+
+    def done(count: int) -> None:
+        if stop.is_set():
+            raise InterruptedError("nobody waits for the table any more")
+        if progress is not None:
+            progress(count, rows)
+
+    return done
 
 
 def _description(table: Any, name: str) -> bytes:
@@ -293,7 +303,7 @@ def _no_fits(column: Any) -> str:
     dtype = getattr(column, "dtype", None)
     if dtype is None or dtype.kind in "OmMV" or dtype.str[1:] in ("f16", "c32"):
         return f"of type {dtype if dtype is not None else type(column).__name__}"
-    if dtype.kind == "U" and not all(str(text).isascii() for text in column):
+    if dtype.kind == "U" and not fits_rows.is_ascii(column):
         return "with text that is not ASCII"
     return ""
 
