@@ -55,7 +55,7 @@ class _Side:
     def __init__(self, name: str, folder: Path, place: Path) -> None:
         self.folder = folder
         self.bench = Bench(_kind(name, folder), place)
-        self.lockfile = place / "lockfile"
+        self.lockfile = place / name / "lockfile"
         self.rates: dict[str, list[float]] = {}
 
     async def do(self, name: str, job: Job) -> None:
@@ -127,8 +127,8 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="asyncsamp-versus-") as place:
-        before = _Side("before", arguments.folder.resolve(), Path(place, "before"))
-        after = _Side("after", _ROOT, Path(place, "after"))
+        before = _Side("before", arguments.folder.resolve(), Path(place))
+        after = _Side("after", _ROOT, Path(place))
         asyncio.run(_compare(before, after, arguments.turns))
     return 0 if _show(before, after) else 1
 
