@@ -51,12 +51,14 @@ class Owner(Protocol):
     def hub_lost(self, reason: str, *, come_back: bool, still_known: bool = False) -> None: ...
 
 
-class _Queue:
-    """The messages of one sender that wait for its name; a lock lets them go on in their order."""
+class _Naming(NamedTuple):
+    """The messages of one sender that wait for its name: they go on all at once, in their order.
 
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
+    One after the other they would never have done, if more come as fast.
+    """
+
+    waiting: list[tuple[Handling, Message]]
+    timer: asyncio.TimerHandle
 
 
 class Inbox:
@@ -80,7 +82,7 @@ class Inbox:
         self._closing = False
         self._asking: dict[str, asyncio.Task[None]] = {}  # for names, by public id
         self._untold: dict[str, None] = {}
-        self._naming: dict[str, _Queue] = {}
+        self._naming: dict[str, _Naming] = {}
         # A dict for its order: the msg-ids of the calls that await our answer.
         self._owed: dict[str, None] = {}
 
@@ -152,6 +154,8 @@ class Inbox:
         """
         self._closing = True
         self.close_streams()
+        for sender in list(self._naming):
+            self._end_naming(sender)
         while self._due:
             self._run_next()
         await self.end_handlers(timeout)
@@ -230,21 +234,34 @@ class Inbox:
             del self._untold[next(iter(self._untold))]
         self._untold[client] = None
 
-    async def _in_turn(self, message: Message) -> Message:
-        """Return the message with the name of its sender; those of one sender go on in their order."""
-        queue = self._naming.get(message.sender)
-        if queue is None:
-            if self.others.knows(message.sender):
-                return await self.with_name(message)
-            queue = self._naming[message.sender] = _Queue()
-        queue.users += 1
-        try:
-            async with queue.lock:
-                return await self.with_name(message)
-        finally:
-            queue.users -= 1
-            if not queue.users and self._naming.get(message.sender) is queue:
-                del self._naming[message.sender]
+    def _named(self, message: Message) -> Message:
+        if message.sender_name:
+            return message
+        name = self.others.name_of(message.sender)
+        return replace(message, sender_name=name) if name else message
+
+    def _has_asked(self, sender: str) -> bool:
+        """Whether the name of a sender is known, or the hub does not tell it."""
+        return sender in self._untold or self.others.knows(sender)
+
+    def _begin_naming(self, sender: str) -> _Naming:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_NAME_PATIENCE, self._give_up_naming, sender)
+        naming = self._naming[sender] = _Naming([], timer)
+        self._learn(sender).add_done_callback(lambda _: self._end_naming(sender))
+        return naming
+
+    def _give_up_naming(self, sender: str) -> None:
+        self._tell_not(sender)  # the next message does not wait
+        self._end_naming(sender)
+
+    def _end_naming(self, sender: str) -> None:
+        naming = self._naming.pop(sender, None)
+        if naming is None:
+            return
+        naming.timer.cancel()
+        for handling, message in naming.waiting:
+            self._begin_handling(handling, message)
 
     # ---- inside
 
@@ -267,7 +284,7 @@ class Inbox:
             stream.put(message, to_answer=to_answer)
             to_answer = False
         if handling is not None:
-            self._begin_handling(handling, message)
+            self._handle_named(handling, message)
         elif to_answer:
             self.answer(message, self._own_answer(message))
 
@@ -275,9 +292,8 @@ class Inbox:
         """Whether the message can be taken; a call that cannot is refused with `FaultError`."""
         if self._closing:
             text = "this client is about to leave and takes no more messages"
-        elif handled and len(self._tasks) + len(self._due) >= self._limits.max_handlers:
-            running = len(self._tasks) + len(self._due)
-            text = f"this client has {running} handlers running and takes no more messages now"
+        elif handled and self._running() >= self._limits.max_handlers:
+            text = f"this client has {self._running()} handlers running and takes no more messages now"
             who = self.others.label(message.sender)
             self._complaints.warning("%s from %s is not taken: %s", message.mtype, who, text)
         else:
@@ -285,6 +301,11 @@ class Inbox:
         if message.msg_id is not None:
             raise FaultError(text, code=FaultCode.LIMIT_REACHED)
         return False
+
+    def _running(self) -> int:
+        """Return how many handlers run, or are about to."""
+        waiting = sum(len(naming.waiting) for naming in self._naming.values())
+        return len(self._tasks) + len(self._due) + waiting
 
     def _owe(self, msg_id: str) -> None:
         if len(self._owed) >= self._limits.max_pending_calls:
@@ -302,10 +323,17 @@ class Inbox:
             return Response()
         return Response.failure(f"this client does not take {message.mtype}")
 
+    def _handle_named(self, handling: Handling, message: Message) -> None:
+        """Handle a message once the name of its sender is known."""
+        naming = self._naming.get(message.sender)
+        if naming is None and self._has_asked(message.sender):
+            self._begin_handling(handling, message)
+            return
+        (naming or self._begin_naming(message.sender)).waiting.append((handling, message))
+
     def _begin_handling(self, handling: Handling, message: Message) -> None:
-        sender = message.sender
-        named = message.sender_name or self.others.knows(sender) or sender in self._untold
-        if handling.may_wait or not named or sender in self._naming:
+        message = self._named(message)
+        if handling.may_wait:
             self._spawn(self._handle(handling.handler, message), message.mtype)
         else:
             self._due.append((handling.handler, message))
@@ -333,7 +361,6 @@ class Inbox:
     async def _handle(self, handler: Handler, message: Message) -> None:
         msg_id = message.msg_id
         try:
-            message = await self._in_turn(message)
             response = as_response(await handler(message))
         except asyncio.CancelledError as error:
             said = bool(error.args)  # by `end_handlers`

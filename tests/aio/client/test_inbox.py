@@ -222,6 +222,24 @@ async def test_who_leaves_still_handles_what_had_come(inbox: Inbox, owner: Owner
     assert (await owner.reply()).result == {"n": "1"}
 
 
+async def test_a_flood_that_begins_before_the_name_is_known_soon_needs_no_wait(
+    inbox: Inbox, owner: Owner
+) -> None:
+    """Those that waited go on together, so they cannot go on waiting behind each other."""
+    owner.names["c2"] = "TOPCAT"
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def handler(message: Message) -> None:
+        tasks.append(asyncio.current_task())
+
+    handle(inbox, handler)
+    for _ in range(100):
+        inbox.receive_notification("c2", message())
+        await asyncio.sleep(0)
+    assert len(tasks) > 95
+    assert set(tasks) == {None}
+
+
 async def test_handlers_that_do_not_wait_are_bounded_too(inbox: Inbox, owner: Owner) -> None:
     async def handler(message: Message) -> None: ...
 
@@ -685,7 +703,7 @@ async def test_messages_stay_in_order_while_a_name_is_asked_for(inbox: Inbox, ow
             inbox.receive_notification(sender, message(n=str(number)))
             for _ in range(turns):
                 await asyncio.sleep(0)
-        while inbox._tasks:
+        while inbox._tasks or inbox._naming or inbox._due:
             await asyncio.sleep(0)
         assert order == ["0", "1", "2"], turns
         assert inbox._naming == {}
