@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from .goals import goals
 from .hubs import KINDS
+from .reasons import REASONS
 from .results import Results
 
 __all__ = ["as_markdown", "as_text"]
@@ -35,6 +36,8 @@ def as_markdown(results: Results, command: str) -> str:
         lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+    if reasons := _reasons(results):
+        parts.append("## What is not met, and why\n\n" + "\n".join(reasons) + "\n")
     if results.missing:
         parts.append(
             "Not measured: " + "; ".join(f"{hub} ({how})" for hub, how in results.missing.items()) + "\n"
@@ -65,6 +68,16 @@ def _tables(results: Results) -> list[_Table]:
 def _goals(results: Results) -> _Table:
     rows = [[goal.workload, goal.against, goal.asked, goal.seen, _MARKS[goal.met]] for goal in goals(results)]
     return "The figures to show", ["workload", "against", "asked", "seen", "met"], rows
+
+
+def _reasons(results: Results) -> list[str]:
+    """Return a line for each figure that is not met, with what its profile says."""
+    missed = [goal for goal in goals(results) if goal.met is False]
+    return [
+        f"- {goal.workload}{f', against {goal.against}' if goal.against else ''}: {goal.seen}. "
+        + REASONS.get(goal.workload, "No profile has been made of it yet.")
+        for goal in missed
+    ]
 
 
 def _workloads(results: Results) -> _Table:
@@ -117,6 +130,8 @@ def _transfers(results: Results) -> _Table:
     if (length := results.figure("topcat rows")) is not None:
         figures = [results.figure(f"topcat {what}") for what in _TRANSFER]
         rows.append([f"{length:,.0f}", "ours, to TOPCAT", *map(_number, figures)])
+        alone = _number(results.figure("topcat own seconds"))
+        rows.append([f"{length:,.0f}", "a FITS file by path, to TOPCAT", alone, "-", "-", "-"])
     header = ["rows", "way", "seconds", "longest stall ms", "receiver MB", "sender MB"]
     return "Tables of six columns, from client to client", header, rows
 

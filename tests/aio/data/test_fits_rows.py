@@ -68,6 +68,26 @@ def test_what_comes_is_what_astropy_reads(by_astropy: Any) -> None:
         assert not numpy.shares_memory(numpy.asarray(read[name]), numpy.frombuffer(data, "u1"))
 
 
+@pytest.mark.parametrize("text", ["seven", ""])
+def test_a_file_that_nothing_describes_is_read_as_astropy_does(by_astropy: Any, text: str) -> None:
+    table = Table(columns(500), meta={"OBJECT": "M31"})
+    table["double"].unit = "deg"
+    table["text"][7] = text
+    written = io.BytesIO()
+    table.write(written, format="fits")
+    data = written.getvalue()
+    read, wanted = read_table(data), by_astropy(read_table, data)
+    assert read.meta == wanted.meta
+    assert read.colnames == wanted.colnames
+    for name in read.colnames:
+        ours, theirs = read[name], wanted[name]
+        assert (type(ours), ours.unit) == (type(theirs), theirs.unit)
+        assert ours.dtype.newbyteorder("=") == theirs.dtype.newbyteorder("=")
+        assert (ours.description, ours.format, ours.meta) == (theirs.description, theirs.format, theirs.meta)
+        numpy.testing.assert_array_equal(numpy.ma.getmaskarray(ours), numpy.ma.getmaskarray(theirs))
+        numpy.testing.assert_array_equal(numpy.ma.filled(ours, ours[0]), numpy.ma.filled(theirs, theirs[0]))
+
+
 def hdu(data: bytes) -> Any:
     return fits.open(io.BytesIO(data), memmap=False)[1]
 

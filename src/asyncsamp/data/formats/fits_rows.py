@@ -151,11 +151,15 @@ def columns_of(data: bytes, unit: Any) -> dict[str, Any] | None:
 
 def _column(numpy: Any, values: Any, letter: str) -> Any | None:
     """Return one column apart from the file; None for texts that are not ASCII."""
-    if letter == "L":
-        return values == _TRUE
+    rows = len(values)
     if letter != "A":
-        return values.astype(values.dtype.newbyteorder("="))
-    rows, count = values.shape
+        native = bool if letter == "L" else values.dtype.newbyteorder("=")
+        column = numpy.empty(rows, native)
+        for begin in range(0, rows, _ROWS):
+            part = values[begin : begin + _ROWS]
+            column[begin : begin + _ROWS] = part == _TRUE if letter == "L" else part
+        return column
+    count = values.shape[1]
     texts = numpy.zeros(rows, f"U{count}")
     letters = texts.view("u4").reshape(rows, count)
     for begin in range(0, rows, _ROWS):

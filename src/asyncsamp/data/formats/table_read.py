@@ -243,10 +243,11 @@ def _read_fits(data: bytes, max_size: int) -> Any:
             unit = next((unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
             if unit is None:
                 raise DataError("the FITS file holds no table")
-            if units[0].header.get("VOTMETA") is not True:
-                return table.Table.read(unit)
-            text = units[0].data.tobytes()
             columns = columns_of(data, unit)
+            if units[0].header.get("VOTMETA") is not True:
+                read = None if columns is None else _undescribed(unit.header, columns)
+                return table.Table.read(unit) if read is None else read
+            text = units[0].data.tobytes()
             if columns is not None:
                 read = table.Table(columns, copy=False)
             else:
@@ -257,6 +258,35 @@ def _read_fits(data: bytes, max_size: int) -> Any:
         raise
     except Exception as error:  # so does this one
         raise DataError(f"this is not a FITS table: {_first_line(error)}") from error
+
+
+def _undescribed(header: Any, columns: dict[str, Any]) -> Any | None:
+    """Return the table that astropy would make of a FITS table with these columns; None if only it can.
+
+    As there, NaN is masked.
+    """
+    fits = need("astropy.io.fits")
+    numpy = need("numpy")
+    table = need("astropy.table")
+    described = header.copy()
+    described["NAXIS2"] = 0
+    alone = (fits.PrimaryHDU().header.tostring() + described.tostring()).encode("ascii")
+    with fits.open(io.BytesIO(alone), memmap=False) as units:
+        empty = table.Table.read(units[1])
+    made = []
+    for like, values in zip(empty.columns.values(), columns.values(), strict=True):
+        if type(like) is not table.Column or like.dtype.kind != values.dtype.kind:
+            return None
+        said = {"name": like.name, "unit": like.unit, "description": like.description, "format": like.format}
+        said["meta"] = dict(like.meta)
+        if values.dtype.kind == "U" and (values == "").any():
+            return None  # masked, or not, as the version of astropy has it
+        mask = numpy.isnan(values) if values.dtype.kind == "f" else False
+        if numpy.any(mask):
+            made.append(table.MaskedColumn(values, mask=mask, fill_value=numpy.nan, copy=False, **said))
+        else:
+            made.append(table.Column(values, copy=False, **said))
+    return table.Table(made, meta=empty.meta, copy=False)
 
 
 def _file_of(element: Any) -> Any:
