@@ -17,6 +17,7 @@ from . import extras, transfers
 from .bench import WARM_UP, Bench
 from .hubs import KINDS, HubError
 from .plan import Measure, Plan, full, quick
+from .readme import renew
 from .report import as_markdown, as_text
 from .results import Results, describe_machine
 from .rooms import measure_rooms
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="the main workloads only; takes some minutes")
     add("--soak", type=float, metavar="MIN", help="minutes of soak (default: 10, with --quick none)")
     add("--json", type=Path, metavar="FILE", help="write all that was measured to FILE")
-    add("--write", action="store_true", help="write benchmarks/RESULTS.md, and the plots to docs/benchmarks/")
+    add("--write", action="store_true", help="write RESULTS.md, the plots and README's figures")
     add("--parts", default="", metavar="NAME,...", help=f"only these parts: {', '.join(_PARTS)}")
     add("--soaked", type=Path, metavar="FILE", help="take the soak's figures from FILE, written by --json")
     add("--hubs", default="", metavar="NAME,...", help="only these hubs: " + ", ".join(k.name for k in KINDS))
@@ -185,6 +186,8 @@ def main() -> int:
     if arguments.write:
         command = "python -m benchmarks" + (" --quick" if arguments.quick else "")
         (_ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(results, command))
+        if not arguments.quick and renew(results, _ROOT / "README.md"):
+            print("wrote README.md")
         _plot(results)
     return 1 if _failed(results) else 0
 
