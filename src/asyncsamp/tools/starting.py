@@ -15,13 +15,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import IO
 
+from .. import mtypes
 from .._util import file_urls
 from .._util.foreign_text import plain_line
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import HubFaultError, ToolError
-from ..mtypes import ClientEnvGet
 from ..values import ReplyError
 from .registry import ALADIN_JARS, Tool
 
@@ -204,10 +204,10 @@ async def _until_ready(client: MessagingClient, other: RemoteClient, tool: Tool)
 
 async def _has_mark(client: MessagingClient, other: RemoteClient, mark: str) -> bool:
     """Whether it is the one that was started: DS9 tells its environment, of others it is believed."""
-    if other.public_id not in await client.get_subscribed_clients(ClientEnvGet.mtype):
+    if other.public_id not in await client.get_subscribed_clients(mtypes.ClientEnvGet.mtype):
         return True
     try:
-        answer = await client.call(other, ClientEnvGet(name=MARK), timeout=_PING_TIMEOUT)
+        answer = await client.call(other, mtypes.ClientEnvGet(name=MARK), timeout=_PING_TIMEOUT)
     except (ReplyError, HubFaultError, TimeoutError):
         return False  # the variable is not set there
     return answer.result.get("value") == mark
