@@ -11,13 +11,14 @@ import asyncio
 import gc
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from asyncsamp import Limits, xmlrpc
 from asyncsamp.errors import FaultError, RemoteProtocolError
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.standard import StandardProfile
-from asyncsamp.rpc import XmlRpcServer
+from asyncsamp.rpc import RpcClient, XmlRpcServer
 from asyncsamp.rpc.connection_limit import ConnectionLimit
 from asyncsamp.values import MAX_DEPTH, RawMap
 from asyncsamp.xmlrpc import codec
@@ -153,7 +154,7 @@ class HttpEntry:
         self._profile = profile = StandardProfile()
         self._engine = engine = HubEngine(Limits(registration_burst=10_000), {})
         profile._engine, profile.secret = engine, SECRET
-        profile._sender = _Nowhere()  # type: ignore[assignment]
+        profile._sender = _Nowhere()
         self._server = XmlRpcServer(
             profile.dispatch, profile._knows_key, max_body=10**7, name="fuzzed", relays=profile._relay
         ).server
@@ -203,10 +204,11 @@ class _Errors(logging.Handler):
         self._errors.append(self.format(record))
 
 
-class _Nowhere:
-    """In place of `RpcClient`: takes every delivery, and opens no socket."""
+class _Nowhere(RpcClient):
+    """Takes every delivery, and opens no socket."""
 
-    async def post(self, url: str, body: tuple[bytes, ...], *, timeout: float) -> bytes:
+    async def post(self, url: str, body: bytes | Sequence[bytes], *, timeout: float) -> bytes:
+        assert not isinstance(body, bytes)
         method, params = xmlrpc.load_call(b"".join(body))
         if not method.startswith("samp.client.receive"):
             raise FaultError(method)
@@ -215,6 +217,9 @@ class _Nowhere:
 
     async def is_there(self, url: str, timeout: float, interval: float) -> bool:
         return True
+
+    def listening_user(self, host: str, port: int) -> int | None:
+        return None
 
 
 class _Wire(asyncio.Transport):

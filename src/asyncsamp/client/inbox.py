@@ -344,9 +344,9 @@ class Inbox:
         if not self._due:
             return  # `close` did not wait for the turn
         handler, message = self._due.popleft()
-        handling = handler(message)
-        assert isinstance(handling, CoroutineType)
         try:
+            handling = handler(message)
+            assert isinstance(handling, CoroutineType)
             handling.send(None)
             handling.close()
             raise AssertionError("there was no await in the handler")

@@ -53,6 +53,7 @@ class Received(Generic[T]):
         self._what = what
         self._queue: deque[tuple[Any, int]] = deque()  # each with about how many bytes it takes
         self._bytes = 0
+        self._coming = 0  # bytes of what was accepted, and is put in once its sender is answered
         self._arrived = asyncio.Event()
         self._closed = False
         self._error: BaseException | None = None
@@ -73,12 +74,24 @@ class Received(Generic[T]):
         """
         if len(self._queue) >= _LIMIT:
             raise DataError(f"{_LIMIT} items wait already for somebody to read them")
-        if self._queue and self._bytes + self._feed.size(item) > self._feed.max_bytes:
+        waiting, size = self._bytes + self._coming, self._feed.size(item)
+        if waiting and waiting + size > self._feed.max_bytes:
             raise DataError(
-                f"{len(self._queue)} items of about {self._bytes / 1e6:.0f} MB wait already for somebody to "
+                f"{len(self._queue)} items of about {waiting / 1e6:.0f} MB wait already for somebody to "
                 "read them"
             )
-        return self._accept(item, message)
+        taken = self._accept(item, message)
+        if taken is not None:
+            self._coming += size
+        return taken
+
+    def refused(self, size: int) -> None:
+        """Take note that what `accept` has taken does not come: its sender could not be answered.
+
+        Args:
+            size: About how many bytes it takes.
+        """
+        self._coming -= size
 
     def put(self, taken: Any, size: int) -> None:
         """Give something to the reader.
@@ -87,6 +100,7 @@ class Received(Generic[T]):
             taken: What `accept` returned.
             size: About how many bytes it takes.
         """
+        self._coming -= size
         if not self._closed and taken is not ECHO:
             self._queue.append((taken, size))
             self._bytes += size
@@ -109,7 +123,7 @@ class Received(Generic[T]):
 
     async def __anext__(self) -> Any:
         if not self._closed and not running_in(self._loop):
-            raise WrongLoopError(self._feed.name, "give its " + self._what, ended=not self._loop.is_running())
+            raise WrongLoopError(self._feed.name, "give its " + self._what, ended=self._loop.is_closed())
         while not self._queue:
             if self._closed:
                 raise self._error or StopAsyncIteration
@@ -241,7 +255,12 @@ class Feed(Generic[T]):
         """Load, answer, and only then hand over: who has got his table may leave at once."""
         try:
             taken, size, response = await self._judge(message)
-            await self._reply(message, response)
+            try:
+                await self._reply(message, response)
+            except BaseException:
+                for stream, _ in taken:
+                    stream.refused(size)
+                raise
             for stream, thing in taken:
                 stream.put(thing, size)
         except asyncio.CancelledError:

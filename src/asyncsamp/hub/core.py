@@ -556,7 +556,7 @@ class HubCore:
         if kept + size > self._max_declared:
             raise _too_large("a client's metadata and subscriptions", self._max_declared)
         others = self._declared - kept - before
-        if kept + size > _ALWAYS_TAKEN and others + kept + size > self._max_declared_all:
+        if size > before and kept + size > _ALWAYS_TAKEN and others + kept + size > self._max_declared_all:
             raise _too_large(f"the {what}, and those of the other clients,", self._max_declared_all)
         record.sizes[what] = size
         self._declared += size - before

@@ -395,12 +395,15 @@ class HubEngine:
         self._core.register()
         self._deliveries.attach(client, courier)
         self.last_active[client] = self._loop.time()
-        try:
-            self._core.declare_metadata(client, record["metadata"])
+        for what, declare in (
+            ("metadata", self._core.declare_metadata),
+            ("subscriptions", self._core.declare_subscriptions),
+        ):
+            try:
+                declare(client, record[what])
+            except FaultError as error:  # the limits were others, or the file is not what we wrote
+                log.warning("%s comes back without its %s: %s", self._who(client), what, error.text)
             self._note_name(client)
-            self._core.declare_subscriptions(client, record["subscriptions"])
-        except FaultError as error:  # the limits were others, or the file is not what we wrote
-            log.warning("%s comes back with less than it has declared: %s", self._who(client), error.text)
         self._core.set_callable(client, bool(record["callable"]))
 
     def _apply(self) -> None:

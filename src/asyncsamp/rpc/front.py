@@ -100,8 +100,16 @@ class PlainRequests(Protocol):
         """
         ...
 
+    def written(self, answered: asyncio.Future[Any]) -> None:
+        """Take note that the document of `answered` has left, but for what the peer takes soon.
+
+        Args:
+            answered: The future.
+        """
+        ...
+
     def dropped(self, answered: asyncio.Future[Any]) -> None:
-        """Take note that a future that `respond` returned is done, and its caller has gone.
+        """Take note that a future that `respond` returned is done, and its caller has gone before it had all.
 
         Args:
             answered: The future.
@@ -155,9 +163,11 @@ class Front(asyncio.Protocol):
         "_owner",
         "_patience",
         "_patient_for",
+        "_paused",
         "_pending",
         "_plain",
         "_repair",
+        "_unsent",
         "_version",
         "host",
         "transport",
@@ -176,6 +186,8 @@ class Front(asyncio.Protocol):
         self._needed = 0  # bytes that must have come before it is looked at again
         self._body: LargeBody | None = None
         self._pending: asyncio.Future[Any] | None = None
+        self._unsent: asyncio.Future[Any] | None = None  # the pending one, written and not yet taken
+        self._paused = False
         self._handler: web.RequestHandler | None = None
         self._ends_then = False
         self._keep_alive = True
@@ -220,7 +232,8 @@ class Front(asyncio.Protocol):
 
         So an answer that is a matter of a moment is given, and one that takes longer is given up.
         """
-        if self._pending is None or self._plain is None or not self._plain.serves_half_closed():
+        waits = self._pending is not None and self._unsent is None
+        if not waits or self._plain is None or not self._plain.serves_half_closed():
             return False
         self._ends_then = True
         self._be_patient("answer")
@@ -233,11 +246,24 @@ class Front(asyncio.Protocol):
         self._body = None
         self.transport = None
         pending, self._pending = self._pending, None
-        if pending is not None:
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None and self._plain is not None:
+            self._plain.dropped(unsent)
+        elif pending is not None:
             self._owner.working.discard(pending)
             pending.cancel()
         self._limit.closed(self)
         self._owner.left(self)
+
+    def pause_writing(self) -> None:
+        """The peer takes no more for now."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The peer has taken nearly all."""
+        self._paused = False
+        if self._unsent is not None:
+            self._end_answer(self._unsent)
 
     # ---- from the server
 
@@ -275,7 +301,8 @@ class Front(asyncio.Protocol):
             return
         if self._pending is not None:
             self._held += data
-            transport.pause_reading()
+            if len(self._held) > MOST:  # until then it is read on, so that the caller's end is seen
+                transport.pause_reading()
             return
         if self._needed:
             self._held += data
@@ -382,7 +409,18 @@ class Front(asyncio.Protocol):
             if not gone:
                 self.force_close()
             return
+        self._pending = self._unsent = answer
         self._write(self._plain.document(answer))
+        if not self._paused and self._unsent is not None:
+            self._end_answer(answer)
+
+    def _end_answer(self, answer: asyncio.Future[Any]) -> None:
+        """Go on after an answer that was waited for, and that the peer has taken."""
+        assert self._plain is not None
+        self._pending = self._unsent = None
+        self._plain.written(answer)
+        if self._ends_then and self.transport is not None:
+            self.transport.close()
         self._limit.answered(self)
         self._go_on()
 

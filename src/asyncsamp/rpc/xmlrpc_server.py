@@ -146,6 +146,13 @@ class XmlRpcServer:
         except Exception as error:
             return fault_document(error, self._owner)
 
+    def written(self, answered: asyncio.Future[Any]) -> None:
+        """Take note that an answer has left.
+
+        Args:
+            answered: What `respond` returned.
+        """
+
     def dropped(self, answered: asyncio.Future[Any]) -> None:
         """Take note that nobody is there to be answered.
 

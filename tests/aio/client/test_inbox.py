@@ -707,3 +707,18 @@ async def test_messages_stay_in_order_while_a_name_is_asked_for(inbox: Inbox, ow
             await asyncio.sleep(0)
         assert order == ["0", "1", "2"], turns
         assert inbox._naming == {}
+
+
+async def test_a_handler_that_takes_no_message_is_answered_for_and_hinders_no_end(
+    inbox: Inbox, owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler() -> None:
+        pass
+
+    handle(inbox, handler)  # type: ignore[arg-type]
+    inbox.receive_call("c2", "m1", message())
+    answered = await owner.reply()
+    assert answered.status == "samp.error"
+    inbox.receive_notification("c2", message())
+    await inbox.close(0.01)
+    assert caplog.text.count("takes 0 positional arguments but 1 was given") >= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -204,7 +205,12 @@ def test_a_handler_without_await_cannot_wait() -> None:
     async def waits_in_a_loop(message: Message) -> list[object]:
         return [each async for each in message]  # type: ignore[attr-defined]
 
-    for each in (waits, waits_in_a_block, waits_in_a_loop, Awaited(), functools.partial(handler), plain):
+    async def asks_for_its_task(message: Message) -> str:
+        task = asyncio.current_task()
+        return "" if task is None else task.get_name()
+
+    waiting = [waits, waits_in_a_block, waits_in_a_loop, asks_for_its_task]
+    for each in (*waiting, Awaited(), functools.partial(handler), plain, AsyncMock()):
         assert may_wait(each), each
     for each in (handler, Awaited().method):
         assert not may_wait(each), each

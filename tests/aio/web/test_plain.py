@@ -56,6 +56,21 @@ async def answer(reader: asyncio.StreamReader) -> Value:
     return value
 
 
+async def register_puller(
+    profile: WebProfile, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> tuple[str, str]:
+    """Register a client that pulls by hand; return its key and its id."""
+    writer.write(request(profile, "register", {"samp.name": "puller"}))
+    registered = await answer(reader)
+    assert isinstance(registered, dict)
+    key = str(registered["samp.private-key"])
+    wanted: list[tuple[str, Value]] = [("allowReverseCallbacks", "1"), ("declareSubscriptions", {MTYPE: {}})]
+    for method, param in wanted:
+        writer.write(request(profile, method, key, param))
+        await answer(reader)
+    return key, str(registered["samp.self-id"])
+
+
 async def test_programs_that_register_call_and_pull_do_not_trouble_aiohttp(
     profile: WebProfile, by_aiohttp: list[web.BaseRequest]
 ) -> None:
@@ -103,17 +118,7 @@ async def test_a_pull_whose_caller_has_gone_takes_nothing_along(
         Client("sender", lockfile=tmp_path / "samp") as sender,
         connect(profile.port) as (reader, writer),
     ):
-        writer.write(request(profile, "register", {"samp.name": "puller"}))
-        registered = await answer(reader)
-        assert isinstance(registered, dict)
-        key = str(registered["samp.private-key"])
-        wanted: list[tuple[str, Value]] = [
-            ("allowReverseCallbacks", "1"),
-            ("declareSubscriptions", {MTYPE: {}}),
-        ]
-        for method, param in wanted:
-            writer.write(request(profile, method, key, param))
-            await answer(reader)
+        key, public_id = await register_puller(profile, reader, writer)
         async with connect(profile.port) as (gone_reader, gone_writer):
             gone_writer.write(request(profile, "pullCallbacks", key, "20"))
             writer.write(request(profile, "ping", key))
@@ -121,10 +126,31 @@ async def test_a_pull_whose_caller_has_gone_takes_nothing_along(
             if half:
                 gone_writer.write_eof()
                 assert await gone_reader.read() == b""
-        await sender.notify(str(registered["samp.self-id"]), MTYPE, {"n": "1"})
+        await sender.notify(public_id, MTYPE, {"n": "1"})
         writer.write(request(profile, "pullCallbacks", key, "20"))
         pulled = await answer(reader)
         assert isinstance(pulled, list)
         callback = pulled[0]
         assert isinstance(callback, dict)
         assert callback["samp.methodName"] == "receiveNotification"
+
+
+async def test_what_a_caller_that_goes_has_not_taken_stays_in_its_queue(
+    profile: WebProfile, tmp_path: Path
+) -> None:
+    async with (
+        Client("sender", lockfile=tmp_path / "samp") as sender,
+        connect(profile.port) as (reader, writer),
+    ):
+        key, public_id = await register_puller(profile, reader, writer)
+        async with connect(profile.port) as (gone_reader, gone_writer):
+            gone_writer.write(request(profile, "pullCallbacks", key, "20"))
+            await sender.notify(public_id, MTYPE, {"text": "x" * 20_000_000})  # more than sockets hold
+            await gone_reader.readuntil(b"\r\n\r\n")
+            gone_writer.transport.abort()
+        pulled: Value = []
+        while not pulled:  # until the hub has seen that the first one is gone
+            writer.write(request(profile, "pullCallbacks", key, "20"))
+            pulled = await answer(reader)
+        assert isinstance(pulled, list)
+        assert "receiveNotification" in str(pulled[0])[:200]

@@ -62,17 +62,22 @@ class PlainCallers:
         return task
 
     def document(self, answered: asyncio.Future[Any]) -> bytes:
-        """Return the answer, which is written next: what a pull was given leaves its queue."""
-        exchange = self._exchanges.pop(answered)
-        exchange.written()
-        exchange.answered()
-        exchange.end()
+        """Return the answer, which is written next."""
+        self._exchanges[answered].answered()
         document: bytes = answered.result()
         return document
 
+    def written(self, answered: asyncio.Future[Any]) -> None:
+        """The answer has left: what a pull was given leaves its queue (WEB-26)."""
+        exchange = self._exchanges.pop(answered)
+        exchange.written()
+        exchange.end()
+
     def dropped(self, answered: asyncio.Future[Any]) -> None:
         """Take note that the caller has gone: what a pull was given stays in its queue."""
-        self._exchanges.pop(answered).end()
+        exchange = self._exchanges.pop(answered)
+        exchange.broken_off()
+        exchange.end()
 
     def serves_half_closed(self) -> bool:
         """Whether a caller that sends no more is still answered: no, it looks like one that has gone."""

@@ -105,6 +105,10 @@ class WebRequest:
         """Nothing more is to be written."""
         self._answered = self.alive
 
+    def broken_off(self) -> None:
+        """The caller has gone before it had all."""
+        self._answered = False
+
     def end(self) -> None:
         """The request is over, answered or broken off."""
         if self._pulls is not None:
