@@ -419,7 +419,7 @@ class WrongLoopError(LocalProtocolError, RuntimeError):
     Attributes:
         name: The client's name.
         operation: What it was asked to do.
-        ended: Whether its own loop is closed.
+        ended: Whether its own loop runs no more.
     """
 
     def __init__(self, name: str, operation: str, *, ended: bool) -> None:

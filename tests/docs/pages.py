@@ -45,6 +45,11 @@ def pages() -> list[Path]:
     return sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
 
 
+def pages_of(site: Path) -> list[Path]:
+    """Return the pages of the site that was built, without what it offers to be downloaded."""
+    return sorted(path for path in site.rglob("*.html") if "_downloads" not in path.parts)
+
+
 def blocks(path: Path) -> Iterator[Block]:
     """Yield the blocks of code, fenced and indented; directives such as `{eval-rst}` are not."""
     text = path.read_text(encoding="utf-8")

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from .pages import pages_of
+
 pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("site")]
 
 
@@ -42,7 +44,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def html(site: Path) -> dict[Path, Page]:
     """Each page by its file."""
-    return {path: Page(path) for path in sorted(site.rglob("*.html"))}
+    return {path: Page(path) for path in pages_of(site)}
 
 
 def within(page: Page) -> Iterator[tuple[str, Path, str]]:

@@ -19,6 +19,8 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, 
 
 from tests.interop.web.browser import tab_context
 
+from .pages import pages_of
+
 SHOTS = "ASYNCSAMP_SHOTS"
 """Environment variable: the folder to which pictures of the pages go."""
 
@@ -99,7 +101,7 @@ async def test_every_page_is_there_without_a_network(
     context: BrowserContext, served: str, site: Path
 ) -> None:
     tab, wrong = await opened(context, served, "index")
-    for page in sorted(site.rglob("*.html")):
+    for page in pages_of(site):
         await tab.goto(f"{served}/{page.relative_to(site)}")
     assert wrong == []
 

@@ -101,7 +101,8 @@ def test_all_but_the_links_is_the_readme(described: str) -> None:
 
 def test_no_other_address_is_made_up() -> None:
     """Addresses of the project come from [project.urls] alone."""
-    texts = [*ROOT.glob("*.*"), *(ROOT / "recipe").iterdir()]
+    texts = [path for path in ROOT.glob("*.*") if path.suffix in (*TEXTS, ".toml", ".cff")]
+    texts += (ROOT / "recipe").iterdir()
     texts += [
         path for folder in ("docs", "src") for path in (ROOT / folder).rglob("*") if path.suffix in TEXTS
     ]

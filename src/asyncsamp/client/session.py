@@ -175,7 +175,7 @@ class Session:
     def check_loop(self, operation: str) -> None:
         """Raise `WrongLoopError` outside of the event loop of the session, unless it is over."""
         if self.state is not State.CLOSED and not running_in(self.loop):
-            raise WrongLoopError(self._name, operation, ended=self.loop.is_closed())
+            raise WrongLoopError(self._name, operation, ended=not self.loop.is_running())
 
     def _looking(self) -> float | None:
         """Return for how many seconds a hub has been looked for."""

@@ -123,7 +123,7 @@ class Received(Generic[T]):
 
     async def __anext__(self) -> Any:
         if not self._closed and not running_in(self._loop):
-            raise WrongLoopError(self._feed.name, "give its " + self._what, ended=self._loop.is_closed())
+            raise WrongLoopError(self._feed.name, "give its " + self._what, ended=not self._loop.is_running())
         while not self._queue:
             if self._closed:
                 raise self._error or StopAsyncIteration

@@ -292,7 +292,7 @@ async def test_a_write_that_fails_leaves_the_old_state(
     async with asyncio.timeout(5):
         await task
     await keeper.close()
-    assert [record.levelname for record in caplog.records if "survive" in record.message] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if "come back" in record.message] == ["ERROR"]
     left = tmp_path / "elsewhere" / "state.json"
     assert json.loads(left.read_text()) == {"format": 1, "standard": {}}
 
