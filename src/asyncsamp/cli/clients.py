@@ -69,14 +69,14 @@ async def list_clients(hub: str | None, json: bool, watch: bool) -> int:
 
 async def _views(client: Client) -> AsyncIterator[list[RemoteClient]]:
     """Yield who is there, now and whenever something changes, also at the hub that comes after this one."""
-    yield await client.get_clients()
     while True:
-        await client.clients.changed()
+        seen = client.clients.changes  # before anybody is asked for, so that no change is missed
         try:
             yield await client.get_clients()
         except (HubLostError, NotRegisteredError):
             await client.wait_registered()
-            yield await client.get_clients()
+        else:
+            await client.clients.changed(seen)
 
 
 def _show(others: list[RemoteClient], json: bool) -> None:

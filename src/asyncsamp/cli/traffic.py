@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..client.connection import StandardConnection
 from ..data.client import Client
 from ..discovery import web_appname
-from ..errors import FaultCode, HubFaultError, HubLostError, SampError
+from ..errors import FaultCode, HubFaultError, HubLostError, NotRegisteredError, SampError
 from ..mtypes import matches
 from ..values import Message, Response
 from .hubs import choose_hub
@@ -85,16 +85,33 @@ class Traffic:
         return (other.name if other is not None else "") or self._names.get(public_id, "")
 
     async def begin(self) -> None:
-        """Begin to watch: what is sent from now on is seen."""
-        if self._connection is not None:
-            with contextlib.suppress(HubFaultError):
-                await self._connection.traffic()
-                self.whole = True
-        for other in await self.client.get_clients():
-            self._names[other.public_id] = other.name
+        """Begin to watch what is sent from now on; if the hub goes meanwhile, at the next one."""
+        self.whole = await self._is_told_all()
         if self.whole:
             self.client.on(*self._mtypes)(self._reply_to)
-            await self.client.settled()
+        while True:
+            try:
+                for other in await self.client.get_clients():
+                    self._names[other.public_id] = other.name
+                if self.whole:
+                    await self.client.settled()
+                return
+            except (HubLostError, NotRegisteredError):
+                await self.client.wait_registered()
+
+    async def _is_told_all(self) -> bool:
+        while self._connection is not None:
+            try:
+                await self._connection.traffic()
+                return True
+            except HubFaultError as error:
+                if error.code != FaultCode.NOT_REGISTERED:
+                    return False
+            except (HubLostError, NotRegisteredError):
+                pass
+            await asyncio.sleep(_PAUSE)  # until the client has noticed it, too
+            await self.client.wait_registered()
+        return False
 
     async def __aiter__(self) -> AsyncGenerator[Seen | Ended]:
         async with contextlib.aclosing(self._whole()) as items:

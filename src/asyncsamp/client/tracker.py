@@ -109,6 +109,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         self._gone: deque[str] = deque(maxlen=_GONE_KEPT)
         # Made by who waits: an event belongs to the event loop in which it was waited for.
         self._changed: asyncio.Event | None = None
+        self._changes = 0
         self.self_id = ""
         self.self_name = ""
 
@@ -287,9 +288,21 @@ class OtherClients(Mapping[str, RemoteClient]):
         """
         return who(public_id, plain_line(self.name_of(public_id), LONGEST_NAME))
 
-    async def changed(self) -> None:
-        """Return when somebody comes, declares something or leaves from now on. Cancelling is safe."""
+    @property
+    def changes(self) -> int:
+        """How often something has changed; see `changed`."""
+        return self._changes
+
+    async def changed(self, since: int | None = None) -> None:
+        """Return when somebody comes, declares something or leaves from now on. Cancelling is safe.
+
+        Args:
+            since: What `changes` was: returns at once if something has changed since then; None waits for
+                the next change.
+        """
         self._check_loop("wait for the other clients")
+        if since is not None and since != self._changes:
+            return
         if self._changed is None:
             self._changed = asyncio.Event()
         await self._changed.wait()
@@ -354,6 +367,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         self._known[client.public_id] = client
 
     def _wake(self) -> None:
+        self._changes += 1
         changed, self._changed = self._changed, None
         if changed is not None:
             changed.set()
