@@ -102,7 +102,7 @@ async def one_hub(folder: Path) -> AsyncIterator[Pair]:
 async def a_room(folder: Path) -> AsyncIterator[Pair]:
     """Two hubs in a room."""
     async with (
-        nats() as url,
+        nats(folder) as url,
         hub(folder, "here", "--join", url, "--reach-label", "here", "--reach-mtypes", "all") as (here, _),
         hub(folder, "there", "--join", url, "--reach-label", "there", "--reach-mtypes", "all") as (there, _),
     ):
@@ -128,9 +128,9 @@ async def a_bridge(folder: Path) -> AsyncIterator[Pair]:
 
 
 @contextlib.asynccontextmanager
-async def nats() -> AsyncIterator[str]:
+async def nats(folder: Path) -> AsyncIterator[str]:
     """Run a server without accounts."""
-    server = NatsServer(find_server())
+    server = NatsServer(find_server(), folder)
     await server.start(server_config("room", [], Listen(port=-1), open_to_all=True))
     try:
         yield f"nats://127.0.0.1:{server.ports['nats']}"
@@ -251,7 +251,7 @@ def _two(seconds: list[float]) -> str:
 
 async def _many(folder: Path, count: int) -> list[str]:
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(nats())
+        url = await stack.enter_async_context(nats(folder))
         begun = perf_counter()
         hubs = []
         for number in range(count):
@@ -297,7 +297,7 @@ async def _transfer(folder: Path) -> Rows:
     )
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        url = await enter(nats())
+        url = await enter(nats(folder))
         hubs = [await enter(hub(folder, a, "--join", url, "--reach-label", a, *options)) for a in ("a", "b")]
         (here, _), (there, _) = hubs
         sender, receiver = (

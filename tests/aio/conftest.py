@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +91,22 @@ async def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         await asyncio.sleep(0)
     left = sorted((_watched(loop) | _sockets()) - at_first)
     pytest.fail(f"the test leaves tasks {_tasks()} and {left}", pytrace=False)
+
+
+@pytest.fixture
+def hangups_end() -> Iterator[None]:
+    """Start programs as a terminal does, though these tests may run under nohup, where SIGHUP is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def hangups_ignored() -> Iterator[None]:
+    """Start programs as nohup does."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(params=list(WAYS))

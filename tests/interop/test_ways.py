@@ -26,7 +26,8 @@ from asyncsamp.reach.server import NatsServer, free_port
 from asyncsamp.values import ValueMap
 
 from ..aio.nats_server import running_server
-from ..aio.reach.serving_program import served_room
+from ..aio.reach.serving_program import Member as JoinedBus
+from ..aio.reach.serving_program import refused, served_room
 from ..installed import require_file, require_program
 from . import conversation
 from .conversation import PARAMS, WAIT
@@ -214,12 +215,33 @@ async def test_leaf_nodes(tmp_path: Path) -> None:
         await speak(client)
 
 
+async def test_debians_server_lets_nobody_into_a_room_without_members(tmp_path: Path) -> None:
+    require_file(DEBIANS, "nats-server")
+    seed, public = new_key()
+    server, listen = NatsServer(str(DEBIANS), tmp_path), Listen(port=-1)
+    empty = server_config("m31", [], listen)
+    await server.start(empty)
+    try:
+        alice = Invitation(f"nats://127.0.0.1:{server.ports['nats']}", "m31", "alice", seed=seed)
+        stranger = Invitation(alice.url, "m31")
+        await refused(stranger)
+        assert await server.follow(server_config("m31", [Member("alice", public)], listen))
+        async with JoinedBus(alice) as member:
+            assert await member.joined()
+            assert await server.follow(empty)
+            assert not await member.joined()
+        for who in (stranger, alice):
+            await refused(who)
+    finally:
+        await server.stop()
+
+
 async def test_debians_server_keeps_members_apart(tmp_path: Path) -> None:
     """nats-server 2.9 takes our configuration, by TCP and by WebSocket, and follows another one."""
     require_file(DEBIANS, "nats-server")
     (seed, public), (_, another) = new_key(), new_key()
     listen = Listen(port=-1, websocket=free_port("127.0.0.1"))
-    server = NatsServer(str(DEBIANS))
+    server = NatsServer(str(DEBIANS), tmp_path)
     await server.start(server_config("m31", [Member("laptop", public)], listen))
     try:
         assert await server.follow(

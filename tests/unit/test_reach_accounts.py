@@ -57,5 +57,8 @@ def test_the_configuration() -> None:
     tls = server_config("m31", [], Listen("::1", 1, 2, "c.pem", "k.pem"))
     assert 'listen: "[::1]:1"' in tls
     assert tls.count('cert_file: "c.pem"') == 2
-    assert "users" in tls, "without a member nobody may join"
+    assert "users: [\n    { user: nobody, password:" in tls, "an empty list lets everybody in"
+    assert 'cert_file: "/home/j\u00e9r\u00f4me/c"' in server_config(
+        "r", [], Listen(cert="/home/j\u00e9r\u00f4me/c")
+    )
     assert "users" not in server_config("m31", [], Listen(), open_to_all=True)

@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import sys
 import webbrowser
 from collections.abc import Callable, Coroutine, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from .._util.signals import stop_on_signals
 from ..discovery import locate, locate_multiple
 from ..errors import SampError
 from .hub import Hub
@@ -126,7 +126,7 @@ async def _serve(hub: Hub, arguments: argparse.Namespace, permissions: Permissio
     """Run the hub until it stops or a signal comes, which may be before it has started."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    handled = _handle_signals(loop, stop)
+    handled = stop_on_signals(loop, stop)
     serving = loop.create_task(_run_hub(hub, arguments, permissions), name="asyncsamp-serve")
     signalled = loop.create_task(stop.wait(), name="asyncsamp-signal")
     try:
@@ -160,22 +160,6 @@ def _wants_page(arguments: argparse.Namespace) -> bool:
     if arguments.page is not None or arguments.open:
         return bool(arguments.page or arguments.open)
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _handle_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> list[int]:
-    """Let SIGINT, SIGTERM and SIGHUP stop the hub; on Windows loops, the standard way has to do."""
-    handled: list[int] = []
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except (NotImplementedError, RuntimeError):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-        else:
-            handled.append(number)
-    return handled
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -97,10 +97,11 @@ def find_invitation(join: str, *, room: str = "", headers: Path | None = None) -
     Raises:
         InvitationError: It cannot be read or used, or has headers of its own.
     """
-    known = {} if headers is None else read_headers(headers.expanduser())
+    file = None if headers is None else headers.expanduser().absolute()
+    known = {} if file is None else read_headers(file)
     if "://" in join:
-        invitation = invitation_of_url(join, headers=known)
-    elif headers is None:
+        invitation = replace(invitation_of_url(join, headers=known), path=str(file or ""))
+    elif file is None:
         invitation = read_invitation(Path(join).expanduser())
     else:
         raise InvitationError(join, "--reach-headers goes with a URL; an invitation has a part [headers]")

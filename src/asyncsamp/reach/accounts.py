@@ -21,6 +21,13 @@ ANY_PORT = -1
 _NO_PAGE = "https://nowhere.invalid"
 """The only origin whose pages may use the WebSocket: else any page in a browser could join an open room."""
 
+_NOBODY = (
+    '{ user: nobody, password: "$2a$11$nobody", '
+    'permissions: { publish: { deny: [">"] }, subscribe: { deny: [">"] } } }'
+)
+"""A user who never gets in, since his password is a hash of nothing, and who could do nothing. To nats-server
+an empty list of users means that there are no accounts, so that everybody may do everything."""
+
 _PUBLIC_KEY = re.compile(r"U[A-Z2-7]{55}")
 
 
@@ -132,7 +139,7 @@ def server_config(room: str, members: Iterable[Member], listen: Listen, *, open_
         lines.append(f"websocket {{ listen: {address}, {secured}, allowed_origins: [{_quoted(_NO_PAGE)}] }}")
     if not open_to_all:
         lines += ["authorization {", "  timeout: 5", "  users: ["]
-        lines += [f"    {_user(room, member)}" for member in members]
+        lines += [f"    {user}" for user in (_NOBODY, *(_user(room, member) for member in members))]
         lines += ["  ]", "}"]
     return "\n".join(lines) + "\n"
 
@@ -145,7 +152,7 @@ def _user(room: str, member: Member) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)
+    return json.dumps(text, ensure_ascii=False)  # nats-server does not know \u
 
 
 def _bracketed(host: str) -> str:

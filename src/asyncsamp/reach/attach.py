@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
 
+from .._util.signals import stop_on_signals
 from ..discovery import locate
 from ..errors import LocalProtocolError
 from ..hub.engine import HubEngine
@@ -42,9 +41,7 @@ async def _attach(options: argparse.Namespace) -> int:
         engine.own_files.add(str(path))
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
+    stop_on_signals(loop, stopped)
     await reach.start(engine)
     serving = loop.create_task(_serve(engine, reach, options.lockfile), name="asyncsamp-attach")
     waiting = loop.create_task(stopped.wait(), name="asyncsamp-attach-stop")

@@ -173,6 +173,7 @@ class ForeignHub:
     # ---- inside
 
     async def _attach(self) -> None:
+        self._left.clear()  # a hub that was started anew gives the same ids again
         registration = await self._connection.register("", self)
         self._watched_hub = registration.hub_id
         self._own = {registration.self_id, registration.hub_id}

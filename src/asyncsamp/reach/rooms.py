@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .._util.private_files import make_folder, replace_private
 from ..errors import InvitationError, MissingExtraError, SampError
-from ..hub.profiles.reach.invitation import Invitation, check_name
+from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import write_invitation
 from .accounts import Member, Members
 
@@ -97,19 +97,35 @@ class RoomFolder:
 
         Raises:
             InvitationError: The name or the address cannot be used.
+            RoomError: Something else has the name of the invitation's file.
             OSError: The invitation cannot be written; then nobody is let in.
         """
         check_name("member", name)
+        members = self.members()
+        path = out / f"{name}.reach"
+        self._check_place(path)
         seed, public = new_key()
         invitation = Invitation(
             address.url, self.room, name, seed=seed, ca=address.ca, own=address.own, expires=expires
         )
-        path = out / f"{name}.reach"
         write_invitation(path, invitation)
-        members = self.members()
         members.add(Member(name, public, expires))
         self.save(members)
         return path
+
+    def _check_place(self, path: Path) -> None:
+        """Raise `RoomError` unless a new invitation may be there: nothing is, or one to this room."""
+        try:
+            room = parse_invitation(path.read_text(encoding="utf-8")).room
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError):  # of which InvitationError is one
+            what = "is there, and is not an invitation"
+        else:
+            if room == self.room:
+                return
+            what = f"is an invitation to the room {room}"
+        raise RoomError(f"{path} {what}; it is left as it is: name another folder by --out")
 
 
 def new_key() -> tuple[str, str]:

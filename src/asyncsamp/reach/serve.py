@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from .._util.hosts import is_local_host, url_host
+from .._util.hosts import address_of, is_loopback_number, url_host
+from .._util.signals import stop_on_signals
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
 from .accounts import ANY_PORT, Listen, server_config
@@ -22,8 +21,6 @@ __all__ = ["Commands", "add_commands"]
 
 _FOLLOW = 1.0
 """Seconds between two looks at who may join: somebody is invited, put out, or his time is over."""
-
-_ANY = ("0.0.0.0", "::", "")  # noqa: S104 - compared, not bound
 
 
 class Commands(Protocol):
@@ -99,12 +96,9 @@ async def _serve(options: argparse.Namespace) -> int:
     folder = RoomFolder(options.room, options.folder)
     folder.create()
     listen = _listen(options, folder)
-    server = NatsServer(find_server())
-    loop = asyncio.get_running_loop()
+    server = NatsServer(find_server(), folder.path)
     stopped = asyncio.Event()
-    with contextlib.suppress(NotImplementedError):  # Windows
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopped.set)
+    stop_on_signals(asyncio.get_running_loop(), stopped)
     await server.start(_config(folder, listen, options))
     try:
         _tell(options, folder, listen, server)
@@ -120,16 +114,22 @@ def _listen(options: argparse.Namespace, folder: RoomFolder) -> Listen:
     cert, key = options.tls_cert or "", options.tls_key or ""
     if bool(cert) != bool(key):
         raise RoomError("--tls-cert and --tls-key go together")
-    here = is_local_host(options.host) and options.host not in _ANY
+    here = options.host == "localhost" or is_loopback_number(options.host)
     if options.open and not here:
         raise RoomError("--open is for this machine only, and for who gets here by ssh: leave --host out")
-    if options.host in _ANY and not options.name:
+    if _is_everywhere(options.host) and not options.name:
         raise RoomError("say by --name what members call this machine: its host name, or its address")
     if not here and not cert and not options.plain:
         cert, key = map(str, certificate(folder.path, options.name or options.host))
         options.made = cert
     websocket = free_port(options.host) if options.ws_port == ANY_PORT else options.ws_port or 0
     return Listen(options.host, options.port, websocket, cert, key)
+
+
+def _is_everywhere(host: str) -> bool:
+    """Return whether who listens at `host` is reached by all addresses of this machine."""
+    address = address_of(host)
+    return not host or (address is not None and address.is_unspecified)
 
 
 def _config(folder: RoomFolder, listen: Listen, options: argparse.Namespace) -> str:

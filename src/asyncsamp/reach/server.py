@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from .._util.foreign_text import plain_line
+from .._util.private_files import replace_private
 from .rooms import RoomError
 
 __all__ = ["NatsServer", "find_server", "free_port"]
@@ -32,6 +33,7 @@ _RELOAD = 2.0
 """Seconds for it to follow another configuration before we go on."""
 
 _RELOADED = "Reloaded server configuration"
+_NOT_RELOADED = "Failed to reload server configuration"
 
 _POLL = 0.02
 
@@ -61,15 +63,22 @@ def free_port(host: str) -> int:
 class NatsServer:
     """One server, from `start` to `stop`.
 
+    Args:
+        program: The path of nats-server.
+        within: The folder in which its own folder is made, with its configuration and its log. Not one that
+            the system sweeps, such as /tmp: the server runs for months.
+
     Attributes:
         ports: By kind, "nats" and "websocket", the ports where it listens.
     """
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, within: Path) -> None:
         self._program = program
+        self._within = within
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
-        self._config = ""
+        self._config = ""  # what it follows; "" if that is not certain
+        self._told = ""
         self.ports: dict[str, int] = {}
 
     async def start(self, config: str) -> None:
@@ -77,16 +86,18 @@ class NatsServer:
 
         When it is cancelled nothing is left.
         """
-        self._folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="asyncsamp-room-")
+        self._folder = await asyncio.to_thread(
+            tempfile.TemporaryDirectory, prefix="server-", dir=self._within
+        )
         folder = Path(self._folder.name)
-        self._config = config
         arguments = ["-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)]
         arguments += ["-l", str(folder / "nats.log")]
         try:
-            await asyncio.to_thread((folder / "nats.conf").write_text, config, encoding="utf-8")
+            await asyncio.to_thread(replace_private, folder / "nats.conf", config.encode())
             self._process = await self._run(arguments)
             async with asyncio.timeout(_START):
                 await self._listening(folder)
+            self._config = config
         except BaseException as error:
             said = await asyncio.to_thread(self._said)
             await self.stop()
@@ -98,19 +109,24 @@ class NatsServer:
         """Let the running server follow another configuration: who may not join any more is put out.
 
         Returns:
-            Whether it is another one.
+            Whether it follows another one now. If it has not taken it, which is logged, call this again.
         """
         if config == self._config or self._folder is None or self._process is None:
             return False
-        self._config = config
+        self._config = ""
         path = Path(self._folder.name) / "nats.conf"
-        await asyncio.to_thread(path.write_text, config, encoding="utf-8")
+        await asyncio.to_thread(replace_private, path, config.encode())
         if sys.platform == "win32":
             await self.stop()
             await self.start(config)
-        else:
-            await self._reload(self._process)
-        return True
+            return True
+        reason = await self._reload(self._process)
+        if not reason:
+            self._config = config
+        elif reason != self._told:
+            log.warning("the server does not follow who may join, and is asked again and again: %s", reason)
+        self._told = reason
+        return not reason
 
     async def _run(self, arguments: list[str]) -> asyncio.subprocess.Process:
         nothing = await asyncio.to_thread(os.open, os.devnull, os.O_RDWR)
@@ -126,14 +142,19 @@ class NatsServer:
         finally:
             os.close(nothing)
 
-    async def _reload(self, process: asyncio.subprocess.Process) -> None:
-        known = (await asyncio.to_thread(self._log)).count(_RELOADED)
-        process.send_signal(signal.SIGHUP)
+    async def _reload(self, process: asyncio.subprocess.Process) -> str:
+        """Let it read its configuration again; return why it did not take it, "" if it did."""
+        known = len(await asyncio.to_thread(self._log))
+        with contextlib.suppress(ProcessLookupError):  # `ended` tells of that
+            process.send_signal(signal.SIGHUP)
         for _ in range(int(_RELOAD / _POLL)):
-            if (await asyncio.to_thread(self._log)).count(_RELOADED) > known:
-                return
+            said = (await asyncio.to_thread(self._log))[known:]
+            if _RELOADED in said:
+                return ""
+            if _NOT_RELOADED in said:
+                return plain_line(said.partition(_NOT_RELOADED)[2].partition("\n")[0].lstrip(": "))
             await asyncio.sleep(_POLL)
-        log.warning("the server has not said yet that it follows who may join")
+        return "it has not answered yet"
 
     async def ended(self) -> str:
         """Wait until the server ends by itself; return what it said last. Cancelling is safe."""

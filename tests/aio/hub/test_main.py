@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 import asyncsamp
+from asyncsamp._util.signals import stop_on_signals
 from asyncsamp.hub import Hub
-from asyncsamp.hub.__main__ import _handle_signals, main
+from asyncsamp.hub.__main__ import main
 from asyncsamp.lockfile import parse_lockfile
 from asyncsamp.values import ValueMap
 
@@ -142,6 +143,7 @@ class TestOfTheUsers:
 
 
 class TestReady:
+    @pytest.mark.usefixtures("hangups_end")
     async def test_one_line_says_where_it_is_and_no_secret(self, path: Path) -> None:
         async with running("--lockfile", str(path)) as hub:
             secret = await hub.secret()
@@ -462,7 +464,7 @@ class TestMain:
         monkeypatch.delattr(signal, "SIGHUP")  # as on Windows
         stop = asyncio.Event()
         try:
-            assert _handle_signals(loop, stop) == []
+            assert stop_on_signals(loop, stop) == []
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(stop.wait(), 5)
         finally:

@@ -84,6 +84,8 @@ class Member:
         self.bus = NatsBus(
             BusServer(
                 url=invitation.url,
+                user=invitation.user,
+                password=invitation.password,
                 seed=invitation.seed,
                 ca=invitation.ca,
                 headers=invitation.headers,
@@ -119,3 +121,11 @@ class Member:
     def _lost(self, reason: str) -> None:
         self.reasons.append(reason)
         self._news.set()
+
+
+async def refused(invitation: Invitation) -> None:
+    """Try twice, by a connection of its own each time."""
+    for _ in range(2):
+        async with Member(invitation) as stranger:
+            assert not await stranger.joined()
+            assert "uthorization" in stranger.reasons[0]

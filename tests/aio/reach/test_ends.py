@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, HubFaultError, Message, ReplyError
+from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
+from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
 
-from ..nats_server import PATIENCE
+from ..cancelling import each_await
+from ..nats_server import PATIENCE, running_server
 from .rooms import LIMITS, names, open_room, until
 
 
@@ -88,6 +92,23 @@ async def test_who_waits_for_a_hub_that_leaves_or_is_killed_is_told(tmp_path: Pa
             await tool.unregister()
             await until(lambda: not here.reach.hubs)
             assert "tool @there" not in names(notebook)
+
+
+async def test_a_stop_that_was_cancelled_is_called_again(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "server") as server:
+        engine = HubEngine(LIMITS, {"samp.name": "hub"})
+        reach = Reach(invitation_of_url(server.url))
+        await reach.start(engine)
+        await until(lambda: reach.connected)
+        cancelled = 0
+        async for cancelled in each_await(reach.stop):
+            await reach.stop()
+            left = {task.get_name() for task in asyncio.all_tasks()}
+            assert not any(name.startswith("asyncsamp-") for name in left), (cancelled, left)
+            await reach.start(engine)
+            await until(lambda: reach.connected)
+        await engine.shut_down(tell=False)
+    assert cancelled > 2
 
 
 async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:

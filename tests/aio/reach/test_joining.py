@@ -97,6 +97,7 @@ def test_headers_of_a_file_for_a_url(tmp_path: Path) -> None:
     (reach,) = reach_profiles(parser.parse_args(["--join", url, "--reach-headers", str(file)]))
     assert reach.invitation.headers == {"Authorization": "token secret"}
     assert "secret" not in repr(reach)
+    assert reach.invitation.path == str(file), "which the hub keeps to itself"
     with pytest.raises(InvitationError, match="only ws:// and wss:// have headers"):
         find_invitation("nats://127.0.0.1", headers=file)
     with pytest.raises(InvitationError, match="goes with a URL"):

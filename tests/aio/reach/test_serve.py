@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,14 @@ import aiohttp
 import pytest
 
 from asyncsamp.hub.profiles.reach.bus import BusMessage
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.reach import accounts
+from asyncsamp.reach.accounts import Listen, server_config
+from asyncsamp.reach.rooms import new_key
+from asyncsamp.reach.server import NatsServer
 
-from ..nats_server import PATIENCE
-from .serving_program import Member, run, served_room
+from ..nats_server import PATIENCE, nats_server
+from .serving_program import Member, refused, run, served_room
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -28,7 +34,7 @@ async def test_members_join_by_their_invitations(tmp_path: Path) -> None:
         alice, bob = (await room.invitation("alice")), (await room.invitation("bob"))
         assert (alice.room, alice.member, alice.url, alice.own) == ("m31", "alice", room.url, False)
         assert (tmp_path / "alice.reach").stat().st_mode & 0o777 == 0o600
-        kept = "".join(path.read_text() for path in (tmp_path / "room").iterdir())
+        kept = "".join(path.read_text() for path in (tmp_path / "room").rglob("*") if path.is_file())
         assert alice.seed not in kept
         assert "alice" in kept
         came: asyncio.Queue[BusMessage] = asyncio.Queue()
@@ -120,6 +126,25 @@ async def test_a_stranger_is_refused(tmp_path: Path) -> None:
                 assert "uthorization" in stranger.reasons[0]
 
 
+async def test_a_room_without_members_is_shut(tmp_path: Path) -> None:
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    async with served_room(tmp_path) as room:
+        await refused(Invitation(room.url, "m31"))
+        assert (await run("invite", *common, "alice"))[0] == 0
+        await room.says("members are now: alice")
+        alice = await room.invitation("alice")
+        async with Member(alice) as member:
+            assert await member.joined()
+            assert (await run("invite", *common, "--remove", "alice"))[0] == 0
+            assert not await member.joined()
+        for stranger in (
+            alice,
+            Invitation(room.url, "m31"),
+            Invitation(room.url, "m31", user="nobody", password="nobody"),
+        ):
+            await refused(stranger)
+
+
 async def test_somebody_is_invited_and_put_out_while_the_room_is_served(tmp_path: Path) -> None:
     common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
     async with served_room(tmp_path, "alice") as room:
@@ -160,6 +185,76 @@ async def test_the_server_ends_with_the_program(tmp_path: Path) -> None:
     assert room.process.returncode == 0
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
         pass
+
+
+@pytest.mark.usefixtures("hangups_end")
+async def test_the_server_ends_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        port = urlsplit(room.url).port
+        room.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(PATIENCE):
+            assert await room.process.wait() == 0
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        pass
+    assert not list((tmp_path / "room").glob("server-*"))
+
+
+@pytest.mark.usefixtures("hangups_ignored")
+async def test_under_nohup_it_goes_on_and_follows_who_is_invited(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        room.process.send_signal(signal.SIGHUP)
+        arguments = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path), "bob")
+        assert (await run("invite", *arguments))[0] == 0
+        await room.says("members are now: alice, bob")
+        async with Member(await room.invitation("bob")) as bob:
+            assert await bob.joined()
+
+
+async def test_a_folder_whose_name_is_not_ascii(tmp_path: Path) -> None:
+    async with (
+        served_room(
+            tmp_path / 'j\u00e9r\u00f4me "x"', "--host", "0.0.0.0", "--name", "127.0.0.1", "alice"
+        ) as room,
+        Member(await room.invitation("alice")) as alice,
+    ):
+        assert await alice.joined()
+
+
+async def test_an_invitation_to_another_room_is_not_replaced(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice"):
+        kept = (tmp_path / "alice.reach").read_bytes()
+        other = ["--room", "other", "--folder", str(tmp_path / "2"), "--out", str(tmp_path), "--port", "0"]
+        status, _, errors = await run("serve", *other, "alice")
+        assert (status, errors.count("\n")) == (1, 1)
+        assert "alice.reach is an invitation to the room m31; it is left as it is: name another" in errors
+        (tmp_path / "carol.reach").write_text("a letter")
+        common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+        assert "is not an invitation" in (await run("invite", *common, "carol"))[2]
+        assert (tmp_path / "carol.reach").read_text() == "a letter"
+    (tmp_path / "room" / "members.json").write_text("{}")
+    assert "not a list of the members" in (await run("invite", *common, "alice"))[2]
+    assert (tmp_path / "alice.reach").read_bytes() == kept
+
+
+async def test_what_the_server_does_not_follow_is_said_once_and_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (_, public), listen = new_key(), Listen(port=-1)
+    right = server_config("m31", [accounts.Member("alice", public)], listen)
+    server = NatsServer(nats_server(), tmp_path)
+    await server.start(server_config("m31", [], listen))
+    try:
+        wrong = server_config("m31", [accounts.Member("bob", "U" + "A" * 55)], listen)
+        for _ in range(2):
+            assert not await server.follow(wrong)
+        (record,) = (one for one in caplog.records if one.name == "asyncsamp.reach")
+        assert "the server does not follow who may join, and is asked again and again: " in record.message
+        assert "nkey" in record.message
+        assert await server.follow(right)
+        assert not await server.follow(right), "it follows it already"
+    finally:
+        await server.stop()
+    assert not list(tmp_path.iterdir())
 
 
 async def test_off_this_machine_it_speaks_tls_only(tmp_path: Path) -> None:
@@ -207,6 +302,12 @@ async def test_a_room_without_accounts(tmp_path: Path) -> None:
         (["serve", "--room", "a.b"], "'a.b' is not a valid name of a room"),
         (["serve", "--room", "r", "--open", "--host", "0.0.0.0"], "--open is for this machine only"),
         (["serve", "--room", "r", "--host", "0.0.0.0"], "say by --name what members call this machine"),
+        (
+            ["serve", "--room", "r", "--host", "0:0:0:0:0:0:0:0"],
+            "say by --name what members call this machine",
+        ),
+        (["serve", "--room", "r", "--open", "--host", "::0"], "--open is for this machine only"),
+        (["serve", "--room", "r", "--open", "--host", "::ffff:0.0.0.0"], "--open is for this machine only"),
         (["serve", "--room", "r", "--tls-cert", "x"], "--tls-cert and --tls-key go together"),
         (["serve", "--room", "r", "--port", "0", "a b"], "'a b' is not a valid name of a member"),
         (["serve", "--room", "r", "--port", "0", "a=http://h"], "'http://h' is not the URL of a server"),

@@ -363,12 +363,10 @@ class NatsBus:
         return end
 
     async def close(self) -> None:
-        """Send what waits, for a bounded time, and end everything."""
-        if self._closing:
-            return
-        self._closing = True
+        """Send what waits, for a bounded time, and end everything. If it is cancelled, call it again."""
+        closing, self._closing = self._closing, True
         line = self._line
-        if line is not None:
+        if line is not None and not closing:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     while self._queue:

@@ -79,7 +79,8 @@ class Invitation:
         own: Whether the room is one user's own, so that files may follow without being asked for.
         expires: When it ends; None for never.
         headers: What is added to the handshake of a WebSocket.
-        path: The file that it was read from, absolute; "" if it was not. No part of its text.
+        path: The file that it was read from, or its headers, absolute; "" if there is none. No part of its
+            text.
     """
 
     url: str

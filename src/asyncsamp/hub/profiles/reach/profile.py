@@ -189,8 +189,7 @@ class Reach:
         self._stop_observing()
         if self._beating is not None:
             self._beating.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._beating
+            await asyncio.wait((self._beating,))
             self._beating = None
         for peer in list(self._peers.values()):
             self._close(peer, "the hub leaves the room")
@@ -326,9 +325,9 @@ class Reach:
         """Close the data port and the buses, as far as they are open."""
         if self._bus is not None and self._context is not None:
             self._bus.publish(self._context.subjects.bye, b"")
-        data, self._data = self._data, None
-        if data is not None:
-            await data.close()
+        if self._data is not None:
+            await self._data.close()
+            self._data = None
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
 
     def _server(self) -> BusServer:

@@ -1,0 +1,76 @@
+"""A hub of this package that is attached to a room; for JSAMP's see tests/interop/test_rooms.py."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from asyncsamp import Client, Hub
+from asyncsamp.hub.engine import HubEngine
+from asyncsamp.reach import foreign_hub
+from asyncsamp.reach.foreign_hub import ForeignHub
+
+from ..nats_server import PATIENCE, running_server
+from .rooms import LIMITS, names, until
+
+
+async def test_a_hub_that_is_started_anew_gives_the_same_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign_hub, "_AGAIN", 0.01)
+    lockfile = tmp_path / "samp"
+    engine = HubEngine(LIMITS, {"samp.name": "attached"})
+    attached: asyncio.Queue[str] = asyncio.Queue()
+    there = ForeignHub(engine, lockfile=lockfile)
+    serving = asyncio.create_task(there.serve(attached.put_nowait, lambda reason: None))
+    ids = set()
+    try:
+        for _ in range(2):
+            async with Hub(lockfile=lockfile, limits=LIMITS):
+                async with asyncio.timeout(PATIENCE):
+                    await attached.get()
+                async with Client("tool", lockfile=lockfile, limits=LIMITS) as client:
+                    ids.add(client.public_id)
+                    await until(lambda: "tool" in _names(engine))
+                await until(lambda: "tool" not in _names(engine))
+    finally:
+        serving.cancel()
+        await asyncio.wait((serving,))
+        await engine.shut_down(tell=False)
+    assert len(ids) == 1
+
+
+def _names(engine: HubEngine) -> set[str]:
+    known = (engine.describe(client) for client in engine.clients)
+    return {str(client.metadata.get("samp.name")) for client in known if client is not None}
+
+
+@pytest.mark.usefixtures("hangups_end")
+async def test_it_leaves_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    async with (
+        running_server(tmp_path / "server") as server,
+        Hub(lockfile=lockfile, limits=LIMITS),
+        Client("watcher", lockfile=lockfile, limits=LIMITS) as watcher,
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "asyncsamp.reach", "attach"),
+            *("--lockfile", str(lockfile), "--join", server.url),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                assert b"are in the room" in await process.stdout.readline()
+                await watcher.find("room", timeout=PATIENCE)
+                process.send_signal(signal.SIGHUP)
+                assert await process.wait() == 0
+                await until(lambda: "room" not in names(watcher))
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
