@@ -92,4 +92,5 @@ app.add_routes(routes)
 app.on_shutdown.append(leave)
 
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)
+    port = int(sys.argv[1]) if sys.argv[1:] else 8080
+    web.run_app(app, host="127.0.0.1", port=port, shutdown_timeout=1.0)  # open pages are not waited for

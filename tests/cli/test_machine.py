@@ -7,6 +7,7 @@ import json
 import os
 import plistlib
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, LocalProtocolError, Message, ReplyError
-from asyncsamp.cli.commands import fill
+from asyncsamp.cli.commands import check_command, fill
 from asyncsamp.cli.doctor import about_surroundings
 from asyncsamp.cli.service import desktop_entry, launchd_agent
 
@@ -52,7 +53,7 @@ async def test_the_hub_is_installed_at_login_and_removed(command: Command, syste
     unit = systemctl / ".config" / "systemd" / "user" / "asyncsamp-hub.service"
     assert (await command.run("service", "status")).code == 3
     assert (await command.run("service", "install")).code == 0
-    assert "-m" in await asyncio.to_thread(unit.read_text)
+    assert '" "-P" "-m" "asyncsamp.hub" "--state" "' in await asyncio.to_thread(unit.read_text)
     assert (await command.run("service", "status")).code == 0
     await asyncio.to_thread((systemctl / "code").write_text, "3")
     failing = await command.run("service", "status")
@@ -97,10 +98,11 @@ async def said_by(command: Command, *words: object) -> str:
 
 
 def test_names_with_odd_characters_are_quoted_for_the_system() -> None:
-    assert 'Exec="/a \\$b/100%%/python" -m' in desktop_entry("/a $b/100%/python")
+    assert 'Exec="/a \\$b/100%%/python" -P -m asyncsamp' in desktop_entry("/a $b/100%/python")
     agent = plistlib.loads(launchd_agent("/a b/python", Path("/s t/hub.state")))
-    assert agent["ProgramArguments"][:5] == [
+    assert agent["ProgramArguments"][:6] == [
         "/a b/python",
+        "-P",
         "-m",
         "asyncsamp.hub",
         "--state",
@@ -122,15 +124,55 @@ def test_what_a_message_says_stays_within_its_argument() -> None:
 
 
 async def test_a_parameter_is_no_part_of_a_shell_s_script(command: Command, peer: Client) -> None:
-    for script in (["sh", "-c", "echo {x}"], ["/bin/bash", "-ec", "{x}"]):
-        refused = await command.run("handle", "test.it", "--", *script)
-        assert (refused.code, "would be run as a part of it" in refused.err) == (2, True)
+    refused = await command.run("handle", "test.it", "--", "timeout", "9", "sh", "-c", "echo {x}")
+    assert (refused.code, "would be run as a part of it" in refused.err) == (2, True)
     safe = ["sh", "-c", 'echo "got $1"', "sh", "{x}"]
     async with command.start("handle", "test.it", "-C", "1", "--", *safe) as handler:
         assert (await command.run("wait", "test.it", "-W", "30")).code == 0
         answer = await peer.call("asyncsamp handle", "test.it", {"x": "$(echo no); `echo no`"})
         assert answer.result["output"] == "got $(echo no); `echo no`\n"
         assert (await handler.end()).code == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sh -c {x}",
+        "/bin/bash -ec {x}",
+        "sh -ce 'echo {x}'",
+        "sh -c -e 'echo {x}'",
+        "bash -c -- 'echo {x}'",
+        "bash -c -o pipefail 'echo {x}'",
+        "bash --rcfile {x} -c true",
+        "bash --rcfile file -c 'echo {x}'",
+        "fish -c'echo {x}'",
+        "fish --command='echo {x}'",
+        "sh {x}",
+        "timeout 9 sh -c 'echo {x}'",
+        "env A=b nice -n 5 ash -c 'echo {x}'",
+        "sudo -u someone mksh -c 'echo {x}'",
+        "busybox sh -c 'echo {x}'",
+    ],
+)
+def test_the_script_of_a_shell_is_found_wherever_it_stands(line: str) -> None:
+    with pytest.raises(LocalProtocolError, match="would be run as a part of it"):
+        check_command(shlex.split(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sh -c 'echo $1' sh {x}",
+        "sh -ec -o noglob 'echo $1' sh {x} --name={x}",
+        "env A={x} sh -c 'echo $A'",
+        "sh file {x}",
+        "env sh file {x}",
+        "echo sh {x}",
+        "echo -c {x}",
+    ],
+)
+def test_what_comes_after_the_script_may_be_a_parameter(line: str) -> None:
+    check_command(shlex.split(line))
 
 
 async def test_a_program_that_fails_is_an_error_with_its_output(command: Command, peer: Client) -> None:
@@ -198,6 +240,7 @@ async def test_doctor_notes_proxies_ssh_and_a_missing_home(command: Command, tmp
     assert ended.code == 1
     assert found["proxies"]["text"] == "set: http_proxy"
     assert found["ssh"]["state"] == "note"
+    assert "docs/remote.md" in found["ssh"]["advice"]
     assert "is not there" in found["home folder"]["text"]
     assert "s3cret" not in ended.out + ended.err
 

@@ -1,12 +1,29 @@
 from __future__ import annotations
 
+import asyncio
+import os
+import shlex
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from astropy.table import Table
 
-from asyncsamp import Client, DirectConnection, Hub, LocalProtocolError, ToolError, UnknownClientError
+from asyncsamp import (
+    Client,
+    DirectConnection,
+    Hub,
+    LocalProtocolError,
+    Message,
+    RemoteClient,
+    Response,
+    ToolError,
+    UnknownClientError,
+)
+from asyncsamp.discovery import locate
+from asyncsamp.tools.registry import Tool
+from asyncsamp.tools.starting import start, start_hub
 
 from .programs import write_tools
 
@@ -84,6 +101,79 @@ async def test_a_tool_that_dies_has_its_last_lines_in_the_error(client: Client) 
 async def test_a_tool_that_does_not_register_is_named_with_its_pid(client: Client) -> None:
     with pytest.raises(ToolError, match=r"hangs was started \(pid \d+\) but did not register within 0.3 s"):
         await client.find("hangs", start=True, timeout=0.3)
+
+
+class Started:
+    """A tool with a client that answers pings, and of which a test says what becomes of it."""
+
+    def __init__(self, folder: Path, hub: Hub) -> None:
+        self._location = locate(lockfile=hub.lockfile)
+        self._told, self._go = folder / "told", folder / "go"
+        for pipe in (self._told, self._go):
+            os.mkfifo(pipe)
+        script = f"echo > {shlex.quote(str(self._told))}; read x < {shlex.quote(str(self._go))}; exit 3"
+        self._tool = Tool("slow", "Slow", ("sh",), ("-c", script), ready=("test.ready", "x", "1"))
+
+    def start(self, client: Client, timeout: float) -> asyncio.Task[RemoteClient]:
+        """Start it."""
+        return asyncio.create_task(start(client, self._tool, self._location, timeout=timeout))
+
+    async def runs(self) -> None:
+        """Wait until it runs."""
+        await asyncio.to_thread(self._told.read_text)
+
+    async def die(self) -> None:
+        """Let it die."""
+        await asyncio.to_thread(self._go.write_text, "\n")
+
+
+async def test_a_tool_that_dies_after_its_first_pong_is_not_waited_for(
+    hub: Hub, client: Client, tmp_path: Path
+) -> None:
+    tool = Started(tmp_path, hub)
+    starting = tool.start(client, 50.0)
+    await tool.runs()
+    asked = asyncio.Event()
+    async with Client("Slow", lockfile=hub.lockfile) as slow:
+
+        @slow.on("test.ready")
+        async def not_ready(message: Message) -> Response:
+            asked.set()
+            return Response.failure("not yet")
+
+        await asked.wait()
+        await tool.die()
+        with pytest.raises(ToolError, match=r"^slow died while it started$"):
+            await starting
+
+
+async def test_a_tool_that_registers_and_is_not_ready_is_said_to_be(
+    hub: Hub, client: Client, tmp_path: Path
+) -> None:
+    tool = Started(tmp_path, hub)
+    starting = tool.start(client, 2.0)
+    await tool.runs()
+    async with Client("Slow", lockfile=hub.lockfile):
+        with pytest.raises(ToolError, match=r"slow was started \(pid \d+\) but was not ready within 2 s"):
+            await starting
+    await tool.die()
+
+
+async def test_a_hub_that_is_started_reads_no_module_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "aiohttp.py").write_text("raise SystemExit('this is not aiohttp')")
+    monkeypatch.chdir(tmp_path)
+    lockfile = tmp_path / "samp"
+
+    async def is_there() -> bool:
+        return await asyncio.to_thread(lockfile.exists)
+
+    with caplog.at_level("INFO", "asyncsamp.tools"):
+        await start_hub(locate(lockfile=lockfile), is_there)
+    pid = int(caplog.messages[-1].removeprefix("a hub was started: pid "))
+    os.kill(pid, signal.SIGTERM)
+    await asyncio.to_thread(os.waitpid, pid, 0)
 
 
 async def test_a_tool_that_is_not_installed_is_said_to_be(client: Client) -> None:

@@ -136,7 +136,7 @@ def release(root: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_release_is_refused_while_the_addresses_are_nobodys(tmp_path: Path) -> None:
+def test_a_release_is_refused_while_something_is_not_set(tmp_path: Path) -> None:
     for name in (
         "pyproject.toml",
         "CHANGELOG.md",
@@ -157,15 +157,26 @@ def test_a_release_is_refused_while_the_addresses_are_nobodys(tmp_path: Path) ->
     assert refused.returncode == 1
     for name in ("Source", "Documentation"):
         assert f"pyproject.toml: {name} is https://example.org/x, which belongs to nobody" in refused.stderr
-    assert "CHANGELOG" not in refused.stderr
     project.write_text(nobodys.replace("example.org", "codeberg.org"))
-    changes.write_text("## [Unreleased]\n")
-    refused = release(tmp_path)
     version = asyncsamp.__version__
-    assert refused.stderr == (
-        f"CHANGELOG.md: no '## [{version}] - YYYY-MM-DD' with what is under 'Unreleased'\n"
-    )
+    dated = f"## [{version}] - 2026-11-24\n\n- A line.\n"
+    for text, said in (
+        ("## [Unreleased]\n", f"no '## [{version}] - YYYY-MM-DD' with what is under 'Unreleased'"),
+        (
+            f"## [Unreleased]\n\n### Added\n\n- A line.\n\n{dated}",
+            f"there is something under 'Unreleased': put it under '## [{version}]'",
+        ),
+    ):
+        changes.write_text(text)
+        assert release(tmp_path).stderr == f"CHANGELOG.md: {said}\n"
     assert not (tmp_path / "dist").exists()
+    changes.write_text(f"## [Unreleased]\n\n{dated}")
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "asyncsamp-0.0.1.tar.gz").touch()
+    assert (
+        release(tmp_path).stderr
+        == "dist: it is not empty, and all of it would be uploaded: remove what is there\n"
+    )
 
 
 # ---- the changelog, the recipe, the citation

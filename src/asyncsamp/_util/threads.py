@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..values import Content, RawMap, ValueMap
 
@@ -27,17 +27,26 @@ async def values_of(content: Content) -> ValueMap:
     return await asyncio.to_thread(content.values) if len(content.xml) > _LARGE else content.values()
 
 
-async def to_its_end(work: Callable[[], _T], undo: Callable[[_T], object] = lambda _: None) -> _T:
-    """Run `work` in a thread. No thread can be stopped, so when cancelled wait for it and undo its work."""
-    running = asyncio.create_task(asyncio.to_thread(work), name="asyncsamp-thread")
+async def to_its_end(
+    work: Callable[[], _T], undo: Callable[[_T], object] = lambda _: None, *, own: bool = False
+) -> _T:
+    """Run `work` in a thread. No thread can be stopped, so when cancelled wait for it and undo its work.
+
+    The thread is one of the loop's few, or its `own`.
+    """
+    running = asyncio.create_task(_in_thread(work, own), name="asyncsamp-thread")
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         if not running.cancelled() and running.exception() is None:
             with suppress(OSError):
-                await asyncio.to_thread(undo, running.result())
+                await _in_thread(partial(undo, running.result()), own)
         raise
+
+
+def _in_thread(work: Callable[[], _T], own: bool) -> Coroutine[Any, Any, _T]:
+    return in_daemon_thread(work) if own else asyncio.to_thread(work)
 
 
 async def in_daemon_thread(work: Callable[[], _T]) -> _T:
@@ -62,5 +71,5 @@ async def in_daemon_thread(work: Callable[[], _T]) -> _T:
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, settled)
 
-    threading.Thread(target=run, name="asyncsamp-loading", daemon=True).start()
+    threading.Thread(target=run, name="asyncsamp-thread", daemon=True).start()
     return await done

@@ -14,7 +14,13 @@ from ..values import Message, Response, ValueMap
 
 __all__ = ["check_command", "fill", "run_command"]
 
-_SHELLS = {"sh", "bash", "dash", "zsh", "ksh", "fish", "csh", "tcsh"}
+_SHELLS = {"sh", "ash", "bash", "dash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh"}
+
+_SCRIPT_FOLLOWS = re.compile(r"-[A-Za-z]*c|--command")
+"""An option of a shell that the script follows, or is part of: fish takes both."""
+
+_NAME_FOLLOWS = re.compile(r"[-+][A-Za-z]*[oO][A-Za-z]*")
+"""An option of a shell that takes the next word, such as pipefail."""
 
 _FIELD = re.compile(r"\{([A-Za-z0-9._-]+)\}")
 
@@ -25,7 +31,7 @@ def check_command(command: Sequence[str]) -> None:
         raise LocalProtocolError("no command is given; write it after --, as in: handle MTYPE -- wc -c {url}")
     if _FIELD.search(command[0]):
         raise LocalProtocolError(f"the program {command[0]!r} may not come from a message")
-    if Path(command[0]).name in _SHELLS and any(map(_FIELD.search, _scripts(command))):
+    if any(map(_FIELD.search, _scripts(command))):
         raise LocalProtocolError(
             "a parameter within the script of a shell would be run as a part of it; "
             "give it after the script, as in: handle MTYPE -- sh -c 'wget \"$1\"' sh {url}"
@@ -35,8 +41,20 @@ def check_command(command: Sequence[str]) -> None:
 
 
 def _scripts(command: Sequence[str]) -> list[str]:
-    """Return the words that a shell takes for a script."""
-    return [after for word, after in itertools.pairwise(command) if re.fullmatch(r"-[a-z]*c", word)]
+    """Return the words that a shell may take for its script, and its options before that.
+
+    The shell may come after a program that runs it, such as env, sudo, timeout or busybox.
+    """
+    start = next((place for place, word in enumerate(command) if Path(word).name in _SHELLS), len(command))
+    awaited = start == 0  # without -c, it is the file that comes first
+    found = []
+    for before, word in itertools.pairwise(command[start:]):
+        follows = _SCRIPT_FOLLOWS.match(word) is not None
+        if awaited or follows:
+            found.append(word)
+        is_option = word.startswith(("-", "+")) or _NAME_FOLLOWS.fullmatch(before) is not None
+        awaited = follows or (awaited and is_option)
+    return found
 
 
 def fill(command: Sequence[str], message: Message) -> list[str]:

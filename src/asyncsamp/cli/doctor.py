@@ -120,7 +120,7 @@ def _about_environment() -> list[Finding]:
         advice = "export no_proxy=localhost,127.0.0.1; asyncsamp uses no proxy, but other tools may"
         findings.append(Finding("proxies", "note", f"set: {', '.join(proxies)}", advice))
     if os.environ.get("SSH_CONNECTION"):
-        advice = "tools on the other machine have another hub; docs/web.md tells of tunnels"
+        advice = "tools on the other machine have another hub; docs/remote.md tells of tunnels"
         findings.append(Finding("ssh", "note", "this shell came by ssh", advice))
     return [*findings, *about_surroundings()]
 

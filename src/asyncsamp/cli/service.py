@@ -39,14 +39,19 @@ class ServiceError(SampError):
     """The system does not run services of the user, or refused."""
 
 
+def _hub(python: str, state: Path) -> list[str]:
+    """Return the command, with -P: no module comes from the folder in which it is started."""
+    return [python, "-P", "-m", "asyncsamp.hub", "--state", str(state), "--web-consent", "deny"]
+
+
 def systemd_unit(python: str, state: Path) -> str:
     """Return the unit of the hub."""
-    command = " ".join(_quoted(word) for word in (python, "-m", "asyncsamp.hub", "--state", str(state)))
+    command = " ".join(_quoted(word) for word in _hub(python, state))
     return f"""[Unit]
 Description=SAMP hub (asyncsamp)
 
 [Service]
-ExecStart={command} --web-consent deny
+ExecStart={command}
 Restart=on-failure
 RestartSec=2
 
@@ -63,11 +68,10 @@ def _quoted(word: str) -> str:
 
 def launchd_agent(python: str, state: Path) -> bytes:
     """Return the agent of the hub, for macOS."""
-    command = [python, "-m", "asyncsamp.hub", "--state", str(state), "--web-consent", "deny"]
     return plistlib.dumps(
         {
             "Label": AGENT.removesuffix(".plist"),
-            "ProgramArguments": command,
+            "ProgramArguments": _hub(python, state),
             "RunAtLoad": True,
             "KeepAlive": {"SuccessfulExit": False},
         }
@@ -173,7 +177,7 @@ def desktop_entry(python: str) -> str:
     return f"""[Desktop Entry]
 Type=Application
 Name=Show in SAMP tools
-Exec="{python.translate(reserved)}" -m asyncsamp open --start %F
+Exec="{python.translate(reserved)}" -P -m asyncsamp open --start %F
 MimeType={_MIME_TYPES}
 NoDisplay=true
 Terminal=false

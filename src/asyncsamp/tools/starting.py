@@ -50,7 +50,8 @@ _HUB = Tool(
     "the hub",
     "Hub",
     (sys.executable,),
-    ("-m", "asyncsamp.hub", "--web-consent", "deny", "--timeout", str(24 * 3600)),
+    # -P: no module comes from the current folder, which may be one of downloads.
+    ("-P", "-m", "asyncsamp.hub", "--web-consent", "deny", "--timeout", str(24 * 3600)),
 )
 
 _LOOK_INTERVAL = 0.1
@@ -70,12 +71,14 @@ class StartedTool:
         tool: Which tool.
         pid: The number of its process.
         mark: As above.
+        registered: Whether a client of its name has come since it was started.
     """
 
     def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes], mark: str) -> None:
         self.tool = tool
         self.pid = process.pid
         self.mark = mark
+        self.registered = False
         self._process = process
         self._output = output
 
@@ -133,8 +136,9 @@ async def start(client: MessagingClient, tool: Tool, location: Location, *, time
         async with asyncio.timeout(timeout):
             return await _ready(client, started, before)
     except TimeoutError:
+        missing = "was not ready" if started.registered else "did not register"
         raise await asyncio.to_thread(
-            started.give_up, f"was started (pid {started.pid}) but did not register within {timeout:g} s"
+            started.give_up, f"was started (pid {started.pid}) but {missing} within {timeout:g} s"
         ) from None
     finally:
         await asyncio.to_thread(started.close)
@@ -159,9 +163,7 @@ async def start_hub(
     try:
         async with asyncio.timeout(timeout):
             while not await is_there():
-                if await asyncio.to_thread(lambda: started.died):
-                    raise await asyncio.to_thread(started.give_up, "died while it started")
-                await asyncio.sleep(_LOOK_INTERVAL)
+                await _look(started)
         log.info("a hub was started: pid %d", started.pid)
     except TimeoutError:
         raise await asyncio.to_thread(started.give_up, f"did not answer within {timeout:g} s") from None
@@ -173,13 +175,19 @@ async def _ready(client: MessagingClient, started: StartedTool, before: set[str]
     while True:
         for other in await client.get_clients():
             new = other.public_id not in before and started.tool.answers_to(other.name)
+            started.registered |= new
             if new and await _answers(client, other) and await _has_mark(client, other, started.mark):
-                await _until_ready(client, other, started.tool)
+                await _until_ready(client, other, started)
                 log.info("%s was started: pid %d, id %s", started.tool.name, started.pid, other.public_id)
                 return other
-        if await asyncio.to_thread(lambda: started.died):
-            raise await asyncio.to_thread(started.give_up, "died while it started")
-        await asyncio.sleep(_LOOK_INTERVAL)
+        await _look(started)
+
+
+async def _look(started: StartedTool) -> None:
+    """Raise `ToolError` if it has died, else wait a moment."""
+    if await asyncio.to_thread(lambda: started.died):
+        raise await asyncio.to_thread(started.give_up, "died while it started")
+    await asyncio.sleep(_LOOK_INTERVAL)
 
 
 async def _answers(client: MessagingClient, other: RemoteClient) -> bool:
@@ -192,14 +200,14 @@ async def _answers(client: MessagingClient, other: RemoteClient) -> bool:
     return True
 
 
-async def _until_ready(client: MessagingClient, other: RemoteClient, tool: Tool) -> None:
-    """Wait until the tool does what it is asked."""
-    while tool.ready is not None:
-        mtype, key, value = tool.ready
+async def _until_ready(client: MessagingClient, other: RemoteClient, started: StartedTool) -> None:
+    """Wait until the tool does what it is asked. Raises `ToolError` if it dies."""
+    while started.tool.ready is not None:
+        mtype, key, value = started.tool.ready
         with contextlib.suppress(ReplyError, HubFaultError, TimeoutError):
             await client.call(other, mtype, {key: value}, timeout=_READY_TIMEOUT)
             return
-        await asyncio.sleep(_LOOK_INTERVAL)
+        await _look(started)
 
 
 async def _has_mark(client: MessagingClient, other: RemoteClient, mark: str) -> bool:

@@ -127,8 +127,8 @@ async def test_a_question_on_the_desktop_waits_where_nobody_else_looks(shown: bo
         await here.wait()
         [(title, text, buttons)] = asked
         assert title == "A web page asks to register with your SAMP hub."
-        name, gets, where = text.split("\n")
-        assert name == f"?b?page, origin {ORIGIN}."
+        origin, name, gets, where = text.split("\n")
+        assert (origin, name) == (f"Page's origin: {ORIGIN}.", "It calls itself: ?b?page.")
         assert "it can send data and harmless messages" in gets
         assert where == f"Answer here, on the hub's page {browser.origin}/."
         assert buttons == ["Deny", "Allow once", "Always for this origin"]

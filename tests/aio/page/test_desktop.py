@@ -60,13 +60,30 @@ async def test_a_program_that_knows_no_buttons_shows_the_question(program: Path)
     assert await asked() == ("", 1)
 
 
-@pytest.mark.parametrize("text", ["exit 1", "exec sleep 60"])
+@pytest.mark.parametrize("text", ["exit 1", "exec sleep 60", "echo 0; exit 1", "echo 0; exec sleep 60"])
 async def test_a_program_that_fails_or_hangs_has_shown_nothing(
     text: str, program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(desktop, "_PATIENCE", 0.2)
     write(program, text)
     assert await asked() == ("", 0)
+
+
+async def test_open_questions_take_no_thread_from_others(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desktop, "_PATIENCE", 30)
+    write(program, "echo 7; exec sleep 60")
+    shown = asyncio.Semaphore(0)
+    asking = [asyncio.create_task(ask("A question", "text", CHOICES, shown.release)) for _ in range(40)]
+    async with asyncio.timeout(30):
+        for _ in asking:
+            await shown.acquire()
+        await asyncio.to_thread(int)
+    for each in asking:
+        each.cancel()
+    await asyncio.wait(asking)
+    assert all(each.cancelled() for each in asking)
 
 
 STUBBORN = """#!{python} -IS
@@ -91,6 +108,16 @@ async def test_who_asks_no_more_takes_the_question_back(listens: bool, program: 
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert program.with_name("notify-send.back").exists() is listens
+
+
+async def test_what_a_script_has_started_ends_with_it(program: Path) -> None:
+    write(program, "echo 7; sleep 60; true")
+    shown = asyncio.Event()
+    asking = asyncio.create_task(ask("A question", "text", CHOICES, shown.set))
+    await shown.wait()
+    asking.cancel()
+    async with asyncio.timeout(30):
+        await asyncio.wait([asking])
 
 
 async def test_without_the_program_or_a_desktop_there_is_none(

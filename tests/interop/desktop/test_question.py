@@ -74,8 +74,10 @@ async def test_a_button_on_the_desktop_answers(tmp_path: Path, monkeypatch: pyte
         asking = asyncio.create_task(consent(QUESTION))
         await here.dunst.line("A web page asks to register")
         shown = "\n".join(here.dunst.stdout.lines)
-        for text in ("Star archive, origin https://stars.example.org", "it can send data", "Allow once"):
+        claims = "Page's origin: https://stars.example.org.", "It calls itself: Star archive."
+        for text in (*claims, "it can send data", "Allow once"):
             assert text in shown
+        assert shown.index(claims[0]) < shown.index(claims[1])
         await here.control("context")
         assert await asking is ConsentAnswer.ALLOW
         assert await here.control("count", "displayed") == "0"

@@ -104,7 +104,8 @@ class PageConsent(AskingConsent):
     def _text(self, question: ConsentQuestion) -> str:
         """Return what a desktop shows, without what it may take for markup."""
         where = " or on the hub's terminal" if self._terminal.can_ask else ""
-        lines = [f"{question.name}, origin {question.origin or 'none'}."]
+        # First what the browser says: what the page says of itself could look like it.
+        lines = [f"Page's origin: {question.origin or 'none'}.", f"It calls itself: {question.name}."]
         if question.disagree:
             lines.append("Warning: origin and referer are not the same site.")
         if question.detail:

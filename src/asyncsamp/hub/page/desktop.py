@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from ..._util.threads import to_its_end
+from ..._util.threads import in_daemon_thread, to_its_end
 
 __all__ = ["ask"]
 
@@ -43,7 +44,7 @@ async def ask(title: str, text: str, choices: Mapping[str, str], shown: Callable
     buttons = [f"--action={answer}={label}" for answer, label in choices.items()]
     answer = await _follow([program, *_OPTIONS, "--print-id", *buttons, "--", title, text], shown)
     # Before version 0.8, notify-send knows no buttons, and refuses the options.
-    if answer is None and await asyncio.to_thread(_show, [program, *_OPTIONS, "--", title, text]):
+    if answer is None and await in_daemon_thread(partial(_show, [program, *_OPTIONS, "--", title, text])):
         shown()
     return answer if answer and answer in choices else ""
 
@@ -56,22 +57,25 @@ def _program() -> str | None:
 
 
 async def _follow(command: Sequence[str], shown: Callable[[], None]) -> str | None:
-    """Return the button that the user presses, "" if none; None if the desktop does not show the question."""
+    """Return the button that the user presses, "" if none; None if the desktop does not show the question.
+
+    A question stands for a minute: its threads are its own, for the loop's few have other work.
+    """
     try:
-        running = await to_its_end(partial(_start, command), _end)
+        running = await to_its_end(partial(_start, command), _end, own=True)
     except (OSError, ValueError):
         return None
     try:
         async with asyncio.timeout(_PATIENCE):
-            number = await asyncio.to_thread(_line, running)
-        if not number:
+            number = await in_daemon_thread(partial(_line, running))
+        if number in ("", "0"):  # 0: nobody on this bus shows notifications
             return None
         shown()
-        return await asyncio.to_thread(_line, running)
+        return await in_daemon_thread(partial(_line, running))
     except TimeoutError:
         return None
     finally:
-        await to_its_end(partial(_end, running))
+        await to_its_end(partial(_end, running), own=True)
 
 
 class _Running(NamedTuple):
@@ -84,7 +88,7 @@ def _start(command: Sequence[str]) -> _Running:
     ours, its = os.openpty()
     try:
         process = subprocess.Popen(  # noqa: S603 (no shell, and "--" before what others say)
-            command, stdin=subprocess.DEVNULL, stdout=its, stderr=subprocess.DEVNULL
+            command, stdin=subprocess.DEVNULL, stdout=its, stderr=subprocess.DEVNULL, process_group=0
         )
     except BaseException:
         os.close(ours)
@@ -103,15 +107,21 @@ def _line(running: _Running) -> str:
 
 
 def _end(running: _Running) -> None:
-    """Let notify-send take the question back, which it does on SIGINT alone."""
+    """Let notify-send take the question back, which it does on SIGINT alone; a script may have started it."""
     process = running.process
-    process.send_signal(signal.SIGINT)
+    if process.poll() is None:
+        _signal(process, signal.SIGINT)
     try:
         process.wait(1)
     except subprocess.TimeoutExpired:
-        process.kill()
+        _signal(process, signal.SIGKILL)
         process.wait()
     running.output.close()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        os.killpg(process.pid, number)
 
 
 def _show(command: Sequence[str]) -> bool:
