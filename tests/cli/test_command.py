@@ -245,9 +245,9 @@ async def test_snoop_matches_calls_between_others_with_their_answers(
 async def test_snoop_survives_a_hub_restart(command: Command, tmp_path: Path) -> None:
     lockfile = tmp_path / ".samp"
     async with AsyncExitStack() as stack:
-        async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
+        async with Hub(lockfile=lockfile):
             snoop = await stack.enter_async_context(command.start("snoop", "a.b", "-C", "1"))
-            await client.find("asyncsamp snoop", timeout=30)
+            assert (await command.run("wait", "a.b", "-W", "30")).code == 0
         async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
             assert (await command.run("wait", "a.b", "-W", "30")).code == 0
             await client.notify_all("a.b")

@@ -87,7 +87,8 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     started.addHandler(_Notes())
     try:
         return asyncio.run(work)
-    except KeyboardInterrupt:
+    # Python 3.11 and 3.12 take Ctrl-C for a cancelling where a TaskGroup has failed before: gh-117407.
+    except (KeyboardInterrupt, asyncio.CancelledError):
         note("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
