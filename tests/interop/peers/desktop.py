@@ -27,10 +27,15 @@ class Screen:
 
     async def find(self, title: str, *, timeout: float = 30.0) -> str:
         """Wait for a visible window with that title (a regular expression) and return its number."""
-        found = await self._run(
-            "xdotool", "search", "--sync", "--onlyvisible", "--name", title, timeout=timeout
-        )
-        return found.split()[-1]
+        search = "xdotool", "search", "--sync", "--onlyvisible", "--name", title
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout
+        while True:
+            try:
+                return (await self._run(*search, timeout=end - clock())).split()[-1]
+            except PeerError:  # a window that vanished while it was looked at ends the search, too
+                if clock() >= end:
+                    raise
 
     async def raise_window(self, title: str) -> str:
         """Bring a window to the front and give it the focus; returns its number."""
