@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....rpc.offload import LARGE
@@ -92,6 +92,8 @@ class Intake:
         if waiting is not None:
             name = f"asyncsamp-reach-intake-{self._incoming.stream}"
             self._task = asyncio.get_running_loop().create_task(self._go_on(frame, waiting), name=name)
+            # A task that is cancelled before its first turn awaits nothing.
+            self._task.add_done_callback(lambda _: waiting.close())
 
     def close(self) -> None:
         """Take nothing any more; what waits is dropped."""
@@ -121,7 +123,7 @@ class Intake:
 
     # ---- inside
 
-    async def _go_on(self, frame: Frame, waiting: Awaitable[None]) -> None:
+    async def _go_on(self, frame: Frame, waiting: Coroutine[Any, Any, None]) -> None:
         """Take what has come meanwhile, too. It ends when nothing waits any more."""
         try:
             await self._finish(frame, waiting)
@@ -134,7 +136,7 @@ class Intake:
         finally:
             self._task = None
 
-    async def _finish(self, frame: Frame, waiting: Awaitable[None]) -> None:
+    async def _finish(self, frame: Frame, waiting: Coroutine[Any, Any, None]) -> None:
         try:
             await waiting
         except RemoteProtocolError as error:
@@ -146,7 +148,7 @@ class Intake:
         self._incoming.take(frame.stream, frame.number)
         self._taken()
 
-    def _guarded(self, frame: Frame) -> Awaitable[None] | None:
+    def _guarded(self, frame: Frame) -> Coroutine[Any, Any, None] | None:
         try:
             waiting = self._begin(frame)
         except RemoteProtocolError as error:
@@ -156,7 +158,7 @@ class Intake:
             self._incoming.take(frame.stream, frame.number)
         return waiting
 
-    def _begin(self, frame: Frame) -> Awaitable[None] | None:
+    def _begin(self, frame: Frame) -> Coroutine[Any, Any, None] | None:
         body = self._incoming.join(frame)
         if body is None:
             return None
@@ -169,7 +171,7 @@ class Intake:
         if waiting is not None:
             await waiting
 
-    def _take(self, item: Item) -> Awaitable[None] | None:
+    def _take(self, item: Item) -> Coroutine[Any, Any, None] | None:
         match item:
             case Messages():
                 return self._messages(item)
@@ -186,7 +188,7 @@ class Intake:
                 self._said(item)
                 return None
 
-    def _messages(self, item: Messages) -> Awaitable[None] | None:
+    def _messages(self, item: Messages) -> Coroutine[Any, Any, None] | None:
         mtype = item.message.get("samp.mtype")
         proxy = self._proxies.by_remote.get(item.sender)
         if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):
@@ -243,7 +245,7 @@ class Intake:
         own = await begun if isinstance(begun, Awaitable) else begun
         self._calls.opened(str(own), msg_id)
 
-    def _reply(self, item: Reply) -> Awaitable[None] | None:
+    def _reply(self, item: Reply) -> Coroutine[Any, Any, None] | None:
         proxy = self._proxies.by_remote.get(item.responder)
         if proxy is None:
             return None
