@@ -269,5 +269,10 @@ def _waiting(begun: object) -> Awaitable[object] | None:
 
 
 async def _all(waiting: list[Awaitable[object]]) -> None:
-    for each in waiting:
-        await each
+    try:
+        for each in waiting:
+            await each
+    finally:
+        for each in waiting:
+            if asyncio.iscoroutine(each):
+                each.close()  # what was not come to
