@@ -69,8 +69,10 @@ async def test_tables_both_ways(kernel: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path) -> None:
+async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path, long: bool) -> None:
     """The page is loaded again, the hub and the kernel are restarted, the page is closed."""
+    if not long:
+        pytest.skip("takes its time; run with --long")
     async with (
         jupyter_lab(tmp_path, (CONNECT, LISTEN)) as notebook,
         tab_context(tmp_path) as context,
