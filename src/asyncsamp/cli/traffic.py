@@ -100,18 +100,20 @@ class Traffic:
                 await self.client.wait_registered()
 
     async def _is_told_all(self) -> bool:
+        """Whether the hub tells of all traffic; if it goes meanwhile, the next one is asked."""
         while self._connection is not None:
             try:
                 await self._connection.traffic()
                 return True
-            except HubFaultError as error:
-                if error.code != FaultCode.NOT_REGISTERED:
+            except (HubLostError, HubFaultError, NotRegisteredError) as error:
+                if not _means_lost(error):
                     return False
-            except (HubLostError, NotRegisteredError):
-                pass
-            await asyncio.sleep(_PAUSE)  # until the client has noticed it, too
-            await self.client.wait_registered()
+                await self._come_back()
         return False
+
+    async def _come_back(self) -> None:
+        await asyncio.sleep(_PAUSE)  # until the client has noticed it, too
+        await self.client.wait_registered()
 
     async def __aiter__(self) -> AsyncGenerator[Seen | Ended]:
         async with contextlib.aclosing(self._whole()) as items:
@@ -153,12 +155,11 @@ class Traffic:
 
     async def _next_hub(self, error: SampError) -> None:
         """Wait until there is a hub again; one of another make tells only of what is sent to us."""
-        if isinstance(error, HubFaultError) and error.code != FaultCode.NOT_REGISTERED:
+        if _means_lost(error):
+            await self._come_back()
+        else:
             self.client.off(*self._mtypes)
             self.whole = False
-            return
-        await asyncio.sleep(_PAUSE)  # until the client has noticed it, too
-        await self.client.wait_registered()
 
     def _items(self, lines: list[dict[str, Any]]) -> list[Seen | Ended]:
         items: list[Seen | Ended] = []
@@ -190,6 +191,11 @@ class Traffic:
         seen.to.append(line["to"])
         if line["call"]:
             seen.calls[line["call"]] = line["to"]
+
+
+def _means_lost(error: SampError) -> bool:
+    """Whether an error says that the hub has gone or does not know us, and not that it cannot do it."""
+    return not isinstance(error, HubFaultError) or error.code == FaultCode.NOT_REGISTERED
 
 
 def _ended(line: dict[str, Any]) -> Ended:
