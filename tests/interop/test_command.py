@@ -149,7 +149,8 @@ async def test_a_table_goes_to_topcat_and_comes_back(tmp_path: Path) -> None:
             assert "recording into" in await recorder.remark()
             was = await asked(tmp_path / ".samp", script)
             assert (await recorder.end()).code == 0
-    assert {status for status, *_ in was} == {"samp.ok", "samp.error"}
+    # Whether a position is used or earns a warning depends on the windows that TOPCAT has made until then.
+    assert {status for status, *_ in was} >= {"samp.ok", "samp.error"}
     async with (
         own_hub(tmp_path / ".samp", tmp_path),
         command.start("replay", "topcat.jsonl", "--as", "topcat") as player,
