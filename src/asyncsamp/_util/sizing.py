@@ -28,16 +28,24 @@ def estimate_size(value: Value | RawMap) -> int:
     while waiting:
         looks -= 1
         item, times = waiting.pop()
-        if isinstance(item, str) or looks < 0:
-            total += times * (_OBJECT + len(item))
-            continue
         total += times * _OBJECT
+        if isinstance(item, str) or looks < 0:
+            total += times * len(item)
+            continue
         step = 1 + len(item) // _SAMPLE
         inside: Iterable[Value] = item
+        texts = 0
         if isinstance(item, dict):
             inside = item.values()
-            total += times * step * sum(_OBJECT + len(key) for key in islice(item, 0, None, step))
-        waiting += [(each, times * step) for each in islice(inside, 0, None, step)]
+            for key in islice(item, 0, None, step):
+                texts += _OBJECT + len(key)
+        for each in islice(inside, 0, None, step):
+            if isinstance(each, str):  # at once, since most values are
+                looks -= 1
+                texts += _OBJECT + len(each)
+            else:
+                waiting.append((each, times * step))
+        total += times * step * texts
     return total
 
 

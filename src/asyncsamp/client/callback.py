@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from ..errors import FaultCode, FaultError
 from ..interfaces import Receiver
@@ -64,19 +65,22 @@ class CallbackEndpoint:
         return len(self._keys) > 1 and secrets.compare_digest(key, self._keys[0])
 
 
+_TAKERS: dict[str, tuple[Callable[[Receiver], Callable[..., None]], tuple[type, ...]]] = {
+    "receiveNotification": (attrgetter("receive_notification"), (str, dict)),
+    "receiveCall": (attrgetter("receive_call"), (str, str, dict)),
+    "receiveResponse": (attrgetter("receive_response"), (str, str, dict)),
+}
+"""Who takes a callback of the standard, and the types of its parameters (CLIENT-4)."""
+
+
 def receive(receiver: Receiver, operation: str, params: Sequence[Value]) -> None:
     """Hand one callback to `receiver`, by the standard name of its operation (CLIENT-4).
 
     Raises `FaultError` if there is no such operation, or its parameters are wrong.
     """
-    takers: dict[str, tuple[Callable[..., None], tuple[type, ...]]] = {
-        "receiveNotification": (receiver.receive_notification, (str, dict)),
-        "receiveCall": (receiver.receive_call, (str, str, dict)),
-        "receiveResponse": (receiver.receive_response, (str, str, dict)),
-    }
-    if operation not in takers:
+    if operation not in _TAKERS:
         raise FaultError(f"there is no method {operation!r}", code=FaultCode.UNKNOWN_METHOD)
-    take, kinds = takers[operation]
+    taker, kinds = _TAKERS[operation]
     if tuple(map(type, params)) != kinds:
         raise FaultError(f"{operation}: wrong parameters", code=FaultCode.BAD_PARAMETERS)
-    take(*params)
+    taker(receiver)(*params)

@@ -262,7 +262,7 @@ class DirectConnection:
             )
         except FaultError as error:
             raise HubFaultError.from_fault(error.code, error.text, operation) from None
-        return copy_value(answered)
+        return answered if isinstance(answered, str) else copy_value(answered)
 
     async def close(self) -> None:
         """Receive nothing any more. The hub knows at once. Cancelling is safe."""
@@ -288,8 +288,11 @@ class DirectConnection:
             raise DeliveryError("it has closed its connection", gone=True)
         try:
             operation, params = delivery.callback()
-            values = [await values_of(item) if isinstance(item, RawMap) else item for item in params]
-            receive(receiver, operation, [copy_value(value) for value in values])
+            # A copy of a RawMap's values, too: other recipients get the same.
+            values = [
+                copy_value(await values_of(item) if isinstance(item, RawMap) else item) for item in params
+            ]
+            receive(receiver, operation, values)
         except FaultError as error:
             raise DeliveryError(f"it answered with a fault: {error.text}") from error
 

@@ -304,8 +304,10 @@ class Inbox:
 
     def _running(self) -> int:
         """Return how many handlers run, or are about to."""
-        waiting = sum(len(naming.waiting) for naming in self._naming.values())
-        return len(self._tasks) + len(self._due) + waiting
+        running = len(self._tasks) + len(self._due)
+        for naming in self._naming.values():
+            running += len(naming.waiting)
+        return running
 
     def _owe(self, msg_id: str) -> None:
         if len(self._owed) >= self._limits.max_pending_calls:

@@ -80,7 +80,8 @@ _NEXT = {
 }
 """The moves that are allowed."""
 
-_AT_HUB = {State.REGISTERED, State.LEAVING}
+_AT_HUB = (State.REGISTERED, State.LEAVING)
+"""A tuple, which compares by identity: a set asks each state for its hash."""
 
 
 class Session:

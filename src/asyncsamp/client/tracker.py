@@ -204,7 +204,7 @@ class OtherClients(Mapping[str, RemoteClient]):
             UnknownClientError: Several have the name.
         """
         client = self._get(name)
-        if client is not None:
+        if client is not None or not self._known:
             return client
         said = name.casefold()
         for wanted in filter(None, (said, _ALSO_CALLED.get(said))):  # "" is the name of nobody

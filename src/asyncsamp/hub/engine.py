@@ -33,6 +33,9 @@ __all__ = ["HubEngine"]
 
 log = logging.getLogger("asyncsamp.hub")
 
+_AT_ONCE = (str, list, dict, RawMap)
+"""Results that need not be awaited."""
+
 
 class HubEngine:
     """Operations, waiting callers, idleness and state around a `HubCore`; `Deliveries` has the outboxes.
@@ -242,7 +245,7 @@ class HubEngine:
         cancelled, a callAndWait is abandoned; every other operation is done at once.
         """
         begun = self.begin(caller, operation, params)
-        result = begun if isinstance(begun, str | list | dict | RawMap) else await begun
+        result = begun if isinstance(begun, _AT_ONCE) else await begun
         return await values_of(result) if isinstance(result, RawMap) else result
 
     def begin(
@@ -267,7 +270,8 @@ class HubEngine:
         ahead = self._deliveries.take_ahead()
         if self._keeper is not None:
             return self._once_kept(self._keeper, found.kept, answer, ahead)
-        return answer if ahead is None else self._once_low(ahead, answer)
+        # A sender that is answered sooner outruns the deliveries.
+        return answer if ahead is None else ahead.hold(answer)
 
     # ---- for the hub
 
@@ -377,18 +381,7 @@ class HubEngine:
             keeper.changed()
         if kept == "before":
             await keeper.saved()
-        return answer if ahead is None else await self._once_low(ahead, answer)
-
-    def _once_low(self, box: Outbox, answer: Value) -> asyncio.Future[Value]:
-        """Return `answer` once `box` has drained: a sender answered sooner would outrun the deliveries."""
-        answered: asyncio.Future[Value] = self._loop.create_future()
-
-        def drained(_: asyncio.Future[None]) -> None:
-            if not answered.done():
-                answered.set_result(answer)
-
-        box.low().add_done_callback(drained)
-        return answered
+        return answer if ahead is None else await ahead.hold(answer)
 
     def _bring_back(self, client: str, courier: Courier, record: Mapping[str, Any]) -> None:
         self._client_ids.next_is(client)
@@ -423,7 +416,7 @@ class HubEngine:
             self._tell_observers()
 
     def _tell_observers(self) -> None:
-        if self._observers.any and self._core.observed:
+        if self._core.observed and self._observers.any:
             for seen in self._core.take_observed():
                 self._observers.observed(seen)
 

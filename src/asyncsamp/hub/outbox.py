@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from ..delivery import Delivery
 from ..limits import Limits
+from ..values import Value
 
 __all__ = ["Outbox"]
 
@@ -15,6 +16,9 @@ __all__ = ["Outbox"]
 _LOW_WATER = 1
 """Deliveries that may wait, beside the one under way, before senders are held: one keeps the outbox busy
 until they send again. With 4 each notification waits five times as long at full load as with none."""
+
+_BURST = 100
+"""The same while no delivery has begun: a client of this process takes all of them in the next turn."""
 
 _LOW_PATIENCE = 0.05
 """Seconds for an outbox to drain. One that takes longer has a slow client, for which nobody is held."""
@@ -39,10 +43,11 @@ class Outbox:
         self._weight = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._in_charge: asyncio.Task[None] | None = None
+        self._begun = False  # whether the task in charge has had a turn
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
-        self._low: asyncio.Future[None] | None = None
+        self._held: list[tuple[asyncio.Future[Value], Value]] = []
         self._low_timer: asyncio.TimerHandle | None = None
         self._slow = False
         self._closed = False
@@ -67,15 +72,17 @@ class Outbox:
 
     @property
     def outrun(self) -> bool:
-        """Whether senders are ahead of the deliveries, and should be held until it is `low`."""
-        return len(self._queue) > _LOW_WATER and not self._slow and not self._closed
+        """Whether senders are ahead of the deliveries, and should be held."""
+        most = _LOW_WATER if self._begun else _BURST
+        return len(self._queue) > most and not self._slow and not self._closed
 
-    def low(self) -> asyncio.Future[None]:
-        """Return what is done when few deliveries wait, or the client has shown to be slow."""
-        if self._low is None:
-            self._low = self._loop.create_future()
+    def hold(self, answer: Value) -> asyncio.Future[Value]:
+        """Return what becomes `answer` when few deliveries wait, or the client has shown to be slow."""
+        held: asyncio.Future[Value] = self._loop.create_future()
+        self._held.append((held, answer))
+        if self._low_timer is None:
             self._low_timer = self._loop.call_later(_LOW_PATIENCE, self._release, True)
-        return self._low
+        return held
 
     @property
     def roomy(self) -> bool:
@@ -121,9 +128,10 @@ class Outbox:
         if self._low_timer is not None:
             self._low_timer.cancel()
             self._low_timer = None
-        low, self._low = self._low, None
-        if low is not None:
-            low.set_result(None)
+        held, self._held = self._held, []
+        for future, answer in held:
+            if not future.done():  # the sender may have been cancelled
+                future.set_result(answer)
 
     def _advance(self) -> None:
         """Put a task in charge, unless one is that has not yet exhausted the patience."""
@@ -139,6 +147,7 @@ class Outbox:
         worker = self._loop.create_task(self._work(), name=f"asyncsamp-outbox-{self._client}")
         self._workers.add(worker)
         self._in_charge = worker
+        self._begun = False
         self._since = self._loop.time()
         if len(self._queue) > 1:  # the first is its own; the others may have to be taken from it
             self._look_again(self._limits.delivery_patience)
@@ -154,12 +163,13 @@ class Outbox:
     async def _work(self) -> None:
         this = asyncio.current_task()
         assert this is not None
+        self._begun = True
         try:
             while self._queue and self._in_charge is this:
                 self._since = self._loop.time()
                 delivery, weight = self._queue.popleft()
                 self._weight -= weight
-                if len(self._queue) <= _LOW_WATER and (self._low is not None or self._slow):
+                if len(self._queue) <= _LOW_WATER and (self._held or self._slow):
                     self._release(False)
                 await self._deliver(delivery)
         finally:
