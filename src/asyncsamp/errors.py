@@ -267,13 +267,18 @@ class NotRegisteredError(SampError, RuntimeError):
     Args:
         name: The name of the client.
         operation: What was to be done, as a verb.
+        loop_ended: Whether it left because its event loop ended.
     """
 
-    def __init__(self, name: str, operation: str) -> None:
+    def __init__(self, name: str, operation: str, *, loop_ended: bool = False) -> None:
         self.name = name
         self.operation = operation
+        self.loop_ended = loop_ended
         super().__init__(
-            f"the client {name!r} is not registered, so it cannot {operation}; "
+            f"the client {name!r} left when its event loop ended (each asyncio.run has one of its own), "
+            f"so it cannot {operation}; do all in one 'async def main()', or 'async with client:' in each"
+            if loop_ended
+            else f"the client {name!r} is not registered, so it cannot {operation}; "
             "use 'async with client:' or 'await client.register()' first"
         )
 

@@ -59,7 +59,8 @@ class Limits:
         stream_bytes: About how many bytes may wait in one stream: two of the largest messages. Of tables and
             images, which are loaded before they are read, it is the size of the file that counts.
         reconnect_first: First pause before a lost hub is looked for again; doubled each time.
-        reconnect_last: Longest pause between two looks for a lost hub.
+        reconnect_last: Longest pause between two looks for a lost hub: a look reads a small file, and a
+            client is back within two seconds however long there was no hub.
         max_web_clients: Web clients registered at once; fewer than `max_clients`, so that no page shuts
             the tools out.
         web_callbacks: Callbacks kept for a web client until it pulls them, as many as JSAMP keeps.
@@ -133,7 +134,7 @@ class Limits:
     stream: int = 1_000
     stream_bytes: int = 128 * 1024 * 1024
     reconnect_first: float = 0.1
-    reconnect_last: float = 5.0
+    reconnect_last: float = 1.0
     max_web_clients: int = 500
     web_callbacks: int = 4_096
     web_callback_bytes: int = 128 * 1024 * 1024

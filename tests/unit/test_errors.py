@@ -142,6 +142,11 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "use 'async with client:' or 'await client.register()' first",
         ),
         (
+            NotRegisteredError("viewer", "notify", loop_ended=True),
+            "the client 'viewer' left when its event loop ended (each asyncio.run has one of its own), so it "
+            "cannot notify; do all in one 'async def main()', or 'async with client:' in each",
+        ),
+        (
             CallTimeoutError("c2", "samp.app.ping", 10),
             "client 'c2' did not answer 'samp.app.ping' within 10 s",
         ),
@@ -226,7 +231,7 @@ def test_fields() -> None:
     invitation = InvitationError("a.reach", "why")
     assert (invitation.where, invitation.reason) == ("a.reach", "why")
     unregistered = NotRegisteredError("n", "call")
-    assert (unregistered.name, unregistered.operation) == ("n", "call")
+    assert (unregistered.name, unregistered.operation, unregistered.loop_ended) == ("n", "call", False)
 
 
 @pytest.mark.parametrize(

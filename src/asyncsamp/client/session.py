@@ -128,6 +128,7 @@ class Session:
         self._make_hub = hub
         self._own_hub = AsyncExitStack()
         self._supervisor: asyncio.Task[None] | None = None
+        self._loop_ended = False
         self._lost = asyncio.Event()
         self._lost_reason = ""
         self._lost_at = 0.0
@@ -170,7 +171,7 @@ class Session:
         if self._found_none is not None and self.state is not State.CLOSED:
             raise HubNotFoundError(*self._found_none.looked_at, looking=self._looking())
         if not self._lost_reason:
-            raise NotRegisteredError(self._name, operation)
+            raise NotRegisteredError(self._name, operation, loop_ended=self._loop_ended)
         raise HubLostError(self._connection.url, operation, self._lost_reason, looking=self._looking())
 
     def check_loop(self, operation: str) -> None:
@@ -413,6 +414,7 @@ class Session:
         except asyncio.CancelledError:
             if self._supervisor is not None:
                 # asyncio.run is over, and nobody has unregistered.
+                self._loop_ended = True
                 self._supervisor = None
                 self._begin_to_leave()
                 await self._leave()

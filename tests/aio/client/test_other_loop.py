@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from asyncsamp import Client, Hub, Message, WrongLoopError
+from asyncsamp import Client, Hub, Message, NotRegisteredError, WrongLoopError
 
 CALLS: dict[str, tuple[Any, ...]] = {
     "aladin": ("reset",),
@@ -158,7 +158,12 @@ def test_after_the_end_of_a_run_it_may_register_in_the_next_one(tmp_path: Path) 
     async def both() -> None:
         async with Hub(lockfile=tmp_path / "samp"):
             await asyncio.to_thread(asyncio.run, stay())
+            for work in (client.notify_all("a.b"), client.call("hub", "samp.app.ping")):
+                with pytest.raises(NotRegisteredError, match="'me' left when its event loop ended"):
+                    await asyncio.to_thread(asyncio.run, work)
             await asyncio.to_thread(asyncio.run, leave())
+            with pytest.raises(NotRegisteredError, match="'me' is not registered, so it cannot"):
+                await asyncio.to_thread(asyncio.run, client.notify_all("a.b"))
             await asyncio.to_thread(asyncio.run, leave())
 
     asyncio.run(both())
