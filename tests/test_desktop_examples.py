@@ -123,6 +123,22 @@ async def test_send_image(lockfile: Path, name: str) -> None:
         assert np.max(image[0].data) == 498
 
 
+@pytest.mark.parametrize(
+    ("name", "mtype"), [("send_table.py", "table.load.votable"), ("send_image.py", "image.load.fits")]
+)
+async def test_ctrl_c_ends_it_while_it_waits_for_an_answer(lockfile: Path, name: str, mtype: str) -> None:
+    async with (
+        hub_process(lockfile),
+        Client("r", lockfile=lockfile) as receiver,
+        receiver.messages(mtype, answer=False) as asked,
+        Program(lockfile, EXAMPLES / name) as sender,
+    ):
+        await anext(asked)
+        code, said = await sender.interrupt()
+        lines = [line for line in said.splitlines() if not line.startswith("Executing <")]  # a busy machine
+        assert (code, lines) == (0, [])
+
+
 async def test_hub_in_web_app(lockfile: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         ports = [server.getsockname()[1] for server in (one, two)]

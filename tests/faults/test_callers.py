@@ -11,8 +11,9 @@ import pytest
 from asyncsamp import Hub, Limits, xmlrpc
 from asyncsamp.values import Value
 
-from ..aio.raw import call, port_of, post, register, stranger
+from ..aio.raw import PING, call, port_of, post, register, stranger
 from ..aio.wire import connect
+from ..installed import require_program
 from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 from .misbehaving import recipient, well
 
@@ -201,3 +202,21 @@ async def test_hostile_requests_beside_the_others(
     await others.went_on()
     nothing_kept(hub)
     the_log_says(caplog)
+
+
+async def test_one_that_sends_no_more_after_its_request(tmp_path: Path) -> None:
+    """As `nc -N` does. A hub that keeps its state answers a registration only once that is written."""
+    nc = require_program("nc", "netcat-openbsd")
+    async with Hub(lockfile=tmp_path / "hub.samp", state=tmp_path / "state") as hub:
+        secret = hub._standard.secret
+        for request in (PING, xmlrpc.dump_call("samp.hub.register", [secret])):
+            caller = await asyncio.create_subprocess_exec(
+                *(nc, "-N", "127.0.0.1", str(port_of(hub))),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(10):
+                answer, _ = await caller.communicate(post(request))
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert not isinstance(xmlrpc.load_response(answer.partition(b"\r\n\r\n")[2]), xmlrpc.Fault)
+        assert len(hub.engine.clients) == 1

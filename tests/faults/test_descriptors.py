@@ -76,9 +76,13 @@ async def test_if_all_connections_are_at_work_newcomers_are_told(tmp_path: Path)
                 writer.write(request)
                 await anext(asked)
             hasty = Limits(request_timeout=2.0)  # by default a client tries for ten seconds
+            clock = asyncio.get_running_loop().time
+            begun, computed = clock(), cpu_seconds(hub)
             with pytest.raises(RegistrationError, match="too many connections for this program") as refused:
                 await Client("newcomer", lockfile=lockfile, limits=hasty).register()
             assert refused.value.code == FaultCode.LIMIT_REACHED
+            assert cpu_seconds(hub) - computed < 0.2 * (clock() - begun), "it waits calmly"
+            assert len(hub.stderr.lines) <= 3, hub.stderr.lines
             await stack.aclose()
             newcomer = Client("newcomer", lockfile=lockfile)
             async with asyncio.timeout(10):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from asyncsamp import Client, Hub, Limits, ReplyError, SampError
+from asyncsamp import Client, Hub, HubFaultError, Limits, ReplyError, SampError
 
 from ..aio.raw import call
-from ..interop.peers import scripted_peer
+from ..interop.peers import process, scripted_peer
 from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 from .misbehaving import MANNERS, drip, recipient, well
 
@@ -162,6 +164,49 @@ async def test_a_process(fault: str, tmp_path: Path, caplog: pytest.LogCaptureFi
                     await held
             the_log_says(caplog, f"client {peer.id} (own) is gone: nobody listens")
         nothing_kept(hub, clients=0)
+
+
+WATCHER = """
+import asyncio, sys
+from asyncsamp import Client
+
+async def main():
+    async with Client("watcher", lockfile=sys.argv[1]) as client, client.messages("test.note"):
+        await client.get_clients()
+        while True:
+            print("sees", *sorted(other.name for other in client.clients.values()), flush=True)
+            await client.clients.changed()
+
+asyncio.run(main())
+"""
+"""A program that says whom it sees, each time that changes."""
+
+
+@pytest.mark.timeout(60)
+async def test_one_that_was_stopped_learns_who_came_and_left(tmp_path: Path) -> None:
+    limits = Limits(outbox=20, delivery_patience=0.05, deliveries_in_flight=4)
+    lockfile = tmp_path / "hub.samp"
+    async with (
+        Hub(lockfile=lockfile, limits=limits),
+        Client("sender", lockfile=lockfile) as sender,
+        process([sys.executable, "-c", WATCHER, lockfile], name="watcher", home=tmp_path) as watcher,
+    ):
+        early = await Client("early", lockfile=lockfile).register()
+        await watcher.line("^sees .*early")
+        stopped = (await sender.find("watcher")).public_id
+        watcher.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(HubFaultError):  # it takes no more
+            for number in range(1_000):
+                await sender.notify(stopped, "test.note", {"n": number})
+        with pytest.raises(HubFaultError, match="does not take its messages"):
+            await sender.notify(stopped, "test.note")
+        await early.unregister()
+        async with Client("late", lockfile=lockfile):
+            seen = len(watcher.stdout.lines)
+            watcher.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(20):
+                while "early" in (now := await watcher.stdout.at(seen)) or "late" not in now:
+                    seen += 1
 
 
 @pytest.mark.timeout(60)

@@ -146,6 +146,24 @@ def test_each_file_has_a_row() -> None:
     assert sorted(name for name in written if name not in files) == []
 
 
+# ---- what else they must say
+
+
+def test_the_pages_say_that_aladin_reads_no_samp_hub() -> None:
+    """Where the variable is looked up, and where somebody looks whose Aladin is not there."""
+    for name in ("reference/environment.md", "reference/hub-command.md", "how-to/why-not.md", "desktop.md"):
+        text = (DOCS / name).read_text(encoding="utf-8")
+        assert re.search(r"`SAMP_HUB`.*Aladin ignores it|Aladin ignores `SAMP_HUB`", text), name
+
+
+def test_the_times_that_the_promises_name_are_the_defaults() -> None:
+    text = (DOCS / "explanation" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"(\d+) s \(`Limits\.(\w+)`\)", text)
+    assert {name for _, name in named} >= {"request_timeout", "call_timeout"}
+    for seconds, name in named:
+        assert getattr(Limits(), name) == float(seconds), name
+
+
 # ---- form
 
 

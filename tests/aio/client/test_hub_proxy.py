@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Client, HubFaultError, HubNotFoundError
+from asyncsamp import Client, HubFaultError, HubLostError, HubNotFoundError
 from asyncsamp._util.socket_table import SocketTable
 from asyncsamp.discovery import PID_NAME, PROVE, RENEW_KEY, locate, lockfile_owner, make_proof
 from asyncsamp.errors import FaultError
@@ -52,6 +52,22 @@ async def test_another_user_at_the_port_of_a_dead_hub_is_told_nothing(odd: OddHu
         assert not client.registered
     await odd.start(port)
     await client.wait_registered(10)
+
+
+@LINUX
+@ROOT
+@pytest.mark.both_loops
+async def test_an_operation_on_a_new_connection_does_not_bring_the_key_to_another_user(odd: OddHub) -> None:
+    """Whose hub keeps no connection learns only then that it is dead."""
+    odd.keeps = False
+    async with Client("client", lockfile=odd.lockfile) as client:
+        port = await odd.stop()
+        async with nobody_listening(port) as stranger:
+            assert client.registered
+            with pytest.raises(HubLostError, match=f"user {NOBODY} of this machine listens there now"):
+                await client.notify_all("a.b")
+            assert await stranger.heard() == "b''"
+            assert not client.registered
 
 
 @LINUX

@@ -387,6 +387,19 @@ def test_the_same_with_asyncio_run_itself(tmp_path: Path) -> None:
     asyncio.run(again(), debug=True)
 
 
+async def test_a_handler_that_is_set_just_before_leaving_is_no_trouble(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The hub is told of it while the client leaves."""
+    for turns in range(8):
+        client = await house.client().register()
+        client.on("a.b")(nothing)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await client.unregister()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_handlers_set_in_a_running_loop_before_registering(house: House) -> None:
     client = house.client()
     client.on("a.b")(nothing)

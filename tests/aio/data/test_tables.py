@@ -105,6 +105,15 @@ async def test_a_table_is_sent_and_received_in_one_call_each(tmp_path: Path) -> 
     assert list(table["n"]) == [1, 2, 3]
 
 
+async def test_the_name_is_none_if_none_was_sent(tmp_path: Path) -> None:
+    await asyncio.to_thread(stars().write, tmp_path / "t.vot", format="votable")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        await sender.notify("receiver", "table.load.votable", {"url": (tmp_path / "t.vot").as_uri()})
+        table = await asyncio.wait_for(anext(tables), 5)
+    told = table.meta["samp"]
+    assert (told["name"], told["table-id"], told["sender-name"]) == (None, "", "Sender")
+
+
 def sender_of(table: Table) -> str:
     return str(table.meta["samp"]["sender"])
 
@@ -957,9 +966,10 @@ async def test_messages_wait_in_a_bounded_stream_until_there_is_a_place_for_them
         await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_what_is_missing_in_a_column_of_objects_is_an_empty_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Table, pd.DataFrame])
+async def test_what_is_missing_in_a_column_of_objects_is_an_empty_text(tmp_path: Path, kind: Any) -> None:
     """It arrived as the text 'None'."""
-    table = await sent_and_received(tmp_path, Table({"t": np.array(["a", None], dtype=object)}))
+    table = await sent_and_received(tmp_path, kind({"t": np.array(["a", None], dtype=object)}))
     assert [str(text) for text in table["t"]] == ["a", ""]
 
 

@@ -225,6 +225,28 @@ async def test_a_refused_request_is_refused_again_behind_a_pipelined_one(ahead: 
         assert served.responded == 1
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("what", ["a page", "another host"])
+@pytest.mark.both_loops
+async def test_what_came_before_its_turn_is_judged_as_well(what: str, times: int) -> None:
+    if what == "a page":
+        refused = post(call_body("echo", "page"), "Origin: https://evil.example")
+    else:
+        refused = echo("rebound").replace(b"Host: 127.0.0.1", b"Host: evil.example")
+    async with endpoint() as (served, caller, _):
+        assert await caller.ask(echo("plain")) == "plain"
+        caller.writer.write(post(call_body("wait", "one")))
+        await served.waiting.wait()
+        caller.writer.write(refused * times + echo("two"))
+        for _ in range(10):  # turns of the loop, in which the server reads it
+            await asyncio.sleep(0)
+        served.go.set()
+        assert (await caller.answer())[1] == "one"
+        assert b" 403 " in await caller.reader.readuntil(b"\r\n\r\n")
+        await caller.reader.read()  # to the end
+        assert served.responded == 2
+
+
 async def test_a_caller_that_vanishes_at_once_leaves_nothing_unawaited() -> None:
     made: list[Coroutine[Any, Any, Value]] = []
 

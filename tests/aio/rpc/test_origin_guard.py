@@ -256,6 +256,40 @@ class TestConnections:
             release.set()
             assert [(await answered(reader))[0] for reader in (first, second)] == [200, 200]
 
+    @pytest.mark.both_loops
+    async def test_while_newcomers_wait_it_is_looked_for_room_now_and_then(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Not at each turn of the loop, which took a core."""
+        monkeypatch.setattr(listener_module, "_PATIENCE", 0.3)
+        looks: list[bool] = []
+        has_room = crowd_module.ConnectionLimit.has_room
+
+        def counted(limit: crowd_module.ConnectionLimit, coming: int, *, urgent: bool) -> bool:
+            looks.append(urgent)
+            return has_room(limit, coming, urgent=urgent)
+
+        monkeypatch.setattr(crowd_module.ConnectionLimit, "has_room", counted)
+        release, begun = asyncio.Event(), asyncio.Event()
+
+        async def work(request: web.BaseRequest) -> web.StreamResponse:
+            begun.set()
+            await release.wait()
+            return web.Response(text="done")
+
+        async with RpcServer(work, max_connections=1) as server, connect(server.port) as (first, one):
+            one.write(post(b""))
+            await begun.wait()
+            async with connect(server.port) as (newcomer, other), asyncio.timeout(5):
+                looks.clear()
+                other.write(post(b""))
+                assert b" 503 " in await newcomer.readline()
+            assert 2 <= len(looks) <= 20
+            release.set()
+            assert (await answered(first))[0] == 200
+        lines = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert ["there is no room for another connection" in line.getMessage() for line in lines] == [True]
+
     async def test_who_waits_for_room_is_let_in_when_another_one_ends(self) -> None:
         release, begun = asyncio.Event(), asyncio.Semaphore(0)
 

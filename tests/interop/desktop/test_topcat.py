@@ -187,3 +187,22 @@ async def test_its_current_table_is_asked_for(tmp_path: Path) -> None:
                     if "No current table" not in str(error):
                         raise
         assert list(got["name"]) == list(table["name"])
+
+
+@pytest.mark.parametrize("scheme", ["file", "http"])
+async def test_the_url_of_a_fits_table_is_opened(tmp_path: Path, scheme: str) -> None:
+    """By what a file holds, and by what a URL elsewhere is called."""
+    lockfile = tmp_path / "hub.samp"
+    data = tmp_path / "stars"
+    await asyncio.to_thread(stars().write, data, format="fits")
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+    ):
+        await found(client, "topcat", "table.load.fits")
+        url = data.as_uri() if scheme == "file" else await client.share(data.read_bytes(), name="x.fits")
+        sent = await client.send_table(url, "topcat", timeout=60)
+        assert [answer.mtype for answer in sent.values()] == ["table.load.fits"]
+        assert sent.names == ["topcat"]

@@ -249,6 +249,56 @@ async def test_a_page_reads_what_it_is_sent(name: str, tmp_path: Path) -> None:
         assert echoed["samp.result"]["heard"]["url"] == await tab.evaluate(seen)
 
 
+NAME_MANY = """([to, load]) => samp.do('notify', to, {'samp.mtype': 'table.load.votable', 'samp.params':
+{urls: Array.from({length: 1500}, (_, n) => `https://h.example.net/${load}/${n}`)}})"""
+
+
+async def test_a_page_that_is_reloaded_again_and_again_disturbs_no_other_site(tmp_path: Path) -> None:
+    """What a page names is remembered, and is closed to it; more of it than is kept for one site."""
+    (tmp_path / "stars.vot").write_text(VOTABLE)
+    url = (tmp_path / "stars.vot").as_uri()
+    read = f"samp.read(samp.translator + '{url}')"
+    async with (
+        web_hub(tmp_path),
+        desktop(tmp_path) as client,
+        open_site(FILES) as site,
+        open_site(FILES, host="127.0.0.2") as elsewhere,
+        tab_context(tmp_path) as context,
+    ):
+        tab, page_id = await open_page(context, site.url("page.html"), "page", "table.load.votable")
+        for load in range(20):
+            await tab.evaluate(NAME_MANY, [client.public_id, load])
+            await tab.reload()
+            page_id = await tab.evaluate("samp.register('page', {'table.load.votable': {}})")
+        other, other_id = await open_page(context, elsewhere.url("page.html"), "other", "table.load.votable")
+        for public_id in (page_id, other_id):
+            await client.notify(public_id, "table.load.votable", {"url": url})
+        for each, status in ((tab, 403), (other, 200)):
+            await each.wait_for_function("samp.received.length == 1")
+            assert (await each.evaluate(read))[0] == status
+
+
+@pytest.mark.parametrize("said", ["as a key", "within a text"])
+async def test_what_a_page_has_named_to_a_tool_is_closed_to_it(said: str, tmp_path: Path) -> None:
+    """The tool says it back, as one that tells what it has loaded."""
+    secret = tmp_path / "secret.vot"
+    secret.write_text(VOTABLE)
+    params = {secret.as_uri(): "1"} if said == "as a key" else {"script": f"load {secret}; quit"}
+    async with (
+        web_hub(tmp_path),
+        desktop(tmp_path) as client,
+        open_site(FILES) as site,
+        tab_context(tmp_path) as context,
+    ):
+        tab, page_id = await open_page(context, site.url("page.html"), "page", "table.load.votable")
+        answered = await tab.evaluate(CALL, [client.public_id, params])
+        assert answered["samp.result"]["heard"] == params
+        await client.notify(page_id, "table.load.votable", {"url": secret.as_uri()})
+        await tab.wait_for_function("samp.received.length == 1")
+        status, reason = await tab.evaluate(f"samp.read(samp.translator + '{secret.as_uri()}')")
+        assert (status, "star 1" in reason) == (403, False)
+
+
 async def test_a_public_page_that_the_browser_lets_through(tmp_path: Path) -> None:
     """Chromium's own permission, Local Network Access: granted, then refused."""
     secured = await certificate(tmp_path)

@@ -35,6 +35,15 @@ def test_the_site_shows_the_example_and_it_is_short() -> None:
     assert len(PAGE.read_text().splitlines()) <= 20
 
 
+@pytest.mark.parametrize("name", ["web_page.html", "upload_page.html"])
+def test_the_example_says_which_file_samp_js_is(name: str) -> None:
+    """Beside the tag, and that file is in the package of that name."""
+    [line] = [line for line in (PAGE.parent / name).read_text().splitlines() if 'src="samp.js"' in line]
+    assert "npm install sampjs; copy node_modules/sampjs/samp.js" in line
+    assert "node_modules/sampjs/samp.js" in (ROOT / "docs/how-to/archive-page.md").read_text()
+    assert (require_web_clients("sampjs") / "samp.js").is_file()
+
+
 def folder(home: Path) -> dict[str, Path]:
     (home / "stars.vot").write_text(VOTABLE)
     samp_js = require_web_clients("sampjs") / "samp.js"
