@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import json
-import os
 import re
 import signal
 import sys
@@ -25,11 +24,11 @@ from asyncsamp.data.formats.table_read import read_table
 
 from ..cli.command import Command
 from ..installed import require_file, require_program
-from .desktop.conftest import PICTURES
 from .desktop.meeting import found
 from .desktop.sky import image, stars
 from .peers import DS9_NAME, Process, ds9_on, jsamp_hub, own_hub, process, screen
 from .peers.desktop import ALADIN_JAR
+from .pictures import keep_picture
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -88,8 +87,9 @@ async def test_an_image_is_shown_in_ds9_by_one_command(tmp_path: Path, hub: RunH
         assert (await session.run("point 10.6847 41.269 --to ds9")).endswith("): pointed\r\n")
         assert DS9_NAME in await session.run("list")
         assert "ms" in await session.run("ping ds9")
-    if hub is own_hub and (folder := os.environ.get(PICTURES)):
-        await asyncio.to_thread(session.draw, Path(folder) / "command.svg")
+    if hub is own_hub:
+        await asyncio.to_thread(session.draw, tmp_path / "command.svg")
+        keep_picture(tmp_path / "command.svg")
 
 
 async def test_two_ds9_are_told_apart(tmp_path: Path) -> None:
@@ -130,20 +130,7 @@ async def test_a_table_goes_to_topcat_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "stars.fits"
     await asyncio.to_thread(stars().write, path)
     async with desktop(tmp_path) as command:
-        opened = await command.run("open", path, "--start", "--in", "topcat", "-W", "100")
-        assert opened.code == 0, opened
-        assert "loaded by topcat (" in opened.out
-        assert "asyncsamp: topcat was started: pid " in opened.err
-        for words in ("get -o back.vot", "get -o back.fits", "get 1 -o first.vot"):
-            await until_done(command, *words.split())
-            data = await asyncio.to_thread((tmp_path / words.split()[-1]).read_bytes)
-            # TOPCAT gives the file's COMMENT cards as a list of texts, which astropy alone cannot read.
-            back = await asyncio.to_thread(read_table, data)
-            assert [str(star).strip() for star in back["name"]] == list(stars()["name"])
-        none = await command.run("get", "7", "-o", "none.vot")
-        assert (none.code, "No table with ID 7" in none.err) == (1, True)
-        assert (await command.run("wait", "topcat", "-W", "20")).code == 0
-        assert (await command.run("point", "10.68", "41.27", "--to", "topcat")).code == 0
+        await to_topcat_and_back(command, path, "get -o back.vot", "get -o back.fits", "get 1 -o first.vot")
         script = questions(path)
         async with command.start("record", "topcat.jsonl", "-C", len(script)) as recorder:
             assert "recording into" in await recorder.remark()
@@ -157,6 +144,32 @@ async def test_a_table_goes_to_topcat_and_comes_back(tmp_path: Path) -> None:
     ):
         assert await asked(tmp_path / ".samp", script) == was
         await player.end(signal.SIGINT)
+
+
+async def test_topcat_is_started_at_the_hub_of_jsamp(tmp_path: Path) -> None:
+    require_program("topcat", "topcat")
+    path = tmp_path / "stars.fits"
+    await asyncio.to_thread(stars().write, path)
+    async with desktop(tmp_path, jsamp_hub) as command:
+        await to_topcat_and_back(command, path, "get -o back.vot")
+
+
+async def to_topcat_and_back(command: Command, path: Path, *ways: str) -> None:
+    """Open a table in TOPCAT, which is not running, get it back, and let TOPCAT look somewhere."""
+    opened = await command.run("open", path, "--start", "--in", "topcat", "-W", "100")
+    assert opened.code == 0, opened
+    assert "loaded by topcat (" in opened.out
+    assert "asyncsamp: topcat was started: pid " in opened.err
+    for words in ways:
+        await until_done(command, *words.split())
+        data = await asyncio.to_thread((path.parent / words.split()[-1]).read_bytes)
+        # TOPCAT gives the file's COMMENT cards as a list of texts, which astropy alone cannot read.
+        back = await asyncio.to_thread(read_table, data)
+        assert [str(star).strip() for star in back["name"]] == list(stars()["name"])
+    none = await command.run("get", "7", "-o", "none.vot")
+    assert (none.code, "No table with ID 7" in none.err) == (1, True)
+    assert (await command.run("wait", "topcat", "-W", "20")).code == 0
+    assert (await command.run("point", "10.68", "41.27", "--to", "topcat")).code == 0
 
 
 def questions(path: Path) -> list[tuple[str, dict[str, object]]]:

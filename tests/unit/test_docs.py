@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
@@ -15,6 +16,7 @@ import asyncsamp
 import asyncsamp.sync
 import asyncsamp.testing
 from asyncsamp import FaultCode, Limits, mtypes
+from asyncsamp.hub import page as hub_page
 from asyncsamp.hub.__main__ import main
 from asyncsamp.mtypes import common
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, pictures
@@ -27,6 +29,8 @@ LONG = {
     "cli-reference.md": "generated",
 }
 """Pages that may have more than 300 lines, and why; a test counts the rows of each."""
+
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 SHOWN = {"", "text", "console"}
 """Languages of what is output, and not code."""
@@ -45,18 +49,36 @@ def first_cells(text: str) -> list[str]:
     return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
 
 
+def in_the_api() -> set[str]:
+    pages = (DOCS / "reference" / "api").glob("*.md")
+    return {name for page in pages for name in re.findall(r"auto\w+:: (\S+)", page.read_text("utf-8"))}
+
+
 # ---- rows
 
 
 def test_each_public_name_is_in_the_api() -> None:
-    shown = set(
-        re.findall(r"auto\w+:: (\S+)", "".join(map(Path.read_text, (DOCS / "reference/api").glob("*.md"))))
-    )
     public = {f"asyncsamp.{name}" for name in asyncsamp.__all__ if name != "NobodyError"}
     public |= {f"asyncsamp.sync.{name}" for name in asyncsamp.sync.__all__}
     public |= {f"asyncsamp.mtypes.{name}" for name in mtypes.__all__}
-    assert sorted(public - shown) == [], "name them in a page of docs/reference/api"
+    public |= {f"asyncsamp.hub.page.{name}" for name in hub_page.__all__}
+    assert sorted(public - in_the_api()) == [], "name them in a page of docs/reference/api"
     assert "`asyncsamp.NobodyError`" in reference("api/errors.md")
+
+
+def test_each_name_that_a_page_or_an_example_imports_is_in_the_api() -> None:
+    examples = [path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".ipynb")]
+    imported = {
+        f"{module}.{name}"
+        for path in [*PAGES, ROOT / "README.md", *examples]
+        for module, names in re.findall(
+            r"from (asyncsamp(?:\.\w+)*) import (\w+(?:, \w+)*|\([^)]+\))", path.read_text(encoding="utf-8")
+        )
+        for name in re.findall(r"\w+", names)
+    }
+    modules = {"asyncsamp.compat"}
+    assert {"asyncsamp.sync.Client", "asyncsamp.hub.page.HubPage"} <= imported
+    assert sorted(imported - in_the_api() - modules) == [], "name them in a page of docs/reference/api"
 
 
 def test_each_fixture_is_in_the_api() -> None:
@@ -88,12 +110,52 @@ def test_each_error_has_a_row_with_cause_and_remedy() -> None:
     }
     missing = sorted((errors - {"NobodyError"}) ^ set(rows))
     assert missing == [], "each has a row in docs/reference/errors.md"
-    assert [name for name, rest in rows.items() if "|" not in rest] == []
+    told = {name: [cell.strip() for cell in rest.split(" | ")] for name, rest in rows.items()}
+    assert [name for name, cells in told.items() if len(cells) != 2 or not all(cells)] == []
+
+
+def test_the_row_of_an_error_says_which_of_python_s_it_is_too() -> None:
+    told = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", reference("errors.md"), re.MULTILINE))
+    for name, cause in told.items():
+        kind = getattr(asyncsamp, name, None) or getattr(asyncsamp.sync, name)
+        of_python = [base for base in kind.__mro__ if base.__module__ == "builtins"]
+        near = [base for base in of_python if not any(base in other.__mro__[1:] for other in of_python)]
+        said = re.findall(r"`(\w+)`", cause.partition("also a")[2])
+        assert sorted(said) == sorted({base.__name__ for base in near} - {"Exception"}), name
 
 
 def test_each_fault_code_has_a_row() -> None:
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \| [^|]+ \| [^|]+ \|$", reference("errors.md"), re.MULTILINE)
     assert rows == [(str(code.value), code.name) for code in FaultCode]
+
+
+def test_each_fault_code_is_one_that_the_hub_gives() -> None:
+    source = "".join(path.read_text() for path in SOURCES if path.name != "errors.py")
+    assert [code.name for code in FaultCode if f"FaultCode.{code.name}" not in source] == []
+
+
+INNER = {
+    "BusError": "only logged",
+    "ForeignFileError": "a LockfileError",
+    "NoRoomError": "a RemoteProtocolError",
+    "RoomError": "of the command `python -m asyncsamp.reach`, which shows its text",
+    "ServiceError": "of the command `asyncsamp service`, which shows its text",
+}
+"""Errors that no caller of the library has to know."""
+
+
+def test_no_other_error_reaches_a_user() -> None:
+    rows = set(first_cells(reference("errors.md")))
+    classes = [
+        (node.name, {base.id for base in node.bases if isinstance(base, ast.Name)})
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    ours = {"SampError"}
+    while more := {name for name, bases in classes if bases & ours} - ours:
+        ours |= more
+    assert sorted(ours - rows) == sorted(INNER)
 
 
 def test_each_mtype_has_a_row_with_its_parameters() -> None:
@@ -121,7 +183,7 @@ def test_each_option_of_the_hub_has_a_row(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_each_variable_of_the_environment_has_a_row() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    source = "".join(path.read_text() for path in SOURCES)
     used = set(re.findall(r'(?:environ\)?(?:\.get\(|\[)|_home\()"([A-Z_]+)"', source))
     used -= {
         "SSH_CONNECTION",
@@ -135,7 +197,7 @@ def test_each_variable_of_the_environment_has_a_row() -> None:
 
 
 def test_each_file_has_a_row() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    source = "".join(path.read_text() for path in SOURCES)
     kinds = "service|desktop|json|toml|state|page|damaged|reach"
     written = set(re.findall(rf'["}}]([\w.-]*\.(?:{kinds})|\.samp(?:-1)?)"', source)) - {
         "package.json",
@@ -180,6 +242,12 @@ def test_every_picture_has_a_text_and_is_there(page: Path) -> None:
         assert (page.parent / file).is_file(), file
 
 
+def test_every_picture_is_shown() -> None:
+    shown = {Path(file).name for page in [*PAGES, ROOT / "README.md"] for _, file in pictures(page)}
+    linked = {Path(link).name for page in PAGES for link in links(page)}
+    assert sorted({path.name for path in (DOCS / "images").iterdir()} - shown - linked) == []
+
+
 @by_page
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in links(page):
@@ -211,6 +279,17 @@ def test_what_runs_a_block_elsewhere_is_there(page: Path) -> None:
     for block in blocks(page):
         if block.mark.startswith("run by: "):
             assert (ROOT / block.mark.removeprefix("run by: ").split("::")[0]).is_file(), str(block)
+
+
+@by_page
+def test_each_test_that_a_page_names_is_there(page: Path) -> None:
+    """`FILE::TEST`, or `::TEST` of the file that was named before."""
+    file = ROOT
+    for name, test in re.findall(r"`(tests/[\w/]+\.py|(?=::))(?:::([\w:]+))?", page.read_text("utf-8")):
+        file = ROOT / name if name else file
+        assert file.is_file(), name
+        kind = rf"(?:def|class) {test.split('::')[-1]}\b" if test else ""
+        assert re.search(kind, file.read_text(encoding="utf-8")), f"{file}::{test}"
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -112,17 +111,21 @@ def test_no_other_address_is_made_up() -> None:
             assert not re.search(r"(github\.com|gitlab\.com)/asyncsamp|asyncsamp\.readthedocs", text), path
 
 
+INSTALLS = re.compile(r"pip install (?:-e )?'(asyncsamp|\.)\[([^\]{]+)\]'")
+
+
 def test_every_line_that_installs_us_names_extras_that_are_there() -> None:
     """In texts and errors: `pip install 'asyncsamp[cli]'`, and `pip install '.[cli]'` for a checkout."""
-    texts = [README, (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     for folder in ("docs", "src", "examples"):
         found = (path for path in (ROOT / folder).rglob("*") if path.suffix in (*TEXTS, ".ipynb"))
-        texts += [path.read_text(encoding="utf-8") for path in found if "_build" not in path.parts]
-    lines = [
-        line
-        for text in texts
-        for line in re.findall(r"pip install (?:-e )?'?(?:asyncsamp|\.)\[([^\]{]+)\]", text)
-    ]
+        texts += [path for path in found if "_build" not in path.parts]
+    lines: list[str] = []
+    for path in texts:
+        told = INSTALLS.findall(path.read_text(encoding="utf-8"))
+        ways = {how: {extras for name, extras in told if name == how} for how in ("asyncsamp", ".")}
+        assert ways["asyncsamp"] <= ways["."], f"{path} does not say how it is in a checkout"
+        lines += [extras for _, extras in told]
     assert len(lines) > 10
     named = {extra.strip() for line in lines for extra in line.split(",")}
     assert named <= set(PROJECT["optional-dependencies"])
@@ -179,7 +182,7 @@ def test_a_release_is_refused_while_something_is_not_set(tmp_path: Path) -> None
     )
 
 
-# ---- the changelog, the recipe, the citation
+# ---- the changelog and the citation
 
 
 def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
@@ -192,35 +195,6 @@ def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
         assert re.match(r"\[(Unreleased\]|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)\n", title), title
         names = [part.partition("\n")[0] for part in parts]
         assert names == sorted(set(names), key=kinds.index), title
-
-
-def recipe() -> dict[str, Any]:
-    """The recipe, with what Jinja would put into it."""
-    text = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
-    values = dict(re.findall(r'^{% set (\w+) = "(.+)" %}$', text, re.MULTILINE))
-    text = re.sub(r"^{%.*%}$", "", text, flags=re.MULTILINE)
-    loaded: dict[str, Any] = yaml.safe_load(
-        re.sub(r"{{ (\w+)[^}]* }}", lambda found: str(values.get(found[1], found[1])), text)
-    )
-    return loaded
-
-
-def test_the_recipe_needs_what_the_package_and_its_command_need() -> None:
-    needed = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cli"]
-    lowest = PROJECT["requires-python"].removeprefix(">=")
-    assert recipe()["requirements"]["run"][0] == f"python >={lowest}"
-    assert sorted(need.replace(" ", "") for need in recipe()["requirements"]["run"][1:]) == sorted(needed)
-    assert recipe()["build"]["entry_points"] == [f"{name} = {to}" for name, to in PROJECT["scripts"].items()]
-
-
-def test_the_recipe_has_what_conda_forge_asks_for() -> None:
-    loaded = recipe()
-    assert loaded["about"]["home"] == loaded["about"]["dev_url"] == URLS["Source"]
-    assert loaded["about"]["doc_url"] == URLS["Documentation"]
-    assert loaded["about"]["license"] == PROJECT["license"]
-    assert re.fullmatch("[0-9a-f]{64}", str(loaded["source"]["sha256"]))
-    assert loaded["build"]["noarch"] == "python"
-    assert loaded["extra"]["recipe-maintainers"]
 
 
 def test_the_citation_has_what_its_form_asks_for() -> None:

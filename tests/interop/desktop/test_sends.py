@@ -1,8 +1,6 @@
 """What the real tools send by the hand of a user is what docs/reference/mtypes.md says that they send.
 
-Its pictures, which show what to press, are those of docs/how-to/get-a-selection-back.md:
-
-    ASYNCSAMP_PICTURES=docs/images pytest -n0 tests/interop/desktop/test_sends.py
+Its pictures, which show what to press, are those of docs/how-to/get-a-selection-back.md.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The tutorial's program with the real TOPCAT, DS9 and Aladin, and a hand that does the user's part.
-
-    ASYNCSAMP_PICTURES=docs/images pytest -n0 tests/interop/desktop/test_tutorial.py
-
-makes the pictures of docs/tutorial anew.
-"""
+"""The tutorial's program with the real TOPCAT, DS9 and Aladin, a hand for the user's part, and pictures."""
 
 from __future__ import annotations
 

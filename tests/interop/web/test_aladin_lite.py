@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import pytest
 from asyncsamp import Client, Message, RemoteClient
 
 from ..peers import stilts_send
+from ..pictures import keep_picture
 from .browser import require_web_clients, tab_context
 from .harness import VOTABLE, desktop, subscriber, web_hub
 from .site import HERE, open_site
@@ -50,11 +50,6 @@ async def aladin_lite(folder: Path) -> AsyncIterator[tuple[Page, Client, RemoteC
         yield tab, client, await subscriber(client, "Aladin Lite", "table.load.votable")
 
 
-async def picture(tab: Page, name: str, folder: Path) -> bytes:
-    """Take a screenshot; it is kept in the folder that SCREENSHOTS names, else with the test's files."""
-    return await tab.screenshot(path=Path(os.environ.get("SCREENSHOTS", folder)) / name)
-
-
 async def test_it_appears_and_points(tmp_path: Path) -> None:
     async with aladin_lite(tmp_path) as (tab, client, remote):
         metadata = await client.get_metadata(remote)
@@ -72,13 +67,13 @@ async def test_it_shows_a_table_from_a_file(tmp_path: Path) -> None:
     table = tmp_path / "a table.vot"
     table.write_text(VOTABLE)
     async with aladin_lite(tmp_path) as (tab, client, remote):
-        before = await picture(tab, "aladin-lite-before.png", tmp_path)
+        before = await tab.screenshot()
         params = {"url": table.as_uri(), "table-id": "t1", "name": "stars"}
         assert (await client.call(remote, "table.load.votable", params, timeout=10)).ok
         await tab.wait_for_function(SHOWN)
         assert await tab.evaluate("window.alerts") == []
         await tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        assert await picture(tab, "aladin-lite-table.png", tmp_path) != before
+        assert await tab.screenshot() != before
         # It knows the table by the URL that it was given, which is not the one that others know.
         await tab.evaluate(WATCH)
         chosen = {"url": table.as_uri(), "table-id": "another id", "row-list": ["7", "8"]}
@@ -105,4 +100,5 @@ async def test_it_shows_a_table_of_stilts(tmp_path: Path) -> None:
             shown.set()
             await sender.succeed(timeout=40)
         assert await tab.evaluate("window.alerts") == []
-        await picture(tab, "aladin-lite-stilts.png", tmp_path)
+        await tab.screenshot(path=tmp_path / "aladin-lite.png")
+        keep_picture(tmp_path / "aladin-lite.png")

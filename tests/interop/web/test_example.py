@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from asyncsamp import Client, FaultCode
 from ...aio.webpage import Page as RawPage
 from ...programs import Program
 from ..peers import screen, topcat_on
+from ..pictures import keep_picture
 from .browser import require_web_clients, tab_context
 from .figures import asyncsamp_hub
 from .harness import VOTABLE, jsamp_web_hub, subscriber
@@ -69,12 +69,10 @@ async def test_it_sends_a_table_to_topcat(tmp_path: Path) -> None:
         declared = await witness.get_metadata(message.sender)
         assert declared == {"samp.name": "Star archive", "samp.description.text": "sends a table"}
         await tab.wait_for_function("document.getElementById('told').textContent == 'sent to 2 tools'")
-        pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
-        await tab.screenshot(
-            path=pictures / "web-page.png", clip={"x": 0, "y": 0, "width": 480, "height": 80}
-        )
+        picture = tmp_path / "web-page-topcat.png"
         # Only once there is a table does TOPCAT draw its buttons in colour.
-        await display.drawn(pictures / "web-page-topcat.png", "^TOPCAT$", colours=600)
+        await display.drawn(picture, "^TOPCAT$", colours=600)
+        keep_picture(picture)
 
 
 async def test_without_a_hub_it_says_so(tmp_path: Path) -> None:

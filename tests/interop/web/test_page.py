@@ -379,8 +379,6 @@ async def test_it_fits_a_phone_and_both_schemes(scheme: Any, tmp_path: Path) -> 
             )
             assert (background == "rgb(255, 255, 255)") is (scheme == "light")
             assert await tab.evaluate("document.documentElement.scrollWidth") <= 360
-            pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
-            await tab.screenshot(path=pictures / f"hub-page-phone-{scheme}.png")
 
 
 async def test_a_hub_that_was_started_by_a_command_prints_the_link(tmp_path: Path) -> None:

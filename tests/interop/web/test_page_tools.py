@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from asyncsamp.hub.page import HubPage, PageConsent
 
 from ...installed import require_file
 from ..peers import DS9_NAME, ds9_on, screen, topcat_on
+from ..pictures import keep_picture
 from .browser import require_web_clients, tab_context
 from .harness import web_hub
 from .site import HERE, open_site
@@ -34,10 +34,10 @@ PICTURE_OF_DS9 = Path("/usr/share/pixmaps/SAOImageDS9.svg")
 
 
 async def picture(tab: Page, name: str, folder: Path, *, full: bool = True) -> None:
-    """Take a screenshot; it is kept in the folder that SCREENSHOTS names, else with the test's files."""
-    path = Path(os.environ.get("SCREENSHOTS", folder)) / name
+    """Take a screenshot; `scripts/pictures` keeps it."""
     await tab.evaluate("scrollTo(0, 0)")
-    await tab.screenshot(path=path, full_page=full)
+    await tab.screenshot(path=folder / name, full_page=full)
+    keep_picture(folder / name)
 
 
 async def serve_icon(context: BrowserContext, asked: list[str]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +13,9 @@ from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from asyncsamp import Client
 
-from ..desktop.conftest import PICTURES
 from ..desktop.meeting import found
 from ..peers import DS9_NAME, ds9_on, screen, topcat_on
+from ..pictures import keep_picture
 from .browser import tab_context
 from .figures import asyncsamp_hub
 from .network import far_network
@@ -33,12 +31,10 @@ BROADCAST_ICON = (115, 40)
 
 @pytest.fixture
 def remote_topcat(tmp_path: Path) -> Iterator[Path]:
-    """Give where to draw TOPCAT; the picture is kept where `PICTURES` says."""
+    """Give where to draw TOPCAT; `scripts/pictures` keeps it."""
     path = tmp_path / "remote-topcat.png"
     yield path
-    folder = os.environ.get(PICTURES)
-    if folder and path.exists():
-        shutil.copy(path, Path(folder) / path.name)
+    keep_picture(path)
 
 
 async def test_the_example_notebook_with_topcat_and_ds9(tmp_path: Path, remote_topcat: Path) -> None:
