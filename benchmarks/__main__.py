@@ -186,8 +186,8 @@ def main() -> int:
     if arguments.write:
         command = "python -m benchmarks" + (" --quick" if arguments.quick else "")
         (_ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(results, command))
-        if not arguments.quick and renew(results, _ROOT / "README.md"):
-            print("wrote README.md")
+        for file in [] if arguments.quick else renew(results, _ROOT):
+            print(f"wrote {file.relative_to(_ROOT)}")
         _plot(results)
     return 1 if _failed(results) else 0
 

@@ -1,4 +1,4 @@
-"""The headline figures in README.md, written by a whole run: everything from their table to the plot."""
+"""The headline figures in README.md and docs/explanation/speed.md, written by a whole run."""
 
 from __future__ import annotations
 
@@ -18,45 +18,65 @@ _ROWS = {
     "broadcast to 100, deliveries": "broadcast to 100",
     "register, declare, unregister": "register",
 }
-_PART = re.compile(r"\| workload \| asyncsamp, a second .*?(?=!\[Rates by workload\])", re.DOTALL)
-
-_TEXT = """\
-| workload | asyncsamp, a second | JSAMP | pyvo |
-|---|---|---|---|
-{rows}
-
-A bare aiohttp server that only forwards each request moves {bare:,.0f} in a second of processor time,
-the hub with all its work {hub:,.0f}.{client}
-To have the ratios of your machine, in some minutes:
-
-    pip install -e '.[bench]' && apt-get install -y --no-install-recommends jsamp
-    python -m benchmarks --quick
-
-All workloads, the machine and what was asked of each are in
-[benchmarks/RESULTS.md](benchmarks/RESULTS.md); {missed}
-
-"""
+_HEAD = "| workload | asyncsamp | times JSAMP's | times pyvo's |\n|---|---|---|---|"
+_SPEED = re.compile(r"\| workload \| asyncsamp .*?(?=\n!\[Rates by workload)", re.DOTALL)
+_BESIDE = re.compile(r"A bare aiohttp server that only forwards .*?(?=\nTo have the ratios)", re.DOTALL)
+_README = re.compile(
+    r"(?<=nowhere else in this file\) -->\n).*?(?=<!-- figures of speed: end -->)", re.DOTALL
+)
 
 
-def renew(results: Results, readme: Path) -> bool:
-    """Write the figures of a run into README.md; return whether it has all that is shown there."""
+def renew(results: Results, root: Path) -> list[Path]:
+    """Write the figures of a run where they are shown; return the files, none if some are not measured."""
     rows = [_row(results, title, measure) for title, measure in _ROWS.items()]
     per_cpu = [
         results.median("notify", hub, lambda one: one.done / one.hub_cpu if one.hub_cpu else 0.0)
         for hub in ("forwarder", _OURS)
     ]
-    text = readme.read_text(encoding="utf-8")
-    if None in rows or None in per_cpu or _PART.search(text) is None:
-        return False
-    part = _TEXT.format(
-        rows="\n".join(map(str, rows)),
-        bare=_round(per_cpu[0]),
-        hub=_round(per_cpu[1]),
-        client=_client(results),
-        missed=_missed(results),
+    if None in rows or None in per_cpu:
+        return []
+    table = (
+        "| workload | asyncsamp | times JSAMP's | times pyvo's |\n|---|---|---|---|\n"
+        + "\n".join(map(str, rows))
+        + "\n"
     )
-    readme.write_text(_PART.sub(lambda _: part, text), encoding="utf-8")
-    return True
+    bare, hub = (_round(rate) for rate in per_cpu)
+    beside = (
+        f"A bare aiohttp server that only forwards each request moves {bare:,.0f} in a second of processor\n"
+        f"time, the hub with all its work {hub:,.0f}.{_client(results)} With uvloop\n"
+        "(the extra `fast`) it is more.\n\n"
+        "All workloads, the machine and what was asked of each are in\n"
+        f"[the results](../../benchmarks/RESULTS.md); {_missed(results)}\n"
+    )
+    readme, speed = root / "README.md", root / "docs" / "explanation" / "speed.md"
+    _replace(readme, (_README, _sentence(results)))
+    _replace(speed, (_SPEED, table), (_BESIDE, beside))
+    return [readme, speed]
+
+
+def _replace(file: Path, *parts: tuple[re.Pattern[str], str]) -> None:
+    text = file.read_text(encoding="utf-8")
+    for pattern, part in parts:
+        found = pattern.search(text)
+        if found is None:
+            raise ValueError(f"{file.name} has no place for the figures: {pattern.pattern}")
+        text = text[: found.start()] + part + text[found.end() :]
+    file.write_text(text, encoding="utf-8")
+
+
+def _sentence(results: Results) -> str:
+    notify, call = (f"{results.rate(what, _OURS):,.0f}" for what in ("notify", "call"))
+    ratios = {
+        (what, peer): f"{results.ratio(what, _OURS, peer):.1f}"
+        for what in ("notify", "call")
+        for peer in ("jsamp", "pyvo")
+    }
+    return (
+        f"Beside other hubs, on the same load in the same run (two cores, plain asyncio): {notify} "
+        f"notifications a second among ten clients, {ratios['notify', 'jsamp']} times\n"
+        f"as many as JSAMP's hub and {ratios['notify', 'pyvo']} times as many as pyvo's; {call} calls with "
+        f"their responses, {ratios['call', 'jsamp']} and {ratios['call', 'pyvo']} times as many.\n"
+    )
 
 
 def _row(results: Results, title: str, measure: str) -> str | None:
@@ -64,7 +84,7 @@ def _row(results: Results, title: str, measure: str) -> str | None:
     ratios = [results.ratio(measure, _OURS, peer) for peer in ("jsamp", "pyvo")]
     if rate is None or None in ratios:
         return None
-    return f"| {title} | {rate:,.0f} | " + " | ".join(f"{ratio:.1f} x" for ratio in ratios) + " |"
+    return f"| {title} | {rate:,.0f} | " + " | ".join(f"{ratio:.1f}" for ratio in ratios) + " |"
 
 
 def _client(results: Results) -> str:
@@ -72,7 +92,7 @@ def _client(results: Results) -> str:
     if notify is None or call is None:
         return ""
     exchanged = f"{notify:,.0f} notifications or {call:,.0f} calls a second"
-    return f" Two of our clients in one process exchange\n{exchanged}."
+    return f"\nTwo of our clients in one process exchange {exchanged}."
 
 
 def _missed(results: Results) -> str:

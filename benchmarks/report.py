@@ -12,6 +12,18 @@ from .results import Results
 __all__ = ["as_markdown", "as_text"]
 
 _MARKS = {True: "yes", False: "**no**", None: "not measured"}
+_PLOTS = {
+    "Workloads (medians of the rounds)": {
+        "rates": "Rates by workload, for each hub",
+        "sizes": "Notifications a second by the size of a message, for each hub",
+        "clients": "Notifications a second by the number of clients, for each hub",
+    },
+    "Tables of six columns, from client to client": {
+        "tables": "Seconds until a table has come, by its rows, for each way"
+    },
+}
+"""What `plots` draws, by the title of the table that it belongs to."""
+
 _TITLES = {kind.name: kind.title for kind in KINDS}
 
 
@@ -29,13 +41,16 @@ def as_markdown(results: Results, command: str) -> str:
     """Return RESULTS.md."""
     parts = [
         "# What the hubs did, side by side\n",
-        f"Written by `{command}`; ratios are medians of the rounds of one run.\n",
+        f"Written by `{command}`; ratios are medians of the rounds of one run.\n"
+        "`benchmarks/VERSUS.md` has this version beside an earlier one, turn by turn.\n",
         "\n".join(f"- {name}: {value}" for name, value in results.machine.items()) + "\n",
     ]
     for title, header, rows in _tables(results):
         lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
         parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n")
+        for file, what in _PLOTS.get(title, {}).items():
+            parts.append(f"![{what}](../docs/benchmarks/{file}.svg)\n")
     if reasons := _reasons(results):
         parts.append("## What is not met, and why\n\n" + "\n".join(reasons) + "\n")
     if results.missing:

@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from .bench import Bench
 from .hubs import KINDS, HubKind
+from .results import describe_machine
 from .workloads import Job
 
 _ROOT = Path(__file__).parent.parent
@@ -34,7 +36,8 @@ _JOBS = {
     "notify 10 kB": Job("notify", size=10_000),
     "notify 1 MB": Job("notify", size=1_000_000, clients=2, active=2),
 }
-_CLIENTS = [(kind, workload) for kind in ("standard", "web", "direct") for workload in ("notify", "call")]
+_KINDS = ("standard", "web", "direct", "bare direct")
+_CLIENTS = [(kind, workload) for kind in _KINDS for workload in ("notify", "call")]
 
 
 def _run_in(folder: Path, module: str, *arguments: str) -> list[str]:
@@ -102,9 +105,9 @@ async def _compare(before: _Side, after: _Side, turns: int) -> None:
             await side.bench.stop()
 
 
-def _show(before: _Side, after: _Side) -> bool:
-    """Print the table; return whether nothing is slower."""
-    print("| workload | before /s | after /s | ratio | of the turns |\n|---|---|---|---|---|")
+def _table(before: _Side, after: _Side) -> tuple[str, bool]:
+    """Return the table, and whether nothing is slower."""
+    lines = ["| workload | before /s | after /s | ratio | of the turns |", "|---|---|---|---|---|"]
     well = True
     for name, rates in before.rates.items():
         ratios = sorted(new / old for old, new in zip(rates, after.rates[name], strict=True) if old)
@@ -114,10 +117,26 @@ def _show(before: _Side, after: _Side) -> bool:
         ratio = statistics.median(ratios)
         well = well and ratio >= _BOUND
         mark = "" if ratio >= _BOUND else " **slower**"
-        print(
+        lines.append(
             f"| {name} | {old:,.0f} | {new:,.0f} | {ratio:.2f}{mark} | {ratios[0]:.2f} to {ratios[-1]:.2f} |"
         )
-    return well
+    return "\n".join(lines), well
+
+
+def _commit(folder: Path) -> str:
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _write(table: str, folder: Path, turns: int) -> None:
+    before, after = map(_commit, (folder, _ROOT))
+    machine = "\n".join(f"- {name}: {value}" for name, value in describe_machine().items())
+    (_ROOT / "benchmarks" / "VERSUS.md").write_text(
+        "# This version beside an earlier one\n\n"
+        f"Written by `python -m benchmarks.versus FOLDER --turns {turns} --write`: commit {after}\n"
+        f"beside {before}, turn by turn; a ratio is the median of the ratios of the turns.\n\n"
+        f"{machine}\n\n{table}\n"
+    )
 
 
 def main() -> int:
@@ -125,12 +144,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.versus", description=__doc__)
     parser.add_argument("folder", type=Path, help="the other checkout: what is before")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="write VERSUS.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="asyncsamp-versus-") as place:
         before = _Side("before", arguments.folder.resolve(), Path(place))
         after = _Side("after", _ROOT, Path(place))
         asyncio.run(_compare(before, after, arguments.turns))
-    return 0 if _show(before, after) else 1
+    table, well = _table(before, after)
+    print(table)
+    if arguments.write:
+        _write(table, before.folder, arguments.turns)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

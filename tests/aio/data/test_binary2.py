@@ -133,6 +133,16 @@ def test_damaged_rows_are_refused() -> None:
         read_table(data, max_size=10)
 
 
+@pytest.mark.parametrize("piece", [4, 7, 64, 1 << 20])
+def test_lines_and_spaces_among_the_rows_do_not_matter(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(binary2, "_PIECE", piece)
+    table = Table({"a": np.arange(100.0), "b": np.arange(100) % 7 == 0})
+    data = write(table)
+    begin, end = data.index(b'base64">') + 8, data.index(b"</STREAM>")
+    lines = b"\r\n  ".join(data[at : min(at + 61, end)] for at in range(begin, end, 61))
+    same(read_table(data[:begin] + b"\n" + lines + b"\n" + data[end:]), read_table(data))
+
+
 def test_stilts_reads_it(tmp_path: Path) -> None:
     program = require_program("stilts", "stilts")
     table = Table(

@@ -20,6 +20,7 @@ from astropy.io import fits, votable
 from asyncsamp import Client, DataError, ReplyError
 from asyncsamp.data import context
 from asyncsamp.data.fetching import fetch
+from asyncsamp.data.formats.claims import check_votable_claims
 from asyncsamp.data.formats.images import read_image
 from asyncsamp.data.formats.table_read import read_table
 from asyncsamp.mtypes import TableLoadVotable
@@ -92,6 +93,14 @@ def test_arrays_that_are_not_there(field: str, encoding: str) -> None:
     data = VOTABLE % ("", "<TABLEDATA><TR><TD>7</TD></TR></TABLEDATA>")
     with pytest.raises(DataError, match=r"claims arrays of \d+ bytes|arraysize that is not plain text"):
         read_table(data.replace('datatype="int"', field).encode(encoding))
+
+
+@pytest.mark.parametrize("tag", ["FIELD", "v:FIELD", "FIELD:FIELD", "v-1.FIELD:FIELD", "FIELD FIELD='FIELD'"])
+def test_a_field_is_found_whatever_its_prefix(tag: str) -> None:
+    text = f"FIELD FIELD < FIELD <FIELDS a=''/><{tag} datatype='double' arraysize='1000000000'/>"
+    with pytest.raises(DataError, match="claims arrays of 8000000000 bytes"):
+        check_votable_claims(text.encode())
+    check_votable_claims(text.replace("<" + tag, "<PARAM").encode())
 
 
 def test_arrays_that_are_there() -> None:

@@ -35,13 +35,17 @@ _END = b"</TABLE>"
 _BEFORE = b'<DATA><BINARY2><STREAM encoding="base64">'
 _BEHIND = b"</STREAM></BINARY2></DATA>"
 
-_STREAM = re.compile(
-    rb"<BINARY2>\s*<STREAM(?:\s+encoding\s*=\s*[\"']base64[\"'])\s*>([^<]*)</STREAM>\s*</BINARY2>"
-)
+_BEGIN_OF_ROWS = re.compile(rb"<BINARY2>\s*<STREAM\s+encoding\s*=\s*[\"']base64[\"']\s*>")
+_END_OF_ROWS = re.compile(rb"</STREAM>\s*</BINARY2>")
+_TABLE = re.compile(rb"<(?:\w+:)?TABLE\b")
+_SPACE = b" \t\r\n"
 _SIZES = re.compile(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6})*")
 
 _MANY = 20_000
 """Bytes of base64 from which on it is worth the trouble."""
+
+_PIECE = 4 * 1024 * 1024
+"""Bytes of base64 that are decoded at once: no other thread goes on meanwhile."""
 
 
 # ---- writing
@@ -114,15 +118,22 @@ def _letters(numpy: Any, texts: Any) -> Any:
 # ---- reading
 
 
-def cut_out(data: bytes) -> tuple[bytes, bytes] | None:
+def cut_out(data: bytes) -> tuple[bytes, memoryview] | None:
     """Return a VOTable without its rows, and these as base64; None if it has no large BINARY2, or more."""
-    found = _STREAM.search(data)
-    if found is None or len(found[1]) < _MANY or len(re.findall(rb"<(?:\w+:)?TABLE\b", data)) != 1:
+    begin = _BEGIN_OF_ROWS.search(data)
+    if begin is None:
         return None
-    return data[: found.start()] + b"<TABLEDATA></TABLEDATA>" + data[found.end() :], found[1]
+    # Not by one expression: find() looks for a single byte twenty times as fast.
+    end = _END_OF_ROWS.match(data, max(data.find(b"<", begin.end()), 0))
+    if end is None or end.start() - begin.end() < _MANY:
+        return None
+    described = data[: begin.start()] + b"<TABLEDATA></TABLEDATA>" + data[end.end() :]
+    if len(_TABLE.findall(described)) != 1:
+        return None
+    return described, memoryview(data)[begin.end() : end.start()]
 
 
-def filled(fields: Any, empty: Any, base64: bytes, max_size: int) -> Any | None:
+def filled(fields: Any, empty: Any, base64: memoryview, max_size: int) -> Any | None:
     """Return a table like `empty`, the same without rows, with the rows in `base64`.
 
     None if it has to be read row by row.
@@ -138,7 +149,7 @@ def filled(fields: Any, empty: Any, base64: bytes, max_size: int) -> Any | None:
             f"the VOTable has rows of {len(base64) * 3 // 4} bytes; no more than {max_size} are read"
         )
     try:
-        rows = binascii.a2b_base64(base64)
+        rows = _decoded(base64)
     except binascii.Error as error:
         raise DataError(f"the rows of the VOTable are not base64: {error}") from None
     layout = _layout(numpy, fields)
@@ -153,6 +164,19 @@ def filled(fields: Any, empty: Any, base64: bytes, max_size: int) -> Any | None:
         columns.append(column)
     table = need("astropy.table")
     return table.Table(columns, names=empty.colnames, meta=empty.meta, copy=False)
+
+
+def _decoded(base64: memoryview) -> bytearray:
+    """Return what base64 holds. Raises `binascii.Error`."""
+    decoded = bytearray()
+    rest = b""
+    for begin in range(0, len(base64), _PIECE):
+        text = rest + bytes(base64[begin : begin + _PIECE]).translate(None, _SPACE)
+        whole = len(text) // 4 * 4
+        decoded += binascii.a2b_base64(text[:whole])
+        rest = text[whole:]
+    decoded += binascii.a2b_base64(rest)
+    return decoded
 
 
 def _column(numpy: Any, block: Any, number: int, field: Any, like: Any) -> Any | None:

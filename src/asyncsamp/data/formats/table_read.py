@@ -174,16 +174,19 @@ def _column_name(name: Any) -> str:
 
 
 def _read_votable(data: bytes, max_size: int) -> Any:
-    check_votable_claims(data, max_size)
-    rows = binary2.cut_out(data)
-    if rows is not None:
-        table = _read_binary2(*rows, max_size)
+    cut = binary2.cut_out(data)
+    if cut is None:
+        check_votable_claims(data, max_size)
+    else:
+        described, base64 = cut
+        check_votable_claims(described, max_size, beside=len(base64))
+        table = _read_binary2(described, base64, max_size)
         if table is not None:
             return table
     return _parse_votable(data)[0]
 
 
-def _read_binary2(described: bytes, base64: bytes, max_size: int) -> Any | None:
+def _read_binary2(described: bytes, base64: memoryview, max_size: int) -> Any | None:
     """Return the table of a VOTable whose rows are in BINARY2; None if they are to be read row by row."""
     empty, element = _parse_votable(described)
     try:
