@@ -212,14 +212,17 @@ class Session:
         try:
             await self._register_or_start_hub()
         except BaseException as error:
-            if not wait or not isinstance(error, HubNotFoundError):
+            if not wait or not isinstance(error, HubNotFoundError | HubLostError):
                 self._close()
                 async with self._own_hub:
                     await self._inbox.end_handlers(0)
                 raise
             log.warning("client %r found no hub yet and goes on looking: %s", self._name, error)
-            self._found_none = error
-            self._note_loss("")
+            if isinstance(error, HubNotFoundError):
+                self._found_none = error
+                self._note_loss("")
+            else:  # it went while it let us in
+                self._note_loss(error.reason)
         self._supervisor = self.loop.create_task(self._supervise(), name=f"asyncsamp-client-{self._name}")
 
     async def wait_for_first_hub(self, timeout: float) -> None:
@@ -235,10 +238,10 @@ class Session:
             async with asyncio.timeout(timeout):
                 await self.wait_registered()
         except BaseException as error:
-            none = self._found_none
+            looked_at = (self._connection.url,) if self._found_none is None else self._found_none.looked_at
             await self.end()
-            if isinstance(error, TimeoutError) and none is not None:
-                raise HubNotFoundError(*none.looked_at, waited=timeout) from None
+            if isinstance(error, TimeoutError):
+                raise HubNotFoundError(*looked_at, waited=timeout) from None
             raise
 
     async def end(self) -> None:

@@ -17,6 +17,7 @@ from asyncsamp import (
     RegistrationError,
 )
 from asyncsamp.client.hub_changes import HubChanges
+from asyncsamp.values import Value
 
 from ..cancelling import each_await
 from ..connections import LIMITS, House, turns_until
@@ -177,6 +178,50 @@ async def test_registering_can_be_cancelled_while_there_is_a_hub(lockfile: Path)
         async for _ in each_await(client.register):
             assert not client.registered
         await client.unregister()
+
+
+@pytest.mark.parametrize("wait", [True, 10.0])
+async def test_a_hub_that_goes_while_the_client_registers_is_none_yet(
+    lockfile: Path, wait: bool | float
+) -> None:
+    async with odd_hub(lockfile) as odd:
+        odd.keeps = False
+        going = asyncio.Event()
+
+        async def hang(params: list[Value]) -> Value:
+            going.set()
+            await asyncio.Event().wait()
+            return ""
+
+        odd.answers["declareMetadata"] = hang
+        client = waiting(lockfile, wait)
+        registering = asyncio.create_task(client.register())
+        await going.wait()
+        port = await odd.stop()
+        await turns_until(lambda: not client.registered)
+        odd.answers["declareMetadata"] = ""
+        await odd.start(port)
+        await registering
+        await client.wait_registered(10)
+        await client.unregister()
+
+
+async def test_a_hub_that_went_and_does_not_come_in_time(lockfile: Path) -> None:
+    async with odd_hub(lockfile) as odd:
+
+        async def go(params: list[Value]) -> Value:
+            stopping = asyncio.ensure_future(odd.stop())
+            await asyncio.sleep(10)
+            await stopping
+            return ""
+
+        odd.answers["declareMetadata"] = go
+        client = waiting(lockfile, 0.3)
+        with pytest.raises(
+            HubNotFoundError, match=r"no running SAMP hub found within 0\.3 s \(looked at http"
+        ):
+            await client.register()
+        assert "not registered" in repr(client)
 
 
 async def test_a_hub_that_refuses_is_not_waited_for(lockfile: Path) -> None:
