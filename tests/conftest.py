@@ -8,6 +8,12 @@ import importlib.util
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import settings
+
+from .effort import examples
+
+settings.register_profile("suite", max_examples=examples())
+settings.load_profile("suite")
 
 # Here, since more than one folder uses it.
 pytest.register_assert_rewrite("tests.interop.conversation")

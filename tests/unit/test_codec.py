@@ -29,7 +29,9 @@ from asyncsamp.xmlrpc import (
     load_response,
 )
 
-quick = settings(max_examples=100, deadline=None)
+from ..effort import examples
+
+quick = settings(max_examples=examples(100), deadline=None)
 
 # What XML 1.0 can carry; SAMP itself allows far less (DATA-2), but peers send more (DATA-6).
 _LEGAL = st.characters(
@@ -658,13 +660,13 @@ _PIECES = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.sampled_from(_PIECES), max_size=25))
 def test_any_markup_gives_values_or_a_refusal(pieces: list[str]) -> None:
     values_or_refusal(call_with("".join(pieces)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_mutated_documents_give_values_or_a_refusal(data: st.DataObject) -> None:
     document = bytearray(data.draw(st.sampled_from([NOTIFY, dump_fault(1, "x"), dump_response(NOTIFIED)])))

@@ -23,6 +23,8 @@ from asyncsamp.hub.core import HubCore
 from asyncsamp.mtypes import matches
 from asyncsamp.values import Value, ValueMap
 
+from ..effort import examples
+
 MAX_PENDING = 3
 WHO = st.integers(0, 12)
 MTYPES = st.sampled_from(["a", "a.b", "a.b.c", "z"])
@@ -358,4 +360,4 @@ class CoreMachine(RuleBasedStateMachine):
 
 
 TestCore = CoreMachine.TestCase
-TestCore.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestCore.settings = settings(max_examples=examples(100), stateful_step_count=40, deadline=None)

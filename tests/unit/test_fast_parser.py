@@ -12,6 +12,8 @@ from asyncsamp.values import MAX_DEPTH, Value
 from asyncsamp.xmlrpc import codec, fast_parser
 from asyncsamp.xmlrpc.fast_parser import _read_run, read_call
 
+from ..effort import examples
+
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="<>&"), max_size=12)
 values: st.SearchStrategy[Value] = st.recursive(
     texts,
@@ -57,7 +59,7 @@ def test_the_layouts_of_other_programs_are_plain(old_and_new: tuple[bytes, bytes
     assert read_call(data) == by_expat(data)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(CALL)), st.integers(0, 12), st.sampled_from(PIECES)),
@@ -166,7 +168,7 @@ ODD = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from(list(ITEMS)),
     st.lists(st.tuples(st.integers(0, 399), st.sampled_from(ODD)), max_size=3),

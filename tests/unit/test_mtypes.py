@@ -23,7 +23,9 @@ from asyncsamp.mtypes import (
     spelled_out,
 )
 
-quick = settings(max_examples=100, deadline=None)
+from ..effort import examples
+
+quick = settings(max_examples=examples(100), deadline=None)
 
 # Few letters, so that what is drawn often matches.
 atoms = st.text("ab-", min_size=1, max_size=2)

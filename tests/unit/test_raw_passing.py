@@ -14,6 +14,8 @@ from asyncsamp.values import MAX_DEPTH, RawMap, Value, ValueMap
 from asyncsamp.xmlrpc import read_relayed
 from tests.fuzz.targets import raw_target
 
+from ..effort import examples
+
 KEY = "k-" + "0" * 32
 MESSAGE: ValueMap = {"samp.mtype": "a.b", "samp.params": {"x": "1", "l": ["2", [], {"y": "z"}]}}
 CALL = xmlrpc.dump_call("samp.hub.notify", [KEY, "c1", MESSAGE])
@@ -55,7 +57,7 @@ def notify(message: Value) -> bytes:
     return xmlrpc.dump_call("samp.hub.notify", [KEY, "c1", message])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.dictionaries(texts, values, max_size=4), st.dictionaries(texts, values, max_size=2))
 def test_what_we_write_passes_byte_for_byte(params: ValueMap, extra: ValueMap) -> None:
     message: ValueMap = {**extra, "samp.mtype": "a.b", "samp.params": params}
@@ -190,7 +192,7 @@ def test_nesting_is_bounded_as_the_codec_bounds_it() -> None:
     assert read_relayed(abyss) is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 6), st.sampled_from([b"", *PIECES])), max_size=4),
     st.booleans(),
@@ -210,7 +212,7 @@ def test_a_damaged_call_passes_only_if_it_is_right(
     raw_target(data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.integers(0, 100_000), st.sampled_from(PIECES), st.integers(0, 40))
 def test_a_damaged_long_list_passes_only_if_it_is_right(at: int, piece: bytes, drop: int) -> None:
     data = notify({"samp.mtype": "a.b", "samp.params": {"rows": [f"{row:05d}" for row in range(3_000)]}})

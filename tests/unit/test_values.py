@@ -33,7 +33,9 @@ from asyncsamp.values import (
     encode_map,
 )
 
-quick = settings(max_examples=100, deadline=None)
+from ..effort import examples
+
+quick = settings(max_examples=examples(100), deadline=None)
 
 texts = st.text(
     st.characters(codec="ascii", exclude_categories=["Cc"], include_characters="\t\n\r"), max_size=8

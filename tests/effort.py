@@ -1,0 +1,14 @@
+"""How many examples hypothesis tries: a tenth where only a look is wanted, as in `scripts/check`."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["examples"]
+
+_BRIEFLY = bool(os.environ.get("ASYNCSAMP_TEST_BRIEFLY"))
+
+
+def examples(number: int = 100) -> int:
+    """Return how many examples are tried where the suite tries `number`."""
+    return max(10, number // 10) if _BRIEFLY else number
