@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from asyncsamp.rpc import descriptors
+from asyncsamp.rpc import RpcClient, RpcServer, descriptors
 from asyncsamp.rpc.descriptors import Supply
 
 resource = pytest.importorskip("resource", reason="limits of a process are a Unix thing")
@@ -51,6 +53,42 @@ def test_it_is_raised_where_that_is_allowed(hard: int, allowed: int) -> None:
         [sys.executable, "-c", RAISED.format(hard=hard)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.split() == [str(allowed)]
+
+
+RAISED_BY_A_HUB = """
+import asyncio, resource, sys
+from pathlib import Path
+from asyncsamp import Hub
+
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1024))
+    async with Hub(lockfile=Path(sys.argv[1])):
+        print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+asyncio.run(main())
+"""
+
+
+def test_a_hub_raises_it_in_whatever_program_it_runs(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", RAISED_BY_A_HUB, tmp_path / "hub.samp"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["1024"]
+
+
+async def test_a_server_and_a_client_have_a_share_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (64, 64))
+    sender = RpcClient()
+
+    async def nothing(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response()
+
+    async with RpcServer(nothing) as server:
+        assert (server.limit._most, sender._max_open) == (28, 28)
+    await sender.close()
 
 
 class Idle:
