@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 
 from . import extras, transfers
 from .bench import WARM_UP, Bench
@@ -20,7 +21,7 @@ from .plan import Measure, Plan, full, quick
 from .readme import renew
 from .report import as_markdown, as_text
 from .results import Results, describe_machine
-from .rooms import measure_rooms
+from .rooms import measure_rooms, rooms_of, with_rooms
 from .workloads import Outcome
 
 _PARTS = (
@@ -37,6 +38,8 @@ _PARTS = (
     "soak",
 )
 _ROOT = Path(__file__).parent.parent
+_RESULTS = _ROOT / "benchmarks" / "RESULTS.md"
+_PLOTS = _ROOT / "docs" / "benchmarks"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -185,7 +188,8 @@ def main() -> int:
         arguments.json.write_text(json.dumps(results.to_json(), indent=1))
     if arguments.write:
         command = "python -m benchmarks" + (" --quick" if arguments.quick else "")
-        (_ROOT / "benchmarks" / "RESULTS.md").write_text(as_markdown(results, command))
+        text = as_markdown(results, command)
+        _RESULTS.write_text(with_rooms(text, rooms_of(_RESULTS.read_text() if _RESULTS.exists() else "")))
         for file in [] if arguments.quick else renew(results, _ROOT):
             print(f"wrote {file.relative_to(_ROOT)}")
         _plot(results)
@@ -193,21 +197,32 @@ def main() -> int:
 
 
 def _rooms(write: bool) -> int:
-    text = asyncio.run(measure_rooms(lambda told: print(told, file=sys.stderr, flush=True)))
-    print(text)
+    """Measure rooms; what is written takes its place in the results of all, which stay."""
+    figures = asyncio.run(measure_rooms(lambda told: print(told, file=sys.stderr, flush=True)))
+    print(figures.text)
     if write:
-        (_ROOT / "benchmarks" / "ROOMS.md").write_text(text)
+        _RESULTS.write_text(with_rooms(_RESULTS.read_text() if _RESULTS.exists() else "", figures.text))
+        plots = _plots()
+        if plots is not None:
+            file = plots.plot_rooms(figures.many, _PLOTS)
+            print(f"wrote {_RESULTS.relative_to(_ROOT)} and {file.relative_to(_ROOT)}")
     return 0
 
 
 def _plot(results: Results) -> None:
+    plots = _plots()
+    if plots is not None:
+        for file in plots.plot_all(results, _PLOTS):
+            print(f"wrote {file.relative_to(_ROOT)}")
+
+
+def _plots() -> ModuleType | None:
     try:
-        from .plots import plot_all
+        from . import plots
     except ImportError:
         print("no plots: matplotlib is not installed; pip install '.[bench]'", file=sys.stderr)
-        return
-    for file in plot_all(results, _ROOT / "docs" / "benchmarks"):
-        print(f"wrote {file.relative_to(_ROOT)}")
+        return None
+    return plots
 
 
 def _failed(results: Results) -> bool:

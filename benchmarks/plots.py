@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from .hubs import KINDS
 from .results import Results
 
-__all__ = ["plot_all"]
+__all__ = ["plot_all", "plot_rooms"]
 
 _COLOURS = {
     "asyncsamp": "#0b6e4f",
@@ -45,6 +45,7 @@ _SIZES = {
     1_000_000: "notify 1 MB",
     10_000_000: "notify 10 MB",
 }
+_ROOMS = {"a room": "#0b6e4f", "JSAMP's bridge": "#c8553d"}
 _WAYS = {"auto": "#0b6e4f", "votable": "#1fb58f", "path": "#8d99ae", "pyvo": "#e0a458"}
 
 
@@ -65,6 +66,28 @@ def plot_all(results: Results, folder: Path) -> list[Path]:
             plt.close(figure)
             files.append(folder / name)
     return files
+
+
+def plot_rooms(many: Mapping[str, Mapping[str, Mapping[int, float]]], folder: Path) -> Path:
+    """Write the plot of rooms, by way, figure and number of hubs; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mpl.rcParams.update({"svg.hashsalt": "asyncsamp", "font.size": 9, "axes.spines.top": False})
+    titles = list(next(iter(many.values()))) if many else []
+    figure, all_axes = plt.subplots(1, max(1, len(titles)), figsize=(9, 3.0), layout="constrained")
+    for axes, title in zip(all_axes, titles, strict=True):
+        for way, colour in _ROOMS.items():
+            _line(axes, sorted(many.get(way, {}).get(title, {}).items()), colour, way)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("hubs")
+        axes.set_title(title, fontsize=9)
+        axes.grid(visible=True, alpha=0.3)
+    if titles:
+        all_axes[0].legend(fontsize=7, frameon=False)
+    file = folder / "rooms.svg"
+    figure.savefig(file, metadata={"Date": None})
+    plt.close(figure)
+    return file
 
 
 def _rates(results: Results) -> Any:

@@ -25,7 +25,17 @@ from asyncsamp.reach.server import NatsServer, find_server
 
 from .hubs import JSAMP_JAR
 
-__all__ = ["measure_rooms"]
+__all__ = [
+    "TITLE",
+    "Joined",
+    "RoomFigures",
+    "by_bridge",
+    "by_room",
+    "measure_many",
+    "measure_rooms",
+    "rooms_of",
+    "with_rooms",
+]
 
 CALLS = 2_000
 NOTIFICATIONS = 10_000
@@ -34,8 +44,27 @@ IDLE = 10.0
 FILE = 1024**3
 """How much is done for one figure; seconds and bytes for the last two."""
 
-SIZES = (2, 10, 30)
+SIZES = (2, 10, 30, 60)
 _WAIT = 30.0
+MANY_CALLS = 500
+MANY_NOTIFICATIONS = 3_000
+BROADCASTS = 100
+NEWCOMERS = 20
+
+
+TITLE = "## Rooms: several machines, one conversation"
+
+
+def rooms_of(results: str) -> str:
+    """Return the part about rooms of the text of RESULTS.md, "" if there is none."""
+    start = results.find(TITLE)
+    return "" if start < 0 else results[start:]
+
+
+def with_rooms(results: str, rooms: str) -> str:
+    """Return the text of RESULTS.md with another part about rooms, which is its last one."""
+    others = results.partition(TITLE)[0].rstrip()
+    return f"{others}\n\n{rooms}" if rooms else f"{others}\n"
 
 
 @dataclass
@@ -50,11 +79,24 @@ class Rows:
         """Return it."""
         lines = [self.head, ["---"] * len(self.head), *self.rows]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return f"## {self.title}\n\n{table}\n"
+        return f"### {self.title}\n\n{table}\n"
 
 
-async def measure_rooms(say: Callable[[str], None]) -> str:
-    """Measure everything, and return it as Markdown. Every process is ended, whatever happens."""
+@dataclass
+class RoomFigures:
+    """What was measured.
+
+    Attributes:
+        text: The tables, as Markdown.
+        many: By way and figure, its value by the number of hubs; for the plot.
+    """
+
+    text: str
+    many: dict[str, dict[str, dict[int, float]]]
+
+
+async def measure_rooms(say: Callable[[str], None]) -> RoomFigures:
+    """Measure everything. Every process is ended, whatever happens."""
     with tempfile.TemporaryDirectory(prefix="asyncsamp-rooms-") as name:
         folder = Path(name)
         two = Rows(
@@ -65,25 +107,14 @@ async def measure_rooms(say: Callable[[str], None]) -> str:
             say(title)
             async with way(folder) as pair:
                 two.rows.append([title, *await _speaking(*pair)])
-        many = Rows(
-            "Many hubs, in one process",
-            [
-                "hubs",
-                "all see all s",
-                "a broadcast to all others ms",
-                "a new client known to all ms",
-                "idle, % of a core each",
-            ],
-        )
-        for count in SIZES:
-            say(f"{count} hubs")
-            many.rows.append([str(count), *await _many(folder, count)])
+        many, points = await _all_sizes(folder, say)
         say("1 GB")
         data = await _transfer(folder)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     note = "Clients are of asyncsamp, in one process for both sides."
-    head = f"# Rooms\n\nBy `python -m benchmarks --reach`, on {machine}. {note}\n"
-    return "\n".join([head, two.text(), many.text(), data.text()])
+    plot = "![A call across, and a client that comes, by the number of hubs](../docs/benchmarks/rooms.svg)"
+    head = f"{TITLE}\n\n{plot}\n\nBy `python -m benchmarks --reach`, on {machine}. {note}\n"
+    return RoomFigures("\n".join([head, two.text(), many.text(), data.text()]), points)
 
 
 Pair = tuple[Callable[[str], Client], Callable[[str], Client], str]
@@ -112,19 +143,19 @@ async def a_room(folder: Path) -> AsyncIterator[Pair]:
 @contextlib.asynccontextmanager
 async def a_bridge(folder: Path) -> AsyncIterator[Pair]:
     """Two hubs, and JSAMP's bridge between them."""
+    async with (
+        hub(folder, "left") as (left, _),
+        hub(folder, "right") as (right, _),
+        child(*_bridge_command([left, right])),
+    ):
+        yield _clients(left), _clients(right), "*"
+
+
+def _bridge_command(lockfiles: list[Path]) -> list[str]:
     if not JSAMP_JAR.exists():
         raise OSError("JSAMP is missing: apt-get install -y --no-install-recommends jsamp")
-    async with hub(folder, "left") as (left, _), hub(folder, "right") as (right, _):
-        command = [
-            "java",
-            "-Djava.awt.headless=true",
-            "-cp",
-            str(JSAMP_JAR),
-            "org.astrogrid.samp.bridge.Bridge",
-        ]
-        command += ["-nostandard", "-sampfile", str(left), "-sampfile", str(right)]
-        async with child(*command):
-            yield _clients(left), _clients(right), "*"
+    command = ["java", "-Djava.awt.headless=true", "-cp", str(JSAMP_JAR), "org.astrogrid.samp.bridge.Bridge"]
+    return [*command, "-nostandard", *(word for file in lockfiles for word in ("-sampfile", str(file)))]
 
 
 @contextlib.asynccontextmanager
@@ -193,9 +224,9 @@ async def _speaking(here: Callable[[str], Client], there: Callable[[str], Client
         to = await seen(sender, "echo", ending)
         call = [await timed(sender.call(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
         wait = [await timed(sender.call_and_wait(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
-        rate = await _notify(sender, echo, to)
+        rate, wrong = await _notify(sender, echo, to, NOTIFICATIONS)
         comings = [await timed(_coming(sender, there, f"new{n}", ending)) for n in range(COMINGS)]
-    return [_two(call), _two(wait), rate, _two(comings)]
+    return [_two(call), _two(wait), f"{rate:,.0f}{wrong}", _two(comings)]
 
 
 async def timed(work: Awaitable[object]) -> float:
@@ -205,24 +236,25 @@ async def timed(work: Awaitable[object]) -> float:
     return perf_counter() - begun
 
 
-async def _notify(sender: Client, echo: Client, to: RemoteClient) -> str:
+async def _notify(sender: Client, echo: Client, to: RemoteClient, count: int) -> tuple[float, str]:
     """Return how many a second arrive, and what is wrong with them."""
-    async with echo.messages("test.echo", limit=NOTIFICATIONS + 1) as came:
+    async with echo.messages("test.echo", limit=count + 1) as came:
         begun = perf_counter()
-        sending = asyncio.create_task(_send(sender, to))
-        numbers = [int(str((await anext(came)).params["n"])) for _ in range(NOTIFICATIONS)]
+        sending = asyncio.create_task(_send(sender, to, count))
+        async with asyncio.timeout(2 * _WAIT):
+            numbers = [int(str((await anext(came)).params["n"])) for _ in range(count)]
         await sending
-        rate = NOTIFICATIONS / (perf_counter() - begun)
+        rate = count / (perf_counter() - begun)
     wrong = ""
-    if sorted(numbers) != list(range(NOTIFICATIONS)):
+    if sorted(numbers) != list(range(count)):
         wrong = ", some lost or doubled"
-    elif numbers != list(range(NOTIFICATIONS)):
+    elif numbers != list(range(count)):
         wrong = ", not in order"
-    return f"{rate:,.0f}{wrong}"
+    return rate, wrong
 
 
-async def _send(sender: Client, to: RemoteClient) -> None:
-    for number in range(NOTIFICATIONS):
+async def _send(sender: Client, to: RemoteClient, count: int) -> None:
+    for number in range(count):
         while True:
             try:
                 await sender.notify(to, "test.echo", {"n": str(number)})
@@ -249,32 +281,157 @@ def _two(seconds: list[float]) -> str:
 # ---- many
 
 
-async def _many(folder: Path, count: int) -> list[str]:
+@dataclass
+class Many:
+    """What was measured with so many hubs: seconds, how many a second, shares of a core."""
+
+    met: float
+    call: list[float]
+    rate: float
+    wrong: str
+    broadcast: list[float]
+    newcomer: list[float]
+    idle: float
+    middle: float
+
+
+_MANY_HEAD = [
+    "hubs",
+    "by",
+    "all see all s",
+    "call p50 / p99 ms",
+    "notify /s",
+    "a broadcast to all others p50 / p99 ms",
+    "a new client known to all p50 / p99 ms",
+    "idle: a hub, % of a core",
+    "idle: server or bridge, %",
+]
+
+
+async def _all_sizes(
+    folder: Path, say: Callable[[str], None]
+) -> tuple[Rows, dict[str, dict[str, dict[int, float]]]]:
+    rows = Rows("Many hubs, in one process", _MANY_HEAD)
+    points: dict[str, dict[str, dict[int, float]]] = {}
+    for count in SIZES:
+        for way, joined in (("a room", by_room), ("JSAMP's bridge", by_bridge)):
+            say(f"{count} hubs, {way}")
+            try:
+                one = await measure_many(folder, count, joined)
+            except (TimeoutError, SampError, OSError) as error:
+                reason = "not all within 30 s" if isinstance(error, TimeoutError) else str(error)
+                rows.rows.append([str(count), way, reason, *[""] * 6])
+                continue
+            rows.rows.append([str(count), way, *_cells(one)])
+            for name, value in (
+                ("call, p50 ms", _at(one.call, 50)),
+                ("call, p99 ms", _at(one.call, 99)),
+                ("a new client known to all, p50 ms", _at(one.newcomer, 50)),
+            ):
+                points.setdefault(way, {}).setdefault(name, {})[count] = value * 1000
+    return rows, points
+
+
+def _cells(one: Many) -> list[str]:
+    speed = [f"{one.met:.2f}", _two(one.call), f"{one.rate:,.0f}{one.wrong}"]
+    return [*speed, _two(one.broadcast), _two(one.newcomer), f"{one.idle:.2f}", f"{one.middle:.2f}"]
+
+
+Joined = Callable[[Path, int, AsyncExitStack], Awaitable[tuple[list[Hub], int]]]
+"""Starts so many hubs that show each other their clients; gives them, and the process between them."""
+
+
+async def by_room(folder: Path, count: int, stack: AsyncExitStack) -> tuple[list[Hub], int]:
+    """Let hubs join a room."""
+    server = NatsServer(find_server(), folder)
+    await server.start(server_config("room", [], Listen(port=-1), open_to_all=True))
+    stack.push_async_callback(server.stop)
+    hubs = []
+    for number in range(count):
+        url = f"nats://127.0.0.1:{server.ports['nats']}"
+        reach = Reach(invitation_of_url(url), label=f"h{number}", mtypes=None)
+        hub = Hub(lockfile=folder / f"{count}-{number}.samp", profiles=[reach])
+        hubs.append(await stack.enter_async_context(hub))
+    return hubs, server.pid
+
+
+async def by_bridge(folder: Path, count: int, stack: AsyncExitStack) -> tuple[list[Hub], int]:
+    """Let JSAMP's bridge show the clients of each hub to all others."""
+    lockfiles = [folder / f"{count}-{number}.bridged.samp" for number in range(count)]
+    hubs = [await stack.enter_async_context(Hub(lockfile=lockfile)) for lockfile in lockfiles]
+    bridge = await stack.enter_async_context(child(*_bridge_command(lockfiles)))
+    return hubs, bridge.pid
+
+
+async def measure_many(folder: Path, count: int, joined: Joined) -> Many:
+    """Measure so many hubs, each with one client."""
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(nats(folder))
         begun = perf_counter()
-        hubs = []
-        for number in range(count):
-            reach = Reach(invitation_of_url(url), label=f"h{number}", mtypes=None)
-            lockfile = folder / f"{count}-{number}.samp"
-            hubs.append(await stack.enter_async_context(Hub(lockfile=lockfile, profiles=[reach])))
-        clients = []
+        hubs, between = await joined(folder, count, stack)
+        clients, heard = [], _Heard()
         for number, each in enumerate(hubs):
             client = Client(f"c{number}", lockfile=each.lockfile)
-            client.on("test.echo")(_nothing)
+            client.on("test.echo")(heard.take)
             clients.append(await stack.enter_async_context(client))
-        await _until(lambda: all(len(each.clients) == count for each in hubs))
+        await _until(lambda: all(_others(each) >= count for each in hubs))
         met = perf_counter() - begun
-        broadcasts = [await timed(clients[0].notify_all("test.echo", {})) for _ in range(100)]
-        comings = []
-        for number in range(20):
+        ending = "*" if joined is by_bridge else f" @h{count - 1}"
+        to = await seen(clients[0], f"c{count - 1}", ending)
+        call = [await timed(clients[0].call(to, "test.echo", {}, timeout=_WAIT)) for _ in range(MANY_CALLS)]
+        rate, wrong = await _notify(clients[0], clients[-1], to, MANY_NOTIFICATIONS)
+        broadcast = [await timed(heard.say(clients[0], count - 1)) for _ in range(BROADCASTS)]
+        newcomer = []
+        for number in range(NEWCOMERS):
             async with Client(f"new{number}", lockfile=hubs[0].lockfile):
-                comings.append(await timed(_until(lambda: all(len(each.clients) > count for each in hubs))))
-            await _until(lambda: all(len(each.clients) == count for each in hubs))
-        used = process_time()
-        await asyncio.sleep(IDLE)
-        idle = (process_time() - used) / IDLE / count * 100
-    return [f"{met:.2f}", _two(broadcasts), _two(comings), f"{idle:.2f}"]
+                newcomer.append(await timed(_until(lambda: all(_others(each) > count for each in hubs))))
+            await _until(lambda: all(_others(each) == count for each in hubs))
+        idle, middle = await _idle(between)
+    return Many(met, call, rate, wrong, broadcast, newcomer, idle / count, middle)
+
+
+def _others(hub: Hub) -> int:
+    """Return how many clients have said who they are, the bridge not counted."""
+    named = [str(client.metadata.get("samp.name", "")) for client in hub.clients.values()]
+    return sum(1 for name in named if name.startswith(("c", "new")))
+
+
+class _Heard:
+    """How many have got what was said."""
+
+    def __init__(self) -> None:
+        self._missing = 0
+        self._all = asyncio.Event()
+
+    async def take(self, message: Message) -> None:
+        """Note that somebody has got it."""
+        self._missing -= 1
+        if self._missing <= 0:
+            self._all.set()
+
+    async def say(self, sender: Client, others: int) -> None:
+        """Say something to everybody, and return once everybody else has got it."""
+        self._missing = others
+        self._all.clear()
+        await sender.notify_all("test.echo", {})
+        async with asyncio.timeout(_WAIT):
+            await self._all.wait()
+
+
+async def _idle(between: int) -> tuple[float, float]:
+    """Return what this process and that between the hubs use while nothing is said, in % of a core."""
+    used, theirs = process_time(), _used(between)
+    await asyncio.sleep(IDLE)
+    return (process_time() - used) / IDLE * 100, (_used(between) - theirs) / IDLE * 100
+
+
+def _used(pid: int) -> float:
+    """Return the seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _at(seconds: list[float], percent: int) -> float:
+    return quantiles(seconds, n=100)[percent - 1]
 
 
 async def _until(true: Callable[[], bool]) -> None:

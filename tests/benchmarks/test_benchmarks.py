@@ -13,6 +13,7 @@ from time import perf_counter
 
 import pytest
 
+from benchmarks import rooms
 from benchmarks.bench import Bench
 from benchmarks.goals import goals
 from benchmarks.hubs import KINDS, HubError, HubKind, RunningHub
@@ -21,7 +22,32 @@ from benchmarks.pace import metronome
 from benchmarks.rawxml import TOKEN, call, message, string, strings, token
 from benchmarks.report import as_text
 from benchmarks.results import Results
+from benchmarks.rooms import TITLE as ROOMS
+from benchmarks.rooms import Joined, by_bridge, by_room, measure_many, rooms_of, with_rooms
 from benchmarks.workloads import Job, Outcome
+
+
+def test_the_part_about_rooms_and_the_others_are_written_apart() -> None:
+    others, first, second = "# All\n\ntables\n", f"{ROOMS}\n\none\n", f"{ROOMS}\n\ntwo\n"
+    both = with_rooms(others, first)
+    assert (both.startswith(others), rooms_of(both)) == (True, first)
+    assert rooms_of(with_rooms(both, second)) == second
+    assert with_rooms("# Another\n", rooms_of(both)) == f"# Another\n\n{first}"
+    assert with_rooms(others, rooms_of(others)) == others
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("way", [by_room, by_bridge])
+async def test_rooms_and_the_bridge_are_measured_by_the_same_means(
+    way: Joined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("MANY_CALLS", 3), ("MANY_NOTIFICATIONS", 20), ("BROADCASTS", 3), ("NEWCOMERS", 2)):
+        monkeypatch.setattr(rooms, name, number)
+    monkeypatch.setattr(rooms, "IDLE", 0.1)
+    one = await measure_many(tmp_path, 3, way)
+    assert (len(one.call), len(one.broadcast), len(one.newcomer), one.wrong) == (3, 3, 2, "")
+    assert one.rate > 0
+    assert 0 < one.met < 30
 
 
 async def test_ledger_counts_what_comes_in_order() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import TypeVar
 
 from ..aio.nats_server import NatsServer, running_server
+from ..aio.reach.relay import running_relay
+from ..installed import require_program
 from .peers import own_hub
 from .peers.java import java_command
-from .peers.process import Process, process
+from .peers.process import Process, process, running_at
 
-__all__ = ["attached", "bridge", "joined_hub", "room"]
+__all__ = ["at", "attached", "bridge", "joined_hub", "room", "second_machine"]
 
 
 @contextlib.asynccontextmanager
@@ -20,6 +24,44 @@ async def room(folder: Path) -> AsyncIterator[NatsServer]:
     """Run the server of a room without accounts."""
     async with running_server(folder / "nats") as server:
         yield server
+
+
+Entered = TypeVar("Entered")
+
+
+@contextlib.asynccontextmanager
+async def at(place: Sequence[str], program: AbstractAsyncContextManager[Entered]) -> AsyncIterator[Entered]:
+    """Start a program there; what is started later is not there."""
+    async with contextlib.AsyncExitStack() as stack:
+        with running_at(place):
+            entered = await stack.enter_async_context(program)
+        yield entered
+
+
+@contextlib.asynccontextmanager
+async def second_machine(server: NatsServer, folder: Path, hidden: Path) -> AsyncIterator[list[str]]:
+    """Make a machine with a network and a file system of its own, and one cable to the server of the room.
+
+    There its port is the server's, by a relay, and `hidden` is empty.
+
+    Gives what a command begins with that runs there; see `at`.
+    """
+    for program, package in (
+        ("unshare", "util-linux"),
+        ("nsenter", "util-linux"),
+        ("mount", "mount"),
+        ("ip", "iproute2"),
+    ):
+        require_program(program, package)
+    cable = folder / "cable"
+    far = ["unshare", "--net", "--mount", sys.executable, str(Path(__file__).parent / "peers/cable_end.py")]
+    far += [str(cable), str(server.port), str(hidden)]
+    async with (
+        running_relay(server.port, cable),
+        process(far, name="second machine", home=folder) as machine,
+    ):
+        await machine.line("ready")
+        yield ["nsenter", "--target", str(machine.pid), "--net", "--mount"]
 
 
 @contextlib.asynccontextmanager

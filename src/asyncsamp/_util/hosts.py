@@ -169,10 +169,9 @@ def address_of(host: str) -> Address | None:
 
 def url_host(host: str) -> str:
     """Return how a server that listens at `host` is called in a URL; the loopback, if it is all addresses."""
-    if host in ("", "0.0.0.0"):  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
-    if host == "::":
-        return "[::1]"
+    address = address_of(host)
+    if not host or (address is not None and address.is_unspecified):
+        return "[::1]" if isinstance(address, IPv6Address) else "127.0.0.1"
     return f"[{host}]" if ":" in host else host
 
 

@@ -173,8 +173,10 @@ class ForeignHub:
     # ---- inside
 
     async def _attach(self) -> None:
+        self._jobs = asyncio.Queue()  # what was said to the last hub's is nothing to this one
         self._left.clear()  # a hub that was started anew gives the same ids again
         registration = await self._connection.register("", self)
+        self._jobs = asyncio.Queue()  # what was said to the last hub's clients is nothing to this one
         self._watched_hub = registration.hub_id
         self._own = {registration.self_id, registration.hub_id}
         ask = self._connection.ask_hub
@@ -192,7 +194,6 @@ class ForeignHub:
         """Let the clients of both sides go."""
         self._end_observing()
         self._end_observing = _nothing
-        self._jobs = asyncio.Queue()
         for gone in list(self._there):
             self._engine.disconnect(gone, "its hub has gone")
         stand_ins, self._stand_ins = list(self._stand_ins.values()), {}

@@ -75,12 +75,22 @@ class RoomFolder:
             ) from None
 
     def members(self) -> Members:
-        """Return who may join; nobody if nothing is kept. Raises `InvitationError`."""
+        """Return who may join; nobody if nothing is kept. Raises `RoomError` for what cannot be read."""
         try:
-            text = self.members_file.read_text(encoding="utf-8")
+            return self._members()
         except FileNotFoundError:
             return Members(self.room)
-        members = Members.load(text, str(self.members_file))
+        except UnicodeDecodeError:
+            reason = "it is not a text"
+        except InvitationError as error:
+            reason = error.reason
+        except OSError as error:
+            reason = str(error.strerror or error)
+        advice = "mend it, or put an older one in its place"
+        raise RoomError(f"{self.members_file}, which says who may join, cannot be read: {reason}; {advice}")
+
+    def _members(self) -> Members:
+        members = Members.load(self.members_file.read_text(encoding="utf-8"), str(self.members_file))
         if members.room != self.room:
             raise InvitationError(str(self.members_file), f"it is of the room {members.room!r}")
         return members

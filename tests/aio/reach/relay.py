@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 
 class Relay:
@@ -18,6 +19,7 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.connections = 0
 
     @property
     def url(self) -> str:
@@ -38,6 +40,7 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.connections += 1
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         ends = [writer]
@@ -78,11 +81,14 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def running_relay(target: int) -> AsyncIterator[Relay]:
-    """Forward any port to `target`."""
+async def running_relay(target: int, path: Path | None = None) -> AsyncIterator[Relay]:
+    """Forward any port to `target`, or a socket in the file system."""
     relay = Relay(target)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
-    relay.port = server.sockets[0].getsockname()[1]
+    if path is None:
+        server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+        relay.port = server.sockets[0].getsockname()[1]
+    else:
+        server = await asyncio.start_unix_server(relay.serve, path)
     try:
         yield relay
     finally:

@@ -56,13 +56,15 @@ async def run(*arguments: str) -> tuple[int, str, str]:
 
 
 @contextlib.asynccontextmanager
-async def served_room(folder: Path, *arguments: str, name: str = "m31") -> AsyncIterator[Room]:
-    """Serve a room, whose state and invitations are in `folder`, on any port."""
+async def served_room(
+    folder: Path, *arguments: str, name: str = "m31", errors: int | None = None
+) -> AsyncIterator[Room]:
+    """Serve a room, whose state and invitations are in `folder`, on any port; `errors`: where stderr goes."""
     folder.mkdir(exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "asyncsamp.reach", "serve", "--room", name, "--folder", str(folder / "room"),
         "--out", str(folder), "--port", "0", *arguments,
-        stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE, stderr=errors, env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
     room = Room(folder, process)
     try:

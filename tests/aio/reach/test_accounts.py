@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from asyncsamp.hub.profiles.reach.wire import RemoteClient, Sync, dump_ack, dump
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
+from .relay import running_relay
 from .rooms import Machines, names, until
 from .serving_program import Member, Room, run, served_room
 
@@ -135,6 +137,52 @@ async def test_a_wrong_key_is_said_once_and_tried_slowly(
         await (await alone.client("tool")).unregister()
         assert caplog.text.count("no connection to") == 1
         assert "alice" not in caplog.text
+
+
+async def test_who_is_refused_makes_no_storm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its two connections, for messages and for files, are tried once each for seconds."""
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        bob = await room.invitation("bob")
+        async with running_relay(int(bob.url.rpartition(":")[2])) as relay:
+            wrong = replace(bob, url=relay.url, seed=await _other_seed(tmp_path))
+            await machines.enter("b", wrong)
+            await until(lambda: "uthorization" in caplog.text)
+            tried = relay.connections
+            await asyncio.sleep(1.5)
+            assert tried <= relay.connections <= 2
+    assert "the invitation is not valid there: ask for a new one" in caplog.text
+
+
+async def test_a_room_that_is_not_the_invitations_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server knows the member, but not in that room; the hub goes on alone."""
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        here = await machines.enter("a", await room.invitation("alice"), mtypes=None)
+        lost = await machines.enter("b", replace(await room.invitation("bob"), room="m33"), mtypes=None)
+        await here.client("tool")
+        alone = await lost.client("notebook")
+        await until(lambda: "is the room of this hub the one of its invitation?" in caplog.text)
+        assert alone.registered
+        assert not here.reach.hubs
+        assert not lost.reach.hubs
+
+
+async def test_one_invitation_at_two_hubs(tmp_path: Path) -> None:
+    """The same member twice, by one label, too: all see each other, and answer."""
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        places = [await machines.enter("a", await room.invitation("alice"), mtypes=None) for _ in range(2)]
+        third = await machines.enter("b", await room.invitation("bob"), mtypes=None)
+        for number, place in enumerate(places):
+            await echo(await place.client(f"tool {number}"), "test.echo")
+        notebook = await third.client("notebook")
+        for number in range(2):
+            seen = await notebook.find(f"tool {number}", timeout=PATIENCE)
+            await until(partial(seen.subscribes, "test.echo"))
+            answer = await notebook.call(seen, "test.echo", {"n": str(number)}, timeout=PATIENCE)
+            assert answer.result == {"n": str(number)}
+        assert sorted(third.reach.hubs) == ["a", "a-2"]
+        assert [len(place.reach.hubs) for place in places] == [2, 2]
 
 
 async def test_a_clock_that_is_wrong_keeps_nobody_out(

@@ -49,6 +49,37 @@ def _names(engine: HubEngine) -> set[str]:
     return {str(client.metadata.get("samp.name")) for client in known if client is not None}
 
 
+async def test_what_the_last_hub_said_late_is_not_held_against_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that stood there may notice the end of its hub after all others, as one that was busy does."""
+    monkeypatch.setattr(foreign_hub, "_AGAIN", 0.01)
+    lockfile = tmp_path / "samp"
+    engine = HubEngine(LIMITS, {"samp.name": "attached"})
+    attached: asyncio.Queue[str] = asyncio.Queue()
+    lost: asyncio.Queue[str] = asyncio.Queue()
+    there = ForeignHub(engine, lockfile=lockfile)
+    serving = asyncio.create_task(there.serve(attached.put_nowait, lost.put_nowait))
+    try:
+        async with asyncio.timeout(3 * PATIENCE):
+            async with Hub(lockfile=lockfile, limits=LIMITS):
+                await attached.get()
+                for _ in range(lost.qsize()):
+                    lost.get_nowait()  # there was none at first
+            await lost.get()
+            there.lost("noticed late")
+            async with Hub(lockfile=lockfile, limits=LIMITS):
+                await attached.get()
+                async with Client("tool", lockfile=lockfile, limits=LIMITS):
+                    await until(lambda: "tool" in _names(engine))
+                reasons = [lost.get_nowait() for _ in range(lost.qsize())]
+        assert not any("noticed late" in reason for reason in reasons)
+    finally:
+        serving.cancel()
+        await asyncio.wait((serving,))
+        await engine.shut_down(tell=False)
+
+
 @pytest.mark.usefixtures("hangups_end")
 async def test_it_leaves_when_its_terminal_is_closed(tmp_path: Path) -> None:
     lockfile = tmp_path / "samp"

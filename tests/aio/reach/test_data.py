@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -241,6 +242,28 @@ async def test_a_tool_that_hangs_up_ends_the_reading_at_the_other_hub(sides: Sid
         answer.close()
     async with asyncio.timeout(1.0):
         await asyncio.wait(tasks)
+
+
+async def test_a_tool_whose_disk_is_full_lets_go_and_may_try_again(sides: Sides, large: Path) -> None:
+    """It writes what it reads to a disk without room, and ends; nothing of it is left at either hub."""
+    url = sides.sent(large.as_uri())
+    for target, status in (("/dev/full", 1), ("/dev/full", 1), ("/dev/null", 0)):
+        tool = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-c", COPY, url, target), stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(PATIENCE):
+            _, said = await tool.communicate()
+        assert (tool.returncode, b"No space left" in said) == (status, bool(status)), said
+        async with asyncio.timeout(1.0):
+            while any(task.get_name().startswith("asyncsamp-reach-ser") for task in asyncio.all_tasks()):
+                await asyncio.sleep(0.01)
+
+
+COPY = """
+import shutil, sys, urllib.request
+with urllib.request.urlopen(sys.argv[1]) as source, open(sys.argv[2], "wb") as target:
+    shutil.copyfileobj(source, target, 1 << 20)
+"""
 
 
 async def test_a_hub_that_is_gone_is_told_to_the_tool(sides: Sides, tmp_path: Path) -> None:

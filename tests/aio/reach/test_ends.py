@@ -131,7 +131,8 @@ async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)
 async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        here = await room.join("here", mtypes=["table.*"], limits=replace(LIMITS, reach_clients=20))
+        limits = replace(LIMITS, reach_clients=20, max_body=4_000_000)
+        here = await room.join("here", mtypes=["table.*"], limits=limits)
         tool = await here.client("tool")
         ready = asyncio.Event()
         bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
@@ -175,7 +176,21 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 send("anybody.00000001", b"nonsense")
                 await until(lambda: not here.reach.hubs)
                 send("anybody.00000001", *frames(Sync("e", [stranger])))
-                many = [RemoteClient(f"c{n}", {}, {}) for n in range(5_000)]
+                huge = b"9" * 30
+                for number, payload in enumerate(
+                    (
+                        b"= 0a " + huge + b" sync\n[]",
+                        b"A 0a " + huge,
+                        b'= 0a 1 sync\n["x",[[' + huge + b",{},{}]]]",
+                        b'= 0a 1 client\n["c1",{},{}]',
+                        b"\xff" * 100_000,
+                        b"",
+                    )
+                ):
+                    send(f"anybody.0000001{number}", payload)
+                endless = [b"+ 0a %d sync\n%s" % (n, b"[" * 500_000) for n in range(1, 10)]
+                send("anybody.00000005", *endless)
+                many = [RemoteClient(f"c{n}", {}, {}) for n in range(100_000)]
                 send("anybody.00000004", *frames(Sync("many", many)))
                 await until(lambda: here.reach.hubs.get("many") == 20)
                 assert set(here.reach.hubs) == {"many"}

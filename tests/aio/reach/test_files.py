@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,12 +19,12 @@ from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
-from asyncsamp.values import Value
+from asyncsamp.values import Value, ValueMap
 
 from ..nats_server import PATIENCE
 from ..web_server import Server
 from ..webpage import Page
-from .rooms import LIMITS, RoomHouse, open_room
+from .rooms import LIMITS, RoomHouse, open_room, until
 
 LOAD = "table.load.votable"
 CONTENT = bytes(range(256)) * 2000
@@ -94,6 +94,54 @@ async def test_a_file_and_a_url_of_this_machine_are_read_at_the_other_hub(tmp_pa
         assert await both.send_back(of_server) == f"{base}/table"
         assert await both.send(url) == got
         assert await both.send("https://archive.example.org/t") == "https://archive.example.org/t"
+
+
+NAMES = ["a b.vot", "50%25.vot", "50%.vot", "a#1.vot", "x?y.vot", "\u00fc\u4e2d.vot", "[x].vot"]
+
+
+async def test_urls_keep_their_identity_through_three_hubs(tmp_path: Path) -> None:
+    """A to B to C to A: the same text, at any depth, in params, results and metadata; and C reads from A."""
+    for name in NAMES:
+        (tmp_path / name).write_bytes(name.encode())
+    urls: list[Value] = [(tmp_path / name).as_uri() for name in NAMES]
+    urls += [f"file://{tmp_path}/a b.vot", "http://localhost:9/x?y=%20#z"]
+    sent: ValueMap = {"urls": urls, "deep": [{"map": {"url": urls[0]}}], "text": f"not in a text: {urls[0]}"}
+    async with open_room(tmp_path) as room:
+        places = [await room.join(label, files="sent") for label in "abc"]
+        tools = [await place.client(f"tool {place.label}", metadata={"x.url": urls[0]}) for place in places]
+        got: list[asyncio.Queue[ValueMap]] = [asyncio.Queue() for _ in tools]
+        for tool, queue in zip(tools, got, strict=True):
+            tool.on("test.pass")(_noting(queue))
+            await tool.settled()
+
+        async def goes_on(here: int, there: int, params: ValueMap) -> ValueMap:
+            other = await tools[here].find(f"tool {places[there].label} @{places[there].label}", timeout=5)
+            await until(lambda: other.subscribes("test.pass") and "x.url" in other.metadata)
+            answer = await tools[here].call(other, "test.pass", params, timeout=PATIENCE)
+            assert answer.result == params, "a result crosses as params do"
+            return got[there].get_nowait()
+
+        at_b = await goes_on(0, 1, sent)
+        at_c = await goes_on(1, 2, at_b)
+        assert await goes_on(2, 0, at_c) == sent
+        assert await goes_on(1, 0, at_b) == sent
+        assert (at_b["text"], at_c["text"]) == (sent["text"], sent["text"])
+        for at in (at_b, at_c):
+            of_list = at["urls"]
+            assert isinstance(of_list, list)
+            assert at["deep"] == [{"map": {"url": of_list[0]}}]
+            for name, url in zip(NAMES, of_list, strict=False):
+                assert await read(str(url)) == (200, name.encode())
+        seen = await tools[1].find("tool a @a")
+        assert await read(str(seen.metadata["x.url"])) == (200, NAMES[0].encode())
+
+
+def _noting(queue: asyncio.Queue[ValueMap]) -> Callable[[Message], Awaitable[ValueMap]]:
+    async def note(message: Message) -> ValueMap:
+        queue.put_nowait(message.params)
+        return message.params
+
+    return note
 
 
 @pytest.mark.parametrize("files", ["none", None])

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from statistics import median, quantiles
+from time import perf_counter
 
 import pytest
 
-from asyncsamp import HubFaultError, Message
+import asyncsamp
+from asyncsamp import Client, HubFaultError, Message, RemoteClient
 from asyncsamp.values import Value, ValueMap
 
 from ..couriers import FakeCourier
-from ..nats_server import PATIENCE
+from ..hub_process import hub_process
+from ..nats_server import PATIENCE, running_server
 from .rooms import LIMITS, Place, open_room, until
 
 OUTBOX, WINDOW = 100, 20
@@ -64,6 +73,103 @@ async def test_a_full_recipient_holds_up_nobody_and_loses_nothing(tmp_path: Path
                 except HubFaultError:
                     await asyncio.sleep(0.01)
         await courier.until(lambda: courier.numbers[-1] == -2)
+
+
+@pytest.mark.timeout(240)
+async def test_a_flood_costs_both_hubs_little_and_their_other_clients_nothing(
+    long: bool, tmp_path: Path
+) -> None:
+    """Hubs with the limits of users, in processes of their own, and a tool that is frozen."""
+    here, there = tmp_path / "here.samp", tmp_path / "there.samp"
+    async with AsyncExitStack() as stack:
+        enter = stack.enter_async_context
+        server = await enter(running_server(tmp_path / "server"))
+        hubs = []
+        for lockfile in (here, there):
+            options = ("--join", server.url, "--reach-label", lockfile.stem, "--reach-mtypes", "all")
+            hubs.append(await enter(hub_process(lockfile, 0, *options)))
+        tool = await enter(slow_tool(there, "victim", 0.0))
+        other, sender = await enter(Client("other", lockfile=there)), await enter(Client("s", lockfile=here))
+        caller = await enter(Client("caller", lockfile=here))
+
+        @other.on("test.echo")
+        async def answer(message: Message) -> ValueMap:
+            return message.params
+
+        await other.settled()
+        victim = await sender.find("victim @there", timeout=PATIENCE)
+        echo = await caller.find("other @there", timeout=PATIENCE)
+        await until(lambda: victim.subscribes("test.n") and echo.subscribes("test.echo"))
+        for _ in range(20):
+            await caller.call_and_wait(echo, "test.echo", {}, timeout=PATIENCE)
+        before = [resident(hub.process.pid) for hub in hubs]
+        tool.send_signal(signal.SIGSTOP)
+        flooding = asyncio.create_task(flood(sender, victim, rest=3_000 if long else 300))
+        taken: list[float] = []
+        while not flooding.done():
+            begun = perf_counter()
+            await caller.call_and_wait(echo, "test.echo", {}, timeout=PATIENCE)
+            taken.append(perf_counter() - begun)
+            await asyncio.sleep(0.005)
+        accepted, refused = await flooding
+        more = [(resident(hub.process.pid) - kept) / 1024 for hub, kept in zip(hubs, before, strict=True)]
+        p99 = quantiles(taken, n=100)[98] * 1000
+        print(f"{len(accepted)} accepted, {refused} refused; hubs {more[0]:+.1f}, {more[1]:+.1f} MiB")
+        print(f"{len(taken)} calls of others: p50 {median(taken) * 1000:.1f}, p99 {p99:.1f} ms")
+        assert refused
+        assert max(more) < 64
+        assert p99 < (50 if long else 250)  # a busy machine is slow
+        tool.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(120):
+            while True:
+                try:
+                    await sender.notify(victim, "test.n", {"n": "end"})
+                    break
+                except HubFaultError:
+                    await asyncio.sleep(0.05)
+            assert tool.stdout is not None
+            came = (await tool.stdout.read()).decode().split()
+        assert came == [*accepted, "end"]
+
+
+@asynccontextmanager
+async def slow_tool(lockfile: Path, name: str, seconds: float) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run `slow_tool.py` until the end of the block."""
+    tool = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(Path(__file__).with_name("slow_tool.py")), str(lockfile), name, str(seconds)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(asyncsamp.__file__).parents[1])},
+    )
+    try:
+        assert tool.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            assert await tool.stdout.readline() == b"ready\n"
+        yield tool
+    finally:
+        if tool.returncode is None:
+            tool.kill()
+        await tool.communicate()
+
+
+async def flood(sender: Client, victim: RemoteClient, *, rest: int) -> tuple[list[str], int]:
+    """Send until it has been refused `rest` times; return what was accepted, and how often it was not."""
+    accepted: list[str] = []
+    refused = number = 0
+    text = "x" * 1000
+    while refused < rest:
+        try:
+            await sender.notify(victim, "test.n", {"n": str(number), "text": text})
+            accepted.append(str(number))
+        except HubFaultError:
+            refused += 1
+        number += 1
+    return accepted, refused
+
+
+def resident(pid: int) -> int:
+    """Return how much memory a process has now, in KiB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 async def test_who_takes_everything_hears_nothing_of_the_other_hub_itself(tmp_path: Path) -> None:

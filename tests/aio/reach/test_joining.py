@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,14 @@ import asyncsamp
 from asyncsamp import Client, InvitationError, UnknownClientError
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
+from asyncsamp.reach.rooms import new_key
 
 from ..nats_server import PATIENCE
 from .rooms import open_room
+from .serving_program import served_room
 
 
 async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(tmp_path: Path) -> None:
@@ -56,6 +60,34 @@ async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(tmp_path: 
         finally:
             process.send_signal(signal.SIGTERM)
             await process.communicate()
+
+
+async def test_a_joined_hub_tells_no_secret(tmp_path: Path) -> None:
+    """Neither its log at its most talkative, nor `ps`, nor its environment; let in, and refused."""
+    async with served_room(tmp_path, "alice") as room:
+        alice = await room.invitation("alice")
+        other = await asyncio.to_thread(new_key)
+        for seed in (alice.seed, other[0]):
+            await asyncio.to_thread(write_invitation, tmp_path / "it.reach", replace(alice, seed=seed))
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "asyncsamp.hub", "--no-web-profile", "--port", "0"),
+                *("--lockfile", str(tmp_path / "hub"), "--join", str(tmp_path / "it.reach")),
+                *("--log-level", "debug"),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            assert process.stdout is not None
+            told = b""
+            async with asyncio.timeout(PATIENCE):
+                while b"server of the room" not in told:
+                    told += await process.stdout.readline()
+            shown = [Path(f"/proc/{process.pid}/{what}") for what in ("cmdline", "environ")]
+            seen = [file.read_bytes() for file in shown if file.exists()]
+            process.send_signal(signal.SIGTERM)
+            told += (await process.communicate())[0]
+            assert (b"connected to the server" in told) == (seed == alice.seed)
+            for text in (told, *seen):
+                assert seed.encode() not in text
 
 
 async def test_a_name_means_the_client_of_this_hub_first(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -185,6 +186,57 @@ async def test_the_server_ends_with_the_program(tmp_path: Path) -> None:
     assert room.process.returncode == 0
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
         pass
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a killed program's child")
+async def test_the_server_ends_when_the_program_is_killed(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice") as room:
+        port = urlsplit(room.url).port
+        room.process.kill()
+        await room.process.wait()
+        async with asyncio.timeout(PATIENCE):
+            while True:  # it is nobody's child that could be waited for
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except ConnectionRefusedError:
+                    break
+                writer.transport.abort()
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("damage", ["not JSON", "bytes", "unreadable"])
+async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path, damage: str) -> None:
+    """It is told once, what to do too; the room goes on, and follows the list again once it is mended."""
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    file = tmp_path / "room" / "members.json"
+    async with served_room(tmp_path, "alice", errors=asyncio.subprocess.PIPE) as room:
+        assert room.process.stderr is not None
+        good = file.read_bytes()
+        async with Member(await room.invitation("alice")) as alice:
+            assert await alice.joined()
+            other = tmp_path / "other"
+            if damage == "unreadable":
+                other.symlink_to(file)  # to itself, in a moment
+            else:
+                other.write_bytes(b"{" if damage == "not JSON" else b"\xff\xfe")
+            other.rename(file)
+            async with asyncio.timeout(PATIENCE):
+                told = (await room.process.stderr.readline()).decode()
+            assert told.startswith(f"{file}, which says who may join, cannot be read: ")
+            assert "; mend it, or put an older one in its place; the room goes on" in told
+            status, _, errors = await run("invite", *common, "bob")
+            assert (status, errors.count("\n")) == (1, 1)
+            assert str(file) in errors
+            await alice.flushed()
+            assert alice.bus.connected
+            async with Member(await room.invitation("alice")) as again:
+                assert await again.joined()
+            other.write_bytes(good)
+            other.rename(file)
+            assert (await run("invite", *common, "bob"))[0] == 0
+            await room.says("members are now: alice, bob")
+        room.process.terminate()
+        assert await room.process.stderr.read() == b"", "it was told more than once"
 
 
 @pytest.mark.usefixtures("hangups_end")

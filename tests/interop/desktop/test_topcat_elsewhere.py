@@ -1,9 +1,14 @@
-"""The real TOPCAT and DS9 on a laptop; a notebook and STILTS on a cluster, in one room."""
+"""The real TOPCAT and DS9 on a laptop; a notebook and STILTS on a cluster, in one room.
+
+For root the laptop has a network and a file system of its own: it does not have the cluster's files.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +17,9 @@ from asyncsamp import Client, ReplyError
 from asyncsamp.data.formats.table_write import write_fits
 from asyncsamp.mtypes import Ds9Get
 
+from ...aio.nats_server import NatsServer
 from ..peers import ds9_on, screen, stilts_send, topcat_on
-from ..rooms import joined_hub, room
+from ..rooms import at, joined_hub, room, second_machine
 from .meeting import found
 from .sky import image, stars
 from .windows import ACTIONS, ACTIONS_ICON, BROWSER, BROWSER_ICON, MAIN, click_row, until_it_arrives
@@ -25,16 +31,19 @@ FILES = ("--reach-files", "sent")
 
 async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, picture: Path) -> None:
     """Out goes a table, from memory and from a file; a row that is clicked comes back."""
-    path = tmp_path / "from_stilts.fits"
+    cluster_files = tmp_path / "cluster"
+    cluster_files.mkdir()
+    path = cluster_files / "from_stilts.fits"
     await asyncio.to_thread(lambda: path.write_bytes(write_fits(stars(25), name="from STILTS")))
     table = stars()
     async with (
         room(tmp_path) as server,
-        joined_hub(server, tmp_path, "laptop") as laptop,
-        joined_hub(server, tmp_path, "cluster", *FILES) as cluster,
+        a_laptop(server, tmp_path, cluster_files) as there,
+        at(there, joined_hub(server, tmp_path, "laptop")) as laptop,
+        joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
         screen(tmp_path) as display,
-        topcat_on(display, laptop, tmp_path),
+        at(there, topcat_on(display, laptop, tmp_path)),
     ):
         topcat = await found(client, "topcat", "table.load.votable")
         assert topcat.name == "topcat @laptop"
@@ -63,14 +72,27 @@ async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, 
         await display.drawn(picture, colours=50)
 
 
+@contextlib.asynccontextmanager
+async def a_laptop(server: NatsServer, folder: Path, hidden: Path) -> AsyncIterator[list[str]]:
+    """Make a machine if that is allowed; gives what a command begins with that runs there."""
+    if os.name != "posix" or os.getuid() != 0:
+        yield []
+        return
+    async with second_machine(server, folder, hidden) as there:
+        yield there
+
+
 async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) -> None:
+    cluster_files = tmp_path / "cluster"
+    cluster_files.mkdir()
     async with (
         room(tmp_path) as server,
-        joined_hub(server, tmp_path, "laptop") as laptop,
-        joined_hub(server, tmp_path, "cluster", *FILES) as cluster,
+        a_laptop(server, tmp_path, cluster_files) as there,
+        at(there, joined_hub(server, tmp_path, "laptop")) as laptop,
+        joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
         screen(tmp_path) as display,
-        ds9_on(display, laptop, tmp_path),
+        at(there, ds9_on(display, laptop, tmp_path)),
     ):
         tool = await found(client, "ds9", "image.load.fits")
         assert tool.name == "SAOImageDS9 @laptop"

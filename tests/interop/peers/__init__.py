@@ -6,7 +6,7 @@ A peer that is not installed skips its test and says how to install it; where CI
 from .desktop import DS9_NAME, Screen, aladin_on, ds9, ds9_on, screen, topcat_on
 from .java import calc_storm, hub_tester, jsamp_hub, message_sender, snooper, stilts_send
 from .own import own_hub
-from .process import PeerError, Process, hub_variable, process
+from .process import PeerError, Process, hub_variable, process, running_at
 from .raw_ds9 import RawDs9, ok, raw_ds9
 from .scripted import Event, PeerFaultError, ScriptedPeer, python_hub, scripted_peer
 
@@ -32,6 +32,7 @@ __all__ = [
     "process",
     "python_hub",
     "raw_ds9",
+    "running_at",
     "screen",
     "scripted_peer",
     "snooper",

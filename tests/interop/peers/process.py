@@ -8,7 +8,8 @@ import itertools
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 
 import asyncsamp
@@ -21,6 +22,19 @@ END_SECONDS = 5.0
 
 _LINE_LIMIT = 2**20
 """asyncio's 64 KiB would cut the longest lines of the scripted peers."""
+
+
+_PLACE: ContextVar[tuple[str, ...]] = ContextVar("place", default=())
+
+
+@contextlib.contextmanager
+def running_at(prefix: Sequence[str]) -> Iterator[None]:
+    """Let programs that are started in the block run where `prefix` brings them, as `nsenter` does."""
+    token = _PLACE.set(tuple(prefix))
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
 
 
 class PeerError(AssertionError):
@@ -154,6 +168,7 @@ async def process(
     `path` is the folder that it runs in, by default its home.
     """
     inner = await asyncio.create_subprocess_exec(
+        *_PLACE.get(),
         *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

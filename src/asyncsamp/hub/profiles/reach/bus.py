@@ -259,7 +259,11 @@ class _Line:
         text = plain_line(str(error) or type(error).__name__)
         self.reason = text
         if "ermission" in text:  # Permissions Violation for Publish to "..."
-            log.warning("the server of the room refuses something: %s", text)
+            log.warning(
+                "the server of the room refuses something: %s; "
+                "is the room of this hub the one of its invitation?",
+                text,
+            )
 
     async def _closed(self) -> None:
         if self.nats.last_error is not None:
@@ -537,10 +541,15 @@ def _reason(error: BaseException, said: str) -> str:
         text = said
     if isinstance(error, TimeoutError):
         text = "it does not answer"
+    if _is_refused(text):
+        text += "; the invitation is not valid there: ask for a new one"
     return plain_line(text.removeprefix("nats: "))
+
+
+def _is_refused(reason: str) -> bool:
+    return any(word in reason.lower() for word in _REFUSED)
 
 
 def _pause(away: float, reason: str) -> float:
     """Return how many seconds to wait before a server is tried again."""
-    refused = any(word in reason.lower() for word in _REFUSED)
-    return _LAST_PAUSE if refused else min(_LAST_PAUSE, max(_FIRST_PAUSE, away / _PATIENCE_SHARE))
+    return _LAST_PAUSE if _is_refused(reason) else min(_LAST_PAUSE, max(_FIRST_PAUSE, away / _PATIENCE_SHARE))

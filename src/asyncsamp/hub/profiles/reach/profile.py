@@ -241,7 +241,8 @@ class Reach:
         context = self._context
         assert context is not None
         log.info("connected to the server of the room %s", self.invitation.room)
-        self._grace_until = context.clock() + context.engine.limits.reach_grace
+        if self._peers:  # who were there before may not be back yet
+            self._grace_until = context.clock() + context.engine.limits.reach_grace
         self._say_here()
         for peer in list(self._peers.values()):
             peer.back()
