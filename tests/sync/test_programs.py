@@ -95,6 +95,27 @@ def test_ctrl_c_ends_a_wait_at_once(wait: str) -> None:
     assert "interrupted True" in finish(process)
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal cannot be given to a thread here")
+def test_ctrl_c_that_the_system_gives_to_another_thread_ends_a_wait() -> None:
+    """As one does that comes just before the wait begins: neither wakes the thread that waits."""
+    process = start(
+        "import signal, threading, time\n"
+        "from asyncsamp.sync import Client, Hub\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "with Hub() as hub, Client('me') as client:\n"
+        "    @client.on('test.never')\n"
+        "    def handle(message):\n"  # so the caller waits by now
+        "        time.sleep(0.2)\n"
+        "        signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        "        threading.Event().wait()\n"
+        "    try:\n"
+        "        client.call(client.public_id, 'test.never', timeout=1000)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('interrupted', client.registered)\n"
+    )
+    assert "interrupted True" in finish(process)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_fork_says_what_was_lost_and_has_a_loop_of_its_own(hub: Hub) -> None:
     output = finish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import os
 import threading
 import weakref
@@ -14,6 +15,10 @@ from typing import Any, Protocol, TypeVar
 __all__ = ["Portal", "portal"]
 
 T = TypeVar("T")
+
+_LOOK = 0.5
+"""Seconds after which a thread that waits looks for Ctrl-C. Python wakes it for a signal that comes while it
+waits, but not for one that comes just before that, or that the system gives to another thread."""
 
 _EXIT_TIMEOUT = 5.0
 """Seconds that the end of the program waits for clients and hubs that nobody has closed."""
@@ -48,7 +53,7 @@ class Portal:
         self._check(work)
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result()
+            return _result(future)
         except concurrent.futures.CancelledError:
             raise RuntimeError("the operation was cancelled: the program is about to end") from None
         except BaseException:
@@ -117,6 +122,14 @@ class Portal:
                 self._loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+
+def _result(future: concurrent.futures.Future[T]) -> T:
+    """Return the result of a future, or raise what it raised. Ctrl-C ends the wait soon."""
+    while not future.done():
+        with contextlib.suppress(TimeoutError):
+            return future.result(_LOOK)
+    return future.result()
 
 
 _lock = threading.Lock()
