@@ -35,11 +35,7 @@ def renew(results: Results, root: Path) -> list[Path]:
     ]
     if None in rows or None in per_cpu:
         return []
-    table = (
-        "| workload | asyncsamp | times JSAMP's | times pyvo's |\n|---|---|---|---|\n"
-        + "\n".join(map(str, rows))
-        + "\n"
-    )
+    table = "\n".join([_HEAD, *map(str, rows), ""])
     bare, hub = (_round(rate) for rate in per_cpu)
     beside = (
         f"A bare aiohttp server that only forwards each request moves {bare:,.0f} in a second of processor\n"
@@ -49,19 +45,23 @@ def renew(results: Results, root: Path) -> list[Path]:
         f"[the results](../../benchmarks/RESULTS.md); {_missed(results)}\n"
     )
     readme, speed = root / "README.md", root / "docs" / "explanation" / "speed.md"
-    _replace(readme, (_README, _sentence(results)))
-    _replace(speed, (_SPEED, table), (_BESIDE, beside))
-    return [readme, speed]
+    texts = {
+        readme: _replaced(readme, (_README, _sentence(results))),
+        speed: _replaced(speed, (_SPEED, table), (_BESIDE, beside)),
+    }
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
+    return list(texts)
 
 
-def _replace(file: Path, *parts: tuple[re.Pattern[str], str]) -> None:
+def _replaced(file: Path, *parts: tuple[re.Pattern[str], str]) -> str:
     text = file.read_text(encoding="utf-8")
     for pattern, part in parts:
         found = pattern.search(text)
         if found is None:
             raise ValueError(f"{file.name} has no place for the figures: {pattern.pattern}")
         text = text[: found.start()] + part + text[found.end() :]
-    file.write_text(text, encoding="utf-8")
+    return text
 
 
 def _sentence(results: Results) -> str:
@@ -71,8 +71,9 @@ def _sentence(results: Results) -> str:
         for what in ("notify", "call")
         for peer in ("jsamp", "pyvo")
     }
+    cores = results.machine["cores"]
     return (
-        f"Beside other hubs, on the same load in the same run (two cores, plain asyncio): {notify} "
+        f"Beside other hubs, on the same load in the same run ({cores} cores, plain asyncio): {notify} "
         f"notifications a second among ten clients, {ratios['notify', 'jsamp']} times\n"
         f"as many as JSAMP's hub and {ratios['notify', 'pyvo']} times as many as pyvo's; {call} calls with "
         f"their responses, {ratios['call', 'jsamp']} and {ratios['call', 'pyvo']} times as many.\n"

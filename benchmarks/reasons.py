@@ -14,7 +14,7 @@ REASONS = {
         "hundredth is what the system takes to wake two processes, the same for both; JSAMP's own "
         "part in it is its collector's."
     ),
-    "notify": (
+    "notify, against bare asyncio relay": (
         "Of the hub's busy time 32 % are the system's writing and 21 % its waiting and reading, which "
         "the relay has, too; looking at the marks of the message takes 9 %. No other function takes "
         "more than 2 %."

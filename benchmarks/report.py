@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .goals import goals
+from .goals import Goal, goals
 from .hubs import KINDS
 from .reasons import REASONS
 from .results import Results
@@ -89,10 +89,14 @@ def _reasons(results: Results) -> list[str]:
     """Return a line for each figure that is not met, with what its profile says."""
     missed = [goal for goal in goals(results) if goal.met is False]
     return [
-        f"- {goal.workload}{f', against {goal.against}' if goal.against else ''}: {goal.seen}. "
-        + REASONS.get(goal.workload, "No profile has been made of it yet.")
+        f"- {_named(goal)}: {goal.seen}. "
+        + (REASONS.get(_named(goal)) or REASONS.get(goal.workload, "No profile has been made of it yet."))
         for goal in missed
     ]
+
+
+def _named(goal: Goal) -> str:
+    return f"{goal.workload}, against {goal.against}" if goal.against else goal.workload
 
 
 def _workloads(results: Results) -> _Table:

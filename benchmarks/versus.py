@@ -112,6 +112,7 @@ def _table(before: _Side, after: _Side) -> tuple[str, bool]:
     for name, rates in before.rates.items():
         ratios = sorted(new / old for old, new in zip(rates, after.rates[name], strict=True) if old)
         if not ratios:
+            lines.append(f"| {name} | - | {statistics.median(after.rates[name]):,.0f} | - | - |")
             continue
         old, new = statistics.median(rates), statistics.median(after.rates[name])
         ratio = statistics.median(ratios)
@@ -124,7 +125,7 @@ def _table(before: _Side, after: _Side) -> tuple[str, bool]:
 
 
 def _commit(folder: Path) -> str:
-    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -6,7 +6,7 @@ import os
 
 __all__ = ["examples"]
 
-_BRIEFLY = bool(os.environ.get("ASYNCSAMP_TEST_BRIEFLY"))
+_BRIEFLY = os.environ.get("ASYNCSAMP_TEST_BRIEFLY", "") not in ("", "0")
 
 
 def examples(number: int = 100) -> int:

@@ -388,6 +388,7 @@ class Engine(Protocol):
         origin: str | None = None,
         *,
         remote: bool = False,
+        in_process: bool = False,
     ) -> str:
         """Admit a client that `courier` reaches.
 
@@ -397,6 +398,7 @@ class Engine(Protocol):
                 counts.
             origin: The web origin of a page.
             remote: Whether it is a client of another hub, for which its courier has bounds of its own.
+            in_process: Whether its courier delivers without waiting for anything.
 
         Returns:
             Its public id.

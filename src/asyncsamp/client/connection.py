@@ -220,7 +220,7 @@ class DirectConnection:
         except RuntimeError as error:
             raise HubNotFoundError("this process, where the hub is not running") from error
         try:
-            self._self_id = engine.register(self)
+            self._self_id = engine.register(self, in_process=True)
         except FaultError as error:
             raise RegistrationError(error.text, code=error.code, operation="register") from None
         self._engine, self._receiver = engine, receiver

@@ -212,12 +212,14 @@ class Session:
         try:
             await self._register_or_start_hub()
         except BaseException as error:
-            if not wait or not isinstance(error, HubNotFoundError | HubLostError):
+            # One that may not come back is closed by then.
+            looks = wait and self.state is not State.CLOSED
+            if not looks or not isinstance(error, HubNotFoundError | HubLostError):
                 self._close()
                 async with self._own_hub:
                     await self._inbox.end_handlers(0)
                 raise
-            log.warning("client %r found no hub yet and goes on looking: %s", self._name, error)
+            log.warning("client %r is at no hub yet and goes on looking: %s", self._name, error)
             if isinstance(error, HubNotFoundError):
                 self._found_none = error
                 self._note_loss("")
@@ -238,11 +240,11 @@ class Session:
             async with asyncio.timeout(timeout):
                 await self.wait_registered()
         except BaseException as error:
-            looked_at = (self._connection.url,) if self._found_none is None else self._found_none.looked_at
             await self.end()
-            if isinstance(error, TimeoutError):
-                raise HubNotFoundError(*looked_at, waited=timeout) from None
-            raise
+            if not isinstance(error, TimeoutError):
+                raise
+            looked_at = (self._connection.url,) if self._found_none is None else self._found_none.looked_at
+            raise HubNotFoundError(*looked_at, waited=timeout) from None
 
     async def end(self) -> None:
         """Leave. Everything is closed at its end, also when it is cancelled."""

@@ -14,7 +14,7 @@ from ..limits import Limits
 from ..values import RawMap, Value
 from .core import HubCore
 from .observer import Observers
-from .outbox import Outbox
+from .outbox import LOW_WATER, Outbox
 from .rate_limit import RateLimit
 
 __all__ = ["Deliveries"]
@@ -72,10 +72,10 @@ class Deliveries:
         """Return who reaches `client`, also while that leaves."""
         return self._couriers.get(client)
 
-    def attach(self, client: str, courier: Courier) -> None:
-        """Let `courier` reach `client`."""
+    def attach(self, client: str, courier: Courier, low_water: int = LOW_WATER) -> None:
+        """Let `courier` reach `client`; senders are held while more than `low_water` deliveries wait."""
         self._couriers[client] = courier
-        self._outboxes[client] = Outbox(client, self._deliver, self._limits)
+        self._outboxes[client] = Outbox(client, self._deliver, self._limits, low_water)
 
     def post(self, delivery: Delivery) -> None:
         """Put a delivery into the outbox of its recipient, who is congested when that is full."""

@@ -24,7 +24,7 @@ from .liveness import LivenessMonitor
 from .named import NamedUrls
 from .observer import HubEvent, MessageEvent, Observers, describe_event
 from .operations import find_operation
-from .outbox import Outbox
+from .outbox import IN_PROCESS, LOW_WATER, Outbox
 from .permissions import Permissions
 from .rate_limit import RateLimit
 from .state import StateKeeper
@@ -98,12 +98,13 @@ class HubEngine:
         origin: str | None = None,
         *,
         remote: bool = False,
+        in_process: bool = False,
     ) -> str:
         """Admit a client that `courier` reaches, and return its public id.
 
         What the user has decided about names is held against those without `may_send` only. `origin` is that
         of a web page. A `remote` client, for whom its courier has bounds of its own, does not count among
-        those that may come in a short time.
+        those that may come in a short time. One `in_process` takes what is delivered without waiting.
 
         Raises `FaultError` if the hub is full or closing, or too many come at once.
         """
@@ -114,7 +115,7 @@ class HubEngine:
                 code=FaultCode.LIMIT_REACHED,
             )
         client = self._core.register(may_send, origin)
-        self._deliveries.attach(client, courier)
+        self._deliveries.attach(client, courier, IN_PROCESS if in_process else LOW_WATER)
         if may_send is not None:
             self._judged_by_profile.add(client)
         self.last_active[client] = 0.0
@@ -381,7 +382,9 @@ class HubEngine:
             keeper.changed()
         if kept == "before":
             await keeper.saved()
-        return answer if ahead is None else await ahead.hold(answer)
+        if ahead is None or not ahead.outrun:  # it may have drained meanwhile
+            return answer
+        return await ahead.hold(answer)
 
     def _bring_back(self, client: str, courier: Courier, record: Mapping[str, Any]) -> None:
         self._client_ids.next_is(client)

@@ -10,15 +10,15 @@ from ..delivery import Delivery
 from ..limits import Limits
 from ..values import Value
 
-__all__ = ["Outbox"]
+__all__ = ["IN_PROCESS", "LOW_WATER", "Outbox"]
 
 
-_LOW_WATER = 1
+LOW_WATER = 1
 """Deliveries that may wait, beside the one under way, before senders are held: one keeps the outbox busy
 until they send again. With 4 each notification waits five times as long at full load as with none."""
 
-_BURST = 100
-"""The same while no delivery has begun: a client of this process takes all of them in the next turn."""
+IN_PROCESS = 100
+"""The same for a client of this process, which takes all of them in the next turn of the loop."""
 
 _LOW_PATIENCE = 0.05
 """Seconds for an outbox to drain. One that takes longer has a slow client, for which nobody is held."""
@@ -34,16 +34,22 @@ class Outbox:
     handles a message could deadlock otherwise.
     """
 
-    def __init__(self, client: str, deliver: Callable[[Delivery], Awaitable[None]], limits: Limits) -> None:
+    def __init__(
+        self,
+        client: str,
+        deliver: Callable[[Delivery], Awaitable[None]],
+        limits: Limits,
+        low_water: int = LOW_WATER,
+    ) -> None:
         self._client = client
         self._deliver = deliver
         self._limits = limits
+        self._low_water = low_water
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[Delivery, int]] = deque()
         self._weight = 0
         self._workers: set[asyncio.Task[None]] = set()
         self._in_charge: asyncio.Task[None] | None = None
-        self._begun = False  # whether the task in charge has had a turn
         self._since = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Future[None] | None = None
@@ -73,8 +79,7 @@ class Outbox:
     @property
     def outrun(self) -> bool:
         """Whether senders are ahead of the deliveries, and should be held."""
-        most = _LOW_WATER if self._begun else _BURST
-        return len(self._queue) > most and not self._slow and not self._closed
+        return len(self._queue) > self._low_water and not self._slow and not self._closed
 
     def hold(self, answer: Value) -> asyncio.Future[Value]:
         """Return what becomes `answer` when few deliveries wait, or the client has shown to be slow."""
@@ -147,7 +152,6 @@ class Outbox:
         worker = self._loop.create_task(self._work(), name=f"asyncsamp-outbox-{self._client}")
         self._workers.add(worker)
         self._in_charge = worker
-        self._begun = False
         self._since = self._loop.time()
         if len(self._queue) > 1:  # the first is its own; the others may have to be taken from it
             self._look_again(self._limits.delivery_patience)
@@ -163,13 +167,12 @@ class Outbox:
     async def _work(self) -> None:
         this = asyncio.current_task()
         assert this is not None
-        self._begun = True
         try:
             while self._queue and self._in_charge is this:
                 self._since = self._loop.time()
                 delivery, weight = self._queue.popleft()
                 self._weight -= weight
-                if len(self._queue) <= _LOW_WATER and (self._held or self._slow):
+                if len(self._queue) <= self._low_water and (self._held or self._slow):
                     self._release(False)
                 await self._deliver(delivery)
         finally:

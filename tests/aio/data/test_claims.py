@@ -103,6 +103,33 @@ def test_a_field_is_found_whatever_its_prefix(tag: str) -> None:
     check_votable_claims(text.replace("<" + tag, "<PARAM").encode())
 
 
+@pytest.mark.parametrize("end", ["-->", "]]>", "?>"])
+def test_a_comment_does_not_hide_data_in_another_file(tmp_path: Path, end: str) -> None:
+    """What is cut out before the check may hold the end of a comment; then the rest means something else."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"7")
+    begin = {"-->": "<!--", "]]>": "<![CDATA[", "?>": "<?x "}[end]
+    document = f"""<VOTABLE version="1.4"><RESOURCE><TABLE><FIELD name="a" datatype="char" arraysize="*"/>
+    <BINARY2 ><STREAM>{begin} <BINARY2><STREAM encoding="base64"> {end} {" " * 20_000}</STREAM></BINARY2>
+    <DATA><BINARY2 ><STREAM href="{secret.as_uri()}"/></BINARY2></DATA>
+    <![CDATA[ --> ?></STREAM></BINARY2><!-- ]]> --></TABLE></RESOURCE></VOTABLE>"""
+    with pytest.raises(DataError, match=r"in another file|not a VOTable"):
+        read_table(document.encode())
+
+
+def test_a_word_that_ends_in_nrows_claims_nothing() -> None:
+    data = VOTABLE % ("", "<TABLEDATA><TR><TD>7</TD></TR></TABLEDATA>")
+    data = data.replace("<DATA>", "<!-- max_nrows='100000000000' --><DATA>")
+    assert list(read_table(data.encode())["a"]) == [7]
+
+
+def test_many_fields_without_an_end_take_no_long_time() -> None:
+    begun = time.perf_counter()
+    for document in (b"<FIELD " * 150_000 + b">", b"<FIELD " * 150_000, b"FIELD" * 200_000):
+        check_votable_claims(document)
+    assert time.perf_counter() - begun < 5
+
+
 def test_arrays_that_are_there() -> None:
     data = VOTABLE % ("", "<TABLEDATA><TR><TD>7 8 9 1 2 3</TD></TR></TABLEDATA>")
     table = read_table(data.replace("datatype", 'arraysize="3x2" datatype').encode())

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Hub, Limits, xmlrpc
+from asyncsamp import Client, DirectConnection, Hub, Limits, xmlrpc
+from asyncsamp.delivery import DeliverNotification, Delivery
 from asyncsamp.errors import FaultCode, HubRunningError, LocalProtocolError, LockfileError
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.idle_timeout import IdleTimeout
@@ -564,3 +565,36 @@ async def test_several_hubs_live_side_by_side(tmp_path: Path) -> None:  # STD-67
         await ping_works(two)
         assert two.engine.clients == []
         await turns_until(lambda: one.engine.clients == ["c1"])
+
+
+class _Slow:
+    """Takes two milliseconds for each message."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    async def deliver(self, delivery: Delivery) -> None:
+        await asyncio.sleep(0.002)
+        assert isinstance(delivery, DeliverNotification)
+        self.seen.append(delivery.message)
+
+    async def is_alive(self, client: str) -> bool:
+        return True
+
+    def forget(self, client: str) -> None:
+        pass
+
+
+async def test_a_fast_sender_of_the_hubs_process_does_not_flood_who_is_slower(path: Path) -> None:
+    """It is held as any other; only who receives in the hub's process may have many waiting."""
+    courier = _Slow()
+    async with (
+        Hub(lockfile=path, limits=Limits(outbox=200)) as hub,
+        Client("sender", connection=DirectConnection(hub)) as sender,
+    ):
+        receiver = hub.engine.register(courier)
+        hub.engine.set_callable(receiver, True)
+        await hub.engine.operate(receiver, "declareSubscriptions", [{"test.number": {}}])
+        for number in range(400):
+            await sender.notify(receiver, "test.number", {"n": number})
+        await turns_until(lambda: len(courier.seen) == 400)

@@ -47,6 +47,31 @@ async def test_all_is_delivered_in_order(courier: FakeCourier) -> None:
     assert len(box) == 0
 
 
+async def test_senders_are_held_while_more_wait_than_is_said(courier: FakeCourier) -> None:
+    courier.hold = lambda delivery: True
+    for low_water in (1, 5):
+        box = Outbox("c1", courier.deliver, PATIENT, low_water)
+        for number in range(low_water):
+            box.put(note(number))
+            assert not box.outrun
+        box.put(note(low_water))
+        assert box.outrun
+        held = [box.hold(answer) for answer in ("one", "two")]
+        box.close()  # whatever ends it, nobody is left held
+        assert await asyncio.gather(*held) == ["one", "two"]
+        assert not box.outrun
+
+
+async def test_a_sender_is_not_held_for_one_that_is_slow(courier: FakeCourier) -> None:
+    courier.hold = lambda delivery: True
+    box = patient(courier)
+    for number in range(5):
+        box.put(note(number))
+    assert await asyncio.wait_for(box.hold("sent"), 10) == "sent"
+    assert not box.outrun
+    await asyncio.gather(*box.close(), return_exceptions=True)
+
+
 async def test_what_comes_while_one_is_under_way_waits_for_it(courier: FakeCourier) -> None:
     box = patient(courier)
     courier.hold = lambda delivery: number_of(delivery) == 0

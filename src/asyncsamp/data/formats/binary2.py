@@ -127,6 +127,8 @@ def cut_out(data: bytes) -> tuple[bytes, memoryview] | None:
     end = _END_OF_ROWS.match(data, max(data.find(b"<", begin.end()), 0))
     if end is None or end.start() - begin.end() < _MANY:
         return None
+    if data.find(b">", begin.end(), end.start()) >= 0:  # it may be the end of a comment
+        return None
     described = data[: begin.start()] + b"<TABLEDATA></TABLEDATA>" + data[end.end() :]
     if len(_TABLE.findall(described)) != 1:
         return None
@@ -172,10 +174,12 @@ def _decoded(base64: memoryview) -> bytearray:
     rest = b""
     for begin in range(0, len(base64), _PIECE):
         text = rest + bytes(base64[begin : begin + _PIECE]).translate(None, _SPACE)
+        if text and len(decoded) % 3:
+            raise binascii.Error("there is more behind its end")
         whole = len(text) // 4 * 4
-        decoded += binascii.a2b_base64(text[:whole])
+        decoded += binascii.a2b_base64(text[:whole], strict_mode=True)
         rest = text[whole:]
-    decoded += binascii.a2b_base64(rest)
+    decoded += binascii.a2b_base64(rest, strict_mode=True)
     return decoded
 
 

@@ -15,10 +15,10 @@ __all__ = ["MAX_SIZE", "check_fits_claims", "check_votable_claims"]
 MAX_SIZE = 1024 * 1024 * 1024
 """Bytes that the data of one file may have in memory: a wrong one must not eat the machine."""
 
-_ROWS = re.compile(rb"""nrows\s*=\s*["']\s*(\d{1,18})""")
+_ROWS = re.compile(rb"""nrows(?<!\wnrows)\s*=\s*["']\s*(\d{1,18})""")
 
 
-_FIELD = re.compile(rb"""<(?:[\w.-]+:)?FIELD\b((?:[^>"']|"[^"]*"|'[^']*')*)>""")
+_FIELD = re.compile(rb"""<(?:[^\s<>:"'/]+:)?FIELD\b((?:[^<>"']|"[^<"]*"|'[^<']*')*)>""")
 _ATTRIBUTE = re.compile(rb"""\b(arraysize|datatype)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _ROW = re.compile(rb"<(?:[\w.-]+:)?TR\b")
 
@@ -32,9 +32,9 @@ def check_votable_claims(data: bytes, max_size: int = MAX_SIZE, beside: int = 0)
     """Check a VOTable before it is parsed.
 
     Args:
-        data: The document, or all of it but its rows in base64, in which nothing can be claimed.
+        data: The document that will be parsed.
         max_size: How many bytes its data may have in memory.
-        beside: How many bytes were left out.
+        beside: How many bytes of rows it has beside the document.
 
     Raises:
         DataError: It has a STREAM whose data are elsewhere, which the parser would read from any file or

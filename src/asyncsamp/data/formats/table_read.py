@@ -183,6 +183,7 @@ def _read_votable(data: bytes, max_size: int) -> Any:
         table = _read_binary2(described, base64, max_size)
         if table is not None:
             return table
+        check_votable_claims(data, max_size)  # what is read now is the whole
     return _parse_votable(data)[0]
 
 
