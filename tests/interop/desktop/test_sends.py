@@ -160,17 +160,18 @@ async def test_aladin(tmp_path: Path, pictures: Pictures) -> None:
         async def drag() -> None:
             await display.drag("Aladin v", (480, 180), (760, 420))
 
-        async def broadcast_image() -> None:
+        async def broadcast_planes() -> None:
             await display.click("Aladin v", 440, 12)
             await display.click("Aladin v", 509, 80)
 
+        await watcher.sees("table.load.votable", broadcast_planes)  # the last plane to come is selected
         async with client.selections(table) as selections:
             await watcher.sees("table.select.rowList", drag)
             assert 3 < len(await anext(selections)) < len(table)
         place = pictures("selection-aladin")
         await display.drawn(place, "Aladin v", colours=200)
         await display.ring(place, 1031, 89, 34)
-        await watcher.sees("image.load.fits", broadcast_image)
+        await watcher.sees("image.load.fits", broadcast_planes)
         assert watcher.seen == said("Aladin")
 
 
