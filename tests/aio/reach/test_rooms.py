@@ -10,7 +10,7 @@ import pytest
 from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, ReplyError
 from asyncsamp.hub.profiles.reach.exports import HUB, NAME
 
-from .rooms import open_room
+from .rooms import open_room, until
 
 
 async def an_echo(client: Client, mtype: str = "test.echo") -> None:
@@ -47,6 +47,7 @@ async def test_notifications_come_in_order_and_the_sender_can_be_answered(tmp_pa
         await an_echo(notebook)
         async with tool.messages("test.note", limit=10_000) as notes:
             there = await notebook.find("tool @laptop", timeout=5)
+            await until(lambda: there.subscribes("test.note"))
             for number in range(500):
                 await notebook.notify(there, "test.note", {"number": number})
             came = [await anext(notes) for _ in range(500)]

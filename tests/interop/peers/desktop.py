@@ -17,6 +17,8 @@ ALADIN_JAR = Path("/usr/share/java/aladin.jar")
 
 _HANDS_SECONDS = 10.0
 
+_TRIES = 5
+
 
 class Screen:
     """An X server, and a hand that finds windows and clicks into them."""
@@ -78,14 +80,20 @@ class Screen:
     async def drawn(
         self, path: Path, title: str | None = None, *, colours: int, timeout: float = 20, area: str = ""
     ) -> None:
-        """Write a PNG of a window, or of all there is or an area of it, once it has so many colours."""
+        """Write a PNG of a window, or of all there is or an area of it, once it has so many colours.
+
+        And once it stays as it is: a tool may be drawing it still. What never does is taken after some tries.
+        """
         window = "root" if title is None else await self.raise_window(title)
         crop = ["-crop", area, "+repage"] if area else []
+        seen: list[str] = []
         async with asyncio.timeout(timeout):
             while True:
                 await self._run("import", "-display", self.display, "-window", window, *crop, str(path))
-                if int(await self._run("identify", "-format", "%k", str(path))) >= colours:
+                number, signature = (await self._run("identify", "-format", "%k %#", str(path))).split()
+                if int(number) >= colours and (signature in seen[-1:] or len(seen) > _TRIES):
                     return
+                seen.append(signature)
 
     async def ring(self, path: Path, x: int, y: int, radius: int = 26) -> None:
         """Draw a ring around a place of a picture, for who looks for a button there."""
