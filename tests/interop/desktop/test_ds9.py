@@ -48,6 +48,9 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
         assert await client.ds9_get("frame all") == frames
         await client.send_image(image()[0].data, "ds9", frame=int(frames.split()[0]), timeout=60)
         await client.ds9("frame delete")
+        await client.send_image(
+            image(), "ds9", frame="current", timeout=60
+        )  # with positions, for the picture
         await client.ds9("zoom to fit")
         assert (await client.send_table(stars(), "ds9", timeout=60)).names == ["SAOImageDS9"]
 
