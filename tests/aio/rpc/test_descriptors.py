@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,9 @@ from aiohttp import web
 
 from asyncsamp.rpc import RpcClient, RpcServer, descriptors
 from asyncsamp.rpc.descriptors import Supply
+
+from ..connections import turns_until
+from ..wire import connect, post
 
 resource = pytest.importorskip("resource", reason="limits of a process are a Unix thing")
 
@@ -89,6 +94,35 @@ async def test_a_server_and_a_client_have_a_share_each(monkeypatch: pytest.Monke
     async with RpcServer(nothing) as server:
         assert (server.limit._most, sender._max_open) == (28, 28)
     await sender.close()
+
+
+async def test_a_server_that_lacks_descriptors_tries_again_now_and_then() -> None:
+    """Not at each turn of the loop, which took a core."""
+    tried = 0
+    lacking = True
+    accept = socket.socket.accept
+
+    def scarce(sock: socket.socket) -> tuple[socket.socket, object]:
+        nonlocal tried
+        if lacking:
+            tried += 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(sock)
+
+    async def hello(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="hello")
+
+    clock = asyncio.get_running_loop().time
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "accept", scarce)
+        async with RpcServer(hello) as server, connect(server.port) as (reader, writer):
+            writer.write(post(b""))
+            begun = clock()
+            await turns_until(lambda: tried >= 4)
+            assert clock() - begun > 0.25
+            lacking = False
+            async with asyncio.timeout(5):
+                assert b" 200 " in await reader.readline()
 
 
 class Idle:
