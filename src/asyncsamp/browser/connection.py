@@ -43,6 +43,8 @@ PERMISSION_PATIENCE = 300.0
 
 _REGISTER = "samp.webhub.register"
 
+_UNREGISTER = "samp.webhub.unregister"
+
 _PING = "samp.webhub.ping"
 
 _REPEATED = frozenset(
@@ -118,6 +120,8 @@ class BrowserConnection(WebConnection):
             self._relay.show("lost", str(error) or "Not connected.")
             raise
         self._lost = False
+        farewell = await dump_call(_UNREGISTER, [self.proxy.key])
+        self._relay.promise(self.proxy.url, farewell)
         self._relay.show("connected", f"Connected to the SAMP hub on your computer as {name}.")
         return registration
 
@@ -194,6 +198,7 @@ class BrowserConnection(WebConnection):
 
     async def close(self) -> None:
         """End everything but the page, also if it is cancelled; see `Connection.close`."""
+        self._relay.promise("", None)
         if self.proxy.key:
             self._relay.show("ended", "Not connected to the SAMP hub on your computer any more.")
         async with contextlib.AsyncExitStack() as stack:
@@ -245,6 +250,7 @@ class _PageSender:
             async with asyncio.timeout(timeout):
                 status, answered = await self._post(url, body, again=method in _REPEATED)
         except TimeoutError:
+            self._relay.doubt()
             raise PeerTimeoutError(url, f"no answer within {timeout:g} s", sent=True) from None
         except PageError as error:
             if error.kind in _GONE:

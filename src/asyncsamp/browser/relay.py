@@ -10,6 +10,8 @@ A message is a map of plain values with at most one piece of bytes. To the page:
     {"op": "piece", "page", "id", "last"}       + piece of an upload
     {"op": "ack", "page", "id"}                 a piece of a GET was taken
     {"op": "stop", "page", "id"}                nobody waits for that any more
+    {"op": "who"}                               say "ready" if you are there; with "page" only that one
+    {"op": "farewell", "page", "url"}           + body: POST it if the program ends without a word
     {"op": "state", "state", "text"}            what to show
 
 and from it:
@@ -44,6 +46,10 @@ PIECE = 1024 * 1024
 WINDOW = 4
 """Pieces of one upload that may be under way."""
 
+_LOOKS, _LOOK = 3, 0.5
+"""How often, and every how many seconds, a page that is used is given the chance to answer, when another
+one has come: not by one pause, since what it has said may wait behind what this program computes."""
+
 
 class PageError(Exception):
     """The page could not do what it was asked for.
@@ -74,7 +80,8 @@ class _Job:
 class PageRelay:
     """One page of the user's browser, which makes HTTP requests for us. It belongs to one event loop.
 
-    Of several pages that are there, one is used: the first that came, until it leaves.
+    Of several pages that are there, one is used: the first that came, until it leaves. One that leaves
+    without a word, since its tab was closed with the browser, is asked for when another one comes.
 
     Args:
         send: Brings a message to all pages.
@@ -83,7 +90,8 @@ class PageRelay:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._page = ""
-        self._waiting: dict[str, None] = {}  # other pages, in the order in which they came
+        self._doubt: asyncio.TimerHandle | None = None  # whether the page that is used is there still
+        self._farewell: tuple[str, bytes] | None = None
         self._jobs: dict[int, _Job] = {}
         self._ids = itertools.count(1)
         self._ready = asyncio.Event()
@@ -113,6 +121,27 @@ class PageRelay:
         self._shown = (state, text)
         self._send({"op": "state", "state": state, "text": text}, None)
 
+    def doubt(self) -> None:
+        """Ask the page that is used whether it is there; without an answer it counts as closed."""
+        if self._page and self._doubt is None:
+            self._send({"op": "who", "page": self._page}, None)
+            self._look(_LOOKS)
+
+    def promise(self, url: str, body: bytes | None) -> None:
+        """Have the page POST something if this program ends without a word; nothing if `body` is None.
+
+        Args:
+            url: Where to post.
+            body: What.
+        """
+        self._farewell = None if body is None else (url, body)
+        self._tell_farewell()
+
+    def _tell_farewell(self) -> None:
+        if self._page:
+            url, body = self._farewell or ("", None)
+            self._send({"op": "farewell", "page": self._page, "url": url}, body)
+
     # ---- from the page
 
     def receive(self, message: object, data: bytes | None = None) -> None:
@@ -141,27 +170,42 @@ class PageRelay:
 
     def _came(self, page: str) -> None:
         if self._page and page != self._page:
-            self._waiting[page] = None
             text = "The program uses another page; this one takes over when that is closed."
             self._send({"op": "state", "page": page, "state": "waiting", "text": text}, None)
+            self.doubt()
+            return
+        self._trust()
+        if page == self._page:
             return
         self._page = page
-        self._waiting.pop(page, None)
         self._left.clear()
         self._ready.set()
         self._send({"op": "take", "page": page}, None)
+        self._tell_farewell()
         self.show(*self._shown)
 
+    def _look(self, looks: int) -> None:
+        """Give the page that is used up, unless it says within so many looks that it is there."""
+        if looks:
+            self._doubt = asyncio.get_running_loop().call_later(_LOOK, self._look, looks - 1)
+            return
+        log.info("the page that relayed does not answer any more")
+        self._gone(self._page)
+
+    def _trust(self) -> None:
+        if self._doubt is not None:
+            self._doubt.cancel()
+            self._doubt = None
+
     def _gone(self, page: str) -> None:
-        self._waiting.pop(page, None)
         if page != self._page:
             return
+        self._trust()
         self._page = ""
         self._ready.clear()
         self._left.set()
         self.close()
-        if self._waiting:
-            self._came(next(iter(self._waiting)))
+        self._send({"op": "who"}, None)
 
     def _answered(self, message: Mapping[str, Any], data: bytes) -> None:
         number = message.get("id")

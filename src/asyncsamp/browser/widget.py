@@ -14,6 +14,7 @@ from ..errors import HubNotFoundError
 from ..rpc import RpcServer
 from .connection import BrowserConnection
 from .relay import PageRelay
+from .server_proxy import lacks_proxy
 from .socket import PageSocket, page_module
 from .source import ProxySource
 
@@ -87,18 +88,31 @@ async def _by_socket(version: str) -> BrowserConnection:
     widget = make_widget(f"proxy/{server.port}/{token}")
     _display(widget)
     try:
-        async with asyncio.timeout(SOCKET_PATIENCE):
-            await socket.relay.wait_ready()
-    except BaseException as error:
+        if not await _comes(socket.relay, server.port):
+            raise HubNotFoundError("the page of this notebook", advice=_NO_WAY.format(version=version))
+    except BaseException:
         with contextlib.suppress(Exception):
             widget.close()
         await server.close()
-        if isinstance(error, TimeoutError):
-            raise HubNotFoundError(
-                "the page of this notebook", advice=_NO_WAY.format(version=version)
-            ) from None
         raise
     return BrowserConnection(socket.relay, source=ProxySource(), holds=(widget, server))
+
+
+async def _comes(relay: PageRelay, port: int) -> bool:
+    """Wait until the page has connected; false if it cannot, or does not."""
+    coming, asking = asyncio.create_task(relay.wait_ready()), asyncio.create_task(lacks_proxy(port))
+    try:
+        async with asyncio.timeout(SOCKET_PATIENCE):
+            await asyncio.wait({coming, asking}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done() and await asking:
+                return False
+            await coming
+    except TimeoutError:
+        return False
+    finally:
+        coming.cancel()
+        asking.cancel()
+    return True
 
 
 def make_widget(socket: str = "") -> Any:
@@ -116,18 +130,20 @@ def make_widget(socket: str = "") -> Any:
     except ImportError as error:
         raise ImportError(_NEEDS_WIDGET) from error
 
+    key = secrets.token_hex(16)
+
     class SampRelay(anywidget.AnyWidget):
         _esm = _module()
-        _key = traitlets.Unicode(secrets.token_hex(8)).tag(sync=True)
+        _key = traitlets.Unicode(key).tag(sync=True)
         _socket = traitlets.Unicode(socket).tag(sync=True)
 
-    return SampRelay()
+    return SampRelay(model_id=key)  # by which its page finds out whether a kernel speaks for it
 
 
 def _module() -> str:
     """Return the three modules as one, since a widget has one."""
     socket = "\n".join(
-        line for line in page_module("socket.js").splitlines() if not line.startswith("import ")
+        line for line in page_module("socket.js").splitlines() if not line.startswith(("import ", "export {"))
     )
     return "\n".join((page_module("relay.js"), socket, page_module("widget.js")))
 

@@ -127,6 +127,55 @@ async def test_a_page_that_breaks_off_ends_what_it_was_asked_for() -> None:
             await socket.relay.post("http://localhost:21012/", b"x")
 
 
+OTHER = "fedcba9876543210"
+
+
+async def test_a_page_that_left_without_a_word_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection stands still: a tab that was killed, a laptop that is shut."""
+    monkeypatch.setattr("asyncsamp.browser.relay._LOOK", 0.01)
+    async with served() as (socket, base), page(base) as first, page(base) as second:
+        await first.send(op="ready")
+        await first.asked("take")
+        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        await second.send(op="ready", page=OTHER)
+        await first.asked("who")
+        with pytest.raises(PageError, match="closed, or loaded again"):
+            await posting
+        await second.asked("who")
+        await second.send(op="ready", page=OTHER)
+        assert (await second.asked("take"))["page"] == OTHER
+
+
+async def test_a_page_that_is_there_stays() -> None:
+    async with served() as (socket, base), page(base) as first, page(base) as second:
+        await first.send(op="ready")
+        await first.asked("take")
+        await second.send(op="ready", page=OTHER)
+        await first.asked("who")
+        await first.send(op="ready")
+        await second.send(op="ready", page=OTHER)  # which asks once more
+        await first.asked("who")
+        await first.send(op="ready")
+        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        number = (await first.asked("post"))["id"]
+        await first.send(b"whole", op="answer", id=number, status=200, last=True)
+        assert await posting == (200, b"whole")
+
+
+async def test_what_is_posted_if_the_program_ends_is_told_to_each_page() -> None:
+    async with served() as (socket, base):
+        async with page(base) as first:
+            await first.send(op="ready")
+            assert (await first.asked("farewell"))["url"] == ""
+            socket.relay.promise("http://localhost:21012/", b"goodbye")
+            assert (await first.asked("farewell"))["url"] == "http://localhost:21012/"
+        async with page(base) as second:
+            await second.send(op="ready", page=OTHER)
+            assert (await second.asked("farewell"))["url"] == "http://localhost:21012/"
+            socket.relay.promise("", None)
+            assert (await second.asked("farewell"))["url"] == ""
+
+
 async def test_who_gives_up_tells_the_page() -> None:
     async with served() as (socket, base), page(base) as raw:
         await raw.send(op="ready")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...installed import require_file, require_module, require_program
+from ..peers.process import process
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext
 
-__all__ = ["chromium", "require_web_clients", "tab_context"]
+__all__ = ["chromium", "plain_chromium", "require_web_clients", "tab_context"]
 
 WEB_CLIENTS = Path(__file__).parent / "node_modules"
 
@@ -59,6 +60,15 @@ async def tab_context(
         context = await browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 600})
         context.set_default_timeout(15_000)
         yield context
+
+
+@contextlib.asynccontextmanager
+async def plain_chromium(home: Path, url: str) -> AsyncIterator[None]:
+    """Run a headless Chromium that shows a page and is driven by nobody."""
+    program = require_program("chromium", "chromium")
+    options = ["--headless", "--disable-gpu", f"--user-data-dir={home / 'profile'}"]
+    async with process([program, *_ARGUMENTS, *options, url], name="Chromium", home=home):
+        yield
 
 
 def require_web_clients(name: str) -> Path:

@@ -33,6 +33,11 @@ IPYKERNEL_6 = HERE / ".ipykernel6"
 _INSTALL_6 = "pip install --no-deps --target tests/interop/web/.ipykernel6 'ipykernel<7' nest-asyncio"
 
 
+_IDLE = """async () => (await (await fetch("/api/sessions")).json())
+.some(({ kernel }) => kernel.execution_state === "idle" && kernel.connections > 0)"""
+_PACKAGES = {"lab": "jupyterlab", "notebook": "notebook"}
+_PLACES = {"lab": "lab/tree", "notebook": "notebooks"}
+
 Cells: TypeAlias = Sequence[str | dict[str, Any]] | Path
 
 
@@ -110,8 +115,9 @@ class Notebook:
         url: Where a browser opens it, with the token.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, page: str) -> None:
         self.url = url
+        self._page = page
 
     async def open(self, context: BrowserContext) -> Page:
         """Open it in a tab of its own; its kernel is ready then."""
@@ -121,12 +127,22 @@ class Notebook:
 
     async def ready(self, tab: Page) -> None:
         """Wait until the kernel has nothing to do."""
-        await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        if self._page == "lab":
+            await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        else:
+            await tab.wait_for_function(_IDLE, timeout=60_000)
+            await tab.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
 
     async def run(self, tab: Page) -> None:
         """Run all cells: by the menu, as a user does."""
         await tab.get_by_role("menuitem", name="Run", exact=True).click()
         await tab.get_by_text("Run All Cells", exact=True).click()
+
+    async def restart(self, tab: Page) -> None:
+        """Restart the kernel, and run all cells."""
+        await tab.get_by_role("menuitem", name="Kernel", exact=True).click()
+        await tab.get_by_text("Restart Kernel and Run All Cells", exact=False).first.click()
+        await tab.get_by_role("button", name="Confirm Kernel Restart").click()
 
 
 @contextlib.asynccontextmanager
@@ -139,8 +155,9 @@ async def jupyter_lab(
     inside: Sequence[str] = (),
     options: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
+    page: str = "lab",
 ) -> AsyncIterator[Notebook]:
-    """Run a JupyterLab whose folder has one notebook.
+    """Run a JupyterLab, or a Notebook, whose folder has one notebook.
 
     Args:
         folder: The home of the server and of its kernels.
@@ -150,21 +167,22 @@ async def jupyter_lab(
         inside: What its command begins with, such as to enter a network namespace.
         options: More options of JupyterLab.
         metadata: Of the notebook.
+        page: "lab" or "notebook".
     """
-    require_module("jupyterlab", "jupyterlab")
+    require_module(_PACKAGES[page], _PACKAGES[page])
     env = {}
     if kernel == 6:
         require_file(IPYKERNEL_6 / "ipykernel", _INSTALL_6)
         env["PYTHONPATH"] = f"{IPYKERNEL_6}:{Path(asyncsamp.__file__).parents[1]}"
     root = folder / "lab"
     await asyncio.to_thread(_write_notebook, root, cells, metadata or {})
-    command = [*inside, sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ip={host}"]
+    command = [*inside, sys.executable, "-m", _PACKAGES[page], "--no-browser", "--allow-root", f"--ip={host}"]
     command += ["--port=8899", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
     command += ["--IdentityProvider.token=secret", *options]
     async with process(command, name="JupyterLab", home=folder, env=env) as lab:
         await lab.line("is running at", stderr=True, timeout=60)
         scheme = "https" if any("certfile" in option for option in options) else "http"
-        yield Notebook(f"{scheme}://{host}:8899/lab/tree/remote.ipynb?token=secret")
+        yield Notebook(f"{scheme}://{host}:8899/{_PLACES[page]}/remote.ipynb?token=secret", page)
 
 
 def _write_notebook(root: Path, cells: Cells, metadata: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import time
 from pathlib import Path
@@ -15,11 +16,44 @@ from asyncsamp import Client, ConsentAnswer, ConsentQuestion
 from asyncsamp.browser import BrowserConnection
 from asyncsamp.browser.source import ProxySource
 
-from .browser import tab_context
+from .browser import plain_chromium, tab_context
 from .harness import web_hub
 from .relays import open_tab, relay_site, tool
 
 pytestmark = pytest.mark.timeout(150)
+
+
+MIB = 1024 * 1024
+
+
+def peak(process: int) -> int:
+    """Return the most memory that a process has had, in bytes."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+
+
+def renderers(home: Path) -> list[int]:
+    """Return the processes that show the pages of the Chromium whose home is `home`."""
+    parents: dict[int, int] = {}
+    browsers, pages = set(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            number = int(folder.name)
+            command = (folder / "cmdline").read_bytes()
+            parents[number] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"--type=renderer" in command:
+                pages.append(number)
+            elif b"chromium" in command and str(home).encode() in (folder / "environ").read_bytes():
+                browsers.add(number)
+    return [page for page in pages if not browsers.isdisjoint(above(page, parents))]
+
+
+def above(process: int, parents: dict[int, int]) -> set[int]:
+    """Return the parents of a process, and theirs."""
+    found: set[int] = set()
+    while (process := parents.get(process, 0)) > 1:
+        found.add(process)
+    return found
 
 
 async def median_call(client: Client, other: str) -> float:
@@ -85,6 +119,32 @@ async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
             without = time.monotonic() - direct
         print(f"20 MB there {there - begun:.2f} s, back {back - there:.2f} s, without a page {without:.2f} s")
         assert max(there - begun, back - there) < max(2.0, 100 * without)
+
+
+@pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "pieces"])
+async def test_a_large_table_does_not_stand_in_the_page(proxied: bool, tmp_path: Path, long: bool) -> None:
+    """Nobody looks into this browser: its tools for developers keep what it reads and sends."""
+    rows = 52_000_000 if long else 26_000_000
+    table = Table({"x": numpy.arange(rows, dtype="f8")})
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (_, read),
+        relay_site(proxied=proxied) as (socket, url),
+        plain_chromium(tmp_path, url + "?base=/"),
+    ):
+        await socket.relay.wait_ready()
+        pages = renderers(tmp_path)
+        assert pages
+        before = {page: peak(page) for page in pages}
+        connection = BrowserConnection(socket.relay, source=ProxySource() if proxied else None)
+        async with Client("remote", connection=connection) as remote:
+            begun = time.monotonic()
+            await remote.send_table(table, "desktop", timeout=130)
+            assert len(await read.get()) > 8 * rows
+            took = time.monotonic() - begun
+        grown = max(peak(page) - was for page, was in before.items())
+        print(f"{8 * rows / MIB:.0f} MiB in {took:.1f} s; the page grew by {grown / MIB:.0f} MiB at most")
+        assert grown < 100 * MIB  # however large the table is: 30 were measured, and 225 without `relieve`
 
 
 async def test_an_idle_page_asks_for_nothing(tmp_path: Path, long: bool) -> None:

@@ -7,16 +7,20 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
+import numpy
 import pytest
+from astropy.table import Table
 from playwright.async_api import Page, expect
 
-from asyncsamp import Client, HubNotFoundError
+from asyncsamp import Client, ConsentAnswer, ConsentQuestion, HubLostError, HubNotFoundError
 from asyncsamp.browser import BrowserConnection, PageRelay
+from asyncsamp.xmlrpc import dump_call
 
 from ..peers import screen
 from .browser import tab_context
 from .harness import web_hub
-from .relays import open_tab, relay_site
+from .relays import open_tab, relay_site, tool
 from .site import certificate
 
 pytestmark = pytest.mark.timeout(60)
@@ -88,6 +92,68 @@ async def test_asked(allowed: bool, tmp_path: Path) -> None:
         else:
             with pytest.raises(HubNotFoundError, match="the browser does not let this page"):
                 await registering
+
+
+async def test_a_window_of_the_hubs_where_the_browser_does_not_let_the_page(tmp_path: Path) -> None:
+    """A click opens it, without a question of the browser; the hub asks about the page, not the window."""
+    questions: list[ConsentQuestion] = []
+
+    async def consent(question: ConsentQuestion) -> ConsentAnswer:
+        questions.append(question)
+        return ConsentAnswer.ALLOW
+
+    async with (
+        public_page(tmp_path) as (relay, tab),
+        web_hub(tmp_path, mtypes=None, consent=consent) as hub,
+        tool(hub.lockfile) as (desktop, read),
+    ):
+        await permit(tab, "geolocation")
+        client = Client("remote", connection=BrowserConnection(relay))
+        with pytest.raises(HubNotFoundError, match="the browser does not let this page"):
+            await client.register()
+        async with tab.context.expect_page() as opening:
+            await tab.locator("#window").click()
+        await expect(tab.locator("#window")).to_have_text("open")
+        window = await opening.value
+        async with client:
+            origin = await tab.evaluate("location.origin")
+            assert [(each.origin, each.referer, each.disagree) for each in questions] == [(origin, "", False)]
+            await expect(window.locator("#text")).to_contain_text(f"connects {origin} with the SAMP hub")
+            table = Table({"x": numpy.arange(400_000, dtype="f8")})
+            await client.send_table(table, "desktop")
+            assert len(await read.get()) > 3_200_000
+            async with client.tables() as tables:
+                await desktop.send_table(table, "remote")
+                assert len(await anext(tables)) == 400_000
+            await window.close()
+            with pytest.raises(HubLostError, match="the browser does not let this page"):
+                await client.call_and_wait("desktop", "test.echo", {}, timeout=10)
+            await client.unregister()
+
+
+async def test_who_else_says_whose_page_it_is(tmp_path: Path) -> None:
+    """Only the hub's own window may: a page cannot send its Origin."""
+    questions: list[ConsentQuestion] = []
+
+    async def consent(question: ConsentQuestion) -> ConsentAnswer:
+        questions.append(question)
+        return ConsentAnswer.DENY
+
+    register = dump_call("samp.webhub.register", [{"samp.name": "x"}])
+    own, other, good = "http://localhost:21012", "https://evil.example.org", "https://archive.example.org"
+    headers = [
+        {"Origin": other, "X-Samp-Page": good},
+        {"Origin": "http://127.0.0.1:21012", "X-Samp-Page": good},
+        {"Origin": own, "X-Samp-Page": "javascript:alert(1)"},
+        {"Origin": own, "X-Samp-Page": good},
+    ]
+    async with web_hub(tmp_path, consent=consent), aiohttp.ClientSession() as session:
+        for each in headers:
+            async with session.post(f"{own}/", data=register, headers=each) as answer:
+                await answer.read()
+        async with session.get(f"{own}/window") as answer:
+            assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert [question.origin for question in questions] == [other, "http://127.0.0.1:21012", "null", good]
 
 
 async def test_safari(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 
 const HUB = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\]):21012\//;
 const PIECE = 1 << 20;
-const RANGE = 4 << 20; // bytes that are read at once at this page's own site: proxies hold an answer whole
+const RANGE = 1 << 20; // bytes that are read at once at this page's own site: proxies hold an answer whole
+const UNSEEN = 32 << 20; // bytes: see `relieve`
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname); // such pages need no permission
+const FIXED = { credentials: "omit", cache: "no-store", redirect: "error" };
+const PLAIN = { "Content-Type": "text/plain" }; // which costs no preflight
 const PERMISSIONS = ["loopback-network", "local-network-access", "local-network"];
 
 export class Relay {
@@ -18,6 +21,7 @@ export class Relay {
     this.jobs = new Map();
     this.told = ["", ""]; // by the program
     this.reached = false; // whether the browser has ever let us
+    this.farewell = null; // what to post when the program has ended without a word
   }
 
   ready() {
@@ -27,6 +31,14 @@ export class Relay {
   bye() {
     this.stopAll();
     this.send({ op: "bye" });
+  }
+
+  // The program has ended without a word.
+  abandoned() {
+    this.stopAll();
+    const { url, data } = this.farewell ?? {};
+    this.farewell = null;
+    if (url) reach(url, { method: "POST", headers: PLAIN, body: data, ...FIXED, keepalive: true }).catch(() => {});
   }
 
   stopAll() {
@@ -39,9 +51,13 @@ export class Relay {
       this.told = [message.state, message.text];
       return this.show(...this.told);
     }
+    if (message.op === "who" && (message.page ?? this.page) === this.page) return this.ready();
     if (message.page !== this.page) return;
     const job = this.jobs.get(message.id);
     switch (message.op) {
+      case "farewell":
+        this.farewell = HUB.test(message.url) ? { url: message.url, data } : null;
+        break;
       case "stop":
         job?.stop();
         this.jobs.delete(message.id);
@@ -76,7 +92,7 @@ export class Relay {
   }
 
   async sayThatTheBrowserAsks() {
-    if (!this.reached && !LOOPBACK && (await localNetworkPermission()) === "prompt") this.show("permission", ASKS);
+    if (!this.reached && !LOOPBACK && !windowOpen() && (await localNetworkPermission()) === "prompt") this.show("permission", ASKS);
   }
 
   // There was an answer, whatever it says: there is no question of the browser's, or not any more.
@@ -129,15 +145,13 @@ class Job {
   }
 
   async fetch(url, options) {
-    const fixed = { signal: this.control.signal, credentials: "omit", cache: "no-store", redirect: "error" };
-    const response = await fetch(url, { ...options, ...fixed });
+    const response = await reach(url, { ...options, ...FIXED, signal: this.control.signal });
     this.relay.reachedHub();
     return response;
   }
 
   async post(body) {
-    const headers = { "Content-Type": "text/plain" }; // which costs no preflight
-    await this.answer(await this.fetch(this.url, { method: "POST", headers, body }));
+    await this.answer(await this.fetch(this.url, { method: "POST", headers: PLAIN, body }));
   }
 
   async get() {
@@ -175,6 +189,7 @@ class Job {
         return;
       }
       const answered = await response.json();
+      relieve();
       if (following.done) {
         this.relay.send({ op: "answer", id: this.id, status: 200, last: true, url: answered.url });
         return;
@@ -201,6 +216,7 @@ class Job {
       if (!piece.body.length) throw new RelayError(begin ? "failed" : "source", `nothing came from ${url.pathname}`);
       size = piece.size;
       begin += piece.body.length;
+      relieve();
       yield piece.body;
     }
   }
@@ -225,6 +241,16 @@ class Job {
     const url = new URL(source, base);
     if (url.origin !== location.origin || !url.href.startsWith(`${base.href}proxy/`)) throw new RelayError("refused", "it is not below this page's own site");
     return url;
+  }
+}
+
+// What was posted stays in a page's memory until that is cleaned up; and Chromium, which does not count it, sees no
+// need, so that a large table would stand there whole. It counts this, which takes no memory, since nobody writes to it.
+function relieve() {
+  try {
+    return new ArrayBuffer(UNSEEN).byteLength;
+  } catch {
+    return 0; // there is so little memory that it cleans up anyway
   }
 }
 
@@ -267,6 +293,83 @@ function joined(parts, size) {
   return whole;
 }
 
+// ---- the hub's own window, where this page itself may not call the hub
+
+const HUB_WINDOW = "http://localhost:21012/window";
+const OPENED = Symbol.for("asyncsamp.window"); // of the page: a notebook has this module several times
+const WINDOW_PATIENCE = 10000; // ms in which the window has to say that it is there
+
+function windowOpen() {
+  return globalThis[OPENED]?.closed === false;
+}
+
+// Fetch something of the hub's: through its window, if that is open.
+function reach(url, options) {
+  return windowOpen() ? globalThis[OPENED].fetch(url, options) : fetch(url, options);
+}
+
+// Open a window of the hub's, and reach the hub through it from now on. Call it by a click, or no window opens.
+export function openWindow() {
+  const opened = window.open(HUB_WINDOW, "asyncsamp-hub", "popup,width=520,height=160");
+  return new Promise((resolve, reject) => {
+    const give = (text) => {
+      clearTimeout(timer);
+      removeEventListener("message", take);
+      text ? reject(new Error(text)) : resolve();
+    };
+    const take = ({ source, origin, data }) => {
+      if (source !== opened || origin !== new URL(HUB_WINDOW).origin || data !== "samp-window") return;
+      globalThis[OPENED] = new HubWindow(opened);
+      give();
+    };
+    const none = "No window of a SAMP hub opened: start one on this computer with: python -m asyncsamp.hub";
+    const timer = setTimeout(give, WINDOW_PATIENCE, none);
+    addEventListener("message", take);
+    if (!opened) give("The browser opened no window: allow this page to open one.");
+  });
+}
+
+class HubWindow {
+  constructor(opened) {
+    const { port1, port2 } = new MessageChannel();
+    this.window = opened;
+    this.port = port1;
+    this.waiting = new Map(); // by number
+    this.number = 0;
+    port1.onmessage = ({ data }) => this.take(data);
+    opened.postMessage("samp-window", new URL(HUB_WINDOW).origin, [port2]);
+    const look = setInterval(() => {
+      if (!opened.closed) return;
+      clearInterval(look);
+      for (const [, fail] of this.waiting.values()) fail(new TypeError("the hub's window was closed"));
+    }, 1000);
+  }
+
+  get closed() {
+    return this.window.closed;
+  }
+
+  take({ id, status, body, error }) {
+    const [give, fail] = this.waiting.get(id) ?? [];
+    this.waiting.delete(id);
+    if (error !== undefined) fail?.(new TypeError(error));
+    else give?.(new Response(body, { status }));
+  }
+
+  fetch(url, { method = "GET", headers = {}, body, signal }) {
+    const { pathname, search } = new URL(url);
+    const id = ++this.number;
+    return new Promise((give, fail) => {
+      this.waiting.set(id, [give, fail]);
+      signal?.addEventListener("abort", () => {
+        this.port.postMessage({ id, stop: true });
+        fail(signal.reason);
+      });
+      this.port.postMessage({ id, path: pathname + search, method, type: headers["Content-Type"], body });
+    });
+  }
+}
+
 // What the browser says of pages that reach this computer: "granted", "denied", "prompt", or "" if it does not say.
 export async function localNetworkPermission() {
   for (const name of PERMISSIONS) {
@@ -283,6 +386,7 @@ async function explained(error) {
   if (error instanceof RelayError) return { kind: error.kind, text: error.message };
   if (!(error instanceof TypeError)) return { kind: "failed", text: String(error) };
   // A failed fetch does not say why.
+  if (windowOpen()) return { kind: "no-hub", text: String(error) };
   const permission = await localNetworkPermission();
   const safari = navigator.vendor.startsWith("Apple") && location.protocol === "https:";
   const kind = { denied: "denied", granted: "no-hub" }[permission] ?? (LOOPBACK ? "no-hub" : safari ? "safari" : "unreachable");

@@ -1,6 +1,7 @@
 // The relay by a WebSocket, for any page.
 
 import { Relay } from "./relay.js";
+export { openWindow } from "./relay.js";
 
 const AGAIN = 2000; // ms until a connection that was lost is tried again
 

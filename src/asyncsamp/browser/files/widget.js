@@ -11,7 +11,7 @@ function initialize({ model }) {
   };
   relays.set(key, { state: ["", ""], views: new Set() });
   const socket = model.get("_socket");
-  const end = socket ? bySocket(socket, say) : byMessages(model, say);
+  const end = socket ? bySocket(model, socket, say) : byMessages(model, say);
   // What the page keeps of a notebook that is saved leads nowhere. The kernel still has it, for a reload.
   model.set("_socket", "");
   return () => {
@@ -25,22 +25,55 @@ function byMessages(model, say) {
   const relay = new Relay({ send, show: say, base: notebookBase() });
   const receive = (message, buffers) => relay.receive(message, buffers?.[0]);
   const leave = () => relay.bye();
+  const abandon = () => {
+    relay.abandoned();
+    say("lost", "The notebook's kernel has ended, and with it the connection to the SAMP hub: run the cell again.");
+  };
+  const look = (_, status) => ["restarting", "autorestarting", "dead"].includes(status) && abandon();
+  const statuses = model.widget_manager?.kernel?.statusChanged; // of JupyterLab and Notebook 7
   model.on("msg:custom", receive);
+  model.on("comm_live_update", abandon); // a kernel that is restarted says nothing to its widgets
+  statuses?.connect(look);
   addEventListener("pagehide", leave);
   relay.ready();
   return () => {
     model.off("msg:custom", receive);
+    model.off("comm_live_update", abandon);
+    statuses?.disconnect(look);
     removeEventListener("pagehide", leave);
     relay.stopAll();
+    try {
+      relay.bye(); // the notebook was closed, perhaps: another page may take over
+    } catch {
+      // the kernel has closed the widget
+    }
   };
 }
 
-function bySocket(place, say) {
+// A notebook that was saved elsewhere may name any place. It is used when a kernel speaks for it.
+function bySocket(model, place, say) {
   const base = notebookBase();
   const never =
     "SAMP: this page cannot reach the kernel. If it runs, its ipykernel is older than 7, and this notebook's server " +
     "has no jupyter-server-proxy: install one of them, and run the cell again.";
-  return connect(new URL(place, base), say, { base, never });
+  let ended = false;
+  let end = () => {};
+  isLive(model).then((live) => {
+    if (live && !ended) end = connect(new URL(place, base), say, { base, never });
+  });
+  return () => {
+    ended = true;
+    end();
+  };
+}
+
+// Whether the widget is a running kernel's. The key is its id, too.
+async function isLive(model) {
+  try {
+    return (await model.widget_manager.get_model(model.get("_key"))).comm_live === true;
+  } catch {
+    return false;
+  }
 }
 
 // Where this notebook's server is: JupyterLab and Notebook 7 say so in their page.
@@ -60,7 +93,15 @@ function render({ model, el }) {
   button.hidden = true;
   // A question of the browser's may need a gesture of the user's.
   button.onclick = () => fetch("http://localhost:21012/", { mode: "no-cors" }).catch(() => {}).finally(update);
-  el.append(text, button);
+  const other = document.createElement("button");
+  other.textContent = "Use a window of the hub's instead";
+  other.hidden = true;
+  other.onclick = () =>
+    openWindow().then(
+      () => (text.textContent = "The hub's window is open: run the cell again."),
+      (error) => (text.textContent = error.message),
+    );
+  el.append(text, button, other);
 
   async function update() {
     const [state, said] = relays.get(key)?.state ?? ["", ""];
@@ -68,6 +109,7 @@ function render({ model, el }) {
     el.dataset.state = state;
     const permission = await localNetworkPermission();
     button.hidden = permission !== "prompt" || state === "connected";
+    other.hidden = state !== "lost";
     if (permission === "denied") text.textContent += " The browser does not let this page reach your computer.";
   }
 

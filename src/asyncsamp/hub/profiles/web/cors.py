@@ -16,6 +16,7 @@ __all__ = [
     "origin_of",
     "policy_response",
     "preflight",
+    "valid_origin",
 ]
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[0-9A-Za-z._~%:\[\]-]{1,255}", re.IGNORECASE)
@@ -52,7 +53,12 @@ def origin_of(request: web.BaseRequest) -> str | None:
     A page from a file, or in a sandbox, has the Origin "null"; one from a file in a program that is built
     on a browser (Electron, Qt WebEngine) has "file://".
     """
-    origin = request.headers.get("Origin", "").strip()
+    return valid_origin(request.headers.get("Origin", ""))
+
+
+def valid_origin(origin: str) -> str | None:
+    """Return an origin in lower case, None if it has no form that browsers send."""
+    origin = origin.strip()
     known = origin.lower() in ("", "null", "file://")
     return origin.lower() if known or _ORIGIN.fullmatch(origin) else None
 

@@ -25,6 +25,7 @@ from .service import WebService
 from .terminal_consent import TerminalConsent
 from .translator import Translator
 from .uploads import Uploads
+from .window import WINDOW_FILES, page_of, window_file
 
 __all__ = ["PORT", "WebProfile"]
 
@@ -220,6 +221,8 @@ class WebProfile:
             raise web.HTTPMethodNotAllowed(request.method, ["POST", "GET", "HEAD", "OPTIONS"], text=text)
         if self._policy_files and path in POLICY_FILES:
             return policy_response(path)
+        if path in WINDOW_FILES:
+            return await window_file(path)
         if not path.startswith(TRANSLATOR):
             raise web.HTTPNotFound(text="this is the Web Profile of a SAMP hub; there are no pages here\n")
         assert self._service is not None
@@ -263,12 +266,13 @@ class WebProfile:
     async def _post(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         assert self._service is not None
         host = request.headers.get("Host") or f"127.0.0.1:{self.port}"
+        origin, referer = page_of(request)
         exchange = WebRequest(
             self._service,
             f"http://{host}",
             lambda: request.transport,
-            origin=origin_of(request) or "",
-            referer=request.headers.get("Referer", ""),
+            origin=origin,
+            referer=referer,
         )
         try:
             try:
