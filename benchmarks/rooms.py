@@ -46,6 +46,8 @@ FILE = 1024**3
 
 SIZES = (2, 10, 30, 60)
 _WAIT = 30.0
+_LONGEST = 60.0
+"""Seconds for one number of hubs: JSAMP's bridge needs minutes for many."""
 MANY_CALLS = 500
 MANY_NOTIFICATIONS = 3_000
 BROADCASTS = 100
@@ -107,6 +109,7 @@ async def measure_rooms(say: Callable[[str], None]) -> RoomFigures:
             say(title)
             async with way(folder) as pair:
                 two.rows.append([title, *await _speaking(*pair)])
+                say("; ".join(two.rows[-1]))
         many, points = await _all_sizes(folder, say)
         say("1 GB")
         data = await _transfer(folder)
@@ -317,12 +320,15 @@ async def _all_sizes(
         for way, joined in (("a room", by_room), ("JSAMP's bridge", by_bridge)):
             say(f"{count} hubs, {way}")
             try:
-                one = await measure_many(folder, count, joined)
+                async with asyncio.timeout(_LONGEST):
+                    one = await measure_many(folder, count, joined)
             except (TimeoutError, SampError, OSError) as error:
-                reason = "not all within 30 s" if isinstance(error, TimeoutError) else str(error)
+                reason = f"not within {_LONGEST:g} s" if isinstance(error, TimeoutError) else str(error)
+                say(reason)
                 rows.rows.append([str(count), way, reason, *[""] * 6])
                 continue
             rows.rows.append([str(count), way, *_cells(one)])
+            say("; ".join(_cells(one)))
             for name, value in (
                 ("call, p50 ms", _at(one.call, 50)),
                 ("call, p99 ms", _at(one.call, 99)),

@@ -23,7 +23,7 @@ from benchmarks.rawxml import TOKEN, call, message, string, strings, token
 from benchmarks.report import as_text
 from benchmarks.results import Results
 from benchmarks.rooms import TITLE as ROOMS
-from benchmarks.rooms import Joined, by_bridge, by_room, measure_many, rooms_of, with_rooms
+from benchmarks.rooms import by_room, measure_many, rooms_of, with_rooms
 from benchmarks.workloads import Job, Outcome
 
 
@@ -37,14 +37,11 @@ def test_the_part_about_rooms_and_the_others_are_written_apart() -> None:
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("way", [by_room, by_bridge])
-async def test_rooms_and_the_bridge_are_measured_by_the_same_means(
-    way: Joined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rooms_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, number in (("MANY_CALLS", 3), ("MANY_NOTIFICATIONS", 20), ("BROADCASTS", 3), ("NEWCOMERS", 2)):
         monkeypatch.setattr(rooms, name, number)
     monkeypatch.setattr(rooms, "IDLE", 0.1)
-    one = await measure_many(tmp_path, 3, way)
+    one = await measure_many(tmp_path, 3, by_room)
     assert (len(one.call), len(one.broadcast), len(one.newcomer), one.wrong) == (3, 3, 2, "")
     assert one.rate > 0
     assert 0 < one.met < 30
