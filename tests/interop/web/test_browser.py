@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Error
@@ -16,6 +17,8 @@ from .harness import FILES, VOTABLE, desktop, open_page, until_gone, web_hub
 from .site import certificate, open_site
 
 pytestmark = pytest.mark.timeout(120)
+
+ANY_NAME = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 
 CALL = """([to, params]) =>
 samp.do('callAndWait', to, {'samp.mtype': 'table.load.votable', 'samp.params': params}, '10')"""
@@ -218,6 +221,55 @@ async def test_the_user_is_asked_about_the_real_origin(tmp_path: Path) -> None:
     assert (first.name, first.origin, first.disagree) == ("?b?page?/b?", site.base, False)
     assert first.referer.startswith(site.base)
     assert (second.origin, second.disagree) == ("null", False)
+
+
+async def test_a_site_with_many_host_names_asks_three_times(tmp_path: Path) -> None:
+    origins: list[str] = []
+
+    async def consent(question: ConsentQuestion) -> ConsentAnswer:
+        origins.append(question.origin)
+        return ConsentAnswer.DENY
+
+    async with (
+        web_hub(tmp_path, consent=consent),
+        open_site(FILES) as site,
+        tab_context(tmp_path, ANY_NAME) as context,
+    ):
+        pages = [site.url("page.html").replace("127.0.0.1", f"n{number}.example.org") for number in range(6)]
+        for page in pages:
+            with pytest.raises(Error, match="did not let"):
+                await open_page(context, page, "page")
+    assert origins == [page.removesuffix("/page.html") for page in pages[:3]]
+
+
+async def test_a_name_of_the_pages_own_site_never_means_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebinding: who asks for the address of the name is told this machine's."""
+    loop = asyncio.get_running_loop()
+    find = loop.getaddrinfo
+
+    async def find_all(host: Any, *args: Any, **options: Any) -> Any:
+        return await find("127.0.0.1" if host == "own.example.org" else host, *args, **options)
+
+    monkeypatch.setattr(loop, "getaddrinfo", find_all)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    async with (
+        web_hub(tmp_path),
+        desktop(tmp_path) as client,
+        open_site(FILES) as site,
+        open_site({"secret": secret}) as private,
+        tab_context(tmp_path, ANY_NAME) as context,
+    ):
+        page = site.url("page.html").replace("127.0.0.1", "own.example.org")
+        tab, page_id = await open_page(context, page, "page", "table.load.votable")
+        for number, (host, answer) in enumerate({"own.example.org": 502, "127.0.0.1": 200}.items()):
+            url = private.url("secret").replace("127.0.0.1", host)
+            await client.notify(page_id, "table.load.votable", {"url": url})
+            await tab.wait_for_function(f"samp.received.length == {number + 1}")
+            status, text = await tab.evaluate(f"samp.read(samp.translator + '{url}')")
+            assert (status, text == "secret") == (answer, answer == 200)
 
 
 @pytest.mark.parametrize("name", ["t.vot", "a b&c=d.vot", "50%+\u00fc#1.vot"])
