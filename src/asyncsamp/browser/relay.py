@@ -46,9 +46,10 @@ PIECE = 1024 * 1024
 WINDOW = 4
 """Pieces of one upload that may be under way."""
 
-_LOOKS, _LOOK = 3, 0.5
+_LOOKS, _LOOK = 10, 1.0
 """How often, and every how many seconds, a page that is used is given the chance to answer, when another
-one has come: not by one pause, since what it has said may wait behind what this program computes."""
+one has come: not by one pause, since what it has said may wait behind what this program computes. Its own
+answer may wait, too, behind the data that it carries."""
 
 
 class PageError(Exception):
@@ -161,6 +162,7 @@ class PageRelay:
         elif op == "bye":
             self._gone(page)
         elif page == self._page:
+            self._trust()
             self._answered(message, data or b"")
 
     def close(self) -> None:
@@ -190,6 +192,8 @@ class PageRelay:
             self._doubt = asyncio.get_running_loop().call_later(_LOOK, self._look, looks - 1)
             return
         log.info("the page that relayed does not answer any more")
+        for number in self._jobs:  # it may be there all the same, only slow
+            self._tell("stop", number)
         self._gone(self._page)
 
     def _trust(self) -> None:

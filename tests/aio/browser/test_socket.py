@@ -130,36 +130,63 @@ async def test_a_page_that_breaks_off_ends_what_it_was_asked_for() -> None:
 OTHER = "fedcba9876543210"
 
 
-async def test_a_page_that_left_without_a_word_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def short_doubt(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A page is given up soon; gives more seconds than that takes."""
+    monkeypatch.setattr("asyncsamp.browser.relay._LOOKS", 3)
+    monkeypatch.setattr("asyncsamp.browser.relay._LOOK", 0.05)
+    return 0.4
+
+
+async def test_a_page_that_left_without_a_word_gives_way(short_doubt: float) -> None:
     """Its connection stands still: a tab that was killed, a laptop that is shut."""
-    monkeypatch.setattr("asyncsamp.browser.relay._LOOK", 0.01)
     async with served() as (socket, base), page(base) as first, page(base) as second:
         await first.send(op="ready")
         await first.asked("take")
         posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        number = (await first.asked("post"))["id"]
         await second.send(op="ready", page=OTHER)
         await first.asked("who")
         with pytest.raises(PageError, match="closed, or loaded again"):
             await posting
+        stop = await first.asked("stop")  # in case it is there, only slow
+        assert (stop["page"], stop["id"]) == (PAGE, number)
         await second.asked("who")
         await second.send(op="ready", page=OTHER)
         assert (await second.asked("take"))["page"] == OTHER
 
 
-async def test_a_page_that_is_there_stays() -> None:
+async def test_a_page_that_is_there_stays(short_doubt: float) -> None:
     async with served() as (socket, base), page(base) as first, page(base) as second:
         await first.send(op="ready")
         await first.asked("take")
         await second.send(op="ready", page=OTHER)
         await first.asked("who")
         await first.send(op="ready")
+        await asyncio.sleep(short_doubt)
         await second.send(op="ready", page=OTHER)  # which asks once more
         await first.asked("who")
         await first.send(op="ready")
+        await asyncio.sleep(short_doubt)
         posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
         number = (await first.asked("post"))["id"]
         await first.send(b"whole", op="answer", id=number, status=200, last=True)
         assert await posting == (200, b"whole")
+
+
+async def test_a_page_that_works_stays(short_doubt: float) -> None:
+    """What it says of its work comes before its answer, which waits behind the data."""
+    async with served() as (socket, base), page(base) as first, page(base) as second:
+        await first.send(op="ready")
+        await first.asked("take")
+        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+        number = (await first.asked("post"))["id"]
+        await second.send(op="ready", page=OTHER)
+        await first.asked("who")
+        await first.send(b"a half", op="answer", id=number, status=200, last=False)
+        await asyncio.sleep(short_doubt)
+        await first.send(b", and the other", op="answer", id=number, status=200, last=True)
+        assert await posting == (200, b"a half, and the other")
 
 
 async def test_what_is_posted_if_the_program_ends_is_told_to_each_page() -> None:
