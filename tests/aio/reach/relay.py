@@ -19,7 +19,7 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.port = 0
-        self.connections = 0
+        self.times: list[float] = []  # when each connection came, by the loop's clock
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self.connections += 1
+        self.times.append(asyncio.get_running_loop().time())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         ends = [writer]

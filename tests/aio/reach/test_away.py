@@ -32,8 +32,9 @@ USERS = Limits(close_timeout=0.05)
 GONE = 17.0
 BACK = 1.0
 TOLD = 3.0
-BUSY = 3.0
-"""By so much more time may pass in the short form, since the machine does other things, too."""
+BUSY = 7.0
+"""By so much more time may pass in the short form, since the machine does other things, too. With `TOLD`
+it is less than the patience of users, after which a silent hub is given up anyway."""
 
 
 def limits(*, long: bool) -> Limits:
@@ -41,34 +42,45 @@ def limits(*, long: bool) -> Limits:
 
 
 @asynccontextmanager
-async def far_hub(room: RoomHouse, folder: Path) -> AsyncIterator[tuple[HubProcess, Client]]:
-    """Run a hub in a process of its own, and a tool on it that never answers."""
+async def far_hub(
+    room: RoomHouse, folder: Path
+) -> AsyncIterator[tuple[HubProcess, Client, asyncio.Queue[Message]]]:
+    """Run a hub in a process of its own, and a tool on it that never answers; gives its calls, too."""
     lockfile = folder / "there.samp"
     options = ("--join", room.server.url, "--reach-label", "there", "--reach-mtypes", "all")
     async with hub_process(lockfile, 0, *options) as hub:
         tool = Client("tool", lockfile=lockfile, limits=LIMITS)
         await tool.register()
-
-        @tool.on("test.never")
-        async def never(message: Message) -> None:
-            await asyncio.Event().wait()
-
         try:
-            await tool.settled()
-            yield hub, tool
+            yield hub, tool, await never_answers(tool)
         finally:
             await tool.unregister()
 
 
-async def calls(client: Client) -> list[asyncio.Task[object]]:
-    """Call the tool in both ways, and return what waits for its answers."""
+async def never_answers(tool: Client) -> asyncio.Queue[Message]:
+    """Let the tool take calls; gives those that have come."""
+    came: asyncio.Queue[Message] = asyncio.Queue()
+
+    @tool.on("test.never")
+    async def never(message: Message) -> None:
+        came.put_nowait(message)
+        await asyncio.Event().wait()
+
+    await tool.settled()
+    return came
+
+
+async def calls(client: Client, came: asyncio.Queue[Message]) -> list[asyncio.Task[object]]:
+    """Call the tool in both ways, and return what waits for its answers once both calls have come there."""
     seen = await client.find("tool @there", timeout=PATIENCE)
     await until(lambda: seen.subscribes("test.never"))
     made: list[asyncio.Task[object]] = [
         asyncio.create_task(client.call(seen, "test.never", timeout=60)),
         asyncio.create_task(client.call_and_wait(seen, "test.never", timeout=60)),
     ]
-    await asyncio.sleep(0.3)  # they are under way
+    async with asyncio.timeout(PATIENCE):
+        for _ in made:
+            await came.get()
     return made
 
 
@@ -84,8 +96,8 @@ async def test_a_hub_that_is_killed_is_told_to_its_callers(long: bool, tmp_path:
     async with open_room(tmp_path) as room:
         here = await room.join("here", limits=USERS)
         notebook = await here.client("notebook")
-        async with far_hub(room, tmp_path) as (hub, _):
-            waiting = await calls(notebook)
+        async with far_hub(room, tmp_path) as (hub, _, came):
+            waiting = await calls(notebook, came)
             await hub.kill()
             begun = monotonic()
             await told(waiting, TOLD if long else TOLD + BUSY)
@@ -105,7 +117,7 @@ async def test_a_caller_whose_hub_is_killed_leaves(long: bool, tmp_path: Path) -
             await asyncio.Event().wait()
 
         await worker.settled()
-        async with far_hub(room, tmp_path) as (hub, tool):
+        async with far_hub(room, tmp_path) as (hub, tool, _):
             seen = await tool.find("worker @here", timeout=PATIENCE)
             await until(lambda: seen.subscribes("test.work"))
             calling = asyncio.create_task(tool.call(seen, "test.work", timeout=60))
@@ -125,8 +137,8 @@ async def test_a_machine_without_power_is_gone_and_comes_back(long: bool, tmp_pa
     async with open_room(tmp_path) as room:
         here = await room.join("here", limits=limits(long=long))
         notebook = await here.client("notebook")
-        async with far_hub(room, tmp_path) as (hub, _):
-            waiting = await calls(notebook)
+        async with far_hub(room, tmp_path) as (hub, _, came):
+            waiting = await calls(notebook, came)
             os.kill(hub.process.pid, signal.SIGSTOP)
             try:
                 await told(waiting, GONE)
@@ -145,13 +157,7 @@ async def test_a_server_that_is_away_for_long_parts_the_hubs_until_it_is_back(
         here = await room.join("here", limits=limits(long=long))
         there = await room.join("there", limits=limits(long=long))
         notebook, tool = await here.client("notebook"), await there.client("tool")
-
-        @tool.on("test.never")
-        async def never(message: Message) -> None:
-            await asyncio.Event().wait()
-
-        await tool.settled()
-        waiting = await calls(notebook)
+        waiting = await calls(notebook, await never_answers(tool))
         await room.server.kill()
         await told(waiting, GONE)
         await until(lambda: "tool @there" not in names(notebook))

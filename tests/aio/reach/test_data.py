@@ -231,16 +231,18 @@ async def test_a_file_that_changed_meanwhile_breaks_the_reading(sides: Sides, tm
             await answer.content.read()
 
 
-async def test_a_tool_that_hangs_up_ends_the_reading_at_the_other_hub(sides: Sides, large: Path) -> None:
-    def sending() -> list[asyncio.Task[object]]:
-        return [task for task in asyncio.all_tasks() if task.get_name() == "asyncsamp-reach-serving"]
+def sending() -> list[asyncio.Task[object]]:
+    """Return the tasks that send what is read at another hub."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == "asyncsamp-reach-serving"]
 
+
+async def test_a_tool_that_hangs_up_ends_the_reading_at_the_other_hub(sides: Sides, large: Path) -> None:
     async with sides.bob.tool.get(sides.sent(large.as_uri())) as answer:
         await answer.content.readexactly(100_000)
         tasks = sending()
         assert tasks
         answer.close()
-    async with asyncio.timeout(1.0):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.wait(tasks)
 
 
@@ -249,19 +251,27 @@ async def test_a_tool_whose_disk_is_full_lets_go_and_may_try_again(sides: Sides,
     url = sides.sent(large.as_uri())
     for target, status in (("/dev/full", 1), ("/dev/full", 1), ("/dev/null", 0)):
         tool = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-c", COPY, url, target), stderr=asyncio.subprocess.PIPE
+            *(sys.executable, "-I", "-c", COPY, url, target),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
+        assert tool.stdout is not None
         async with asyncio.timeout(PATIENCE):
-            _, said = await tool.communicate()
+            assert await tool.stdout.readline() == b"open\n"
+            assert sending()
+            _, said = await tool.communicate(b"\n")
         assert (tool.returncode, b"No space left" in said) == (status, bool(status)), said
-        async with asyncio.timeout(1.0):
-            while any(task.get_name().startswith("asyncsamp-reach-ser") for task in asyncio.all_tasks()):
+        async with asyncio.timeout(PATIENCE):
+            while sending():
                 await asyncio.sleep(0.01)
 
 
 COPY = """
 import shutil, sys, urllib.request
 with urllib.request.urlopen(sys.argv[1]) as source, open(sys.argv[2], "wb") as target:
+    print("open", flush=True)
+    sys.stdin.readline()
     shutil.copyfileobj(source, target, 1 << 20)
 """
 

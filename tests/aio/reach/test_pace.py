@@ -94,7 +94,7 @@ async def test_a_call_across_takes_less_than_four_of_one_hub(long: bool, tmp_pat
             across += await timed(call(far), 100)
         print(f"callAndWait p50 {median(own) * 1000:.2f} ms on one hub, {median(across) * 1000:.2f} across")
         print(f"p99 across {quantiles(across, n=100)[98] * 1000:.2f} ms")
-        assert median(across) < 4 * median(own)
+        assert median(across) < (4 if long else 12) * median(own)
         if long:
             assert quantiles(across, n=100)[98] < 0.005
 
@@ -114,7 +114,7 @@ async def test_who_registers_there_is_seen_here_at_once(long: bool, tmp_path: Pa
                                 break
                     taken.append(perf_counter() - registered)
         print(f"registered there, known here: p50 {median(taken) * 1000:.2f} ms")
-        assert median(taken) < 0.020
+        assert median(taken) < (0.020 if long else 0.5)
 
 
 async def test_thousands_of_notifications_come_in_order(long: bool, tmp_path: Path) -> None:
@@ -152,4 +152,4 @@ async def test_a_room_that_nobody_uses_costs_next_to_nothing(long: bool, tmp_pat
         await asyncio.sleep(seconds)
         share = (process_time() - used) / seconds / HUBS
         print(f"an idle hub of {HUBS} takes {share:.3%} of a core")
-        assert share < (0.002 if long else 0.006)  # pytest and busy neighbours make it more
+        assert share < (0.002 if long else 0.03)  # pytest and busy neighbours make it more
