@@ -73,6 +73,9 @@ class Members:
         self.room = room
         self._members = {member.name: member for member in members}
 
+    def __len__(self) -> int:
+        return len(self._members)
+
     def __contains__(self, name: str) -> bool:
         return name in self._members
 

@@ -72,6 +72,7 @@ class ForeignHub:
         self._calls_here = OpenCalls(self._limits.max_pending_calls)
         self._left: dict[str, None] = {}
         self._watched_hub = ""
+        self._attachment = 0
         self._end_observing: Callable[[], None] = _nothing
 
     async def serve(self, attached: Callable[[str], None], lost: Callable[[str], None]) -> None:
@@ -131,10 +132,12 @@ class ForeignHub:
         if there is not None:
             self._here.pop(there, None)
 
-    # ---- as the listener of the stand-ins
+    # ---- as the listener of the stand-ins; one of an older attachment is nothing to this one
 
     def heard(self, to: StandIn, sender: str, msg_id: str | None, message: ValueMap) -> None:
         """A client there says something to one of the room."""
+        if to.attachment != self._attachment:
+            return
         if str(message.get("samp.mtype")).startswith(OF_THE_HUB):
             if msg_id is not None:
                 raise FaultError("what a hub says stays in that hub")
@@ -143,13 +146,15 @@ class ForeignHub:
             raise FaultError("too many messages to the room wait")
         self._jobs.put_nowait(partial(self._pass_on, to, sender, msg_id, message))
 
-    def answered(self, responder: str, msg_tag: str, response: ValueMap) -> None:
+    def answered(self, to: StandIn, responder: str, msg_tag: str, response: ValueMap) -> None:
         """A client there answers one of the room."""
-        self._jobs.put_nowait(partial(self._pass_answer, responder, msg_tag, response))
+        if to.attachment == self._attachment:
+            self._jobs.put_nowait(partial(self._pass_answer, responder, msg_tag, response))
 
-    def lost(self, reason: str) -> None:
+    def lost(self, who: StandIn, reason: str) -> None:
         """The hub is lost, or has let one of us go: everything begins anew."""
-        self._jobs.put_nowait(partial(self._fail, reason))
+        if who.attachment == self._attachment:
+            self._jobs.put_nowait(partial(self._fail, reason))
 
     # ---- as the receiver of the watching client
 
@@ -168,11 +173,12 @@ class ForeignHub:
 
     def connection_lost(self, reason: str) -> None:
         """The hub is lost."""
-        self.lost(reason)
+        self._jobs.put_nowait(partial(self._fail, reason))
 
     # ---- inside
 
     async def _attach(self) -> None:
+        self._attachment += 1
         self._jobs = asyncio.Queue()  # what was said to the last hub's is nothing to this one
         self._left.clear()  # a hub that was started anew gives the same ids again
         registration = await self._connection.register("", self)
@@ -224,7 +230,7 @@ class ForeignHub:
         if client == self._engine.hub_id or self._engine.courier_of(client) is self:
             return
         if what == "registered":
-            stand_in = StandIn(client, self, self._lockfile, self._limits)
+            stand_in = StandIn(client, self, self._lockfile, self._limits, self._attachment)
             self._stand_ins[client] = stand_in
             self._jobs.put_nowait(partial(self._admit, stand_in))
         elif what in ("metadata", "subscriptions"):

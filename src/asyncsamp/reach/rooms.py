@@ -74,12 +74,17 @@ class RoomFolder:
                 f"the room's folder {self.path} cannot be made: {reason}; name one by --folder"
             ) from None
 
-    def members(self) -> Members:
-        """Return who may join; nobody if nothing is kept. Raises `RoomError` for what cannot be read."""
+    def members(self, *, needed: bool = False) -> Members:
+        """Return who may join; nobody if nothing is kept, unless it is `needed`.
+
+        Raises `RoomError` for what cannot be read.
+        """
         try:
             return self._members()
-        except FileNotFoundError:
-            return Members(self.room)
+        except FileNotFoundError as error:
+            if not needed:
+                return Members(self.room)
+            reason = str(error.strerror)
         except UnicodeDecodeError:
             reason = "it is not a text"
         except InvitationError as error:

@@ -134,9 +134,9 @@ def _is_everywhere(host: str) -> bool:
 
 
 class _Followed:
-    """Who may join, as the file says that `invite` writes; if it is damaged, as it said before. Blocking.
+    """Who may join, as the file says that `invite` writes; if it is damaged or missing, as it said before.
 
-    Raises `RoomError` if it cannot be read at first.
+    Blocking. Raises `RoomError` if it cannot be read at first.
     """
 
     def __init__(self, folder: RoomFolder, listen: Listen, *, open_to_all: bool) -> None:
@@ -150,7 +150,8 @@ class _Followed:
         """Return who may join now."""
         told = ""
         try:
-            self._members = self._folder.members()
+            # An editor may take a file away for a moment. A list without anybody is as good as none.
+            self._members = self._folder.members(needed=len(self._members) > 0)
         except RoomError as error:
             told = str(error)
             if told != self._told:

@@ -38,16 +38,23 @@ _NOT_RELOADED = "Failed to reload server configuration"
 _POLL = 0.02
 
 _END_WITH_US = """
-import ctypes, os, signal, sys
+import os, signal, sys
 try:
+    import ctypes
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-except (OSError, AttributeError):
+except (ImportError, OSError, AttributeError):
     pass
 if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
+    try:
+        os.execv(sys.argv[3], sys.argv[3:])
+    except OSError as error:
+        os._exit(int(sys.argv[2]) + error.errno)
 """
 """Becomes the program that it is given, which ends when its parent does, however that ends. Elsewhere than on
 Linux a server whose parent was killed goes on. Not `preexec_fn`: other threads run when we fork."""
+
+_NO_PROGRAM = 100
+"""Added to the reason why the program cannot be run: the server itself ends with small numbers."""
 
 
 def find_server() -> str:
@@ -65,9 +72,10 @@ def find_server() -> str:
 
 def _ending_with_us() -> list[str]:
     """Return what a command begins with that is to end when this process does."""
-    if not sys.platform.startswith("linux") or not sys.executable:
+    frozen = getattr(sys, "frozen", False)  # then the executable is the program itself, and takes no -c
+    if not sys.platform.startswith("linux") or not sys.executable or frozen:
         return []
-    return [sys.executable, "-I", "-S", "-c", _END_WITH_US, str(os.getpid())]
+    return [sys.executable, "-I", "-S", "-c", _END_WITH_US, str(os.getpid()), str(_NO_PROGRAM)]
 
 
 def free_port(host: str) -> int:
@@ -216,7 +224,10 @@ class NatsServer:
                         self.ports[kind] = urlsplit(url).port or 0
                 return
             await asyncio.sleep(_POLL)
-        raise OSError(f"it ended with {self._process.returncode}")
+        status = self._process.returncode
+        if status > _NO_PROGRAM:
+            raise OSError(os.strerror(status - _NO_PROGRAM))
+        raise OSError(f"it ended with {status}")
 
     def _log(self) -> str:
         if self._folder is None:

@@ -26,11 +26,11 @@ class Listener(Protocol):
         """A message; a notification if there is no `msg_id`."""
         ...
 
-    def answered(self, responder: str, msg_tag: str, response: ValueMap) -> None:
-        """The response to a call of a stand-in's."""
+    def answered(self, to: StandIn, responder: str, msg_tag: str, response: ValueMap) -> None:
+        """The response to a call of the stand-in's."""
         ...
 
-    def lost(self, reason: str) -> None:
+    def lost(self, who: StandIn, reason: str) -> None:
         """The hub is lost, or has let the stand-in go."""
         ...
 
@@ -43,15 +43,22 @@ class StandIn:
         listener: Who is told what is said to it.
         lockfile: Where the other hub is found.
         limits: Timeouts and sizes.
+        attachment: To which of the listener's attachments to hubs it belongs.
 
     Attributes:
         public_id: Its public id at the other hub; empty until it is registered.
     """
 
     def __init__(
-        self, client: str, listener: Listener, lockfile: str | os.PathLike[str] | None, limits: Limits
+        self,
+        client: str,
+        listener: Listener,
+        lockfile: str | os.PathLike[str] | None,
+        limits: Limits,
+        attachment: int,
     ) -> None:
         self.client = client
+        self.attachment = attachment
         self.public_id = ""
         self._listener = listener
         self._connection = StandardConnection(lockfile=lockfile, limits=limits)
@@ -124,8 +131,8 @@ class StandIn:
 
     def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
         """Take the response to a call of the client's."""
-        self._listener.answered(responder, msg_tag, response)
+        self._listener.answered(self, responder, msg_tag, response)
 
     def connection_lost(self, reason: str) -> None:
         """The hub is lost, or has let this client go."""
-        self._listener.lost(reason)
+        self._listener.lost(self, reason)

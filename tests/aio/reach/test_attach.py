@@ -13,6 +13,7 @@ from asyncsamp import Client, Hub
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.reach import foreign_hub
 from asyncsamp.reach.foreign_hub import ForeignHub
+from asyncsamp.reach.stand_in import StandIn
 
 from ..nats_server import PATIENCE, running_server
 from .rooms import LIMITS, names, until
@@ -67,9 +68,13 @@ async def test_what_the_last_hub_said_late_is_not_held_against_the_next(
                 for _ in range(lost.qsize()):
                     lost.get_nowait()  # there was none at first
             await lost.get()
-            there.lost("noticed late")
+            old = StandIn("c9", there, lockfile, LIMITS, attachment=1)
+            old.connection_lost("noticed late")
             async with Hub(lockfile=lockfile, limits=LIMITS):
                 await attached.get()
+                old.connection_lost("noticed late")
+                old.receive_notification("c1", {"samp.mtype": "test.late", "samp.params": {}})
+                old.receive_response("c1", "late", {"samp.status": "samp.ok", "samp.result": {}})
                 async with Client("tool", lockfile=lockfile, limits=LIMITS):
                     await until(lambda: "tool" in _names(engine))
                 reasons = [lost.get_nowait() for _ in range(lost.qsize())]

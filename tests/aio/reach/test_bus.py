@@ -166,6 +166,7 @@ async def test_who_is_let_in_and_what_he_may(tmp_path: Path, caplog: pytest.LogC
             await a.until(backs=1)
             a.bus.publish("b.not.mine", b"")
             assert await a_line(caplog, "ermission")
+            assert "is the room of this hub" not in caplog.text, "it is that of its invitation"
             assert a.bus.connected
         async with Watched(BusServer(url=server.url, user="bob", password="secret-of-bob")) as b:
             await b.until(backs=1)
@@ -181,6 +182,31 @@ async def test_who_is_let_in_and_what_he_may(tmp_path: Path, caplog: pytest.LogC
     assert "secret-of-bob" not in caplog.text
     assert seed not in caplog.text
     assert seed not in repr(BusServer(url=server.url, seed=seed, password="pw-1", ca="pem"))
+
+
+@pytest.mark.parametrize(
+    ("said", "not_valid"),
+    [
+        ("Authorization Violation", True),
+        ("User Authentication Expired", True),
+        ("Account Authentication Expired", True),
+        ("Authentication Timeout", False),
+        ("maximum account active connections exceeded", False),
+    ],
+)
+async def test_a_new_invitation_is_advised_only_where_it_helps(said: str, not_valid: bool) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"proto":1}\r\n')
+        await reader.readline()
+        writer.write(f"-ERR '{said}'\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
+            await bus.until(lost=1)
+            assert said.lower() in bus.reasons[0].lower()
+            assert ("ask for a new one" in bus.reasons[0]) is not_valid
 
 
 async def a_line(caplog: pytest.LogCaptureFixture, text: str) -> bool:

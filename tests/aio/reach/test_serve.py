@@ -18,7 +18,7 @@ from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.reach import accounts
 from asyncsamp.reach.accounts import Listen, server_config
-from asyncsamp.reach.rooms import new_key
+from asyncsamp.reach.rooms import RoomError, new_key
 from asyncsamp.reach.server import NatsServer
 
 from ..nats_server import PATIENCE, nats_server
@@ -206,7 +206,7 @@ async def test_the_server_ends_when_the_program_is_killed(tmp_path: Path) -> Non
                 await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("damage", ["not JSON", "bytes", "unreadable"])
+@pytest.mark.parametrize("damage", ["not JSON", "bytes", "unreadable", "missing"])
 async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path, damage: str) -> None:
     """It is told once, what to do too; the room goes on, and follows the list again once it is mended."""
     common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
@@ -221,14 +221,18 @@ async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path,
                 other.symlink_to(file)  # to itself, in a moment
             else:
                 other.write_bytes(b"{" if damage == "not JSON" else b"\xff\xfe")
-            other.rename(file)
+            if damage == "missing":
+                file.unlink()
+            else:
+                other.rename(file)
             async with asyncio.timeout(PATIENCE):
                 told = (await room.process.stderr.readline()).decode()
             assert told.startswith(f"{file}, which says who may join, cannot be read: ")
             assert "; mend it, or put an older one in its place; the room goes on" in told
-            status, _, errors = await run("invite", *common, "bob")
-            assert (status, errors.count("\n")) == (1, 1)
-            assert str(file) in errors
+            if damage != "missing":
+                status, _, errors = await run("invite", *common, "bob")
+                assert (status, errors.count("\n")) == (1, 1)
+                assert str(file) in errors
             await alice.flushed()
             assert alice.bus.connected
             async with Member(await room.invitation("alice")) as again:
@@ -239,6 +243,29 @@ async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path,
             await room.says("members are now: alice, bob")
         room.process.terminate()
         assert await room.process.stderr.read() == b"", "it was told more than once"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [("nothing", "No such file or directory"), ("text", "Permission denied")]
+)
+async def test_why_no_server_can_be_started_is_said(tmp_path: Path, kind: str, reason: str) -> None:
+    program = tmp_path / "program"
+    if kind == "text":
+        program.write_text("a letter")
+    server = NatsServer(str(program), tmp_path)
+    with pytest.raises(RoomError, match=reason):
+        await server.start(server_config("m31", [], Listen(port=-1)))
+
+
+async def test_a_frozen_program_starts_the_server_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `sys.executable` is no Python."""
+    server = NatsServer(nats_server(), tmp_path)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    await server.start(server_config("m31", [], Listen(port=-1)))
+    await server.stop()
 
 
 @pytest.mark.usefixtures("hangups_end")

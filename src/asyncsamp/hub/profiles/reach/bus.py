@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import re
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -258,12 +259,10 @@ class _Line:
     async def _error(self, error: Exception) -> None:
         text = plain_line(str(error) or type(error).__name__)
         self.reason = text
-        if "ermission" in text:  # Permissions Violation for Publish to "..."
-            log.warning(
-                "the server of the room refuses something: %s; "
-                "is the room of this hub the one of its invitation?",
-                text,
-            )
+        if "permissions violation" in text.lower():
+            asks = _NOT_HERE.search(text)
+            question = "; is the room of this hub the one of its invitation?" if asks else ""
+            log.warning("the server of the room refuses something: %s%s", text, question)
 
     async def _closed(self) -> None:
         if self.nats.last_error is not None:
@@ -531,8 +530,11 @@ def _no_tls(server: BusServer) -> str:
     )
 
 
-_REFUSED = ("authorization violation", "authentication", "user authentication", "account")
-"""How a server says that it does not let us in."""
+_REFUSED = ("authorization violation", "user authentication expired", "account authentication expired")
+"""How a server says that it does not let us in. One that is slow, or full, says other things of accounts."""
+
+_NOT_HERE = re.compile(r'permissions violation for publish to "samp\.[^"]*\.here"', re.IGNORECASE)
+"""How it says that a member may not even tell the room that he is there."""
 
 
 def _reason(error: BaseException, said: str) -> str:
