@@ -18,7 +18,7 @@ from .server_proxy import lacks_proxy
 from .socket import PageSocket, page_module
 from .source import ProxySource
 
-__all__ = ["make_widget", "notebook_connection"]
+__all__ = ["make_widget", "notebook_connection", "widget_module"]
 
 SOCKET_PATIENCE = 15.0
 """Seconds in which the page has to open the WebSocket through jupyter-server-proxy."""
@@ -133,14 +133,14 @@ def make_widget(socket: str = "") -> Any:
     key = secrets.token_hex(16)
 
     class SampRelay(anywidget.AnyWidget):
-        _esm = _module()
+        _esm = widget_module()
         _key = traitlets.Unicode(key).tag(sync=True)
         _socket = traitlets.Unicode(socket).tag(sync=True)
 
     return SampRelay(model_id=key)  # by which its page finds out whether a kernel speaks for it
 
 
-def _module() -> str:
+def widget_module() -> str:
     """Return the three modules as one, since a widget has one."""
     socket = "\n".join(
         line for line in page_module("socket.js").splitlines() if not line.startswith(("import ", "export {"))

@@ -15,6 +15,7 @@ from playwright.async_api import Page, expect
 
 from asyncsamp import Client, ConsentAnswer, ConsentQuestion, HubLostError, HubNotFoundError
 from asyncsamp.browser import BrowserConnection, PageRelay
+from asyncsamp.browser.widget import widget_module
 from asyncsamp.xmlrpc import dump_call
 
 from ..peers import screen
@@ -129,6 +130,123 @@ async def test_a_window_of_the_hubs_where_the_browser_does_not_let_the_page(tmp_
             with pytest.raises(HubLostError, match="the browser does not let this page"):
                 await client.call_and_wait("desktop", "test.echo", {}, timeout=10)
             await client.unregister()
+
+
+WATCH = """() => {
+  const made = fetch;
+  globalThis.asked = [];
+  globalThis.fetch = (path, options) => {
+    asked.push([options.credentials, options.keepalive]);
+    return made(path, options);
+  };
+}"""
+"""In the hub's window: keep how it fetches."""
+
+ODD = """async () => {
+  const window = globalThis[Symbol.for("asyncsamp.window")];
+  const hub = "http://localhost:21012/";
+  const said = (promise) => promise.then(() => "", (error) => error.name);
+  const late = await said(window.fetch(hub, { signal: AbortSignal.abort() }));
+  const unfit = said(window.fetch(hub, {}));
+  window.take({ id: window.number, status: 101 });
+  await window.fetch(hub, { method: "POST", keepalive: true });
+  return [late, await unfit];
+}"""
+"""In the page: a request that was given up before it began, an answer that a page cannot make, a farewell."""
+
+
+@contextlib.asynccontextmanager
+async def by_the_window(tab: Page, client: Client) -> AsyncIterator[Page]:
+    """Register by a window of the hub's, which is opened by a click."""
+    await permit(tab, "geolocation")
+    async with tab.context.expect_page() as opening:
+        await tab.locator("#window").click()
+    await expect(tab.locator("#window")).to_have_text("open")
+    async with client:
+        yield await opening.value
+
+
+async def test_the_hubs_window_is_loaded_again_and_opened_twice(tmp_path: Path) -> None:
+    async with (
+        public_page(tmp_path) as (relay, tab),
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (desktop, _),
+    ):
+        client = Client("remote", connection=BrowserConnection(relay))
+        async with by_the_window(tab, client) as window, client.messages("test.heard") as heard:
+            before = client.public_id
+            for again in (window.reload, tab.locator("#window").click):
+                async with window.expect_event("load"):
+                    await again()
+                await expect(window.locator("#text")).to_contain_text("Keep it open")
+                answer = await client.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+                assert answer.result == {"x": "1"}
+                await desktop.notify(before, "test.heard", {})
+                await anext(heard)
+                assert client.public_id == before
+
+
+async def test_what_the_hubs_window_fetches_and_what_it_forgets(tmp_path: Path) -> None:
+    async with (
+        public_page(tmp_path) as (relay, tab),
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (desktop, _),
+    ):
+        connection = BrowserConnection(relay)
+        client = Client("remote", connection=connection)
+        async with by_the_window(tab, client) as window, client.messages("test.heard") as heard:
+            await window.evaluate(WATCH)
+            url = await relay.upload(connection.proxy.upload_url + "x", large())
+            await desktop.notify(client.public_id, "test.heard", {"url": url})
+            pieces = relay.get(str((await anext(heard)).params["url"]))
+            assert await anext(pieces)
+            await pieces.aclose()
+            assert await tab.evaluate(ODD) == ["AbortError", "RangeError"]
+            asked = await window.evaluate("asked")
+            assert {credentials for credentials, _ in asked} == {"omit"}
+            assert ["omit", True] in asked
+            await window.wait_for_function("running.size === 1")  # which asks for what the hub has to say
+
+
+async def large() -> AsyncIterator[bytes]:
+    for _ in range(16):
+        yield bytes(1024 * 1024)
+
+
+WIDGET = """async (permission) => {
+  let receive;
+  let page;
+  navigator.permissions.query = async () => ({ state: permission });
+  globalThis.fetch = () => Promise.reject(new TypeError("it does not let us"));
+  const failed = new Promise((resolve) => (globalThis.failed = resolve));
+  const model = {
+    get: (name) => (name === "_key" ? "k" : ""),
+    set: () => {},
+    on: (name, call) => (receive = name === "msg:custom" ? call : receive),
+    send: (message) => (message.op === "ready" ? (page = message.page) : globalThis.failed()),
+  };
+  widget.initialize({ model });
+  widget.render({ model, el: document.body });
+  receive({ op: "post", page, id: 1, url: "http://localhost:21012/" });
+  await failed;
+  receive({ op: "state", state: "lost", text: "Nothing." });
+}"""
+"""In a page: a widget whose program is lost after a request that failed."""
+
+
+@pytest.mark.parametrize(("permission", "offered"), [("denied", True), ("granted", False)])
+async def test_the_widget_offers_the_window_where_it_helps(
+    permission: str, offered: bool, tmp_path: Path
+) -> None:
+    module = (await asyncio.to_thread(widget_module)).replace("export default", "globalThis.widget =")
+    async with tab_context(tmp_path) as context, relay_site() as (_, url):
+        tab = await open_tab(context, url)
+        await tab.add_script_tag(type="module", content=module)
+        await tab.wait_for_function("globalThis.widget")
+        await tab.evaluate(WIDGET, permission)
+        await expect(tab.locator("span")).to_contain_text("Nothing.")
+        button = tab.get_by_text("Use a window of the hub's instead")
+        await expect(button).to_be_visible(visible=offered)
 
 
 async def test_who_else_says_whose_page_it_is(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ const PLAIN = { "Content-Type": "text/plain" }; // which costs no preflight
 const PERMISSIONS = ["loopback-network", "local-network-access", "local-network"];
 
 export class Relay {
-  // send(message, bytes or undefined) brings a message to the program; show(state, text) is called when
-  // there is something to say to the user; base is the URL below which "source" is read.
+  // send(message, bytes or undefined) brings a message to the program; show(state, text, why) is called when
+  // there is something to say to the user, where why is the kind of what went wrong last, if it did; base is the
+  // URL below which "source" is read.
   constructor({ send, show = () => {}, base = null }) {
     this.page = Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
     this.send = (message, data) => send({ page: this.page, ...message }, data);
@@ -20,6 +21,7 @@ export class Relay {
     this.base = base;
     this.jobs = new Map();
     this.told = ["", ""]; // by the program
+    this.why = ""; // the hub was not reached
     this.reached = false; // whether the browser has ever let us
     this.farewell = null; // what to post when the program has ended without a word
   }
@@ -49,7 +51,7 @@ export class Relay {
   receive(message, data) {
     if (message.op === "state" && (message.page ?? this.page) === this.page) {
       this.told = [message.state, message.text];
-      return this.show(...this.told);
+      return this.show(...this.told, this.why);
     }
     if (message.op === "who" && (message.page ?? this.page) === this.page) return this.ready();
     if (message.page !== this.page) return;
@@ -85,7 +87,9 @@ export class Relay {
       await job[message.op](data);
     } catch (error) {
       if (job.stopped) return;
-      this.send({ op: "error", id: message.id, ...(await explained(error)) });
+      const why = await explained(error);
+      this.why = why.kind;
+      this.send({ op: "error", id: message.id, ...why });
     } finally {
       this.jobs.delete(message.id);
     }
@@ -97,6 +101,7 @@ export class Relay {
 
   // There was an answer, whatever it says: there is no question of the browser's, or not any more.
   reachedHub() {
+    this.why = "";
     if (this.reached) return;
     this.reached = true;
     this.show(...this.told);
@@ -317,8 +322,9 @@ export function openWindow() {
       removeEventListener("message", take);
       text ? reject(new Error(text)) : resolve();
     };
-    const take = ({ source, origin, data }) => {
-      if (source !== opened || origin !== new URL(HUB_WINDOW).origin || data !== "samp-window") return;
+    const take = (event) => {
+      if (!isThere(opened, event)) return;
+      globalThis[OPENED]?.end();
       globalThis[OPENED] = new HubWindow(opened);
       give();
     };
@@ -329,43 +335,82 @@ export function openWindow() {
   });
 }
 
+// Whether it is the hub's window `opened` that says that it is there.
+function isThere(opened, { source, origin, data }) {
+  return source === opened && origin === new URL(HUB_WINDOW).origin && data === "samp-window";
+}
+
 class HubWindow {
   constructor(opened) {
-    const { port1, port2 } = new MessageChannel();
     this.window = opened;
-    this.port = port1;
     this.waiting = new Map(); // by number
     this.number = 0;
-    port1.onmessage = ({ data }) => this.take(data);
-    opened.postMessage("samp-window", new URL(HUB_WINDOW).origin, [port2]);
-    const look = setInterval(() => {
-      if (!opened.closed) return;
-      clearInterval(look);
-      for (const [, fail] of this.waiting.values()) fail(new TypeError("the hub's window was closed"));
-    }, 1000);
+    this.heard = (event) => isThere(opened, event) && this.renew();
+    addEventListener("message", this.heard);
+    this.look = setInterval(() => opened.closed && this.end("the hub's window was closed"), 1000);
+    this.handOver();
   }
 
   get closed() {
     return this.window.closed;
   }
 
+  handOver() {
+    const { port1, port2 } = new MessageChannel();
+    this.lost = new AbortController();
+    this.port = port1;
+    port1.onmessage = ({ data }) => this.take(data);
+    this.window.postMessage("samp-window", new URL(HUB_WINDOW).origin, [port2]);
+  }
+
+  // The window was loaded again: it knows nothing of what it was asked for.
+  renew() {
+    this.lose(new RelayError("left", "the hub's window was loaded again"));
+    this.handOver();
+  }
+
+  end(text = "another window of the hub's was opened") {
+    clearInterval(this.look);
+    removeEventListener("message", this.heard);
+    this.lose(new TypeError(text));
+  }
+
+  lose(error) {
+    this.port.close();
+    this.lost.abort(error);
+    for (const [, fail] of this.waiting.values()) fail(error);
+    this.waiting.clear();
+  }
+
   take({ id, status, body, error }) {
     const [give, fail] = this.waiting.get(id) ?? [];
     this.waiting.delete(id);
-    if (error !== undefined) fail?.(new TypeError(error));
-    else give?.(new Response(body, { status }));
+    if (!give) return;
+    if (error !== undefined) return fail(new TypeError(error));
+    try {
+      give(new Response(this.breakable(body), { status }));
+    } catch (unfit) {
+      fail(unfit); // a status that a page cannot make itself
+    }
   }
 
-  fetch(url, { method = "GET", headers = {}, body, signal }) {
+  // A stream of a window that is lost says nothing of that.
+  breakable(body) {
+    return body instanceof ReadableStream ? body.pipeThrough(new TransformStream(), { signal: this.lost.signal }) : body;
+  }
+
+  fetch(url, { method = "GET", headers = {}, body, signal, keepalive }) {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     const { pathname, search } = new URL(url);
     const id = ++this.number;
     return new Promise((give, fail) => {
       this.waiting.set(id, [give, fail]);
       signal?.addEventListener("abort", () => {
+        this.waiting.delete(id);
         this.port.postMessage({ id, stop: true });
         fail(signal.reason);
       });
-      this.port.postMessage({ id, path: pathname + search, method, type: headers["Content-Type"], body });
+      this.port.postMessage({ id, path: pathname + search, method, type: headers["Content-Type"], body, keepalive });
     });
   }
 }

@@ -5,8 +5,8 @@ const relays = new Map(); // of this page, by the key of the widget: each functi
 
 function initialize({ model }) {
   const key = model.get("_key");
-  const say = (state, text) => {
-    relays.get(key).state = [state, text];
+  const say = (...said) => {
+    relays.get(key).state = said;
     for (const update of relays.get(key).views) update();
   };
   relays.set(key, { state: ["", ""], views: new Set() });
@@ -104,12 +104,12 @@ function render({ model, el }) {
   el.append(text, button, other);
 
   async function update() {
-    const [state, said] = relays.get(key)?.state ?? ["", ""];
+    const [state, said, why] = relays.get(key)?.state ?? ["", ""];
     text.textContent = said || "SAMP: this page is not connected to a running notebook.";
     el.dataset.state = state;
     const permission = await localNetworkPermission();
     button.hidden = permission !== "prompt" || state === "connected";
-    other.hidden = state !== "lost";
+    other.hidden = state !== "lost" || !["denied", "unreachable", "safari"].includes(why);
     if (permission === "denied") text.textContent += " The browser does not let this page reach your computer.";
   }
 

@@ -1,0 +1,50 @@
+"""Which server a kernel asks for jupyter-server-proxy: the one that started it, and no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from asyncsamp.browser.server_proxy import lacks_proxy
+
+PARENT = 4711
+
+pytest.importorskip("jupyter_core")
+
+
+@pytest.mark.parametrize(
+    ("host", "pid", "asked"),
+    [
+        ("127.0.0.1", PARENT, True),
+        ("localhost", PARENT, True),
+        ("0.0.0.0", PARENT, False),
+        ("127.0.0.1", PARENT + 1, False),
+    ],
+)
+async def test_only_the_server_that_started_it_on_this_machine_is_asked(
+    host: str, pid: int, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        heard.append(request.path)
+        raise web.HTTPNotFound
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://{host}:{runner.addresses[0][1]}/"
+        described = json.dumps({"url": url, "token": "secret", "pid": pid})
+        (tmp_path / f"jpserver-{PARENT}.json").write_text(described)
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+        monkeypatch.setenv("JPY_PARENT_PID", str(PARENT))
+        assert await lacks_proxy(5) is asked
+        assert heard == (["/proxy/5/x"] if asked else [])
+    finally:
+        await runner.cleanup()
