@@ -512,7 +512,7 @@ class Engine(Protocol):
         ...
 
     def begin(
-        self, caller: str, operation: str, params: Sequence[Value | RawMap]
+        self, caller: str, operation: str, params: Sequence[Value | RawMap], *, hold: bool = True
     ) -> Value | RawMap | Awaitable[Value | RawMap]:
         """Do a hub operation as `operate` does, but return the result at once where there is no wait.
 
@@ -520,6 +520,7 @@ class Engine(Protocol):
             caller: The public id of a registered client.
             operation: The name of the operation in the standard.
             params: Its parameters, without a private key.
+            hold: Whether a sender that is ahead of the deliveries waits for them: not who speaks for many.
 
         Returns:
             The result, or what is to be awaited for it.

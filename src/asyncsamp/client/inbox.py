@@ -226,7 +226,7 @@ class Inbox:
             log.debug("the name of client %s is not known: %s", client, error)
             self._tell_not(client)
         else:
-            self.others.first_seen(client, as_map(metadata), {})
+            self.others.first_seen(client, as_map(metadata))
 
     def _tell_not(self, client: str) -> None:
         """Note that the hub does not tell the name, so that nobody asks and waits for each message."""

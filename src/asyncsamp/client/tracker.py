@@ -42,7 +42,7 @@ class RemoteClient:
     def __init__(self, public_id: str) -> None:
         self._public_id = public_id
         self._metadata: ValueMap | None = None  # not known yet
-        self._subscriptions: ValueMap = {}
+        self._subscriptions: ValueMap | None = None  # the same
         self._registered = True
 
     def __repr__(self) -> str:
@@ -51,7 +51,7 @@ class RemoteClient:
 
     def _repr_html_(self) -> str:
         state = "registered" if self._registered else "gone"
-        return one_client(self.name, state, (self._public_id, self.metadata, self._subscriptions))
+        return one_client(self.name, state, (self._public_id, self.metadata, self.subscriptions))
 
     @property
     def public_id(self) -> str:
@@ -72,7 +72,7 @@ class RemoteClient:
     @property
     def subscriptions(self) -> ValueMap:
         """What it last declared: mtype or wildcard to annotation."""
-        return self._subscriptions
+        return self._subscriptions or {}
 
     @property
     def registered(self) -> bool:
@@ -85,7 +85,7 @@ class RemoteClient:
         Args:
             mtype: The mtype of a message.
         """
-        return annotation_key(self._subscriptions, mtype) is not None
+        return annotation_key(self.subscriptions, mtype) is not None
 
 
 class ClientList(list[RemoteClient]):
@@ -158,13 +158,13 @@ class OtherClients(Mapping[str, RemoteClient]):
             client._subscriptions = subscriptions
         self._wake()
 
-    def first_seen(self, public_id: str, metadata: ValueMap, subscriptions: ValueMap) -> None:
+    def first_seen(self, public_id: str, metadata: ValueMap, subscriptions: ValueMap | None = None) -> None:
         """Note what the hub said when asked; what an event has told meanwhile is newer and stays.
 
         Args:
             public_id: The client that was asked about.
             metadata: Its metadata.
-            subscriptions: Its subscriptions.
+            subscriptions: Its subscriptions, None if it was not asked for them.
         """
         client = self._get(public_id)
         if client is not None:
@@ -352,11 +352,16 @@ class OtherClients(Mapping[str, RemoteClient]):
 
         try:
             async with asyncio.TaskGroup() as group:
-                for client in [each for each in ids if not self.knows(each)]:
+                for client in [each for each in ids if not self._knows_all_of(each)]:
                     group.create_task(ask(client), name=f"asyncsamp-ask-{client}")
         except BaseExceptionGroup as several:
             # One says as much as all of them: the hub is lost.
             raise several.exceptions[0] from None
+
+    def _knows_all_of(self, public_id: str) -> bool:
+        """Return whether nothing has to be asked; of who has sent a message only the name was."""
+        client = self._known.get(public_id)
+        return public_id == self.self_id or (client is not None and client._subscriptions is not None)
 
     def _get(self, public_id: str) -> RemoteClient | None:
         return self._known.get(public_id) or self._nameless.get(public_id)

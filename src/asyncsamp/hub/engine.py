@@ -250,12 +250,12 @@ class HubEngine:
         return await values_of(result) if isinstance(result, RawMap) else result
 
     def begin(
-        self, caller: str, operation: str, params: Sequence[Value | RawMap]
+        self, caller: str, operation: str, params: Sequence[Value | RawMap], *, hold: bool = True
     ) -> Value | RawMap | Awaitable[Value | RawMap]:
         """Do a hub operation as `operate` does, but return its result at once where there is no wait.
 
-        What waits, for an answer, the state file or an outbox to drain, is returned to be awaited. The
-        response to a callAndWait is returned as it came.
+        What waits, for an answer, the state file or, with `hold`, an outbox to drain, is returned to be
+        awaited. The response to a callAndWait is returned as it came.
         """
         found = find_operation(operation)
         bound = found.bind(params)
@@ -268,7 +268,7 @@ class HubEngine:
         if operation == "declareMetadata":
             self._note_name(caller)
         answer = "" if result is None else result
-        ahead = self._deliveries.take_ahead()
+        ahead = self._deliveries.take_ahead() if hold else None
         if self._keeper is not None:
             return self._once_kept(self._keeper, found.kept, answer, ahead)
         # A sender that is answered sooner outruns the deliveries.

@@ -207,6 +207,24 @@ async def test_who_has_a_name_is_never_shown_without_it(house: House) -> None:
 async def _nothing(message: object) -> None: ...
 
 
+async def test_who_was_asked_for_its_name_only_is_asked_for_the_rest(house: House) -> None:
+    """By whoever looks for others after it has got a message."""
+    sender = await house.join("sender")
+    sender.on("c.d")(_nothing)
+    await sender.settled()
+    client = await house.join("client")
+    heard = asyncio.Event()
+
+    @client.on("a.b")
+    async def hear(message: Message) -> None:
+        heard.set()
+
+    await client.settled()
+    await sender.notify(client.public_id, "a.b")
+    await heard.wait()
+    assert (await client.find("sender")).subscribes("c.d")
+
+
 # ---- waits that end
 
 

@@ -76,10 +76,11 @@ async def test_a_full_recipient_holds_up_nobody_and_loses_nothing(tmp_path: Path
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("seconds", [0.0, 0.001], ids=["frozen", "slow"])
 async def test_a_flood_costs_both_hubs_little_and_their_other_clients_nothing(
-    long: bool, tmp_path: Path
+    seconds: float, long: bool, tmp_path: Path
 ) -> None:
-    """Hubs with the limits of users, in processes of their own, and a tool that is frozen."""
+    """Hubs with the limits of users, in processes of their own, and a tool that is frozen, or slow."""
     here, there = tmp_path / "here.samp", tmp_path / "there.samp"
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
@@ -88,7 +89,7 @@ async def test_a_flood_costs_both_hubs_little_and_their_other_clients_nothing(
         for lockfile in (here, there):
             options = ("--join", server.url, "--reach-label", lockfile.stem, "--reach-mtypes", "all")
             hubs.append(await enter(hub_process(lockfile, 0, *options)))
-        tool = await enter(slow_tool(there, "victim", 0.0))
+        tool = await enter(slow_tool(there, "victim", seconds))
         other, sender = await enter(Client("other", lockfile=there)), await enter(Client("s", lockfile=here))
         caller = await enter(Client("caller", lockfile=here))
 
@@ -103,7 +104,8 @@ async def test_a_flood_costs_both_hubs_little_and_their_other_clients_nothing(
         for _ in range(20):
             await caller.call_and_wait(echo, "test.echo", {}, timeout=PATIENCE)
         before = [resident(hub.process.pid) for hub in hubs]
-        tool.send_signal(signal.SIGSTOP)
+        if not seconds:
+            tool.send_signal(signal.SIGSTOP)
         flooding = asyncio.create_task(flood(sender, victim, rest=3_000 if long else 300))
         taken: list[float] = []
         while not flooding.done():

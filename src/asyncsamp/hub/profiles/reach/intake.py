@@ -226,11 +226,16 @@ class Intake:
     def _send(
         self, proxy: Proxy, client: str, msg_id: str | None, message: ValueMap
     ) -> Awaitable[object] | Literal[_Outcome.FULL] | None:
-        """Hand a message to the hub; return what holds its sender, or that its recipient is full."""
+        """Hand a message to the hub; return what must be awaited, or that its recipient is full.
+
+        Nobody is held here for a recipient that is slow: all who speak to this hub would be.
+        """
         try:
             if msg_id is None:
-                return _waiting(self._context.engine.begin(proxy.client, "notify", [client, message]))
-            begun = self._context.engine.begin(proxy.client, "call", [client, msg_id, message])
+                return _waiting(
+                    self._context.engine.begin(proxy.client, "notify", [client, message], hold=False)
+                )
+            begun = self._context.engine.begin(proxy.client, "call", [client, msg_id, message], hold=False)
         except FaultError as error:
             if error.code == FaultCode.LIMIT_REACHED:
                 return _Outcome.FULL
@@ -251,7 +256,7 @@ class Intake:
             return None
         response = self._context.incoming(self._member, item.response)
         try:
-            begun = self._context.engine.begin(proxy.client, "reply", [item.msg_id, response])
+            begun = self._context.engine.begin(proxy.client, "reply", [item.msg_id, response], hold=False)
         except FaultError as error:  # its caller has given up
             log.debug("a reply was not passed on: %s", error.text)
             return None
