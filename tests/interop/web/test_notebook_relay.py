@@ -106,8 +106,10 @@ async def test_where_neither_way_works_the_cell_says_so_at_once(tmp_path: Path) 
         )
 
 
-async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path) -> None:
+async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path, long: bool) -> None:
     """The page is loaded again, the hub and the kernel are restarted, the kernel dies, the page is closed."""
+    if not long:
+        pytest.skip("takes its time; run with --long")
     async with (
         jupyter_lab(tmp_path, (CONNECT, TELL)) as notebook,
         tab_context(tmp_path) as context,
