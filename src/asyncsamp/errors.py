@@ -279,7 +279,7 @@ class NotRegisteredError(SampError, RuntimeError):
             f"so it cannot {operation}; do all in one 'async def main()', or 'async with client:' in each"
             if loop_ended
             else f"the client {name!r} is not registered, so it cannot {operation}; "
-            "use 'async with client:' or 'await client.register()' first"
+            "use it within 'async with client:' (plain scripts: 'with client:'), or call register() first"
         )
 
 

@@ -105,6 +105,8 @@ async def test_get_takes_a_table_by_its_number(command: Command, peer: Client, t
     assert (await command.run("get", "2", "--from", "viewer", "-o", "two.vot")).code == 0
     assert asked[0].params == {"format": "votable", "index": "2"}
     assert (tmp_path / "two.vot").read_bytes() == VOTABLE
+    ending = await command.run("get", "2", "--from", "viewer", "-o", "x.parquet")
+    assert (ending.code, "use one of .vot, .xml" in ending.err) == (2, True)
     wrong = await command.run("get", "stars", "--from", "viewer", "-o", "x")
     assert (wrong.code, "is not the number of a table in TOPCAT's list" in wrong.err) == (2, True)
 

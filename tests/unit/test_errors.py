@@ -139,7 +139,7 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         (
             NotRegisteredError("viewer", "notify"),
             "the client 'viewer' is not registered, so it cannot notify; "
-            "use 'async with client:' or 'await client.register()' first",
+            "use it within 'async with client:' (plain scripts: 'with client:'), or call register() first",
         ),
         (
             NotRegisteredError("viewer", "notify", loop_ended=True),

@@ -221,7 +221,7 @@ def get(
 
     TOPCAT gives the rows of the subset that is current there, so that a selection is got in this way.
     With --next, TABLE_ID is the table-id that its sender says. The ending of the file says the format:
-    .fits, .csv, .txt, else VOTable.
+    .fits, .csv, .txt, .vot (also without an ending).
     """
     run("showing", "get", hub, table_id, output, tool, next_one, timeout)
 

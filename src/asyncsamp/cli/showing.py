@@ -28,8 +28,17 @@ _SEXAGESIMAL = re.compile(r"\d{1,2}(:\d|h|\s+\d{1,2}\s+[\d.]+\s+[+-]?\d)")
 """10:00:42 +41:16, 0h42m44s +41d16m, and 0 42 44.3 +41 16 9."""
 
 
-_FORMATS = {".fits": "fits-basic", ".fit": "fits-basic", ".csv": "csv", ".txt": "ascii"}
-"""What TOPCAT calls the format of a file with that ending; others are VOTable."""
+_FORMATS = {
+    "": "votable",
+    ".vot": "votable",
+    ".xml": "votable",
+    ".votable": "votable",
+    ".fits": "fits-basic",
+    ".fit": "fits-basic",
+    ".csv": "csv",
+    ".txt": "ascii",
+}
+"""What TOPCAT calls the format of a file with that ending."""
 
 
 async def open_files(
@@ -126,11 +135,16 @@ async def get(
             f"{table_id!r} is not the number of a table in TOPCAT's list; "
             "with --next it may be the table-id of one that somebody will send"
         )
+    if not next_one and output.suffix.lower() not in _FORMATS:
+        raise LocalProtocolError(
+            f"what {output.name} would hold is not known by its ending {output.suffix!r}: "
+            f"use one of {', '.join(filter(None, _FORMATS))}"
+        )
     async with at_hub(hub) as client:
         if next_one:
             url = await _next_table(client, table_id, timeout)
         else:
-            table_format = _FORMATS.get(output.suffix.lower(), "votable")
+            table_format = _FORMATS[output.suffix.lower()]
             url = await _table_of(client, tool, table_id, table_format, timeout)
         data = await fetch(url, timeout=timeout)
     await asyncio.to_thread(output.write_bytes, data)

@@ -617,7 +617,7 @@ async def test_nothing_works_before_and_after(house: House) -> None:
             await client.notify_all("a.b")
         assert str(caught.value) == (
             "the client 'tool' is not registered, so it cannot notifyAll; "
-            "use 'async with client:' or 'await client.register()' first"
+            "use it within 'async with client:' (plain scripts: 'with client:'), or call register() first"
         )
         for doing in (
             client.call("c1", "a.b"),

@@ -111,6 +111,7 @@ async def test_the_hdu_that_is_wanted(tmp_path: Path, which: int | str) -> None:
         (two_tables(), 0, "the HDU 0 is not a table but a PrimaryHDU"),
         (TABLE, 1, "hdu= chooses from a FITS file or an HDUList, not from Table"),
         ("nowhere.fits", 1, "cannot read nowhere.fits: No such file"),
+        ("http://127.0.0.1:9/t.fits", 1, "not from a URL: fetch 'http://127.0.0.1:9/t.fits' first, or send"),
     ],
 )
 async def test_an_hdu_that_is_not_there(tmp_path: Path, data: Any, which: int, says: str) -> None:
