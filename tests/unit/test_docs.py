@@ -190,8 +190,9 @@ def test_each_variable_of_the_environment_has_a_row() -> None:
         "TERM",
         "APPDATA",
         "DBUS_SESSION_BUS_ADDRESS",
+        "JPY_PARENT_PID",
         "XDG_RUNTIME_DIR",
-    }  # of the system, not for users to set
+    }  # of the system and of Jupyter, not for users to set
     assert {"SAMP_HUB", "NO_COLOR", "ASYNCSAMP_TOOLS"} <= used
     assert sorted(used - set(re.findall(r"`([A-Z_]+)`", reference("environment.md")))) == []
 
