@@ -10,9 +10,9 @@ from aiohttp import web
 
 from asyncsamp.browser.server_proxy import lacks_proxy
 
-PARENT = 4711
+from ...installed import require_module
 
-pytest.importorskip("jupyter_core")
+PARENT = 4711
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ pytest.importorskip("jupyter_core")
 async def test_only_the_server_that_started_it_on_this_machine_is_asked(
     host: str, pid: int, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_module("jupyter_core", "jupyterlab")
     heard: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
