@@ -27,7 +27,7 @@ PARENT = 4711
 async def test_only_the_server_that_started_it_on_this_machine_is_asked(
     host: str, pid: int, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    require_module("jupyter_core", "jupyterlab")
+    require_module("jupyterlab", "jupyterlab")  # which brings jupyter_core
     heard: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
