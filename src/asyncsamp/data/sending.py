@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import mtypes
+from .._util.foreign_text import quoted
 from ..client.tracker import RemoteClient, shown
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
@@ -22,7 +23,7 @@ from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
 from .results import Sent
 from .rows import row_list, row_number
-from .sources import TableSource, file_source, is_place, table_mtypes
+from .sources import TableSource, file_source, is_place, is_url, table_mtypes
 from .table_registry import Item
 
 __all__ = [
@@ -81,7 +82,7 @@ async def send_table(
     progress: ProgressWanted,
 ) -> Sent:
     """See `Client.send_table`."""
-    data = table if hdu is None else await asyncio.to_thread(table_hdu, table, hdu)
+    data = table if hdu is None else await _chosen(table, hdu)
     table = table if is_place(table) else data
     recipients = await _recipients(context, to, await table_mtypes(data, format), timeout)
     name = name or _own_name(table)
@@ -111,6 +112,16 @@ async def send_table(
         )
     finally:
         _let_expire(context, source.urls.values())
+
+
+async def _chosen(table: Any, hdu: int | str) -> Any:
+    """Return one table of a file or HDUList. Raises `DataError`."""
+    if is_url(table):
+        raise DataError(
+            f"hdu= chooses from a file or an HDUList, not from a URL: fetch {quoted(table)} first, "
+            "or send it without hdu="
+        )
+    return await asyncio.to_thread(table_hdu, table, hdu)
 
 
 def _table_load(mtype: str) -> Callable[..., mtypes.TypedMessage]:

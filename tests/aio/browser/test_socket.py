@@ -138,15 +138,23 @@ def short_doubt(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.4
 
 
+async def doubted_at_work(
+    socket: PageSocket, first: RawPage, second: RawPage
+) -> tuple[asyncio.Task[tuple[int, bytes]], int]:
+    """Let the first page be asked whether it is there while it posts; return the post, and its number."""
+    await first.send(op="ready")
+    await first.asked("take")
+    posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
+    number = (await first.asked("post"))["id"]
+    await second.send(op="ready", page=OTHER)
+    await first.asked("who")
+    return posting, number
+
+
 async def test_a_page_that_left_without_a_word_gives_way(short_doubt: float) -> None:
     """Its connection stands still: a tab that was killed, a laptop that is shut."""
     async with served() as (socket, base), page(base) as first, page(base) as second:
-        await first.send(op="ready")
-        await first.asked("take")
-        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
-        number = (await first.asked("post"))["id"]
-        await second.send(op="ready", page=OTHER)
-        await first.asked("who")
+        posting, number = await doubted_at_work(socket, first, second)
         with pytest.raises(PageError, match="closed, or loaded again"):
             await posting
         stop = await first.asked("stop")  # in case it is there, only slow
@@ -177,12 +185,7 @@ async def test_a_page_that_is_there_stays(short_doubt: float) -> None:
 async def test_a_page_that_works_stays(short_doubt: float) -> None:
     """What it says of its work comes before its answer, which waits behind the data."""
     async with served() as (socket, base), page(base) as first, page(base) as second:
-        await first.send(op="ready")
-        await first.asked("take")
-        posting = asyncio.create_task(socket.relay.post("http://localhost:21012/", b"x"))
-        number = (await first.asked("post"))["id"]
-        await second.send(op="ready", page=OTHER)
-        await first.asked("who")
+        posting, number = await doubted_at_work(socket, first, second)
         await first.send(b"a half", op="answer", id=number, status=200, last=False)
         await asyncio.sleep(short_doubt)
         await first.send(b", and the other", op="answer", id=number, status=200, last=True)

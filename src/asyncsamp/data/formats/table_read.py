@@ -109,11 +109,6 @@ def table_hdu(data: Any, which: int | str) -> Any:
         return _table_in(data, which)
     if not isinstance(data, str | os.PathLike):
         raise DataError(f"hdu= chooses from a FITS file or an HDUList, not from {type(data).__name__}")
-    if isinstance(data, str) and "://" in data:
-        raise DataError(
-            f"hdu= chooses from a file or an HDUList, not from a URL: fetch {quoted(data)} first, "
-            "or send it without hdu="
-        )
     try:
         path = Path(data).expanduser()
         with quiet(), fits.open(path, memmap=False) as units:
