@@ -35,6 +35,8 @@ _RELOAD = 2.0
 _RELOADED = "Reloaded server configuration"
 _NOT_RELOADED = "Failed to reload server configuration"
 
+_NO_ANSWER = "it has not answered yet"
+
 _POLL = 0.02
 
 _END_WITH_US = """
@@ -105,7 +107,7 @@ class NatsServer:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._config = ""  # what it follows; "" if that is not certain
-        self._told = ""
+        self._told: tuple[str, bool] | None = None  # whose fault is logged, and whether it was said why
         self.ports: dict[str, int] = {}
 
     @property
@@ -157,10 +159,14 @@ class NatsServer:
         reason = await self._reload(self._process)
         if not reason:
             self._config = config
-        elif reason != self._told:
+            self._told = None
+            return True
+        # not by the reason: the server words one and the same fault in several ways
+        told = (config, reason != _NO_ANSWER)
+        if told != self._told:
             log.warning("the server does not follow who may join, and is asked again and again: %s", reason)
-        self._told = reason
-        return not reason
+        self._told = told
+        return False
 
     async def _run(self, arguments: list[str]) -> asyncio.subprocess.Process:
         nothing = await asyncio.to_thread(os.open, os.devnull, os.O_RDWR)
@@ -189,7 +195,7 @@ class NatsServer:
             if _NOT_RELOADED in said:
                 return plain_line(said.partition(_NOT_RELOADED)[2].partition("\n")[0].lstrip(": "))
             await asyncio.sleep(_POLL)
-        return "it has not answered yet"
+        return _NO_ANSWER
 
     async def ended(self) -> str:
         """Wait until the server ends by itself; return what it said last. Cancelling is safe."""
