@@ -16,7 +16,7 @@ async def _serve() -> None:
     async with ClientSession(connector=TCPConnector(limit=0)) as session:
 
         async def forward(request: web.BaseRequest) -> web.Response:
-            body = await request.read()
+            body = await request.content.read()  # `request.read()` refuses what is above 1 MiB
             _, port, path = request.path.split("/", 2)
             headers = {"Content-Type": "text/xml"}
             async with session.post(f"http://127.0.0.1:{port}/{path}", data=body, headers=headers) as answer:

@@ -269,8 +269,10 @@ class HubEngine:
             self._note_name(caller)
         answer = "" if result is None else result
         ahead = self._deliveries.take_ahead() if hold else None
-        if self._keeper is not None:
-            return self._once_kept(self._keeper, found.kept, answer, ahead)
+        if self._keeper is not None and found.kept:
+            self._keeper.changed()
+            if found.kept == "before":
+                return self._once_saved(self._keeper, answer, ahead)
         # A sender that is answered sooner outruns the deliveries.
         return answer if ahead is None else ahead.hold(answer)
 
@@ -376,12 +378,9 @@ class HubEngine:
         if self._keeper is not None:
             self._keeper.changed()
 
-    async def _once_kept(self, keeper: StateKeeper, kept: str, answer: Value, ahead: Outbox | None) -> Value:
+    async def _once_saved(self, keeper: StateKeeper, answer: Value, ahead: Outbox | None) -> Value:
         """Return `answer` once what it promises is in the state file."""
-        if kept:
-            keeper.changed()
-        if kept == "before":
-            await keeper.saved()
+        await keeper.saved()
         if ahead is None or not ahead.outrun:  # it may have drained meanwhile
             return answer
         return await ahead.hold(answer)
