@@ -89,6 +89,7 @@ async def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         if not _tasks() and _no_more(loop, _watched(loop) | _sockets(), at_first):
             return
         await asyncio.sleep(0)
+        await _threads()
     left = sorted((_watched(loop) | _sockets()) - at_first)
     pytest.fail(f"the test leaves tasks {_tasks()} and {left}", pytrace=False)
 
@@ -114,6 +115,13 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """A hub and a way to it: a test that asks for this is run once for each connection."""
     async with open_house(request.param, tmp_path) as house:
         yield house
+
+
+async def _threads() -> None:
+    """Wait for what is in a thread, such as the closing of a file, which turns of the loop do not hasten."""
+    at_work = [task for task in _tasks() if getattr(task.get_coro(), "__name__", "") == "to_thread"]
+    if at_work:
+        await asyncio.wait(at_work, timeout=5)
 
 
 def _no_more(loop: asyncio.AbstractEventLoop, now: set[str], at_first: set[str]) -> bool:
