@@ -12,6 +12,7 @@ from .limits import Limits
 from .values import RawMap, Value, ValueMap
 
 __all__ = [
+    "PAGE_LEFT",
     "TAP",
     "Connection",
     "Content",
@@ -33,6 +34,10 @@ MaySend: TypeAlias = Callable[[str, ValueMap], bool]
 
 TAP = "org.asyncsamp.hub.tap"
 """The method of our hubs by which a client of the Standard Profile is told of all their traffic."""
+
+PAGE_LEFT = "org.asyncsamp.webhub.pageLeft"
+"""The method of our hubs by which a web client says that its page closes, or is loaded again: its one
+parameter is the private key. Who pulls soon afterwards stays registered, as after a pull that broke off."""
 
 
 @dataclass(frozen=True, slots=True)

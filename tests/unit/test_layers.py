@@ -21,7 +21,7 @@ DEPENDENCIES = {"aiohttp", "defusedxml", "yarl"}
 """yarl is the type of aiohttp's URLs, and comes with it."""
 
 OPTIONAL = {
-    "browser.server_proxy": {"jupyter_core"},
+    "browser.notebook_server": {"jupyter_core"},
     "browser.widget": {"IPython", "anywidget", "traitlets"},
     "hub.__main__": {"uvloop"},
     "hub.profiles.reach.bus": {"nats", "nkeys"},

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import io
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from ..client.web import PORT, WebConnection
 from ..errors import DataError, FaultError, HubLostError, HubNotFoundError
-from ..interfaces import Content, Receiver, Registration
+from ..interfaces import PAGE_LEFT, Content, Receiver, Registration
 from ..limits import Limits
 from ..rpc import PeerClosedError, PeerError, PeerRefusedError, PeerTimeoutError
 from ..rpc.offload import dump_call, load_response
@@ -19,7 +19,7 @@ from ..values import Value
 from ..xmlrpc import Fault
 from .errors import explain
 from .relay import PageError, PageRelay
-from .source import ProxySource
+from .source import PageSource, pieces_of
 
 __all__ = ["BrowserConnection"]
 
@@ -66,8 +66,8 @@ class BrowserConnection(WebConnection):
     Args:
         relay: The page.
         limits: Timeouts in seconds, and sizes in bytes.
-        source: Offers content where the page can read it at its own site. Without it, where the page
-            cannot, and for what is small, the content goes through the relay, in pieces.
+        sources: Ways by which the page may read large content at its own site, the best first. Where it
+            can by none, and for what is small, the content goes through the relay, in pieces.
         holds: What has to live as long as the connection.
     """
 
@@ -76,14 +76,14 @@ class BrowserConnection(WebConnection):
         relay: PageRelay,
         *,
         limits: Limits | None = None,
-        source: ProxySource | None = None,
+        sources: Sequence[PageSource] = (),
         holds: object = None,
     ) -> None:
         super().__init__(port=PORT, limits=limits)
         self._holds = holds
         self._relay = relay
-        self._source = source
-        self._source_reached = True
+        self._sources = tuple(sources)
+        self._usable = list(self._sources)
         self._lost = False
 
     def __repr__(self) -> str:
@@ -121,7 +121,8 @@ class BrowserConnection(WebConnection):
             raise
         self._lost = False
         farewell = await dump_call(_UNREGISTER, [self.proxy.key])
-        self._relay.promise(self.proxy.url, farewell)
+        leaving = await dump_call(PAGE_LEFT, [self.proxy.key]) if self.proxy.upload_url else None
+        self._relay.promise(self.proxy.url, farewell, leaving)
         self._relay.show("connected", f"Connected to the SAMP hub on your computer as {name}.")
         return registration
 
@@ -151,21 +152,23 @@ class BrowserConnection(WebConnection):
         url = uploads + quote(name, safe="")
         with self._data_errors("the data could not be brought to your desktop"):
             uploaded = await self._from_source(url, content)
-            return uploaded or await self._relay.upload(url, _pieces(content))
+            return uploaded or await self._relay.upload(url, pieces_of(content))
 
     async def _from_source(self, url: str, content: Content) -> str:
         """Have the page read large content at its own site; return "" where that is no way."""
-        if self._source is None or not self._source_reached or not await _is_large(content):
+        if not self._usable or not await _is_large(content):
             return ""
-        try:
-            async with self._source.offer(content) as place:
-                return await self._relay.upload_from(url, place)
-        except PageError as error:
-            if error.kind != "source":
-                raise
-            log.info("large data goes by messages, since the page cannot read it at its own site: %s", error)
-            self._source_reached = False
-            return ""
+        for source in list(self._usable):
+            try:
+                async with source.offer(content) as place:
+                    return await self._relay.upload_from(url, place)
+            except (PageError, OSError) as error:
+                if isinstance(error, PageError) and error.kind != "source":
+                    raise
+                log.info("the page cannot read large data by %s: %s", type(source).__name__, error)
+                with contextlib.suppress(ValueError):  # others may have found it, too
+                    self._usable.remove(source)
+        return ""
 
     async def fetch(self, url: str, max_size: int) -> bytes:
         """Return what `url` names, read by the page; see `DataCarrier.fetch`. Cancelling is safe.
@@ -198,12 +201,12 @@ class BrowserConnection(WebConnection):
 
     async def close(self) -> None:
         """End everything but the page, also if it is cancelled; see `Connection.close`."""
-        self._relay.promise("", None)
+        self._relay.promise("", None, None)
         if self.proxy.key:
             self._relay.show("ended", "Not connected to the SAMP hub on your computer any more.")
         async with contextlib.AsyncExitStack() as stack:
-            if self._source is not None:
-                stack.push_async_callback(self._source.close)
+            for source in self._sources:
+                stack.push_async_callback(source.close)
             stack.push_async_callback(super().close)
 
     # ---- of the Web Profile
@@ -292,15 +295,5 @@ async def _is_large(content: Content) -> bool:
     opened = await content.open()
     try:
         return opened.size is not None and opened.size >= LARGE
-    finally:
-        await opened.close()
-
-
-async def _pieces(content: Content) -> AsyncIterator[bytes]:
-    opened = await content.open()
-    try:
-        async with contextlib.aclosing(opened.pieces(0, opened.size)) as pieces:
-            async for piece in pieces:
-                yield piece
     finally:
         await opened.close()

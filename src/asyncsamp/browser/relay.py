@@ -12,6 +12,7 @@ A message is a map of plain values with at most one piece of bytes. To the page:
     {"op": "stop", "page", "id"}                nobody waits for that any more
     {"op": "who"}                               say "ready" if you are there; with "page" only that one
     {"op": "farewell", "page", "url"}           + body: POST it if the program ends without a word
+    {"op": "leaving", "page", "url"}            + body: POST it when the page closes, or loses the program
     {"op": "state", "state", "text"}            what to show
 
 and from it:
@@ -92,7 +93,7 @@ class PageRelay:
         self._send = send
         self._page = ""
         self._doubt: asyncio.TimerHandle | None = None  # whether the page that is used is there still
-        self._farewell: tuple[str, bytes] | None = None
+        self._promised: dict[str, tuple[str, bytes | None]] = {"farewell": ("", None), "leaving": ("", None)}
         self._jobs: dict[int, _Job] = {}
         self._ids = itertools.count(1)
         self._ready = asyncio.Event()
@@ -128,20 +129,22 @@ class PageRelay:
             self._send({"op": "who", "page": self._page}, None)
             self._look(_LOOKS)
 
-    def promise(self, url: str, body: bytes | None) -> None:
-        """Have the page POST something if this program ends without a word; nothing if `body` is None.
+    def promise(self, url: str, farewell: bytes | None, leaving: bytes | None) -> None:
+        """Have the page POST something when one of us ends without a word.
 
         Args:
-            url: Where to post.
-            body: What.
+            url: Where to post; "" takes back what was promised.
+            farewell: What, if this program ends; None for nothing.
+            leaving: What, if the page closes, is loaded again, or loses the program; None for nothing.
         """
-        self._farewell = None if body is None else (url, body)
-        self._tell_farewell()
+        self._promised = {"farewell": (url, farewell), "leaving": (url, leaving)}
+        self._tell_promised()
 
-    def _tell_farewell(self) -> None:
-        if self._page:
-            url, body = self._farewell or ("", None)
-            self._send({"op": "farewell", "page": self._page, "url": url}, body)
+    def _tell_promised(self) -> None:
+        if not self._page:
+            return
+        for op, (url, body) in self._promised.items():
+            self._send({"op": op, "page": self._page, "url": "" if body is None else url}, body)
 
     # ---- from the page
 
@@ -183,7 +186,7 @@ class PageRelay:
         self._left.clear()
         self._ready.set()
         self._send({"op": "take", "page": page}, None)
-        self._tell_farewell()
+        self._tell_promised()
         self.show(*self._shown)
 
     def _look(self, looks: int) -> None:

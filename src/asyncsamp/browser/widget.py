@@ -13,10 +13,10 @@ from aiohttp import web
 from ..errors import HubNotFoundError
 from ..rpc import RpcServer
 from .connection import BrowserConnection
+from .notebook_server import lacks_proxy, shown_folder
 from .relay import PageRelay
-from .server_proxy import lacks_proxy
 from .socket import PageSocket, page_module
-from .source import ProxySource
+from .source import FileSource, PageSource, ProxySource
 
 __all__ = ["make_widget", "notebook_connection", "widget_module"]
 
@@ -71,12 +71,13 @@ async def _by_messages() -> BrowserConnection:
         relay.receive(content, bytes(buffers[0]) if buffers else None)
 
     widget.on_msg(receive)
+    sources = await _sources()
     _display(widget)
-    return BrowserConnection(relay, source=ProxySource(), holds=widget)
+    return BrowserConnection(relay, sources=sources, holds=widget)
 
 
 async def _by_socket(version: str) -> BrowserConnection:
-    socket, token = PageSocket(), secrets.token_urlsafe(16)
+    socket, token, sources = PageSocket(), secrets.token_urlsafe(16), await _sources()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         if not secrets.compare_digest(request.path.lstrip("/").encode(), token.encode()):
@@ -95,7 +96,13 @@ async def _by_socket(version: str) -> BrowserConnection:
             widget.close()
         await server.close()
         raise
-    return BrowserConnection(socket.relay, source=ProxySource(), holds=(widget, server))
+    return BrowserConnection(socket.relay, sources=sources, holds=(widget, server))
+
+
+async def _sources() -> list[PageSource]:
+    """Return the ways by which the page may read: the proxy's first, which leaves nothing on a disk."""
+    folder = await asyncio.to_thread(shown_folder)
+    return [ProxySource()] if folder is None else [ProxySource(), FileSource(folder)]
 
 
 async def _comes(relay: PageRelay, port: int) -> bool:

@@ -192,18 +192,21 @@ async def test_a_page_that_works_stays(short_doubt: float) -> None:
         assert await posting == (200, b"a half, and the other")
 
 
-async def test_what_is_posted_if_the_program_ends_is_told_to_each_page() -> None:
+async def test_what_is_posted_when_somebody_ends_is_told_to_each_page() -> None:
     async with served() as (socket, base):
         async with page(base) as first:
             await first.send(op="ready")
             assert (await first.asked("farewell"))["url"] == ""
-            socket.relay.promise("http://localhost:21012/", b"goodbye")
-            assert (await first.asked("farewell"))["url"] == "http://localhost:21012/"
+            socket.relay.promise("http://localhost:21012/", b"goodbye", b"closed")
+            for op in ("farewell", "leaving"):
+                assert (await first.asked(op))["url"] == "http://localhost:21012/"
         async with page(base) as second:
             await second.send(op="ready", page=OTHER)
-            assert (await second.asked("farewell"))["url"] == "http://localhost:21012/"
-            socket.relay.promise("", None)
-            assert (await second.asked("farewell"))["url"] == ""
+            for op in ("farewell", "leaving"):
+                assert (await second.asked(op))["url"] == "http://localhost:21012/"
+            socket.relay.promise("", None, None)
+            for op in ("farewell", "leaving"):
+                assert (await second.asked(op))["url"] == ""
 
 
 async def test_who_gives_up_tells_the_page() -> None:

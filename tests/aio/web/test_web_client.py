@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from asyncsamp import Client, Limits, Message, xmlrpc
+from asyncsamp import Client, FaultCode, Limits, Message, xmlrpc
+from asyncsamp.interfaces import PAGE_LEFT
 from asyncsamp.values import ValueMap
 
 from ..web_server import Server
@@ -68,6 +69,26 @@ async def test_a_closed_page_is_gone_though_its_call_goes_on(tmp_path: Path) -> 
         await close(pull)
         await until_gone(client, page)
         await close(writer)
+
+
+async def test_a_page_that_closes_between_two_pulls_and_says_so_is_gone(tmp_path: Path) -> None:
+    async with web_hub(tmp_path, limits=SOON) as hub, Slow(hub) as client:
+        page = await hub.page("table.note")
+        assert await page.pull("0") == []
+        assert (await page.post(PAGE_LEFT, page.key)).value == ""
+        await until_gone(client, page)
+        assert (await page.post(PAGE_LEFT, page.key)).fault.code == FaultCode.NOT_REGISTERED
+
+
+async def test_a_page_that_closes_takes_nothing_from_another_that_pulls(tmp_path: Path) -> None:
+    """Two tabs show a notebook, and one of them has relayed before."""
+    async with web_hub(tmp_path, limits=SOON) as hub, Slow(hub) as client:
+        page = await hub.page("table.note")
+        pulling = asyncio.create_task(page.pull("0.5"))
+        await page.post(PAGE_LEFT, page.key)
+        assert await pulling == []
+        await client.notify(page.id, "table.note", {})
+        assert len(await page.pull()) == 1
 
 
 @pytest.mark.parametrize("callable_", [True, False])

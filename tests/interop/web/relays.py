@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import ssl
 import sys
@@ -33,8 +34,12 @@ IPYKERNEL_6 = HERE / ".ipykernel6"
 _INSTALL_6 = "pip install --no-deps --target tests/interop/web/.ipykernel6 'ipykernel<7' nest-asyncio"
 
 
-_IDLE = """async () => (await (await fetch("/api/sessions")).json())
-.some(({ kernel }) => kernel.execution_state === "idle" && kernel.connections > 0)"""
+_IDLE = """() => {
+  const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+  return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+"""What Notebook 7 shows says "idle" before it has a kernel."""
+
 _PACKAGES = {"lab": "jupyterlab", "notebook": "notebook"}
 _PLACES = {"lab": "lab/tree", "notebook": "notebooks"}
 
@@ -131,7 +136,6 @@ class Notebook:
             await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         else:
             await tab.wait_for_function(_IDLE, timeout=60_000)
-            await tab.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=60_000)
 
     async def run(self, tab: Page) -> None:
         """Run all cells: by the menu, as a user does."""
@@ -155,6 +159,8 @@ async def jupyter_lab(
     inside: Sequence[str] = (),
     options: Sequence[str] = (),
     metadata: dict[str, Any] | None = None,
+    trusted: bool = False,
+    proxy: bool = True,
     page: str = "lab",
 ) -> AsyncIterator[Notebook]:
     """Run a JupyterLab, or a Notebook, whose folder has one notebook.
@@ -167,6 +173,8 @@ async def jupyter_lab(
         inside: What its command begins with, such as to enter a network namespace.
         options: More options of JupyterLab.
         metadata: Of the notebook.
+        trusted: Whether the user trusts it already, as what he has run himself: else no widget is shown.
+        proxy: Whether jupyter-server-proxy is there.
         page: "lab" or "notebook".
     """
     require_module(_PACKAGES[page], _PACKAGES[page])
@@ -176,13 +184,29 @@ async def jupyter_lab(
         env["PYTHONPATH"] = f"{IPYKERNEL_6}:{Path(asyncsamp.__file__).parents[1]}"
     root = folder / "lab"
     await asyncio.to_thread(_write_notebook, root, cells, metadata or {})
+    if trusted:
+        await asyncio.to_thread(_trust, root, folder)
+    if not proxy:
+        options = [*options, "--ServerApp.jpserver_extensions=jupyter_server_proxy=False"]
     command = [*inside, sys.executable, "-m", _PACKAGES[page], "--no-browser", "--allow-root", f"--ip={host}"]
     command += ["--port=8899", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}"]
-    command += ["--IdentityProvider.token=secret", *options]
+    command += [
+        "--IdentityProvider.token=secret",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
+        *options,
+    ]
     async with process(command, name="JupyterLab", home=folder, env=env) as lab:
         await lab.line("is running at", stderr=True, timeout=60)
         scheme = "https" if any("certfile" in option for option in options) else "http"
         yield Notebook(f"{scheme}://{host}:8899/{_PLACES[page]}/remote.ipynb?token=secret", page)
+
+
+def _trust(root: Path, home: Path) -> None:
+    """Do what the menu "Trust Notebook" does."""
+    nbformat, sign = (importlib.import_module(name) for name in ("nbformat", "nbformat.sign"))
+    data = home / ".local" / "share" / "jupyter"
+    data.mkdir(parents=True)
+    sign.NotebookNotary(data_dir=str(data)).sign(nbformat.read(root / "remote.ipynb", as_version=4))
 
 
 def _write_notebook(root: Path, cells: Cells, metadata: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 from pathlib import Path
@@ -62,12 +61,18 @@ async def shown(tab: Page, text: str) -> None:
     await expect(tab.get_by_text(text, exact=True)).to_be_visible(timeout=60_000)
 
 
-@pytest.mark.parametrize("kernel", [7, 6], ids=["ipykernel 7", "ipykernel 6"])
-async def test_tables_both_ways(kernel: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "kernel", "route"),
+    [("lab", 7, "/files/asyncsamp-"), ("lab", 6, "/proxy/"), ("notebook", 7, "/proxy/")],
+    ids=["no proxy", "ipykernel 6", "Notebook 7"],
+)
+async def test_tables_both_ways(page: str, kernel: int, route: str, tmp_path: Path) -> None:
+    """The large one is read at the notebook's server, in ranges."""
+    proxy = route == "/proxy/"
     async with (
         web_hub(tmp_path, mtypes=None) as hub,
         tool(hub.lockfile) as (desktop, read),
-        jupyter_lab(tmp_path, (CONNECT, SEND, RECEIVE), kernel=kernel) as notebook,
+        jupyter_lab(tmp_path, (CONNECT, SEND, RECEIVE), page=page, kernel=kernel, proxy=proxy) as notebook,
         tab_context(tmp_path) as context,
     ):
         tab = await notebook.open(context)
@@ -80,21 +85,18 @@ async def test_tables_both_ways(kernel: int, tmp_path: Path) -> None:
         await desktop.send_table(Table({"b": [1, 2, 3, 4]}), await desktop.find("notebook", timeout=10))
         await shown(tab, "rows: 4")
         await tab.screenshot(path=tmp_path / "notebook.png")
-        assert any("/proxy/" in place for place in asked if place.startswith("GET"))  # the large one
+        assert sum(route in place for place in asked if place.startswith("GET")) == 10
         assert any("/proxy/" in place for place in asked if place.startswith("WS")) == (kernel == 6)
         elsewhere = [place for place in asked if "127.0.0.1:8899" not in place]
         assert {place.split("/")[2] for place in elsewhere} <= {"127.0.0.1:21012", "localhost:21012"}
+        assert [place.name for place in (tmp_path / "lab").glob("[!.]*")] == ["remote.ipynb"]
 
 
 async def test_where_neither_way_works_the_cell_says_so_at_once(tmp_path: Path) -> None:
     """ipykernel 6, and a server without jupyter-server-proxy."""
-    settings = {"ServerApp": {"jpserver_extensions": {"jupyter_server_proxy": False}}}
-    configuration = tmp_path / ".jupyter" / "jupyter_server_config.json"
-    configuration.parent.mkdir()
-    configuration.write_text(json.dumps(settings))
     async with (
         web_hub(tmp_path),
-        jupyter_lab(tmp_path, (TRY,), kernel=6) as notebook,
+        jupyter_lab(tmp_path, (TRY,), kernel=6, proxy=False) as notebook,
         tab_context(tmp_path) as context,
     ):
         tab = await notebook.open(context)
@@ -106,10 +108,8 @@ async def test_where_neither_way_works_the_cell_says_so_at_once(tmp_path: Path) 
         )
 
 
-async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path, long: bool) -> None:
+async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path) -> None:
     """The page is loaded again, the hub and the kernel are restarted, the kernel dies, the page is closed."""
-    if not long:
-        pytest.skip("takes its time; run with --long")
     async with (
         jupyter_lab(tmp_path, (CONNECT, TELL)) as notebook,
         tab_context(tmp_path) as context,
@@ -135,7 +135,7 @@ async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path, long: bool
             await notebook.run(tab)
             before, _ = await answered(desktop)
             await tab.close()
-            await until_gone(desktop, before, 60)
+            assert await until_gone(desktop, before, 60) < AT_ONCE
 
 
 async def answered(desktop: Client) -> tuple[str, int]:
@@ -152,11 +152,14 @@ async def answered(desktop: Client) -> tuple[str, int]:
 
 
 async def test_a_saved_notebook_does_nothing_until_it_is_run(tmp_path: Path) -> None:
-    """With the widgets' state in it, as a kernel knows it: the page of whoever opens it reaches nobody."""
+    """With the widgets' state in it, as a kernel knows it: the page shows them, and reaches nobody by them.
+
+    Its reader trusts it: the page of one that is not trusted does not even show them.
+    """
     from ipywidgets import Widget
 
     saved = [await asyncio.to_thread(widget.make_widget, place) for place in ("", "proxy/21012/token")]
-    state: dict[str, Any] = Widget.get_manager_state(widgets=saved)
+    state: dict[str, Any] = Widget.get_manager_state(widgets=[*saved, *(each.layout for each in saved)])
     cells = [
         {
             "cell_type": "code",
@@ -183,13 +186,17 @@ async def test_a_saved_notebook_does_nothing_until_it_is_run(tmp_path: Path) -> 
     metadata = {"widgets": {"application/vnd.jupyter.widget-state+json": state}}
     async with (
         web_hub(tmp_path, mtypes=None),
-        jupyter_lab(tmp_path, cells, metadata=metadata) as notebook,
+        jupyter_lab(tmp_path, cells, metadata=metadata, trusted=True) as notebook,
         tab_context(tmp_path) as context,
     ):
         tab = await context.new_page()
         asked = requests_of(tab)
         await tab.goto(notebook.url)
         await notebook.ready(tab)
+        for number in range(2):
+            view = tab.locator(".asyncsamp-relay").nth(number)
+            text = "SAMP: this page is not connected to a running notebook."
+            await expect(view).to_contain_text(text, timeout=60_000)
         assert not any("21012" in place for place in asked), asked
     for each in saved:
         each.close()

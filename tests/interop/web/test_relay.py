@@ -29,10 +29,13 @@ from asyncsamp.browser import BrowserConnection
 from asyncsamp.browser.source import ProxySource
 
 from .browser import tab_context
-from .harness import jsamp_web_hub, subscriber, web_hub
+from .harness import jsamp_web_hub, subscriber, until_gone, web_hub
 from .relays import open_tab, relay_site, tool
 
 pytestmark = pytest.mark.timeout(120)
+
+AT_ONCE = 20.0
+"""Seconds: eight, and what a busy machine takes. A page that merely is silent goes after three minutes."""
 
 
 async def test_tables_both_ways_and_calls(tmp_path: Path) -> None:
@@ -130,6 +133,36 @@ async def test_a_second_page_waits_until_the_first_leaves(tmp_path: Path) -> Non
             await expect(second.locator("#state")).to_contain_text("Connected")
             answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
             assert answer.result == {"x": "1"}
+
+
+HOLD_PULLS = """() => {
+  const before = window.fetch;
+  window.fetch = (url, options = {}) => {
+    if (!new TextDecoder().decode(options.body).includes("pullCallbacks")) return before(url, options);
+    window.held = true;
+    return new Promise(() => {});
+  };
+}"""
+
+
+async def test_a_page_that_is_closed_between_two_pulls_is_gone_at_once(tmp_path: Path) -> None:
+    """None breaks off then, which would tell the hub."""
+    async with (
+        web_hub(tmp_path, mtypes=None) as hub,
+        tool(hub.lockfile) as (desktop, _),
+        relay_site() as (socket, url),
+        tab_context(tmp_path) as context,
+    ):
+        tab = await open_tab(context, url)
+        remote = Client("remote", connection=BrowserConnection(socket.relay))
+        async with remote, remote.messages("test.heard") as heard:
+            await tab.evaluate(HOLD_PULLS)  # the next one: one waits at the hub
+            await desktop.notify(remote.public_id, "test.heard", {})
+            await anext(heard)
+            await tab.wait_for_function("window.held")
+            closed = remote.public_id
+            await tab.close()
+            assert await until_gone(desktop, closed, 60) < AT_ONCE
 
 
 async def test_what_is_too_large_for_the_hub(tmp_path: Path) -> None:
@@ -326,7 +359,7 @@ async def test_large_data_is_read_at_the_pages_own_site_if_it_can_be(proxied: bo
     ):
         tab = await open_tab(context, url + "?base=/")
         tab.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('range', '')}"))
-        connection = BrowserConnection(socket.relay, source=ProxySource())
+        connection = BrowserConnection(socket.relay, sources=[ProxySource()])
         async with Client("remote", connection=connection) as remote:
             for _ in range(2):
                 await remote.send_table(table, "desktop")

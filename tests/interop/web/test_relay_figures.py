@@ -112,7 +112,7 @@ async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
         tab_context(tmp_path) as context,
     ):
         await open_tab(context, url + "?base=/")
-        connection = BrowserConnection(socket.relay, source=ProxySource() if proxied else None)
+        connection = BrowserConnection(socket.relay, sources=[ProxySource()] if proxied else [])
         async with Client("remote", connection=connection) as remote, remote.tables() as tables:
             begun = time.monotonic()
             await remote.send_table(table, "desktop")
@@ -144,7 +144,7 @@ async def test_a_large_table_does_not_stand_in_the_page(proxied: bool, tmp_path:
         await socket.relay.wait_ready()
         before = peaks(tmp_path)
         assert before
-        connection = BrowserConnection(socket.relay, source=ProxySource() if proxied else None)
+        connection = BrowserConnection(socket.relay, sources=[ProxySource()] if proxied else [])
         async with Client("remote", connection=connection) as remote:
             begun = time.monotonic()
             await remote.send_table(table, "desktop", timeout=130)

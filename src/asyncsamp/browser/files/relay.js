@@ -3,9 +3,11 @@
 
 const HUB = /^http:\/\/(localhost|127\.0\.0\.1|\[::1\]):21012\//;
 const PIECE = 1 << 20;
+const WINDOW = 4; // pieces of one answer that may be under way
 const RANGE = 1 << 20; // bytes that are read at once at this page's own site: proxies hold an answer whole
 const UNSEEN = 32 << 20; // bytes: see `relieve`
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname); // such pages need no permission
+const OFFERED = /^(proxy\/|files\/asyncsamp-[\w-]+\.tmp$)/; // what a program may have this page read at its own site
 const FIXED = { credentials: "omit", cache: "no-store", redirect: "error" };
 const PLAIN = { "Content-Type": "text/plain" }; // which costs no preflight
 const PERMISSIONS = ["loopback-network", "local-network-access", "local-network"];
@@ -24,6 +26,7 @@ export class Relay {
     this.why = ""; // the hub was not reached
     this.reached = false; // whether the browser has ever let us
     this.farewell = null; // what to post when the program has ended without a word
+    this.leaving = null; // what to post when this page does not relay any more: it may be between two pulls
   }
 
   ready() {
@@ -37,15 +40,21 @@ export class Relay {
 
   // The program has ended without a word.
   abandoned() {
+    this.leaving = null; // the farewell says more
     this.stopAll();
-    const { url, data } = this.farewell ?? {};
-    this.farewell = null;
-    if (url) reach(url, { method: "POST", headers: PLAIN, body: data, ...FIXED, keepalive: true }).catch(() => {});
+    this.keepPromise("farewell");
   }
 
   stopAll() {
     for (const job of this.jobs.values()) job.stop();
     this.jobs.clear();
+    this.keepPromise("leaving");
+  }
+
+  keepPromise(name) {
+    const { url, data } = this[name] ?? {};
+    this[name] = null;
+    if (url) reach(url, { method: "POST", headers: PLAIN, body: data, ...FIXED, keepalive: true }).catch(() => {});
   }
 
   receive(message, data) {
@@ -58,7 +67,8 @@ export class Relay {
     const job = this.jobs.get(message.id);
     switch (message.op) {
       case "farewell":
-        this.farewell = HUB.test(message.url) ? { url: message.url, data } : null;
+      case "leaving":
+        this[message.op] = HUB.test(message.url) ? { url: message.url, data } : null;
         break;
       case "stop":
         job?.stop();
@@ -163,16 +173,16 @@ class Job {
     await this.answer(await this.fetch(this.url, {}));
   }
 
-  // Send the body of an answer in pieces; the next one is read when the program has taken the last.
+  // Send the body of an answer in pieces, of which a few may be under way: each takes its time to be acknowledged.
   async answer(response) {
     const pieces = pieceByPiece(response.body);
     let piece = await pieces.next();
-    while (true) {
+    for (let underWay = 1; ; underWay++) {
       const following = piece.done ? piece : await pieces.next();
       const data = piece.done ? new Uint8Array() : piece.value;
       this.relay.send({ op: "answer", id: this.id, status: response.status, last: following.done }, data);
       if (following.done) return;
-      await this.next();
+      if (underWay >= WINDOW) await this.next();
       piece = following;
     }
   }
@@ -244,7 +254,7 @@ class Job {
     if (!this.relay.base) throw new RelayError("source", "this page knows no place to read from");
     const base = new URL(this.relay.base, location.href);
     const url = new URL(source, base);
-    if (url.origin !== location.origin || !url.href.startsWith(`${base.href}proxy/`)) throw new RelayError("refused", "it is not below this page's own site");
+    if (!url.href.startsWith(base.href) || url.origin !== location.origin || !OFFERED.test(url.href.slice(base.href.length))) throw new RelayError("refused", "it is not below this page's own site");
     return url;
   }
 }

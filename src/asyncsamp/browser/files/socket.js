@@ -7,7 +7,8 @@ const AGAIN = 2000; // ms until a connection that was lost is tried again
 
 // Connect this page's relay to `place`, a URL of the page's own site. `show(state, text)` is called when there
 // is something to say to the user. Returns a function that ends it.
-//   base: the URL below which the program may have this page read "proxy/..."; without it, nothing.
+//   base: the URL below which the program may have this page read what it offers for an upload
+//     ("proxy/...", "files/asyncsamp-..."); without it, nothing.
 //   never: what to say as long as nobody has ever answered at `place`.
 export function connect(place, show = () => {}, { base = null, never = "" } = {}) {
   let socket;

@@ -12,7 +12,7 @@ from ...._util.socket_table import another_user
 from ...._util.threads import values_of
 from ....delivery import DeliverNotification, Delivery, DeliveryError
 from ....errors import FaultCode, FaultError, RemoteProtocolError
-from ....interfaces import Engine
+from ....interfaces import PAGE_LEFT, Engine
 from ....rpc import encode_value, is_large
 from ....values import RawMap, Response, Value, ValueMap, as_bool
 from ....xmlrpc import Encoded
@@ -103,7 +103,7 @@ class WebService:
     async def dispatch(self, exchange: WebRequest, method: str, params: list[Value]) -> Value | Encoded:
         """Do what one request asks for. Raises `FaultError`."""
         prefix, _, operation = method.rpartition(".")
-        if prefix != _PREFIX:
+        if prefix != _PREFIX and method != PAGE_LEFT:
             text = f"there is no method {method[:80]!r}; the Web Profile's begin with {_PREFIX}."
             raise FaultError(text, code=FaultCode.UNKNOWN_METHOD)
         if operation == "ping":
@@ -114,6 +114,9 @@ class WebService:
             return await self._register(exchange, params)
         page = self._caller(operation, params)
         exchange.made_by(page, pull=operation == "pullCallbacks")
+        if method == PAGE_LEFT:
+            page.leaves()
+            return ""
         match operation:
             case "allowReverseCallbacks":
                 return await self._allow_callbacks(page, params[1:])

@@ -17,7 +17,8 @@ class Page:
 
     A page that is closed says nothing (WEB-28). That it has gone is told by its silence, and how long is
     too long depends on what it did last. A pull that broke off counts until the next pull begins, whatever
-    else ends meanwhile: a tab is closed with calls of its own under way, which may end in order.
+    else ends meanwhile: a tab is closed with calls of its own under way, which may end in order. One that
+    is closed between two pulls breaks none off; a page of ours says so (`leaves`).
 
     Args:
         client: Its public id.
@@ -92,6 +93,10 @@ class Page:
             self._set_timer(limits.web_silence, "it has not pulled its callbacks for too long")
         else:
             self._set_timer(limits.web_silence_sender, "it has been silent for too long")
+
+    def leaves(self) -> None:
+        """Note that a page of its closes, or is loaded again: as if its pull had broken off."""
+        self._pull_broke = not self._pulling
 
     def close(self) -> None:
         """Note that it is no longer registered. A pull that waits is answered with what there is."""

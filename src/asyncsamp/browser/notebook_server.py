@@ -1,4 +1,4 @@
-"""Whether the notebook's server leads pages to ports of this machine: jupyter-server-proxy."""
+"""What the notebook's server leads its pages to: ports of this machine, and files in a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-__all__ = ["lacks_proxy"]
+__all__ = ["lacks_proxy", "shown_folder"]
 
 log = logging.getLogger("asyncsamp.browser")
 
@@ -47,6 +47,18 @@ async def lacks_proxy(port: int) -> bool:
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         log.debug("the server of this notebook did not answer: %s", error)
         return False
+
+
+def shown_folder() -> Path | None:
+    """Return the folder whose files the notebook's server shows to its page; None if that is not known.
+
+    It is known of the very process that started this kernel. Blocking: it reads a file.
+    """
+    server = _server()
+    folder = server.get("root_dir")
+    if server.get("pid") != os.getppid() or not isinstance(folder, str) or not os.access(folder, os.W_OK):
+        return None
+    return Path(folder)
 
 
 def _is_here(url: str) -> bool:

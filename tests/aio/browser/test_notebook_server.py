@@ -1,14 +1,15 @@
-"""Which server a kernel asks for jupyter-server-proxy: the one that started it, and no other."""
+"""What a kernel learns of the notebook's server: of the one that started it, and of no other."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from asyncsamp.browser.server_proxy import lacks_proxy
+from asyncsamp.browser.notebook_server import lacks_proxy, shown_folder
 
 from ...installed import require_module
 
@@ -49,3 +50,18 @@ async def test_only_the_server_that_started_it_on_this_machine_is_asked(
         assert heard == (["/proxy/5/x"] if asked else [])
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize(("parent", "there"), [(os.getppid(), True), (PARENT, False)])
+def test_only_the_folder_of_the_process_that_started_it_is_known(
+    parent: int, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another machine with the same home may have written the same file."""
+    require_module("jupyterlab", "jupyterlab")
+    described = {"root_dir": str(tmp_path), "pid": parent}
+    (tmp_path / f"jpserver-{parent}.json").write_text(json.dumps(described))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("JPY_PARENT_PID", str(parent))
+    assert shown_folder() == (tmp_path if there else None)
+    (tmp_path / f"jpserver-{parent}.json").write_text(json.dumps({**described, "root_dir": f"{tmp_path}/x"}))
+    assert shown_folder() is None
