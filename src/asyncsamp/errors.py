@@ -117,6 +117,8 @@ class HubNotFoundError(SampError):
         looking: For how many seconds the client has been looking, and goes on; None if it does not.
         waited: For how many seconds a hub was waited for, in vain.
         advice: What can be done about it.
+        starts: Whether the client that is looking starts one itself if none comes.
+        wanted: Which hub was asked for by its name, "" if any was.
     """
 
     def __init__(
@@ -125,22 +127,29 @@ class HubNotFoundError(SampError):
         looking: float | None = None,
         waited: float = 0.0,
         advice: str = "start one with: python -m asyncsamp.hub",
+        starts: bool = False,
+        wanted: str = "",
     ) -> None:
         self.looked_at = looked_at
         self.looking = looking
         self.waited = waited
         self.advice = advice
+        self.starts = starts
+        self.wanted = wanted
         places = ", ".join(looked_at) or "nowhere"
         within = f" within {waited:g} s" if waited else ""
-        super().__init__(
-            f"no running SAMP hub found{within} (looked at {places}); {advice}" + _search(looking)
-        )
+        what = f"no SAMP hub called {wanted!r} runs" if wanted else "no running SAMP hub found"
+        super().__init__(f"{what}{within} (looked at {places}); {advice}" + _search(looking, starts))
 
 
-def _search(looking: float | None) -> str:
+def _search(looking: float | None, starts: bool) -> str:
     if looking is None:
         return ""
-    return f"; the client has been looking for a hub for {looking:.1f} s, and wait_registered() waits for one"
+    next_one = "starts one itself if none comes" if starts else "goes on"
+    return (
+        f"; the client has been looking for a hub for {looking:.1f} s and {next_one}: "
+        "wait_registered() waits until it is registered"
+    )
 
 
 class HubRunningError(SampError):
@@ -172,6 +181,7 @@ class HubLostError(SampError, ConnectionError):
         operation: What needed it.
         reason: Why it counts as lost.
         looking: For how many seconds the client has been looking for a hub; None if it is not.
+        starts: Whether it starts one itself if none comes.
     """
 
     def __init__(
@@ -181,12 +191,15 @@ class HubLostError(SampError, ConnectionError):
         reason: str = "it does not answer",
         *,
         looking: float | None = None,
+        starts: bool = False,
     ) -> None:
         self.url = url
         self.operation = operation
         self.reason = reason
         self.looking = looking
-        super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}{_search(looking)}")
+        self.starts = starts
+        search = _search(looking, starts)
+        super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}{search}")
 
 
 class FaultError(SampError):

@@ -126,12 +126,23 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         (
             HubLostError("u", "call", "it shut down", looking=2.04),
             "the SAMP hub at u was lost during call: it shut down; "
-            "the client has been looking for a hub for 2.0 s, and wait_registered() waits for one",
+            "the client has been looking for a hub for 2.0 s and goes on: "
+            "wait_registered() waits until it is registered",
+        ),
+        (
+            HubLostError("u", "call", "it shut down", looking=0.2, starts=True),
+            "the SAMP hub at u was lost during call: it shut down; the client has been looking for a hub for "
+            "0.2 s and starts one itself if none comes: wait_registered() waits until it is registered",
         ),
         (
             HubNotFoundError("~/.samp", looking=0.5),
             "no running SAMP hub found (looked at ~/.samp); start one with: python -m asyncsamp.hub; "
-            "the client has been looking for a hub for 0.5 s, and wait_registered() waits for one",
+            "the client has been looking for a hub for 0.5 s and goes on: "
+            "wait_registered() waits until it is registered",
+        ),
+        (
+            HubNotFoundError("'evening' (/a)", wanted="evning", advice="did you mean 'evening'?"),
+            "no SAMP hub called 'evning' runs (looked at 'evening' (/a)); did you mean 'evening'?",
         ),
         (FaultError("no"), "no"),
         (HubFaultError("no"), "no"),

@@ -169,10 +169,11 @@ class Session:
         if self.at_hub:
             return
         if self._found_none is not None and self.state is not State.CLOSED:
-            raise HubNotFoundError(*self._found_none.looked_at, looking=self._looking())
+            looked_at = self._found_none.looked_at
+            raise HubNotFoundError(*looked_at, looking=self._looking(), starts=self._make_hub is not None)
         if not self._lost_reason:
             raise NotRegisteredError(self._name, operation, loop_ended=self._loop_ended)
-        raise HubLostError(self._connection.url, operation, self._lost_reason, looking=self._looking())
+        raise self._loss(self._lost_reason, operation)()
 
     def check_loop(self, operation: str) -> None:
         """Raise `WrongLoopError` outside of the event loop of the session, unless it is over."""
@@ -395,9 +396,11 @@ class Session:
 
     # ---- inside: without a hub
 
-    def _loss(self, reason: str) -> Callable[[], SampError]:
-        url, operation = self._connection.url, "the wait for a response"
-        return lambda: HubLostError(url, operation, reason, looking=self._looking())
+    def _loss(self, reason: str, operation: str = "the wait for a response") -> Callable[[], SampError]:
+        url = self._connection.url
+        return lambda: HubLostError(
+            url, operation, reason, looking=self._looking(), starts=self._make_hub is not None
+        )
 
     def _note_loss(self, reason: str) -> None:
         self._lost_reason = reason

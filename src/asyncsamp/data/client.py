@@ -244,7 +244,8 @@ class Client(MessagingClient):
         """Send an image.
 
         Args:
-            image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL.
+            image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL. A file of this
+                machine that is clearly something else, such as a PNG or a VOTable, is refused.
             to: Who gets it; by default all who take images.
             wcs: The coordinates of an array.
             name: What people see.

@@ -10,13 +10,16 @@ import aiohttp
 from .._util import file_urls
 from ..errors import DataError
 from ..reading.files import open_first
-from .formats.kinds import Kind, recognise_bytes, unpacked
-from .sources import is_url
+from .formats.kinds import Kind, not_an_image, recognise_bytes, unpacked
+from .sources import is_url, path_of
 
-__all__ = ["recognise"]
+__all__ = ["recognise", "refuse_no_image"]
 
 _HEAD = 256 * 1024
 """Bytes that are looked at: the headers of some extensions, or of a VOTable with many columns."""
+
+_FIRST = 2048
+"""Bytes by which files that are not FITS are told."""
 
 _TIMEOUT = 30.0
 """Seconds for the first bytes of a URL."""
@@ -41,11 +44,31 @@ async def recognise(place: str | Path) -> Kind:
     return kind
 
 
-def _head_of_file(place: str, paths: tuple[str, ...]) -> bytes:
+async def refuse_no_image(place: str | Path) -> None:
+    """Raise `DataError`, which says what to use, if a file is clearly not an image that tools take.
+
+    What is elsewhere, or cannot be read here, is not judged: others may know more. May be cancelled.
+    """
+    if is_url(place) and not file_urls.is_file_url(str(place)):
+        return
+    paths = file_urls.parse(str(place)).paths if is_url(place) else (str(path_of(place)),)
+    try:
+        head = await asyncio.to_thread(_head_of_file, str(place), paths, _FIRST)
+    except DataError:
+        return
+    if not head:
+        raise DataError(f"{place} is empty, so it is not an image")
+    found = not_an_image(unpacked(head, _FIRST))
+    if found is not None:
+        what, advice = found
+        raise DataError(f"{place} is {what}, not an image in FITS: {advice}")
+
+
+def _head_of_file(place: str, paths: tuple[str, ...], most: int = _HEAD) -> bytes:
     try:
         file = open_first(paths)
         try:
-            return file.read_at(0, min(file.size, _HEAD))
+            return file.read_at(0, min(file.size, most))
         finally:
             file.close_now()
     except OSError as error:

@@ -21,6 +21,7 @@ from .formats.table_read import is_table, read_table, table_hdu
 from .positions import sky_position
 from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
+from .recognising import refuse_no_image
 from .results import Sent
 from .rows import row_list, row_number
 from .sources import TableSource, file_source, is_place, is_url, table_mtypes
@@ -162,7 +163,9 @@ async def send_image(
     local: bool,
 ) -> Sent:
     """See `Client.send_image`."""
-    if not is_place(image):
+    if is_place(image):
+        await refuse_no_image(image)
+    else:
         await asyncio.to_thread(refuse_table, image)
     if frame is not None:
         return await _show_in_frame(

@@ -143,6 +143,17 @@ async def test_when_the_first_leaves_the_second_starts_the_next_hub(lockfile: Pa
     assert not lockfile.exists()
 
 
+async def test_what_fails_meanwhile_says_that_the_client_starts_a_hub(lockfile: Path) -> None:
+    async with starter(lockfile, "first") as first, starter(lockfile, "second") as second:
+        changes = second.hub_changes()
+        await first.unregister()
+        async with asyncio.timeout(20):
+            await anext(changes)
+            with pytest.raises(HubLostError, match=r"looking for a hub for 0\.\d s and starts one itself if"):
+                await second.notify_all("a.b")
+            await second.wait_registered()  # as the text says
+
+
 _PROGRAM = """
 import asyncio, sys
 from asyncsamp import Client

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
+import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +158,7 @@ async def test_what_is_no_image(tmp_path: Path, data: Any, text: str) -> None:
 
 
 async def test_a_file_that_holds_no_image(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("hello")
+    (tmp_path / "x").write_bytes(b"\0\1\2 of a format that nobody knows")
     (tmp_path / "y").write_bytes(await asyncio.to_thread(_table_only))
     async with pair(tmp_path) as (sender, receiver), receiver.images():
         for name, text in (("x", "this is not a FITS image"), ("y", "holds no image")):
@@ -314,3 +317,58 @@ async def test_a_table_is_not_an_image_whoever_is_there(table: Any, to: str | No
     async with pair(tmp_path) as (sender, _):
         with pytest.raises(DataError, match="is a table, not an image: use send_table"):
             await sender.send_image(table, to)
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (PNG, r" is a PNG picture, not an image in FITS: .*send its pixels as an array, as in send_image\("),
+        (gzip.compress(PNG), " is a PNG picture, not"),
+        (b"\xff\xd8\xff\xe0", " is a JPEG picture, not"),
+        (
+            b"ra,dec\n1.5,2.5\n" * 200 + "\u00e4".encode() * 600,
+            " is a text, .*: if it is a table, use send_table",
+        ),
+        (b'<?xml version="1.0"?>\n<VOTABLE>', " is a VOTable, not an image in FITS: use send_table"),
+        (b"PAR1", " is a Parquet table, .*: use send_table"),
+        (b"\x93NUMPY\1\0", r" is an array of numpy, .*: use send_image\(numpy.load\(FILE\)\)"),
+        (b"", " is empty, so it is not an image"),
+    ],
+)
+@pytest.mark.parametrize("frame", [None, "new"])
+async def test_a_file_that_is_clearly_not_an_image(
+    content: bytes, text: str, frame: str | None, tmp_path: Path
+) -> None:
+    """By what it holds, whatever it is called, and whoever is there; also by a URL of this machine."""
+    place = tmp_path / "m31.fits"
+    place.write_bytes(content)
+    async with pair(tmp_path) as (sender, _):
+        for each in (place, str(place), place.as_uri()):
+            with pytest.raises(DataError, match=text):
+                await sender.send_image(each, "nobody", frame=frame)
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, bz2.compress, lambda data: data[:5000]], ids=["fits", "gz", "bz2", "cut"]
+)
+async def test_a_file_that_a_tool_may_take_goes(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """Also what this package cannot read itself, and what is elsewhere, whatever that is called."""
+    place = tmp_path / "image.png"
+    written = io.BytesIO()
+    fits.PrimaryHDU(np.ones((60, 60))).writeto(written)
+    place.write_bytes(pack(written.getvalue()))
+    async with pair(tmp_path) as (sender, receiver):
+        seen: list[str] = []
+
+        @receiver.on("image.load.fits")
+        async def load(message: Message) -> None:
+            seen.append(str(message.params["url"]))
+
+        await receiver.settled()
+        elsewhere = "http://127.0.0.1:9/m31.png"
+        for each in (place, elsewhere):
+            assert (await sender.send_image(each, timeout=10)).names == ["Receiver"]
+        assert seen[1] == elsewhere

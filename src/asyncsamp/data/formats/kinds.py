@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zlib
 from enum import Enum
 
-__all__ = ["Kind", "container", "recognise_bytes", "unpacked"]
+__all__ = ["Kind", "container", "not_an_image", "recognise_bytes", "unpacked"]
 
 _BLOCK = 2880
 _CARD = 80
 _CDF = (b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02")
+
+_SEND_TABLE = "use send_table"
+_SEND_PIXELS = (
+    "tools take images as FITS: send its pixels as an array, as in "
+    "send_image(numpy.asarray(PIL.Image.open(FILE).convert('L'))[::-1])"
+)
+_CONVERT = "tools take images as FITS: convert it first, or send its pixels as an array"
+_TABLES = {"votable": "a VOTable", "cdf": "a CDF table", "parquet": "a Parquet table"}
+_OTHERS = (
+    (b"\x89PNG\r\n", "a PNG picture", _SEND_PIXELS),
+    (b"\xff\xd8\xff", "a JPEG picture", _SEND_PIXELS),
+    (b"GIF8", "a GIF picture", _SEND_PIXELS),
+    (b"II*\0", "a TIFF picture", _SEND_PIXELS),
+    (b"MM\0*", "a TIFF picture", _SEND_PIXELS),
+    (b"\x93NUMPY", "an array of numpy", "use send_image(numpy.load(FILE))"),
+    (b"\x89HDF\r\n", "an HDF5 file", _CONVERT),
+    (b"%PDF-", "a PDF", _CONVERT),
+    (b"PK\x03\x04", "a ZIP archive", "unpack it first"),
+)
+"""First bytes of what is often taken for an image, what it is, and what to do with it."""
 
 
 class Kind(Enum):
@@ -113,3 +134,28 @@ def unpacked(head: bytes, size: int) -> bytes:
         return zlib.decompressobj(wbits=31).decompress(head, size)
     except zlib.error:
         return b""
+
+
+def not_an_image(head: bytes) -> tuple[str, str] | None:
+    """Return what data that begin with `head` are, and what to use for them, if they are clearly no FITS.
+
+    None for FITS, whatever is in it, and for all that a tool may know better than we.
+    """
+    if head.startswith(b"SIMPLE"):
+        return None
+    table = _TABLES.get(container(head))
+    if table is not None:
+        return table, _SEND_TABLE
+    for first, what, advice in _OTHERS:
+        if head.startswith(first):
+            return what, advice
+    return ("a text", f"if it is a table, {_SEND_TABLE}; {_CONVERT}") if _is_text(head) else None
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether all of it is text; `head` may end within a character."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return text.strip() != "" and all(char.isprintable() or char in "\t\n\r\f" for char in text)
