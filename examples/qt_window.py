@@ -1,9 +1,10 @@
 """A Qt window that shows where other tools point: the handler runs in the thread of the window."""
 
+import signal
 import sys
 import threading
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QApplication, QLabel
 
 from asyncsamp.sync import Client
@@ -38,5 +39,10 @@ def point(message):
 
 
 with client:
+    signal.signal(signal.SIGINT, lambda *_: app.quit())
+    look_for_ctrl_c = QTimer()
+    look_for_ctrl_c.timeout.connect(lambda: None)  # while Qt waits for an event, Python takes no signal
+    look_for_ctrl_c.start(200)
     print("listening", flush=True)
     app.exec()
+print("left", flush=True)

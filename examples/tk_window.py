@@ -1,5 +1,6 @@
 """A Tk window that shows where other tools point: the handler runs in the thread of the window."""
 
+import signal
 import threading
 import tkinter as tk
 
@@ -18,6 +19,13 @@ def point(message):
     print(shown.get(), "in", threading.current_thread().name, flush=True)
 
 
+def look_for_ctrl_c():
+    root.after(200, look_for_ctrl_c)  # while Tk waits for an event, Python takes no signal
+
+
 with client:
+    signal.signal(signal.SIGINT, lambda *_: root.quit())
+    look_for_ctrl_c()
     print("listening", flush=True)
     root.mainloop()
+print("left", flush=True)

@@ -118,7 +118,7 @@ class HubNotFoundError(SampError):
         waited: For how many seconds a hub was waited for, in vain.
         advice: What can be done about it.
         starts: Whether the client that is looking starts one itself if none comes.
-        wanted: Which hub was asked for by its name, "" if any was.
+        text: What is wrong, if not that no hub runs, such as that none has a certain name.
     """
 
     def __init__(
@@ -128,18 +128,37 @@ class HubNotFoundError(SampError):
         waited: float = 0.0,
         advice: str = "start one with: python -m asyncsamp.hub",
         starts: bool = False,
-        wanted: str = "",
+        text: str = "",
     ) -> None:
         self.looked_at = looked_at
         self.looking = looking
         self.waited = waited
         self.advice = advice
         self.starts = starts
-        self.wanted = wanted
+        self.text = text
         places = ", ".join(looked_at) or "nowhere"
         within = f" within {waited:g} s" if waited else ""
-        what = f"no SAMP hub called {wanted!r} runs" if wanted else "no running SAMP hub found"
-        super().__init__(f"{what}{within} (looked at {places}); {advice}" + _search(looking, starts))
+        what = text or f"no running SAMP hub found{within} (looked at {places})"
+        super().__init__(f"{what}; {advice}" + _search(looking, starts))
+
+    def advised(self, advice: str) -> HubNotFoundError:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it.
+        """
+        return HubNotFoundError(
+            *self.looked_at,
+            looking=self.looking,
+            waited=self.waited,
+            advice=advice,
+            starts=self.starts,
+            text=self.text,
+        )
+
+
+def _then(advice: str) -> str:
+    return f"; {advice}" if advice else ""
 
 
 def _search(looking: float | None, starts: bool) -> str:
@@ -257,9 +276,33 @@ class HubFaultError(SampError):
 
 
 class UnknownClientError(HubFaultError):
-    """No client with that public id is registered."""
+    """No client with that public id or name is registered, or several have the name.
+
+    Attributes:
+        plain: The text without the advice.
+        advice: What can be done about it, beside what the text says of who is there; "" for nothing.
+
+    Args:
+        text: What is wrong.
+        code: The faultCode; None takes that of the class.
+        operation: What was asked of the hub.
+        advice: What can be done about it.
+    """
 
     default_code = FaultCode.UNKNOWN_CLIENT
+
+    def __init__(self, text: str, *, code: int | None = None, operation: str = "", advice: str = "") -> None:
+        self.plain = text
+        self.advice = advice
+        super().__init__(text + _then(advice), code=code, operation=operation)
+
+    def advised(self, advice: str) -> UnknownClientError:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it.
+        """
+        return UnknownClientError(self.plain, code=self.code, operation=self.operation, advice=advice)
 
 
 class NotSubscribedError(HubFaultError):
@@ -318,16 +361,16 @@ class WaitTimeoutError(SampError, TimeoutError):
     """What was waited for did not come in time; the text says what.
 
     Attributes:
+        what: What did not come, as the text has it.
         timeout: For how many seconds it was waited for.
-
-    Args:
-        what: What did not come, for the text.
-        timeout: For how many seconds it was waited for.
+        advice: Who is there, and what can be done; "" if nothing is known.
     """
 
-    def __init__(self, what: str, timeout: float) -> None:
+    def __init__(self, what: str, timeout: float, advice: str = "") -> None:
+        self.what = what
         self.timeout = timeout
-        super().__init__(f"{what} within {timeout:g} s")
+        self.advice = advice
+        super().__init__(f"{what} within {timeout:g} s" + _then(advice))
 
 
 class NoRecipientsError(SampError, LookupError):
@@ -337,13 +380,27 @@ class NoRecipientsError(SampError, LookupError):
         mtypes: What was looked for.
         there: Who is registered, for the text.
         empty: Whether the list of recipients was empty.
+        advice: What can be done about it; "" for nothing.
     """
 
-    def __init__(self, mtypes: Sequence[str], there: str, *, empty: bool = False) -> None:
+    def __init__(self, mtypes: Sequence[str], there: str, *, empty: bool = False, advice: str = "") -> None:
         self.mtypes = tuple(mtypes)
+        self.there = there
+        self.empty = empty
+        self.advice = advice
         nobody = f"nobody is registered who takes {' or '.join(mtypes)}"
         reason = "the list of recipients is empty" if empty else nobody
-        super().__init__(f"{reason}, so nothing was sent; there are: {there or 'no other clients'}")
+        super().__init__(
+            f"{reason}, so nothing was sent; there are: {there or 'no other clients'}" + _then(advice)
+        )
+
+    def advised(self, advice: str) -> NoRecipientsError:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it.
+        """
+        return NoRecipientsError(self.mtypes, self.there, empty=self.empty, advice=advice)
 
 
 NobodyError = NoRecipientsError

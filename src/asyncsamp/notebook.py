@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from .client.tracker import shown
 from .data.client import Client
 
 if TYPE_CHECKING:
@@ -16,6 +18,11 @@ __all__ = ["connect"]
 
 _MEET = 2.0
 """Seconds for the others of a room to appear. It takes a tenth of one where they and the server are there."""
+
+_ELSEWHERE = "org.asyncsamp.reach."
+"""How the metadata keys of a client of another hub begin."""
+
+log = logging.getLogger("asyncsamp.client")
 
 _connected: WeakValueDictionary[tuple[int, str, str, str], Client] = WeakValueDictionary()
 _options: WeakKeyDictionary[Client, dict[str, Any]] = WeakKeyDictionary()
@@ -48,7 +55,8 @@ async def connect(
         lockfile: Where the hub is published, if not where SAMP_HUB says or at `~/.samp`.
         join: The file of an invitation, or a server's URL: a hub that is started joins that room, and clients
             of the other machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it
-            is: it joins by `python -m asyncsamp.hub --join` only.
+            is, and a warning is logged, unless it is in a room: its clients join by
+            `python -m asyncsamp.reach attach`, or it by `python -m asyncsamp.hub --join` when it is started.
         via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
             kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
             stand. It needs the extra `browser`; see docs/remote.md.
@@ -73,7 +81,10 @@ async def connect(
         way = await _way(start_hub, lockfile, join, via)
         client = await Client(name, **way, **options).register()
         for room in way.get("profiles", ()):
-            await room.met(_MEET)
+            if room.started:
+                await room.met(_MEET)
+            else:
+                await _say_not_joined(client, room, join)
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
@@ -98,6 +109,22 @@ async def _way(
         return {"connection": await notebook_connection()}
     way: dict[str, Any] = {"start_hub": start_hub, "lockfile": lockfile}
     return way | ({"start_hub": True, "profiles": [await _room(join)]} if join else {})
+
+
+async def _say_not_joined(client: Client, room: Reach, join: str) -> None:
+    """Warn that the hub which runs already was not made to join, unless it is in a room itself."""
+    others = [other for other in await client.get_clients() if other.public_id != client.hub_id]
+    if any(key.startswith(_ELSEWHERE) for other in others for key in other.metadata):
+        return
+    log.warning(
+        "client %r is not in the room %r: join= is for a hub that is started, and one runs already, without "
+        "clients of other hubs; its clients are %s. To join these: "
+        "python -m asyncsamp.reach attach --join %s; or stop that hub, and connect again",
+        client.name,
+        room.invitation.room,
+        shown(others) or "none",
+        join,  # neither a file's name nor a URL of a server holds a secret
+    )
 
 
 async def _room(join: str) -> Reach:

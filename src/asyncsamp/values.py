@@ -418,10 +418,13 @@ class ReplyError(SampError):
         recipient: The public id of the recipient.
         response: The whole `Response`, with its error map.
         name: The samp.name of the recipient, "" if it is not known.
+        advice: What can be done about it, "" if that is not known.
     """
 
-    def __init__(self, recipient: str, response: Response, name: str = "") -> None:
+    def __init__(self, recipient: str, response: Response, name: str = "", *, advice: str = "") -> None:
         self.recipient = recipient
         self.response = response
         self.name = name
-        super().__init__(f"{who(recipient, name)} answered {response.status}: {response.errortxt}")
+        self.advice = advice
+        next_step = f"; {advice}" if advice else ""
+        super().__init__(f"{who(recipient, name)} answered {response.status}: {response.errortxt}{next_step}")

@@ -65,7 +65,18 @@ async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> No
         (["snoop", "--filter", "~x"], 2, "where one of ~m, ~f, ~p, ~t is expected"),
         (["replay", "missing"], 1, "missing"),
         (["--hub", "x"], 2, "--hub"),
-        (["list", "--hub", "x"], 3, "no running hub is called 'x'; running: none"),
+        (
+            ["list", "--hub", "x"],
+            3,
+            "asyncsamp: no running hub is called 'x'; running: none; --hub",
+        ),
+        (["list"], 3, "); start one with: asyncsamp hub\n"),
+        (["point", "1", "2"], 3, "); start one with: asyncsamp hub, or add --start\n"),
+        (
+            ["wait", "topcat", "-W", "0.1"],
+            27,
+            "no hub came within 0.1 s, so 'topcat' was not seen;",
+        ),
     ],
 )
 async def test_wrong_use_says_what_is_wrong(command: Command, words: list[str], code: int, said: str) -> None:
@@ -109,7 +120,12 @@ async def test_list_info_and_ping(command: Command, peer: Client) -> None:
     assert (await command.run("ping", "--json")).code == 0
     missing = await command.run("ping", "viewr")
     assert missing.code == 3
-    assert "did you mean 'viewer'?" in missing.err
+    assert missing.err.count("did you mean 'viewer'?") == 1
+    assert missing.err.startswith("asyncsamp: no client named 'viewr' is registered; there are: ")
+    other = await command.run("list", "--hub", "mne")
+    assert other.err == "asyncsamp: no running hub is called 'mne'; running: 'mine'; did you mean 'mine'?\n"
+    sent = await command.run("send", "coord.pointAt.sk")
+    assert sent.err.endswith("; did you mean 'coord.pointAt.sky'?\n")
 
 
 async def test_two_clients_of_one_name_are_told_by_id(command: Command, hub: Hub, peer: Client) -> None:
@@ -144,6 +160,11 @@ async def test_foreign_names_are_shown_harmless(command: Command, hub: Hub) -> N
 
 async def test_wait_for_a_name_or_an_mtype(command: Command, hub: Hub) -> None:
     assert (await command.run("wait", "late", "-W", "0.2")).code == 27
+    misspelt = await command.run("wait", "hob", "-W", "0.2")
+    assert misspelt.err.startswith(
+        "asyncsamp: no client named 'hob', and none that takes it, came within 0.2 s; "
+    )
+    assert misspelt.err.endswith("; did you mean 'Hub'?\n")
     async with (
         command.start("wait", "late", "-W", "30") as name,
         command.start("wait", "a.b") as mtype,
@@ -153,6 +174,28 @@ async def test_wait_for_a_name_or_an_mtype(command: Command, hub: Hub) -> None:
         assert await name.line() == f"{late.public_id}\tlate"
         assert await mtype.line() == f"{late.public_id}\tlate"
         assert (await name.end()).code == 0
+
+
+async def test_wait_waits_for_a_hub_too(command: Command, tmp_path: Path) -> None:
+    async with command.start("wait", "late", "-W", "30") as waiting:
+        assert "is at no hub yet and goes on looking" in await waiting.remark()
+        async with Hub(lockfile=tmp_path / ".samp"), Client("late", lockfile=tmp_path / ".samp") as late:
+            assert await waiting.line() == f"{late.public_id}\tlate"
+            assert (await waiting.end()).code == 0
+
+
+async def test_what_is_not_there_may_be_started(command: Command, peer: Client, tmp_path: Path) -> None:
+    """Told by subcommands that have --start, in words of the command."""
+    (tmp_path / "tools.toml").write_text(
+        f'[shower]\ncommand = ["{sys.executable}"]\ntakes = ["coord.pointAt.sky"]\n'
+    )
+    command.env["ASYNCSAMP_TOOLS"] = str(tmp_path / "tools.toml")
+    named = await command.run("point", "1", "2", "--to", "shower")
+    anybody = await command.run("point", "1", "2")
+    for ended in (named, anybody):
+        assert ended.code == 3
+        assert ended.err.endswith("; start it by hand, or add --start\n")
+    assert (await command.run("ping", "shower")).err.endswith("; start it by hand\n")
 
 
 async def test_watch_shows_changes_and_ends_by_ctrl_c_in_one_line(command: Command, peer: Client) -> None:
@@ -457,6 +500,44 @@ async def test_doctor_names_what_is_wrong_and_shows_no_secret(command: Command, 
     assert f"chmod 600 {lockfile}" in ended.out
     assert "stale: no hub answers" in ended.out
     assert secret not in ended.out + ended.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what other programs look for is told on Linux only")
+@pytest.mark.parametrize("here", [False, True])
+async def test_doctor_finds_a_hub_under_another_home(command: Command, tmp_path: Path, here: bool) -> None:
+    """It is what is wrong if there is none here."""
+    other = Command(tmp_path / "other")
+    other.home.mkdir()
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(other.start("hub", "--no-web-profile"))
+        assert (await running.line()).startswith("SAMP hub ready")
+        if here:
+            await stack.enter_async_context(Hub(lockfile=tmp_path / ".samp"))
+        ended = await command.run("doctor", "--json")
+        (found,) = [each for each in json.loads(ended.out) if f"{other.home}/.samp" in each["text"]]
+        assert (found["what"], found["state"]) == ("hub elsewhere", "note" if here else "wrong")
+        assert (
+            f"(pid {running.process.pid}, by HOME={other.home}) looks; this shell looks at " in found["text"]
+        )
+        assert found["advice"].endswith(f"export SAMP_HUB=std-lockurl:file://{other.home}/.samp")
+        command.env["SAMP_HUB"] = found["advice"].partition("=")[2]
+        assert (await command.run("list")).code == 0  # as the advice says
+        again = json.loads((await command.run("doctor", "--json")).out)
+        assert not [
+            each for each in again if each["what"] == "hub elsewhere" and str(tmp_path) in each["text"]
+        ]
+
+
+async def test_doctor_says_where_samp_hub_leads(command: Command, hub: Hub, tmp_path: Path) -> None:
+    command.env["SAMP_HUB"] = f"std-lockurl:file://{tmp_path}/none"
+    ended = await command.run("doctor")
+    assert ended.code == 1
+    assert f"{tmp_path}/none, named by SAMP_HUB: no lockfile" in ended.out
+    text = (
+        f"SAMP_HUB: it names {tmp_path}/none, but a hub runs in {tmp_path}/.samp, which this shell does not"
+    )
+    assert text in ended.out
+    assert "to use that one: unset SAMP_HUB" in ended.out
 
 
 async def test_list_is_nearly_as_fast_as_importing_aiohttp(command: Command, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -42,6 +43,10 @@ async def test_a_window_handles_messages_in_its_own_thread(name: str, tmp_path: 
             response = await pointer.call(receiver, "coord.pointAt.sky", target, timeout=15)
             assert response.ok
             await window.line(r"^ra 10\.68, dec 41\.27 in MainThread$")
+            window.send_signal(signal.SIGINT)
+            await window.line("^left$")
+            assert await window.exit(15) == 0
+            assert not await pointer.get_subscribed_clients("coord.pointAt.sky")
 
 
 async def test_an_async_route_may_use_it(hub: Hub) -> None:

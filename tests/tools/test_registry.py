@@ -39,6 +39,11 @@ def test_an_unknown_tool_names_those_that_are_known() -> None:
         look_up("gaia")
 
 
+def test_a_misspelt_tool() -> None:
+    with pytest.raises(ToolError, match=r"; did you mean 'topcat'\?\. Add it to "):
+        look_up("topcta")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

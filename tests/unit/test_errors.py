@@ -141,8 +141,8 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "wait_registered() waits until it is registered",
         ),
         (
-            HubNotFoundError("'evening' (/a)", wanted="evning", advice="did you mean 'evening'?"),
-            "no SAMP hub called 'evning' runs (looked at 'evening' (/a)); did you mean 'evening'?",
+            HubNotFoundError(text="no running hub is called 'evning'", advice="did you mean 'evening'?"),
+            "no running hub is called 'evning'; did you mean 'evening'?",
         ),
         (FaultError("no"), "no"),
         (HubFaultError("no"), "no"),
@@ -178,6 +178,20 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "make a new client, and let each one leave before its loop ends, as 'async with client:' does",
         ),
         (WaitTimeoutError("no table came", 1), "no table came within 1 s"),
+        (
+            WaitTimeoutError("no table came", 1, "nobody is there"),
+            "no table came within 1 s; nobody is there",
+        ),
+        (UnknownClientError("no client named 'a'", advice="start it"), "no client named 'a'; start it"),
+        (UnknownClientError("no 'a'", advice="start it").advised("--start"), "no 'a'; --start"),
+        (
+            HubNotFoundError("~/.samp", waited=1).advised("wait"),
+            "no running SAMP hub found within 1 s (looked at ~/.samp); wait",
+        ),
+        (
+            NoRecipientsError(["a.b"], "", advice="x").advised("start one"),
+            "nobody is registered who takes a.b, so nothing was sent; there are: no other clients; start one",
+        ),
         (
             ReplyError("c2", Response.failure("no table"), "TOPCAT"),
             "TOPCAT (c2) answered samp.error: no table",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from .. import __version__
+from .._util.likeness import nearest
 
 __all__ = ["app", "main"]
 
@@ -60,9 +60,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
-        near = difflib.get_close_matches(word, self.list_commands(ctx), n=1)
+        near = nearest(word, self.list_commands(ctx))
         if near and self.get_command(ctx, word) is None:
-            ctx.fail(f"No such command {word!r}. Did you mean {near[0]!r}?")
+            ctx.fail(f"No such command {word!r}. Did you mean {near!r}?")
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -7,16 +7,17 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
-from ..client.tracker import RemoteClient
+from .._util.likeness import did_you_mean
+from ..client.tracker import RemoteClient, shown
 from ..data.client import Client
-from ..errors import HubFaultError, HubLostError, NotRegisteredError, UnknownClientError
+from ..errors import HubFaultError, HubLostError, HubNotFoundError, NotRegisteredError
 from ..mtypes import is_mtype
 from ..values import ReplyError, ValueMap
 from .hubs import all_hubs, choose_among
 from .output import on_terminal, safe, say, say_json, styled, table
-from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub, nearest
+from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub
 
-__all__ = ["Ping", "info", "list_clients", "list_hubs", "named", "ping", "ping_one", "wait", "who"]
+__all__ = ["Ping", "info", "list_clients", "list_hubs", "ping", "ping_one", "wait", "who"]
 
 
 async def list_hubs(hub: str | None, json: bool) -> int:
@@ -73,7 +74,7 @@ async def _views(client: Client) -> AsyncIterator[list[RemoteClient]]:
         seen = client.clients.changes  # before anybody is asked for, so that no change is missed
         try:
             yield await client.get_clients()
-        except (HubLostError, NotRegisteredError):
+        except (HubLostError, HubNotFoundError, NotRegisteredError):
             await client.wait_registered()
         else:
             await client.clients.changed(seen)
@@ -109,19 +110,10 @@ def _described(other: RemoteClient) -> dict[str, object]:
     }
 
 
-async def named(client: Client, name: str) -> RemoteClient:
-    """Return the client that the user names. Raises `UnknownClientError` with the nearest name."""
-    try:
-        return await client.find({"ds9": "SAOImageDS9"}.get(name.casefold(), name))
-    except UnknownClientError as error:
-        names = [other.name for other in await client.get_clients() if other.name]
-        raise UnknownClientError(f"{error}{nearest(name, names)}") from None
-
-
 async def info(hub: str | None, name: str, json: bool) -> int:
     """Show all that a client declares."""
     async with at_hub(hub) as client:
-        other = await named(client, name)
+        other = await client.find(name)
         if json:
             say_json(_described(other))
             return OK
@@ -140,7 +132,7 @@ def _say_map(values: ValueMap) -> None:
 async def ping(hub: str | None, name: str | None, timeout: float, json: bool) -> int:
     """Ping one client, or each."""
     async with at_hub(hub) as client:
-        others = [await named(client, name)] if name else await client.get_clients()
+        others = [await client.find(name)] if name else await client.get_clients()
         answers = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
     code = OK
     for other, answer in zip(others, answers, strict=True):
@@ -177,17 +169,29 @@ async def ping_one(client: Client, other: RemoteClient, timeout: float) -> Ping:
 
 
 async def wait(hub: str | None, what: str, timeout: float | None) -> int:
-    """Wait for a client of that name, or for one that takes that mtype, and say its id."""
-    async with at_hub(hub, reconnect=True) as client:
+    """Wait for a client of that name, or for one that takes that mtype, and say its id; also for a hub."""
+    async with at_hub(hub, reconnect=True, wait_for_hub=True) as client:
         try:
             async with asyncio.timeout(timeout):
                 other = await _first(client, what)
         except TimeoutError:
-            raise TimeoutError(
-                f"no client named {what!r}, and none that takes it, within {timeout:g} s"
-            ) from None
+            raise TimeoutError(_not_come(client, what, timeout or 0.0)) from None
         say(f"{safe(other.public_id)}\t{safe(other.name)}" if not on_terminal() else _there(other))
     return OK
+
+
+def _not_come(client: Client, what: str, timeout: float) -> str:
+    """Return what was waited for in vain, who is there, and what can be done."""
+    if not client.registered:
+        return f"no hub came within {timeout:g} s, so {what!r} was not seen; start one with: asyncsamp hub"
+    others = list(client.clients.values())
+    words = [other.name for other in others]
+    takes = ""
+    if is_mtype(what):
+        takes = ", and none that takes it,"
+        words += sorted({mtype for other in others for mtype in other.subscriptions})
+    there = f"there are: {shown(others) or 'none'}{did_you_mean(what, words)}"
+    return f"no client named {what!r}{takes} came within {timeout:g} s; {there}"
 
 
 def _there(other: RemoteClient) -> str:

@@ -7,14 +7,17 @@ import os
 import platform
 import socket
 import stat
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .._util import file_urls
 from ..data.client import Client
 from ..discovery import locate, web_appname
 from ..errors import LockfileError, SampError
 from .clients import Ping, ping_one, who
-from .hubs import all_hubs, choose_hub
+from .elsewhere import account_home, hubs_elsewhere
+from .hubs import FoundHub, all_hubs, choose_hub
 from .output import safe, say, say_json, styled
 from .running import ERROR, OK
 
@@ -68,6 +71,10 @@ def _about_home() -> list[Finding]:
         return [
             Finding("home folder", "wrong", f"{home} cannot be written, so no hub can publish itself", advice)
         ]
+    account = account_home()
+    if account is not None and account != home:
+        advice = "programs in Java (TOPCAT, Aladin) look for a hub in the latter, unless told by -Duser.home"
+        return [Finding("home folder", "note", f"HOME is {home}, but that of the account {account}", advice)]
     return [Finding("home folder", "ok", f"{home} can be written")]
 
 
@@ -102,13 +109,43 @@ async def _about_hubs() -> list[Finding]:
             advice = (
                 "start one: asyncsamp hub" if hub.problem == "no lockfile" else "remove it, and start a hub"
             )
-            findings.append(Finding("hub", "wrong", f"{hub.location.place}: {hub.problem}", advice))
+            findings.append(Finding("hub", "wrong", f"{hub.location.description}: {hub.problem}", advice))
         elif hub.lockfile is not None:
             findings.append(Finding("hub", "ok", f"{hub.label or hub.name or 'a hub'} at {hub.lockfile.url}"))
     if len(running) > 1:
         advice = "tools on different hubs do not meet; give --hub LABEL, or stop all but one"
         findings.append(Finding("hubs", "note", f"{len(running)} run", advice))
-    return findings
+    return [*findings, *_about_variable(hubs), *await _about_elsewhere(hubs)]
+
+
+def _about_variable(hubs: Sequence[FoundHub]) -> list[Finding]:
+    """Say that SAMP_HUB leads away from the hub that programs without it use."""
+    path = locate({**os.environ, "SAMP_HUB": ""}).path
+    usual = next((hub for hub in hubs if hub.location.path == path), None)
+    chosen = next((hub for hub in hubs if hub.chosen), None)
+    if usual is None or usual.problem or usual.chosen or chosen is None:
+        return []
+    text = f"it names {chosen.location.place}, but a hub runs in {path}, which this shell does not use"
+    return [
+        Finding("SAMP_HUB", "wrong" if chosen.problem else "note", text, "to use that one: unset SAMP_HUB")
+    ]
+
+
+async def _about_elsewhere(hubs: Sequence[FoundHub]) -> list[Finding]:
+    """Say which hubs other programs of this user find, and this shell does not."""
+    chosen = next((hub for hub in hubs if hub.chosen), None)
+    here = "another place" if chosen is None else chosen.location.description
+    state = "note" if any(hub.chosen and not hub.problem for hub in hubs) else "wrong"
+    return [
+        Finding(
+            "hub elsewhere",
+            state,
+            f"a hub runs at {hub.url}, published in {hub.path}, where {hub.program} looks; "
+            f"this shell looks at {here}, so the two do not meet",
+            f"to use that hub here: export SAMP_HUB=std-lockurl:{file_urls.make(str(hub.path))}",
+        )
+        for hub in await hubs_elsewhere([each.location.path for each in hubs])
+    ]
 
 
 def _about_environment() -> list[Finding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .._util.foreign_text import listed, quoted
+from .._util.likeness import did_you_mean
 from ..discovery import Location, is_alive, locate, locate_multiple, read_lockfile, web_appname
 from ..errors import HubNotFoundError, LockfileError
 from ..lockfile import Lockfile
@@ -122,7 +123,12 @@ def _called(name: str, hubs: Sequence[FoundHub]) -> FoundHub:
         return matching[0]
     there = listed(quoted(hub.label or hub.name) for hub in running) or "none"
     several = "several hubs are" if matching else "no running hub is"
-    raise HubNotFoundError(f"{several} called {name!r}; running: {there}")
+    names = [each for hub in running for each in (hub.label, hub.name)]
+    meant = "" if matching else did_you_mean(name, names).removeprefix("; ")
+    raise HubNotFoundError(
+        text=f"{several} called {name!r}; running: {there}",
+        advice=meant or "--hub takes a label, a name or the path of a lockfile; asyncsamp hubs shows them",
+    )
 
 
 def _lockfiles(folder: Path) -> list[Path]:

@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+from .._util.likeness import did_you_mean
 from ..client.tracker import RemoteClient, shown
 from ..data.client import Client
 from ..errors import NoRecipientsError
 from ..mtypes import check_mtype
 from ..values import ERROR as FAILED
 from ..values import Message, ReplyError, Response, Value, ValueMap
-from .clients import named, who
+from .clients import who
 from .commands import check_command, run_command
 from .filters import parse_filter
 from .output import safe, say, say_json, styled
@@ -42,7 +43,7 @@ async def send(
     params = await asyncio.to_thread(parse_params, words)
     hub, name, meta = identity
     async with at_hub(hub, name=name, meta=meta) as client:
-        recipients = [await named(client, each) for each in to] or await _takers(client, mtype)
+        recipients = [await client.find(each) for each in to] or await _takers(client, mtype)
         if how == "notify":
             for other in recipients:
                 await client.notify(other, mtype, params)
@@ -61,8 +62,9 @@ async def _takers(client: Client, mtype: str) -> list[RemoteClient]:
     ids = await client.get_subscribed_clients(mtype)
     found = [other for other in await client.get_clients() if other.public_id in ids]
     if not found:
-        there = shown(client.clients.values())
-        raise NoRecipientsError([mtype], there)
+        others = client.clients.values()
+        taken = {each for other in others for each in other.subscriptions}
+        raise NoRecipientsError([mtype], shown(others) + did_you_mean(mtype, sorted(taken)))
     return found
 
 

@@ -15,7 +15,6 @@ from ..data.client import Client
 from ..errors import HubFaultError, SampError
 from ..recording import Answers, Recording, own_mtypes, read_recording
 from ..values import Message, ReplyError, Response
-from .clients import named
 from .output import note, safe, say
 from .running import OK, at_hub
 from .traffic import WAITING, Ended, Seen, answered, traffic_at
@@ -72,7 +71,7 @@ async def _record_all(hub: str | None, recorder: _Recorder, path: Path, count: i
 
 async def _record_of(hub: str | None, recorder: _Recorder, path: Path, of: str, count: int | None) -> None:
     async with at_hub(hub, name=f"{of} (recorded)", reconnect=True) as client:
-        behind = await named(client, of)
+        behind = await client.find(of)
         recorder.clients(await client.get_clients())
         note(f"recording into {safe(path)}; Ctrl-C ends it")
         mtypes = [mtype for mtype in behind.subscriptions if not mtype.startswith("samp.")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import logging
 import os
 import signal
@@ -39,7 +38,6 @@ __all__ = [
     "Identity",
     "at_hub",
     "exit_code",
-    "nearest",
     "run",
 ]
 
@@ -66,18 +64,38 @@ async def at_hub(
     name: str = "asyncsamp",
     meta: Sequence[str] = (),
     reconnect: bool = False,
-    start: bool = False,
+    start: bool | None = None,
+    wait_for_hub: bool = False,
 ) -> AsyncIterator[Client]:
     """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block.
 
-    With `start`, a hub is started if there is none and `--hub` names none.
+    With `start`, a hub is started if there is none and `--hub` names none; None says that the subcommand has
+    no such option, which the texts of errors then do not advise.
     """
-    if start and hub is None:
-        await start_if_none()
-    lockfile = await choose_hub(hub)
-    metadata = parse_params(meta)
-    async with Client(name, metadata=metadata, lockfile=lockfile, reconnect=reconnect) as client:
-        yield client
+    try:
+        if start and hub is None:
+            await start_if_none()
+        lockfile = await choose_hub(hub)
+        async with Client(
+            name,
+            metadata=parse_params(meta),
+            lockfile=lockfile,
+            reconnect=reconnect,
+            wait_for_hub=wait_for_hub,
+        ) as client:
+            yield client
+    except (HubNotFoundError, UnknownClientError, NoRecipientsError) as failure:
+        raise _in_words_of_the_command(failure, start) from None
+
+
+def _in_words_of_the_command(
+    failure: HubNotFoundError | UnknownClientError | NoRecipientsError, start: bool | None
+) -> SampError:
+    """Return the error with what can be done on the command line; what Python can is in its own advice."""
+    option = ", or add --start" if start is False else ""
+    if isinstance(failure, HubNotFoundError):
+        return failure if failure.text else failure.advised(f"start one with: asyncsamp hub{option}")
+    return failure.advised(f"start it by hand{option}") if failure.advice else failure
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
@@ -123,10 +141,3 @@ def exit_code(failure: SampError) -> int:
     if isinstance(failure, LocalProtocolError) and not isinstance(failure, HubFaultError | DataError):
         return USAGE
     return ERROR
-
-
-def nearest(word: str, words: Sequence[str]) -> str:
-    """Return "; did you mean ...?" if one of `words` is like `word`, else ""."""
-    like = difflib.get_close_matches(word.casefold(), [each.casefold() for each in words], n=1, cutoff=0.6)
-    original = next((each for each in words if like and each.casefold() == like[0]), None)
-    return f"; did you mean {original!r}?" if original is not None else ""

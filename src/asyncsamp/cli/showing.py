@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..client.tracker import shown
+from ..data.asking import table_url
 from ..data.client import Client
 from ..data.fetching import fetch
 from ..data.optional import need
@@ -16,7 +18,6 @@ from ..data.sources import is_url
 from ..errors import DataError, LocalProtocolError
 from ..mtypes import TableGetStil
 from ..values import Message, Response
-from .clients import named, who
 from .messages import send
 from .output import safe, say
 from .running import ERROR, OK, at_hub
@@ -27,6 +28,8 @@ __all__ = ["get", "open_files", "point", "select"]
 _SEXAGESIMAL = re.compile(r"\d{1,2}(:\d|h|\s+\d{1,2}\s+[\d.]+\s+[+-]?\d)")
 """10:00:42 +41:16, 0h42m44s +41d16m, and 0 42 44.3 +41 16 9."""
 
+_PATIENCE = 2.0
+"""Seconds in which a tool that says that it has no table may be about to show one."""
 
 _FORMATS = {
     "": "votable",
@@ -154,13 +157,11 @@ async def get(
 
 async def _table_of(client: Client, tool: str, number: str | None, table_format: str, timeout: float) -> str:
     """Return the URL of the table of that number in TOPCAT's list, or of its current one."""
-    recipient = await named(client, tool)
+    recipient = await client.find(tool)
     params = TableGetStil(format=table_format).to_params() | ({} if number is None else {"index": number})
-    answer = await client.call(recipient, TableGetStil.mtype, params, timeout=timeout)
-    url = answer.result.get("url")
-    if not isinstance(url, str):
-        raise DataError(f"{who(recipient)} gave no URL of a table")
-    return url
+    # Another process may just have sent one, as in: asyncsamp open x.vot && asyncsamp get -o y.vot
+    settles = asyncio.get_running_loop().time() + _PATIENCE
+    return await table_url(client, recipient, params, timeout=timeout, settles=settles)
 
 
 async def _next_table(client: Client, table_id: str | None, timeout: float) -> str:
@@ -178,5 +179,10 @@ async def _next_table(client: Client, table_id: str | None, timeout: float) -> s
                     say(f"table from {safe(message.sender_name or message.sender)}")
                     return url
     except TimeoutError:
-        raise TimeoutError(f"nobody sent a table within {timeout:g} s") from None
+        what = "a table" if table_id is None else f"a table with the table-id {table_id!r}"
+        there = shown(await client.get_clients())
+        raise TimeoutError(
+            f"nobody sent {what} within {timeout:g} s; there are: {there}; send it to {client.name!r} from "
+            "there, or give a larger -W"
+        ) from None
     raise DataError("the hub has gone")

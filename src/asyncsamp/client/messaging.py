@@ -265,7 +265,11 @@ class MessagingClient:
         self._check_loop("wait for a hub")
         if self._session is None:
             raise NotRegisteredError(self.name, "wait for a hub")
-        await within(timeout, self._session.wait_registered, f"the client {self.name!r} found no hub")
+        advice = "it goes on looking; " + (
+            "start one with: python -m asyncsamp.hub" if self._hub is None else "it starts one if none comes"
+        )
+        what = f"the client {self.name!r} found no hub"
+        await within(timeout, self._session.wait_registered, what, advice)
 
     def hub_changes(self) -> HubChangeStream:
         """Return a stream that says when the hub is lost, and when there is one again.
@@ -451,8 +455,11 @@ class MessagingClient:
             async with asyncio.timeout_at(deadline if timeout > 0 else None):
                 await session.follow()
         except TimeoutError:
-            raise UnknownClientError(f"the hub did not say within {timeout:g} s who is there") from None
-        return await self._inbox.others.find(name, max(0.0, deadline - clock()))
+            raise UnknownClientError(
+                f"the hub did not say within {timeout:g} s who is there, so {name!r} was not found; give a "
+                "larger timeout, or start another hub if this one hangs"
+            ) from None
+        return await self._inbox.others.find(name, max(0.0, deadline - clock()), waited=timeout)
 
     async def get_registered_clients(self) -> list[str]:
         """Return the public ids of all other clients and of the hub (HUB-26). Cancelling is safe.

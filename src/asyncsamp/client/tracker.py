@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from .._util.foreign_text import listed, plain_line, quoted
+from .._util.likeness import did_you_mean
 from ..errors import HubFaultError, UnknownClientError, who
 from ..mtypes import annotation_key
 from ..values import Value, ValueMap
@@ -242,8 +243,22 @@ class OtherClients(Mapping[str, RemoteClient]):
             return wanted
         found = self.named(wanted)
         if found is None:
-            raise UnknownClientError(f"no client named {wanted!r} is registered; {self.those_there()}")
+            raise self.unknown(wanted)
         return found
+
+    def unknown(self, name: str, waited: float = 0.0) -> UnknownClientError:
+        """Return the error that says that nobody has that name, who is there, and what may be meant.
+
+        Args:
+            name: What was asked for.
+            waited: For how many seconds it was waited for.
+        """
+        missing = f"came within {waited:g} s" if waited else "is registered"
+        names = [client.name for client in self._known.values()]
+        there = {name.casefold() for name in names}
+        names += [said for said, called in _ALSO_CALLED.items() if called in there]
+        meant = did_you_mean(name, names, LONGEST_NAME)
+        return UnknownClientError(f"no client named {name!r} {missing}; {self.those_there()}{meant}")
 
     def id_of(self, client: str) -> str:
         """Return the public id of the client of that name, if it is known; else what was given.
@@ -307,12 +322,13 @@ class OtherClients(Mapping[str, RemoteClient]):
             self._changed = asyncio.Event()
         await self._changed.wait()
 
-    async def find(self, name: str, timeout: float) -> RemoteClient:
+    async def find(self, name: str, timeout: float, *, waited: float = 0.0) -> RemoteClient:
         """Return the client of that name, and wait for it if it is not there yet. Cancelling is safe.
 
         Args:
             name: A public id or samp.name, as `named` takes it.
             timeout: Seconds to wait.
+            waited: Seconds that the caller has waited in vain then, for the text; 0 means `timeout`.
 
         Raises:
             UnknownClientError: It did not come in time, or several have the name; it says who is there.
@@ -323,9 +339,7 @@ class OtherClients(Mapping[str, RemoteClient]):
                     await self.changed()
                 return client
         except TimeoutError:
-            raise UnknownClientError(
-                f"no client named {name!r} is registered; {self.those_there()}"
-            ) from None
+            raise self.unknown(name, waited or timeout) from None
 
     async def take_stock(self, request: Request) -> None:
         """Ask the hub who is there, and about each that is not known; events know better (CLIENT-12).

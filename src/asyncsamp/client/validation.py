@@ -109,8 +109,11 @@ def check_timeout(timeout: float) -> float:
     return timeout
 
 
-async def within(timeout: float | None, work: Callable[[], Awaitable[T]], what: str) -> T:
-    """Await `work`. Raises `WaitTimeoutError`, which says `what` did not come, after `timeout` seconds."""
+async def within(timeout: float | None, work: Callable[[], Awaitable[T]], what: str, advice: str = "") -> T:
+    """Await `work`.
+
+    Raises `WaitTimeoutError`, which says `what` did not come and what to do, after `timeout` seconds.
+    """
     limit = asyncio.timeout(None if timeout is None else check_timeout(timeout))
     try:
         async with limit:
@@ -118,7 +121,7 @@ async def within(timeout: float | None, work: Callable[[], Awaitable[T]], what: 
     except TimeoutError as error:
         if timeout is None or not limit.expired():
             raise
-        raise WaitTimeoutError(what, timeout) from error
+        raise WaitTimeoutError(what, timeout, advice) from error
 
 
 def check_patterns(mtypes: tuple[str | type[TypedMessage], ...]) -> dict[str, str | type[TypedMessage]]:

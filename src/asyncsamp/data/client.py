@@ -12,13 +12,13 @@ from typing import Any, TypeAlias
 from ..client.messaging import MessagingClient, check_loop
 from ..client.tracker import RemoteClient
 from ..discovery import Location, locate
-from ..errors import HubRunningError, LocalProtocolError
+from ..errors import HubRunningError, LocalProtocolError, UnknownClientError
 from ..hub.hub import Hub
 from ..interfaces import Connection, DataCarrier, Profile
 from ..limits import Limits
 from . import opening, receiving, sending
 from .context import DataContext
-from .recipients import Recipients
+from .recipients import Recipients, advise_starting
 from .results import Sent
 from .share import api as sharing
 from .share.content import Source
@@ -134,7 +134,10 @@ class Client(MessagingClient):
         Cancelling is safe; a tool that was started goes on.
         """
         if not start:
-            return await super().find(name, timeout=timeout)
+            try:
+                return await super().find(name, timeout=timeout)
+            except UnknownClientError as error:
+                raise await advise_starting(self, name, error) from None
         location = self._location()
         return await opening.find_or_start(self._context(), name, location, timeout=timeout or START_TIMEOUT)
 
@@ -431,6 +434,9 @@ class Client(MessagingClient):
     async def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
         """Ask a client, such as TOPCAT, for its current table. Cancelling is safe.
 
+        TOPCAT says that it has loaded a table a moment before it shows it: who has taken a table of ours is
+        asked again for up to ten seconds after that if it says that it has none.
+
         Args:
             to: Its name, public id, or the live client.
             timeout: Seconds for its answer, and for reading what it names.
@@ -440,6 +446,7 @@ class Client(MessagingClient):
 
         Raises:
             NotSubscribedError: It does not take `table.get.stil`.
+            ReplyError: It has no current table; the text says what to do.
             DataError: It gave no URL, or what the URL names cannot be read.
         """
         return await sending.get_table(self._context(), to, timeout=timeout)
@@ -533,7 +540,8 @@ class Client(MessagingClient):
             timeout: Seconds to wait; None waits until the client leaves.
 
         Raises:
-            WaitTimeoutError: None came in that time.
+            WaitTimeoutError: None came in that time; it says who is there, for which it takes a second more
+                at most.
             NotRegisteredError: The client is not registered, or leaves.
             HubLostError: There is no hub when it begins.
 

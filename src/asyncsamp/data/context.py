@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,9 @@ COVERAGE_MTYPES = ("coverage.load.moc.fits", "coverage.load.moc.ascii")
 
 _ECHO_SECONDS = 5.0
 """How long the same rows from a client that we sent them to are taken for its echo."""
+
+_TAKEN_KEPT = 100
+"""Recipients of tables that are remembered: who is asked for a table is one of the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class DataContext:
         self.max_size = MAX_SIZE
         self.fetch_timeout = TIMEOUT
         self._echoes: deque[_Echo] = deque(maxlen=100)
+        self._taken: dict[str, float] = {}  # when who took a table of ours, the latest last
         self.tables: Feed[Loaded] = Feed(
             client, TABLE_MTYPES, self._load_table, "nobody waits for a table here", size=_loaded_size
         )
@@ -128,6 +132,21 @@ class DataContext:
             stack.push_async_callback(self.files.close)
             stack.push_async_callback(self.shares.close)
             await asyncio.gather(*(feed.close() for feed in feeds))
+
+    # ---- what others have taken
+
+    def note_taken(self, recipients: Iterable[str]) -> None:
+        """Note that `recipients` have just taken a table."""
+        now = asyncio.get_running_loop().time()
+        for recipient in recipients:
+            self._taken.pop(recipient, None)
+            self._taken[recipient] = now
+        while len(self._taken) > _TAKEN_KEPT:
+            del self._taken[next(iter(self._taken))]
+
+    def taken_at(self, recipient: str) -> float:
+        """Return when, in the time of the loop, it last took a table of ours; minus infinity for never."""
+        return self._taken.get(recipient, float("-inf"))
 
     # ---- echoes
 

@@ -12,7 +12,7 @@ from .._util.foreign_text import listed
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import DataError, NoRecipientsError, ToolError, UnknownClientError
-from ..tools import Tool, known_tools, look_up
+from ..tools import Tool, known_as, known_tools, look_up
 from ..tools import start as start_tool
 from . import sending
 from .context import TABLE_MTYPES, DataContext
@@ -86,7 +86,7 @@ async def find_or_start(
 
     Raises `UnknownClientError` if several have the name, `ToolError` if it cannot be started.
     """
-    tool = await asyncio.to_thread(_tool_or_none, name)
+    tool = await asyncio.to_thread(known_as, name)
     there = await context.client.get_clients()
     found = context.client.clients.named(name)
     meant = [] if found is None else [found]
@@ -132,10 +132,6 @@ async def _those_who_take(
         tool = await asyncio.to_thread(_tool_for, kind)
         return await start_tool(context.client, tool, location, timeout=timeout)
     return None
-
-
-def _tool_or_none(name: str) -> Tool | None:
-    return next((tool for tool in known_tools() if tool.answers_to(name)), None)
 
 
 def _tool_for(kind: Kind) -> Tool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from ..client.messaging import MessagingClient
+from ..client.tracker import shown
 from ..client.validation import within
-from ..errors import NotRegisteredError
+from ..errors import NotRegisteredError, SampError, WaitTimeoutError
 from ..values import Message
 from .context import DataContext, Loaded, Rows
 from .optional import check_installed, need
@@ -25,6 +28,9 @@ __all__ = [
     "spectra",
     "tables",
 ]
+
+_PATIENCE = 1.0
+"""Seconds for the hub to say who is there, after a wait that is over."""
 
 
 def tables(context: DataContext) -> Received[Any]:
@@ -55,7 +61,24 @@ async def receive_one(
                 return item
         raise NotRegisteredError(context.client.name, "receive anything more")
 
-    return await within(timeout, first, f"no {what} came")
+    try:
+        return await within(timeout, first, f"no {what} came")
+    except WaitTimeoutError as error:
+        raise WaitTimeoutError(error.what, error.timeout, await _what_next(context.client)) from None
+
+
+async def _what_next(client: MessagingClient) -> str:
+    """Return who could have sent something, and what the user can do, for the end of a text."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            others = await client.get_clients()
+            hub = client.hub_id
+    except (SampError, TimeoutError):
+        return "the hub does not say who is there"
+    there = [other for other in others if other.public_id != hub]
+    if not there:
+        return "nobody else is there: start the tool that is to send it"
+    return f"there are: {shown(there)}; send it to {client.name!r} from there, or give a larger timeout"
 
 
 def selections(context: DataContext, table: Any) -> Received[Any]:

@@ -8,9 +8,10 @@ from typing import TypeAlias
 
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient, shown
-from ..errors import LocalProtocolError, NoRecipientsError, NotSubscribedError
+from ..errors import LocalProtocolError, NoRecipientsError, NotSubscribedError, ToolError, UnknownClientError
+from ..tools import Tool, known_as, known_tools
 
-__all__ = ["Recipients", "find_recipients"]
+__all__ = ["Recipients", "advise_starting", "find_recipients"]
 
 Recipients: TypeAlias = "str | RemoteClient | Iterable[str | RemoteClient] | None"
 """A samp.name in any case, a public id, a live client, several of them, or None for all who subscribe."""
@@ -34,7 +35,7 @@ async def find_recipients(
     }
     if to is None:
         if not takes:
-            raise NoRecipientsError(mtypes, shown(others))
+            raise NoRecipientsError(mtypes, shown(others), advice=await _start_one_for(mtypes))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
     if not isinstance(to, str | RemoteClient | Iterable):
         raise LocalProtocolError(
@@ -44,7 +45,8 @@ async def find_recipients(
     wanted = [to] if isinstance(to, str | RemoteClient) else list(to)
     if not wanted:
         raise NoRecipientsError(mtypes, shown(others), empty=True)
-    named = {found.public_id: found for found in [client.clients.pick(each) for each in wanted]}
+    picked = [await _picked(client, each) for each in wanted]
+    named = {found.public_id: found for found in picked}
     for found in named.values():
         if found.public_id not in takes:
             takers = shown(other for other in others if other.public_id in takes)
@@ -52,3 +54,42 @@ async def find_recipients(
                 f"{shown([found])} does not take {' or '.join(mtypes)}; those who do: {takers or 'none'}"
             )
     return [(found, takes[found.public_id]) for found in named.values()]
+
+
+async def advise_starting(
+    client: MessagingClient, name: str, error: UnknownClientError
+) -> UnknownClientError:
+    """Return `error` with how the tool of that name is started, if it is one that is not there."""
+    try:
+        tool = await asyncio.to_thread(known_as, name)
+    except ToolError:
+        return error  # the user's tools.toml is wrong, which is not what was asked
+    if tool is None or any(tool.answers_to(other.name) for other in client.clients.values()):
+        return error
+    return error.advised(f"start it by hand, or with {_call(tool)}")
+
+
+async def _picked(client: MessagingClient, wanted: str | RemoteClient) -> RemoteClient:
+    try:
+        return client.clients.pick(wanted)
+    except UnknownClientError as error:
+        if not isinstance(wanted, str):
+            raise
+        raise await advise_starting(client, wanted, error) from None
+
+
+async def _start_one_for(mtypes: Sequence[str]) -> str:
+    """Return how a tool that takes one of `mtypes` is started; "" if none is installed."""
+    return await asyncio.to_thread(_start_installed, frozenset(mtypes))
+
+
+def _start_installed(mtypes: frozenset[str]) -> str:
+    try:
+        able = [tool for tool in known_tools() if mtypes & set(tool.takes) and tool.program() is not None]
+    except ToolError:
+        return ""
+    return f"start one by hand, or with {_call(able[0])}" if able else ""
+
+
+def _call(tool: Tool) -> str:
+    return f"client.find({tool.name!r}, start=True)"

@@ -11,9 +11,10 @@ from typing import Any
 
 from .. import mtypes
 from .._util.foreign_text import quoted
-from ..client.tracker import RemoteClient, shown
+from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
+from .asking import SETTLES, table_url
 from .broadcast import deliver
 from .context import DataContext
 from .formats.images import refuse_table
@@ -102,7 +103,7 @@ async def send_table(
             kind = _table_load(mtype)
             return kind(url=source.urls[mtype], table_id=item_id, name=_ascii(name) or None)
 
-        return await deliver(
+        sent = await deliver(
             context.client,
             recipients,
             message,
@@ -111,6 +112,8 @@ async def send_table(
             url=first,
             item_id=item_id,
         )
+        context.note_taken(answer.public_id for answer in sent.values() if answer.ok)
+        return sent
     finally:
         _let_expire(context, source.urls.values())
 
@@ -319,10 +322,9 @@ async def ds9_get(context: DataContext, command: str, to: str, *, timeout: float
 async def get_table(context: DataContext, to: str, *, timeout: float) -> Any:
     """See `Client.get_table`."""
     ((other, _),) = await _recipients(context, to, (mtypes.TableGetStil.mtype,), timeout)
-    answered = await context.client.call(other, mtypes.TableGetStil(format="votable"), timeout=timeout)
-    url = answered.result.get("url")
-    if not isinstance(url, str) or not url:
-        raise DataError(f"{shown([other])} gave no URL of a table")
+    params = mtypes.TableGetStil(format="votable").to_params()
+    settles = context.taken_at(other.public_id) + SETTLES
+    url = await table_url(context.client, other, params, timeout=timeout, settles=settles)
     data = await context.fetch(url, timeout)
     return await asyncio.to_thread(read_table, data, context.max_size)
 

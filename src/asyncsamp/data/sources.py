@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .._util import file_urls
+from .._util.likeness import did_you_mean
 from ..errors import DataError, LocalProtocolError
 from ..reading.files import open_first
 from .context import TABLE_MTYPES, DataContext
@@ -125,7 +126,8 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
         LocalProtocolError: `wanted` is not a format, or `data` cannot be written so.
     """
     if wanted not in _FORMATS:
-        raise LocalProtocolError(f"format={wanted!r} is not known: expected one of {', '.join(_FORMATS)}")
+        expected = f"expected one of {', '.join(_FORMATS)}{did_you_mean(wanted, _FORMATS)}"
+        raise LocalProtocolError(f"format={wanted!r} is not known: {expected}")
     if wanted != "auto":
         if wanted not in _WRITTEN and not is_place(data):
             raise LocalProtocolError(f"a {wanted} table is sent as it is: give a path or a URL of one")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .._util.hosts import address_of, is_loopback_number, url_host
+from .._util.likeness import did_you_mean
 from .._util.signals import stop_on_signals
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
@@ -246,6 +247,8 @@ def _remove_all(options: argparse.Namespace, folder: RoomFolder) -> int:
     members = folder.members()
     unknown = [name for name in options.members if not members.remove(name)]
     folder.save(members)
+    there = [one.name for one in members.at(datetime.now(UTC))]
     for name in options.members:
-        print(f"{name} was not invited" if name in unknown else f"{name} may not join any more")
+        not_there = f"{name} was not invited{did_you_mean(name, there)}"
+        print(not_there if name in unknown else f"{name} may not join any more")
     return 1 if unknown else 0

@@ -213,7 +213,8 @@ class Client(BaseClient):
         """Send an image.
 
         Args:
-            image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL.
+            image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL. A file of this
+                machine that is clearly something else, such as a PNG or a VOTable, is refused.
             to: Who gets it; by default all who take images.
             wcs: The coordinates of an array.
             name: What people see.
@@ -386,6 +387,9 @@ class Client(BaseClient):
     def get_table(self, to: str = "topcat", *, timeout: float = SEND_TIMEOUT) -> Any:
         """Ask a client, such as TOPCAT, for its current table. Ctrl-C is safe.
 
+        TOPCAT says that it has loaded a table a moment before it shows it: who has taken a table of ours is
+        asked again for up to ten seconds after that if it says that it has none.
+
         Args:
             to: Its name, public id, or the live client.
             timeout: Seconds for its answer, and for reading what it names.
@@ -395,6 +399,7 @@ class Client(BaseClient):
 
         Raises:
             NotSubscribedError: It does not take `table.get.stil`.
+            ReplyError: It has no current table; the text says what to do.
             DataError: It gave no URL, or what the URL names cannot be read.
         """
         return self._run(self._inner.get_table(to, timeout=timeout))
@@ -478,7 +483,8 @@ class Client(BaseClient):
             timeout: Seconds to wait; None waits until the client leaves.
 
         Raises:
-            WaitTimeoutError: None came in that time.
+            WaitTimeoutError: None came in that time; it says who is there, for which it takes a second more
+                at most.
             NotRegisteredError: The client is not registered, or leaves.
             HubLostError: There is no hub when it begins.
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._util.likeness import did_you_mean
 from ..errors import ToolError
 
-__all__ = ["Tool", "known_tools", "look_up", "user_file"]
+__all__ = ["Tool", "known_as", "known_tools", "look_up", "user_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,26 @@ def look_up(name: str) -> Tool:
     Raises:
         ToolError: There is none of that name, with the names there are; or tools.toml cannot be used.
     """
-    tools = known_tools()
-    for tool in tools:
-        if tool.answers_to(name):
-            return tool
+    found = known_as(name)
+    if found is not None:
+        return found
+    names = [tool.name for tool in known_tools()]
     raise ToolError(
-        f"no tool named {name!r} can be started; known are: {', '.join(tool.name for tool in tools)}. "
+        f"no tool named {name!r} can be started; known are: {', '.join(names)}{did_you_mean(name, names)}. "
         f"Add it to {user_file()}"
     )
+
+
+def known_as(name: str) -> Tool | None:
+    """Return the tool that users mean by `name`, None if there is none. Blocking.
+
+    Args:
+        name: What a user says.
+
+    Raises:
+        ToolError: The user's tools.toml cannot be used.
+    """
+    return next((tool for tool in known_tools() if tool.answers_to(name)), None)
 
 
 def _read(path: Path) -> tuple[Tool, ...]:

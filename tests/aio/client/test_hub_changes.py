@@ -97,9 +97,9 @@ async def test_errors_say_that_and_for_how_long_a_hub_is_looked_for(house: House
     changes = client.hub_changes()
     await house.hub.shutdown()
     await anext(changes)
-    with pytest.raises(HubLostError, match=r"; the client has been looking for a hub for \d+\.\d s and goes on"):
+    with pytest.raises(HubLostError, match=r"; the client has been looking for a hub for \d+\.\d s and"):
         await client.notify_all("a.b")
-    with pytest.raises(HubLostError, match=r"; the client has been looking for a hub for 0\.\d s and goes on"):
+    with pytest.raises(HubLostError, match=r"; the client has been looking for a hub for 0\.\d s and goes"):
         await calling
 
 

@@ -98,6 +98,16 @@ async def test_a_name_that_nobody_has(house: House) -> None:
         await client.notify(gone, "a.b")
 
 
+async def test_a_name_that_is_misspelt(house: House) -> None:
+    await topcat(house)
+    client = await house.join("client")
+    for send in (client.notify, client.call, client.call_and_wait):
+        with pytest.raises(UnknownClientError, match=r"named 'topcta' is .*; did you mean 'TOPCAT'\?$"):
+            await send("topcta", "a.b")
+    with pytest.raises(UnknownClientError, match=r"'topcta' came within 0\.01 s; .*; did you mean 'TOPCAT'"):
+        await client.find("topcta", timeout=0.01)
+
+
 async def test_a_public_id_is_itself(house: House) -> None:
     """Also that of the hub, of the client itself, and of one that has the name of another's id."""
     there, client = await topcat(house), await house.join("client")
@@ -230,16 +240,26 @@ async def test_who_was_asked_for_its_name_only_is_asked_for_the_rest(house: Hous
 
 async def test_waits_that_are_over_say_what_did_not_come(house: House) -> None:
     client = await house.join("client")
-    with pytest.raises(WaitTimeoutError, match=r"^no table came within 0\.01 s$"):
+    nobody = "nobody else is there: start the tool that is to send it"
+    with pytest.raises(WaitTimeoutError, match=rf"^no table came within 0\.01 s; {nobody}$"):
         await client.receive_table(timeout=0.01)
-    with pytest.raises(WaitTimeoutError, match=r"^no image came within 0 s$") as raised:
+    there = await topcat(house)
+    with pytest.raises(WaitTimeoutError) as raised:
         await client.receive_image(timeout=0)
+    assert str(raised.value) == (
+        f"no image came within 0 s; there are: 'TOPCAT' ({there.public_id}); send it to 'client' from there, "
+        "or give a larger timeout"
+    )
     assert (raised.value.timeout, isinstance(raised.value, TimeoutError)) == (0, True)
     changes = client.hub_changes()
     await house.hub.shutdown()
     await anext(changes)
-    with pytest.raises(WaitTimeoutError, match=r"^the client 'client' found no hub within 0\.02 s$"):
+    with pytest.raises(WaitTimeoutError) as raised:
         await client.wait_registered(0.02)
+    assert str(raised.value) == (
+        "the client 'client' found no hub within 0.02 s; it goes on looking; start one with: "
+        "python -m asyncsamp.hub"
+    )
 
 
 async def test_a_time_that_is_not_one(house: House) -> None:

@@ -160,6 +160,17 @@ async def test_find_says_who_is_there(others: OtherClients) -> None:
     assert str(caught.value) == "no client named 'ds9' is registered; there are: 'TOPCAT' (c2)"
 
 
+async def test_find_says_how_long_it_has_waited_and_what_may_be_meant(others: OtherClients) -> None:
+    others.declared("c2", metadata={"samp.name": "TOPCAT"})
+    others.declared("c3", metadata={"samp.name": "SAOImageDS9"})
+    with pytest.raises(UnknownClientError) as caught:
+        await others.find("topcta", 0.01)
+    text = "no client named 'topcta' came within 0.01 s; there are: 'TOPCAT' (c2), 'SAOImageDS9' (c3)"
+    assert str(caught.value) == f"{text}; did you mean 'TOPCAT'?"
+    with pytest.raises(UnknownClientError, match=r"; did you mean 'ds9'\?$"):
+        others.pick("ds99")
+
+
 async def test_find_waits(others: OtherClients) -> None:
     async with asyncio.TaskGroup() as group:
         two = [group.create_task(others.find("ds9", 10)) for _ in range(2)]

@@ -44,6 +44,8 @@ async def test_a_file_goes_as_it_is_in_a_format_that_is_not_written_here(tmp_pat
             await sender.send_table(TABLE, format="cdf")
         with pytest.raises(LocalProtocolError, match="is not known: expected one of auto, votable"):
             await sender.send_table(TABLE, format="csv")
+        with pytest.raises(LocalProtocolError, match=r"; did you mean 'votable'\?$"):
+            await sender.send_table(TABLE, format="vottable")
         with pytest.raises(NotSubscribedError, match=r"does not take table\.load\.fits"):
             await sender.send_table(TABLE, "receiver", format="fits")
 
@@ -108,6 +110,8 @@ async def test_the_hdu_that_is_wanted(tmp_path: Path, which: int | str) -> None:
     ("data", "which", "says"),
     [
         (two_tables(), 7, "there is no HDU 7; there are 0: PRIMARY, 1: T1, 2: T2"),
+        (two_tables(), "T3x", r"there is no HDU 'T3x'; there are .*2: T2"),
+        (two_tables(), "primry", r"there are .*; did you mean 'PRIMARY'\?$"),
         (two_tables(), 0, "the HDU 0 is not a table but a PrimaryHDU"),
         (TABLE, 1, "hdu= chooses from a FITS file or an HDUList, not from Table"),
         ("nowhere.fits", 1, "cannot read nowhere.fits: No such file"),

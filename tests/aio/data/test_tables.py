@@ -6,8 +6,11 @@ import asyncio
 import gzip
 import io
 import logging
+import sys
+import threading
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -33,12 +36,14 @@ from asyncsamp import (
     NotRegisteredError,
     NotSubscribedError,
     ReplyError,
+    Response,
     SampError,
     SendError,
     UnknownClientError,
 )
 from asyncsamp.data import sending
 from asyncsamp.data.formats.table_read import read_table
+from asyncsamp.data.formats.table_write import write_votable
 from asyncsamp.data.sources import TableSource
 from asyncsamp.rpc import RpcServer
 
@@ -452,6 +457,32 @@ async def test_nobody_is_there(tmp_path: Path) -> None:
         assert "nobody is registered who takes table.load.votable or table.load.fits" in str(caught.value)
         assert f"'Receiver' ({receiver.public_id})" in str(caught.value)
         assert caught.value.mtypes == ("table.load.votable", "table.load.fits")
+
+
+async def test_who_is_not_there_may_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told only of tools that are known, and for whoever takes such data of one that is installed."""
+    tools = tmp_path / "tools.toml"
+    command = f'command = ["{sys.executable}"]\ntakes = ["a.load", "table.load.votable"]\n'
+    tools.write_text(f"[viewer]\n{command}")
+    monkeypatch.setenv("ASYNCSAMP_TOOLS", str(tools))
+    how = r"start {} by hand, or with client\.find\('viewer', start=True\)$"
+    async with pair(tmp_path) as (sender, _):
+        for ask in (
+            sender.send_table(stars(), "Viewer"),
+            sender.find("viewer"),
+            sender.wait_for("viewer", timeout=0),
+        ):
+            with pytest.raises(UnknownClientError, match=how.format("it")):
+                await ask
+        with pytest.raises(NoRecipientsError, match=how.format("one")):
+            await sender.send_table(stars())
+        with pytest.raises(UnknownClientError, match=r"; did you mean 'Receiver'\?$"):
+            await sender.send_table(stars(), "reciever")
+        tools.write_text("[viewer")  # which is not what is asked here
+        with pytest.raises(UnknownClientError, match="no client named 'viewer'"):
+            await sender.find("viewer")
+        with pytest.raises(NoRecipientsError, match="nobody is registered"):
+            await sender.send_table(stars())
 
 
 async def test_recipients_who_are_not_there_or_take_no_tables(tmp_path: Path) -> None:
@@ -1048,6 +1079,71 @@ async def test_the_current_table_of_another(tmp_path: Path) -> None:
         assert list((await asker.get_table("receiver", timeout=10))["n"]) == [1, 2, 3]
         with pytest.raises(DataError, match="gave no URL of a table"):
             await asker.get_table("receiver", timeout=10)
+
+
+@pytest.mark.parametrize("infos", [0, 2])
+async def test_a_table_without_rows_has_data_of_none(infos: int, tmp_path: Path) -> None:
+    """TOPCAT finds no table without a DATA element, which stands before what may follow it."""
+    file = votable.from_table(stars())
+    table = file.get_first_table()
+    table.array = table.array[:0]
+    for number in range(infos):
+        table.infos.append(votable.tree.Info(name=f"i{number}", value="x > </TABLE>"))
+    written = await asyncio.to_thread(write_votable, file, stop=threading.Event())
+    (element,) = ElementTree.fromstring(written).iterfind("{*}RESOURCE/{*}TABLE")
+    names = [child.tag.partition("}")[2] for child in element]
+    assert names == ["FIELD"] * 3 + ["DATA"] + ["INFO"] * infos
+    got = await sent_and_received(tmp_path, stars()[:0])
+    assert (len(got), got.colnames) == (0, ["ra", "name", "n"])
+
+
+@pytest.mark.parametrize("sent", [True, False])
+async def test_who_has_just_taken_a_table_may_show_it_a_moment_later(sent: bool, tmp_path: Path) -> None:
+    """As TOPCAT does: asked again if it has taken a table of ours, and not if it has none to show."""
+    path = tmp_path / "t.vot"
+    await asyncio.to_thread(stars().write, path, format="votable")
+    none = Response.failure("No current table")
+    answers = [none, none, Response(result={"url": path.as_uri()})]
+    async with pair(tmp_path) as (asker, topcat):
+
+        @topcat.on("table.load.votable")
+        async def load(message: Message) -> None: ...
+
+        @topcat.on("table.get.stil")
+        async def current(message: Message) -> Response:
+            return answers.pop(0)
+
+        await topcat.settled()
+        if sent:
+            await asker.send_table(stars(), "receiver", timeout=10)
+            assert len(await asker.get_table("receiver", timeout=10)) == 3
+            assert answers == []
+            answers.append(Response.failure("No handler for table format"))
+        with pytest.raises(ReplyError) as raised:
+            await asker.get_table("receiver", timeout=10)
+        advised = "No current table; click one in its list of tables, or send one first"
+        assert str(raised.value).endswith("No handler for table format" if sent else advised)
+        assert len(answers) == (0 if sent else 2)
+
+
+async def test_who_never_shows_a_table_is_not_asked_for_ever(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (asker, topcat):
+        asked = 0
+
+        @topcat.on("table.load.votable")
+        async def load(message: Message) -> None: ...
+
+        @topcat.on("table.get.stil")
+        async def current(message: Message) -> Response:
+            nonlocal asked
+            asked += 1
+            return Response.failure("No current table")
+
+        await topcat.settled()
+        await asker.send_table(stars(), "receiver", timeout=10)
+        with pytest.raises(ReplyError, match="No current table; click one"):
+            await asker.get_table("receiver", timeout=0.8)
+        assert 1 < asked < 9
 
 
 def test_a_list_of_texts_among_the_parameters_is_left_out() -> None:

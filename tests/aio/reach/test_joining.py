@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import asyncsamp
-from asyncsamp import Client, InvitationError, UnknownClientError
+from asyncsamp import Client, Hub, InvitationError, UnknownClientError
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
@@ -107,6 +108,32 @@ async def test_a_name_means_the_client_of_this_hub_first(tmp_path: Path) -> None
             while own.public_id not in notebook.clients or not notebook.clients[own.public_id].name:
                 await asyncio.sleep(0.01)
         assert (await notebook.find("ds9")).public_id == own.public_id
+
+
+async def test_a_hub_that_runs_already_is_said_not_to_join(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Unless a client of another hub is there, which shows that it is in a room."""
+    file = str(tmp_path / "x.reach")
+    await asyncio.to_thread(write_invitation, tmp_path / "x.reach", Invitation("nats://127.0.0.1:9", "m31"))
+    async with Hub(lockfile=tmp_path / "hub"), Client("topcat", lockfile=tmp_path / "hub") as tool:
+        for join in (file, "nats://127.0.0.1:9"):
+            caplog.clear()
+            client = await asyncsamp.connect("notebook", join=join, lockfile=tmp_path / "hub")
+            (record,) = warnings(caplog)
+            assert "client 'notebook' is not in the room" in record
+            assert f"its clients are 'topcat' ({tool.public_id}). To join these: " in record
+            assert f"python -m asyncsamp.reach attach --join {join}; or stop that hub" in record
+            await client.unregister()
+        await tool.declare_metadata({"org.asyncsamp.reach.hub": "laptop"})
+        caplog.clear()
+        client = await asyncsamp.connect("notebook", join=file, lockfile=tmp_path / "hub")
+        await client.unregister()
+        assert warnings(caplog) == []
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 async def test_an_invitation_that_is_none_is_said(tmp_path: Path) -> None:

@@ -177,16 +177,29 @@ async def test_its_current_table_is_asked_for(tmp_path: Path) -> None:
         topcat_on(display, lockfile, tmp_path),
     ):
         await found(client, "TOPCAT", "table.get.stil")
+        with pytest.raises(ReplyError, match="No current table; click one in its list of tables, or"):
+            await client.get_table("topcat")
+        # TOPCAT answers before it has made the table the current one, most clearly for the first.
         await client.send_table(table, "topcat")
-        async with asyncio.timeout(30):
-            while True:  # it has answered before it has made the table the current one
-                try:
-                    got = await client.get_table("topcat")
-                    break
-                except ReplyError as error:
-                    if "No current table" not in str(error):
-                        raise
+        got = await client.get_table("topcat", timeout=30)
         assert list(got["name"]) == list(table["name"])
+
+
+async def test_a_table_without_rows(tmp_path: Path) -> None:
+    """TOPCAT finds no table in a VOTable that has columns only."""
+    lockfile = tmp_path / "hub.samp"
+    empty = stars()[:0]
+    async with (
+        Hub(lockfile=lockfile),
+        Client("me", lockfile=lockfile) as client,
+        screen(tmp_path) as display,
+        topcat_on(display, lockfile, tmp_path),
+    ):
+        await found(client, "TOPCAT", "table.get.stil")
+        for kind in ("votable", "fits"):
+            assert (await client.send_table(empty, "topcat", format=kind, timeout=60)).names == ["topcat"]
+            got = await client.get_table("topcat", timeout=30)
+            assert (len(got), got.colnames) == (0, empty.colnames)
 
 
 @pytest.mark.parametrize("scheme", ["file", "http"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._util.foreign_text import listed, quoted
+from ..._util.likeness import did_you_mean
 from ...errors import DataError, SampError
 from ..optional import need, quiet
 from . import binary2
@@ -126,7 +127,8 @@ def _table_in(units: Any, which: int | str) -> Any:
         names = listed(
             f"{number}: {unit.name or unit.__class__.__name__}" for number, unit in enumerate(units)
         )
-        raise DataError(f"there is no HDU {which!r}; there are {names}") from None
+        meant = did_you_mean(which, [unit.name for unit in units]) if isinstance(which, str) else ""
+        raise DataError(f"there is no HDU {which!r}; there are {names}{meant}") from None
     if not isinstance(unit, fits.BinTableHDU | fits.TableHDU):
         raise DataError(f"the HDU {which!r} is not a table but a {type(unit).__name__}")
     return unit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -19,17 +20,29 @@ __all__ = ["Progress", "goes_as_fits", "merged_gaps", "write_fits", "write_votab
 _PIECE = 4 * 1024 * 1024
 """Bytes that are written at once."""
 
+_NO_ROWS = b"<DATA><TABLEDATA></TABLEDATA></DATA>"
+"""What astropy leaves out of a table without rows, and without which TOPCAT finds no table at all."""
+
+_END_OF_TABLE = re.compile(rb"(?:<INFO\b[^>]*(?:/>|>[^<]*</INFO>)\s*)*</TABLE>")
+"""Where DATA belongs: only INFO may come after it."""
+
 Progress = Callable[[int, int], object]
 """Called with the rows that are done, and all rows."""
 
 
 def write_votable(
-    data: Any, *, name: str = "", progress: Progress | None = None, stop: threading.Event
+    data: Any,
+    *,
+    name: str = "",
+    progress: Progress | None = None,
+    stop: threading.Event,
+    columns_only: bool = False,
 ) -> bytes:
     """Return a table, as `as_table` gives it, as a VOTable file; every FIELD, PARAM and COOSYS is kept.
 
     Written as TABLEDATA, which all tools can read; a table of `LARGE` rows as BINARY2 if its columns have
-    fixed widths, since that takes a fiftieth of the time. `stop`, once set, ends the work early.
+    fixed widths, since that takes a fiftieth of the time. `stop`, once set, ends the work early. A table
+    without rows has a DATA element without rows, unless it is one of `columns_only`.
     Raises `DataError` that names the columns a VOTable cannot hold.
     """
     votable = need("astropy.io.votable")
@@ -48,7 +61,8 @@ def write_votable(
         except (TypeError, ValueError, KeyError) as error:
             raise DataError(f"the table cannot be written as VOTable: {error}") from error
     sink.done()
-    return sink.getvalue()
+    written = sink.getvalue()
+    return written if rows or columns_only else _END_OF_TABLE.sub(_NO_ROWS + rb"\g<0>", written)
 
 
 def _write_binary2(data: Any, name: str, progress: Progress | None, stop: threading.Event) -> bytes | None:
@@ -159,7 +173,7 @@ def _description(table: Any, name: str) -> bytes:
     """Return a VOTable that describes a table with plain columns; b"" if there is none that could."""
     if any(_no_votable(table[column]) for column in table.colnames):
         return b""
-    return write_votable(table[:0], name=name, stop=threading.Event())
+    return write_votable(table[:0], name=name, stop=threading.Event(), columns_only=True)
 
 
 def _to_votable(data: Any, name: str) -> Any:

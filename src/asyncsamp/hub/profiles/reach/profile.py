@@ -111,6 +111,11 @@ class Reach:
         return self._bus is not None and self._bus.connected
 
     @property
+    def started(self) -> bool:
+        """Whether a hub serves the profile now."""
+        return self._context is not None
+
+    @property
     def hubs(self) -> dict[str, int]:
         """The other hubs of the room by their label, and how many clients of theirs are here."""
         return {peer.label: len(peer.proxies) for peer in self._peers.values()}
@@ -126,7 +131,7 @@ class Reach:
 
         Cancelling is safe.
         """
-        if self._context is None:
+        if not self.started:
             return False
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
