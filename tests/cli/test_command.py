@@ -336,7 +336,7 @@ async def test_open_refuses_what_is_not_data(command: Command, hub: Hub, tmp_pat
     (tmp_path / "x.fits").write_text("no")
     ended = await command.run("open", tmp_path / "x.fits")
     assert ended.code == 1
-    assert "is not a VOTable, FITS, CDF or MOC file" in ended.err
+    assert "is not a VOTable, FITS, CDF or MOC file, but a text; convert it first" in ended.err
 
 
 async def test_get_takes_a_table_or_the_next_one(command: Command, peer: Client, tmp_path: Path) -> None:

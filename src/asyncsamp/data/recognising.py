@@ -35,10 +35,12 @@ async def recognise(place: str | Path) -> Kind:
     else:
         paths = file_urls.parse(str(place)).paths if is_url(place) else (str(place),)
         head = await asyncio.to_thread(_head_of_file, str(place), paths)
-    kind = recognise_bytes(unpacked(head, _HEAD))
+    plain = unpacked(head, _HEAD)
+    kind = recognise_bytes(plain)
     if kind is None:
+        found = not_an_image(plain)
         raise DataError(
-            f"{place} is not a VOTable, FITS, CDF or MOC file; "
+            f"{place} is not a VOTable, FITS, CDF or MOC file{f', but {found[0]}' if found else ''}; "
             "convert it first, for instance with astropy: Table.read(...).write('table.vot')"
         )
     return kind

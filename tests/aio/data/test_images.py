@@ -326,7 +326,7 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
     ("content", "text"),
     [
         (PNG, r" is a PNG picture, not an image in FITS: .*send its pixels as an array, as in send_image\("),
-        (gzip.compress(PNG), " is a PNG picture, not"),
+        (gzip.compress(PNG, mtime=0), " is a PNG picture, not"),
         (b"\xff\xd8\xff\xe0", " is a JPEG picture, not"),
         (
             b"ra,dec\n1.5,2.5\n" * 200 + "\u00e4".encode() * 600,
@@ -337,6 +337,7 @@ PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
         (b"\x93NUMPY\1\0", r" is an array of numpy, .*: use send_image\(numpy.load\(FILE\)\)"),
         (b"", " is empty, so it is not an image"),
     ],
+    ids=["png", "png.gz", "jpeg", "text", "votable", "parquet", "numpy", "empty"],
 )
 @pytest.mark.parametrize("frame", [None, "new"])
 async def test_a_file_that_is_clearly_not_an_image(

@@ -72,7 +72,7 @@ async def test_a_file_packed_or_not(tmp_path: Path) -> None:
 async def test_what_is_not_data_is_refused_with_advice(tmp_path: Path) -> None:
     path = tmp_path / "notes.vot"
     path.write_text("Dear diary")
-    with pytest.raises(DataError, match=r"notes.vot is not a VOTable, FITS, CDF or MOC file; convert it"):
+    with pytest.raises(DataError, match=r"notes.vot is not a VOTable, FITS, CDF or MOC file, but a text;"):
         await recognise(path)
     with pytest.raises(DataError, match="No such file"):
         await recognise(tmp_path / "missing")
