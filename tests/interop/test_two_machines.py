@@ -188,8 +188,9 @@ async def test_jsamps_own_tests_and_tools_on_the_far_machine(tmp_path: Path) -> 
     async with two_machines(tmp_path) as house:
         with running_at(house.far):
             await hub_tester(house.there, tmp_path)
-            printed = await calc_storm(house.there, tmp_path, clients=5, queries=10, mode="random")
-        assert "Elapsed time" in printed
+            for mode in ("sync", "async", "notify", "random"):
+                printed = await calc_storm(house.there, tmp_path, clients=5, queries=10, mode=mode)
+                assert "Elapsed time" in printed
         async with Client("ours", lockfile=house.here) as client:
 
             @client.on("test.order")

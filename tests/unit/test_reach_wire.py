@@ -124,6 +124,10 @@ def test_payloads_that_are_none(payload: str) -> None:
         ("msg", '["c1",[["c2"]],{"samp.mtype":' + "9" * 5000 + "}]"),
         ("msg", '["c1",[["c2"]],{"samp.mtype":"\\ud800"}]'),
         ("msg", '["c1",[["c2"]],{"samp.mtype":"\\u0000"}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":"a","\\u0000":"x"}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":["\\f"]}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":["\\b"]}]'),
+        ("msg", '["c1",[["c2"]],{"samp.mtype":["a", false]}]'),
         ("msg", '["c1",[["c2"]],"a text"]'),
         ("msg", '["c1",[[]],{}]'),
         ("msg", '["c1",["c2"],{}]'),
@@ -145,6 +149,19 @@ def test_payloads_that_are_none(payload: str) -> None:
 def test_bodies_that_are_refused(kind: str, body: str) -> None:
     with pytest.raises(RemoteProtocolError):
         load_item(kind, body.encode("latin-1"))
+
+
+def test_a_character_that_xml_cannot_hold_is_refused_as_it_stands() -> None:
+    for text in ("\uffff", "\ufffe"):
+        for body in (f'["c1",[["c2"]],{{"samp.mtype":"{text}"}}]', f'["c1",[["c2"]],{{"{text}":"a"}}]'):
+            with pytest.raises(RemoteProtocolError):
+                load_item("msg", body.encode())
+
+
+def test_texts_with_escapes_are_read() -> None:
+    body = '["c1",[["c2"]],{"samp.mtype":"a\\/b","k\\u00e9\\n":["v\\ud83d\\ude00\\t", {"\\"":"\\\\b"}]}]'
+    message = {"samp.mtype": "a/b", "k\u00e9\n": ["v\U0001f600\t", {'"': "\\b"}]}
+    assert load_item("msg", body.encode()) == Messages("c1", [("c2", None)], message)
 
 
 def test_what_a_hub_says_of_itself() -> None:

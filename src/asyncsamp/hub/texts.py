@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from ..values import Value
+from ..values import Value, ValueMap
 
 __all__ = ["find_texts", "find_urls", "replace_texts"]
 
@@ -21,18 +21,23 @@ def find_texts(value: Value, *, keys: bool = False) -> list[tuple[str, str]]:
         value: Any value.
         keys: Whether the keys of maps are texts as well.
     """
+    if isinstance(value, str):
+        return [("", value)]
     found: list[tuple[str, str]] = []
-    waiting: list[tuple[str, Value]] = [("", value)]
+    waiting: list[tuple[str, list[Value] | ValueMap]] = [("", value)]
     while waiting:
         key, item = waiting.pop()
-        if isinstance(item, str):
-            found.append((key, item))
-        elif isinstance(item, list):
-            waiting.extend((key, inner) for inner in item)
+        if isinstance(item, list):
+            pairs: Iterable[tuple[str, Value]] = [(key, one) for one in item]
         else:
+            pairs = item.items()
             if keys:
-                found.extend(("", inner) for inner in item)
-            waiting.extend(item.items())
+                found.extend(("", one) for one in item)
+        for under, inner in pairs:
+            if isinstance(inner, str):  # at once, since most values are
+                found.append((under, inner))
+            else:
+                waiting.append((under, inner))
     return found
 
 

@@ -94,6 +94,27 @@ class RoomFolder:
         advice = "mend it, or put an older one in its place"
         raise RoomError(f"{self.members_file}, which says who may join, cannot be read: {reason}; {advice}")
 
+    def listed(self) -> Members:
+        """Return who may join, to be changed and saved.
+
+        Raises `RoomError` for what cannot be read, and if nothing is kept: who is not in the new list would
+        be put out.
+        """
+        if not os.path.lexists(self.members_file):
+            raise RoomError(
+                f"{self.members_file}, which says who may join, is missing, and a new one would put "
+                "everybody out who is not in it: put an older one in its place; if there is none, remove "
+                f"{self.address_file}, serve the room again, and invite everybody anew"
+            )
+        return self.members(needed=True)
+
+    def begin(self) -> None:
+        """Keep a list without anybody if the room is new. Raises as `listed` if it is not."""
+        if os.path.lexists(self.members_file) or self.address_file.exists():
+            self.listed()
+        else:
+            self.save(Members(self.room))
+
     def _members(self) -> Members:
         members = Members.load(self.members_file.read_text(encoding="utf-8"), str(self.members_file))
         if members.room != self.room:
@@ -112,11 +133,12 @@ class RoomFolder:
 
         Raises:
             InvitationError: The name or the address cannot be used.
-            RoomError: Something else has the name of the invitation's file.
+            RoomError: Something else has the name of the invitation's file, or the list of members cannot be
+                read or is missing.
             OSError: The invitation cannot be written; then nobody is let in.
         """
         check_name("member", name)
-        members = self.members()
+        members = self.listed()
         path = out / f"{name}.reach"
         self._check_place(path)
         seed, public = new_key()

@@ -96,6 +96,8 @@ def _days(text: str) -> datetime:
 async def _serve(options: argparse.Namespace) -> int:
     folder = RoomFolder(options.room, options.folder)
     folder.create()
+    if not options.open:
+        folder.begin()
     listen = _listen(options, folder)
     server = NatsServer(find_server(), folder.path)
     stopped = asyncio.Event()
@@ -244,7 +246,7 @@ def _checked(address: Address, room: str, name: str) -> Address:
 
 
 def _remove_all(options: argparse.Namespace, folder: RoomFolder) -> int:
-    members = folder.members()
+    members = folder.listed()
     unknown = [name for name in options.members if not members.remove(name)]
     folder.save(members)
     there = [one.name for one in members.at(datetime.now(UTC))]

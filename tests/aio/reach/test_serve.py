@@ -229,10 +229,12 @@ async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path,
                 told = (await room.process.stderr.readline()).decode()
             assert told.startswith(f"{file}, which says who may join, cannot be read: ")
             assert "; mend it, or put an older one in its place; the room goes on" in told
-            if damage != "missing":
-                status, _, errors = await run("invite", *common, "bob")
+            for change in (["bob"], ["--remove", "bob"]):
+                status, _, errors = await run("invite", *common, *change)
                 assert (status, errors.count("\n")) == (1, 1)
                 assert str(file) in errors
+            assert not (tmp_path / "bob.reach").exists()
+            assert damage != "missing" or not file.exists()
             await alice.flushed()
             assert alice.bus.connected
             async with Member(await room.invitation("alice")) as again:
@@ -243,6 +245,25 @@ async def test_a_list_of_members_that_is_damaged_puts_nobody_out(tmp_path: Path,
             await room.says("members are now: alice, bob")
         room.process.terminate()
         assert await room.process.stderr.read() == b"", "it was told more than once"
+
+
+async def test_a_list_of_members_that_is_lost_is_begun_anew_only_when_that_is_wanted(tmp_path: Path) -> None:
+    """A new one would have only those in it who are invited now."""
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    file, address = tmp_path / "room" / "members.json", tmp_path / "room" / "address.reach"
+    async with served_room(tmp_path, "alice"):
+        pass
+    file.unlink()
+    for command in (("serve", "--port", "0", "bob"), ("invite", "bob"), ("invite", "--remove", "alice")):
+        status, out, errors = await run(command[0], *common, *command[1:])
+        assert (status, out, errors.count("\n")) == (1, "", 1)
+        assert f"{file}, which says who may join, is missing, and a new one would put everybody out" in errors
+        assert f"put an older one in its place; if there is none, remove {address}, serve the room" in errors
+    assert not file.exists()
+    assert not (tmp_path / "bob.reach").exists()
+    address.unlink()
+    async with served_room(tmp_path, "bob") as room, Member(await room.invitation("bob")) as bob:
+        assert await bob.joined()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ....rpc import is_large
-from ....values import Content, ValueMap
+from ....rpc.offload import LARGE
+from ....values import Content, RawMap, ValueMap
 from .calls import PROGRESS, OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB, Exports
@@ -63,7 +64,8 @@ class Encoded:
         if self._message is message:
             return self._body
         sent = self._outgoing(sender, await values_of(message))
-        body = await asyncio.to_thread(dump_value, sent) if is_large(sent) else dump_value(sent)
+        large = len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(sent)
+        body = await asyncio.to_thread(dump_value, sent) if large else dump_value(sent)
         self._message, self._body = message, body
         return body
 
@@ -107,6 +109,7 @@ class Peer:
         self._context = context
         self._exports = exports
         self.hub = hub
+        self._to, self._refusals = context.subjects.frames(hub), context.subjects.refused(hub)
         self.member = member_of(hub)
         self.label = label(self, "")
         self._make_label = label
@@ -324,7 +327,9 @@ class Peer:
     def _post_batch(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            self._put(*dump_messages(batch.sender, batch.recipients, batch.body))
+            is_call = any(msg_id is not None for _, msg_id in batch.recipients)
+            kind, body = dump_messages(batch.sender, batch.recipients, batch.body)
+            self._put(kind, body, may_wait=not is_call)
 
     def _tell(self, item: Item) -> None:
         self._post_batch()
@@ -354,15 +359,14 @@ class Peer:
             self._shown.discard(client)
             self._tell(ClientLeft(client))
 
-    def _put(self, kind: str, body: bytes) -> None:
+    def _put(self, kind: str, body: bytes, *, may_wait: bool = False) -> None:
         if not self._outgoing.waiting:
             self._waits_since = self._context.clock()
         for payload in self._outgoing.put(kind, body, self._context.bus.max_payload):
-            self._publish(payload)
+            self._publish(payload, may_wait=may_wait)
 
-    def _publish(self, payload: bytes) -> None:
-        subjects = self._context.subjects
-        self._context.bus.publish(subjects.frames(self.hub), payload, subjects.refused(self.hub))
+    def _publish(self, payload: bytes, *, may_wait: bool = False) -> None:
+        self._context.bus.publish(self._to, payload, self._refusals, may_wait=may_wait)
 
     def _acknowledge(self) -> None:
         """Say what has been taken of the peer's stream; as a heartbeat, too."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from ...._util.foreign_text import plain_line, quoted
@@ -60,6 +60,9 @@ _ACK = re.compile(rb"A (!|[0-9a-f]{1,32}) ([0-9]{1,15})")
 
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What XML cannot hold, so that no client could be told it."""
+
+_ESCAPE = re.compile(r"\\[ubf]")
+"""How JSON could write it."""
 
 
 class Frame(NamedTuple):
@@ -201,7 +204,7 @@ def dump_value(value: Value) -> bytes:
 def dump_messages(sender: str, recipients: list[tuple[str, str | None]], message: bytes) -> tuple[str, bytes]:
     """Return kind and body of `Messages`, whose message has been through `dump_value` already."""
     to = [[client] if msg_id is None else [client, msg_id] for client, msg_id in recipients]
-    return "msg", b"[%s,%s,%s]" % (_dump(sender), _dump(to), message)
+    return "msg", b"%s,%s]" % (_dump([sender, to])[:-1], message)
 
 
 def dump_item(item: Item) -> tuple[str, bytes]:
@@ -303,39 +306,55 @@ def _label(text: str) -> str:
 # ---- JSON
 
 
-def _dump(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
-def _load(body: bytes, depth: int) -> Value:
-    try:
-        value: Value = json.loads(
-            body.decode(), parse_int=_not_samp, parse_float=_not_samp, parse_constant=_not_samp
-        )
-    except (ValueError, RecursionError):
-        raise RemoteProtocolError("a body that is not JSON of strings, lists and maps") from None
-    _check(value, depth)
-    return value
-
-
 def _not_samp(text: str) -> Any:
     raise ValueError("a number where SAMP has strings only")
 
 
-def _check(value: object, depth: int) -> None:
-    """See that there is nothing but strings, lists and maps, no deeper than `depth`."""
+# Made once: json.dumps and json.loads make new ones for each frame.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_int=_not_samp, parse_float=_not_samp, parse_constant=_not_samp)
+
+
+def _dump(value: object) -> bytes:
+    return _ENCODER.encode(value).encode("utf-8", "replace")
+
+
+def _load(body: bytes, depth: int) -> Value:
+    try:
+        text = body.decode()
+        value: Value = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise RemoteProtocolError("a body that is not JSON of strings, lists and maps") from None
+    # Without escapes what stands in the strings stands in the body, and is looked at in one go.
+    _check(value, depth, _ESCAPE.search(text) is None and _NOT_TEXT.search(text) is None)
+    return value
+
+
+def _check(value: object, depth: int, clean: bool) -> None:
+    """See that there is nothing but strings, lists and maps, no deeper than `depth`.
+
+    Whether strings are `clean` is known already, or each is looked at.
+    """
     if isinstance(value, str):
-        if _NOT_TEXT.search(value):
-            raise RemoteProtocolError("a string with a character that cannot be passed on")
+        if not clean:
+            _check_text(value)
         return
     if depth == 0:
         raise RemoteProtocolError(f"a value that nests deeper than {MAX_DEPTH} levels")
     if isinstance(value, dict):
-        for key, item in value.items():
-            _check(key, depth)
-            _check(item, depth - 1)
+        inside: Iterable[object] = value.values()
+        if not clean:
+            for key in value:
+                _check_text(key)
     elif isinstance(value, list):
-        for item in value:
-            _check(item, depth - 1)
+        inside = value
     else:
         raise RemoteProtocolError("a value that SAMP does not have: true, false or null")
+    for item in inside:
+        if not clean or not isinstance(item, str):  # at once, since most values are
+            _check(item, depth - 1, clean)
+
+
+def _check_text(text: str) -> None:
+    if _NOT_TEXT.search(text):
+        raise RemoteProtocolError("a string with a character that cannot be passed on")
