@@ -32,6 +32,7 @@ from asyncsamp.hub.profiles.reach.wire import (
     load_item,
     load_payload,
 )
+from asyncsamp.values import ValueMap
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"))
 IDS = TEXT.filter(lambda text: 0 < len(text) < 200)
@@ -160,7 +161,7 @@ def test_a_character_that_xml_cannot_hold_is_refused_as_it_stands() -> None:
 
 def test_texts_with_escapes_are_read() -> None:
     body = '["c1",[["c2"]],{"samp.mtype":"a\\/b","k\\u00e9\\n":["v\\ud83d\\ude00\\t", {"\\"":"\\\\b"}]}]'
-    message = {"samp.mtype": "a/b", "k\u00e9\n": ["v\U0001f600\t", {'"': "\\b"}]}
+    message: ValueMap = {"samp.mtype": "a/b", "k\u00e9\n": ["v\U0001f600\t", {'"': "\\b"}]}
     assert load_item("msg", body.encode()) == Messages("c1", [("c2", None)], message)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import nkeys
 import pytest
+from nats.aio.transport import TcpTransport
 
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.bus import BusMessage, BusServer, NatsBus
@@ -163,6 +165,30 @@ async def test_a_server_that_hangs_is_given_up(server: NatsServer, monkeypatch: 
         assert "does not answer" in a.reasons[0]
         server.thaw()
         await a.until(backs=2)
+
+
+async def test_a_line_that_ends_without_a_word_of_nats_py_is_missed_at_the_next_sending(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the server dies when something is just to be sent: its own end then fails half-way."""
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._CHECK_INTERVAL", 600.0)
+    close: Callable[[TcpTransport], None] = TcpTransport.close
+
+    def fail(transport: TcpTransport) -> None:
+        close(transport)
+        monkeypatch.undo()
+        raise ConnectionResetError("Connection reset by peer")
+
+    async with Watched(BusServer(url=server.url)) as a:
+        await a.until(backs=1)
+        monkeypatch.setattr(TcpTransport, "close", fail)
+        await server.kill()
+        async with asyncio.timeout(PATIENCE):
+            while not a.reasons:
+                a.bus.publish("samp.x.here", b"")
+                await asyncio.sleep(0.01)
+    gc.collect()  # and nats-py's task, whose failure nobody fetches
+    caplog.clear()
 
 
 ACCOUNTS = """

@@ -278,6 +278,11 @@ class _Line:
             self.reason = plain_line(str(self.nats.last_error)) or self.reason
         self._ended.set()
 
+    async def look(self) -> None:
+        """See whether it has ended: nats-py does not say so where the server dies with something unsent."""
+        if self.nats.is_closed:
+            await self._closed()
+
 
 def _readers(subscriptions: list[Subscription]) -> list[asyncio.Task[Any]]:
     """Return the tasks in which nats-py reads those subscriptions.
@@ -466,6 +471,7 @@ class NatsBus:
                     await self._send(line, self._queue.popleft())
                 except Exception as error:  # a line that is being cut; who wants an answer asks again
                     log.debug("not published: %s", _reason(error, ""))
+                    await line.look()
 
     async def _send(self, line: _Line, entry: tuple[str, bytes, str] | int) -> None:
         if isinstance(entry, int):
