@@ -280,18 +280,29 @@ class UnknownClientError(HubFaultError):
 
     Attributes:
         plain: The text without the advice.
+        missing: The name that nobody has; "" if something else is wrong.
         advice: What can be done about it, beside what the text says of who is there; "" for nothing.
 
     Args:
         text: What is wrong.
         code: The faultCode; None takes that of the class.
         operation: What was asked of the hub.
+        missing: The name that nobody has.
         advice: What can be done about it.
     """
 
     default_code = FaultCode.UNKNOWN_CLIENT
 
-    def __init__(self, text: str, *, code: int | None = None, operation: str = "", advice: str = "") -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: int | None = None,
+        operation: str = "",
+        missing: str = "",
+        advice: str = "",
+    ) -> None:
+        self.missing = missing
         self.plain = text
         self.advice = advice
         super().__init__(text + _then(advice), code=code, operation=operation)
@@ -302,7 +313,9 @@ class UnknownClientError(HubFaultError):
         Args:
             advice: What can be done about it.
         """
-        return UnknownClientError(self.plain, code=self.code, operation=self.operation, advice=advice)
+        return UnknownClientError(
+            self.plain, code=self.code, operation=self.operation, missing=self.missing, advice=advice
+        )
 
 
 class NotSubscribedError(HubFaultError):

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeAlias, TypeVar, overload
 from urllib.parse import quote
 
 from .._util.foreign_text import plain_line
@@ -71,6 +71,9 @@ _NAME_PATIENCE = 1.0
 """Seconds in which the hub may say a name that is wanted for the text of an error."""
 
 
+Advise: TypeAlias = Callable[[UnknownClientError], Awaitable[UnknownClientError]]
+
+
 @dataclass(slots=True)
 class _Addressee:
     """Whom an operation is about; unless that is `certain`, the id may prove to be a name."""
@@ -92,7 +95,7 @@ class MessagingClient:
     else `SAMP_HUB`, else `~/.samp`; or give a `connection` instead. With `reconnect` a client
     whose hub goes away looks for a new one, registers again and declares the same; handlers
     and streams go on. `hub` makes what runs a hub, if there is none when the client registers,
-    until it unregisters.
+    until it unregisters. `advise` adds to the error for a name that nobody has what can be done.
 
     A client that only sends opens no port: it begins to listen when it has a handler or a
     stream, makes an asynchronous call, or asks for the other clients.
@@ -118,6 +121,7 @@ class MessagingClient:
         reconnect: bool = True,
         wait_for_hub: bool | float = False,
         hub: HubMaker | None = None,
+        advise: Advise | None = None,
         limits: Limits | None = None,
     ) -> None:
         if connection is not None and lockfile is not None:
@@ -131,6 +135,7 @@ class MessagingClient:
         self._reconnect = reconnect
         self._wait_for_hub = wait_for_hub if isinstance(wait_for_hub, bool) else check_timeout(wait_for_hub)
         self._hub = hub
+        self._advise = advise
         self._leaving = AsyncExitStack()
         self._inbox = Inbox(self.limits, self._check_loop)
         self._changes = HubChanges(self._check_loop)
@@ -459,7 +464,10 @@ class MessagingClient:
                 f"the hub did not say within {timeout:g} s who is there, so {name!r} was not found; give a "
                 "larger timeout, or start another hub if this one hangs"
             ) from None
-        return await self._inbox.others.find(name, max(0.0, deadline - clock()), waited=timeout)
+        try:
+            return await self._inbox.others.find(name, max(0.0, deadline - clock()), waited=timeout)
+        except UnknownClientError as error:
+            raise await self._advised(error) from None
 
     async def get_registered_clients(self) -> list[str]:
         """Return the public ids of all other clients and of the hub (HUB-26). Cancelling is safe.
@@ -853,7 +861,13 @@ class MessagingClient:
         await others.take_stock(session.request)
         if name in (others.self_id, session.registration.hub_id) or name in others or not others:
             raise error
-        return others.pick(name).public_id
+        try:
+            return others.pick(name).public_id
+        except UnknownClientError as unknown:
+            raise await self._advised(unknown) from None
+
+    async def _advised(self, error: UnknownClientError) -> UnknownClientError:
+        return error if self._advise is None else await self._advise(error)
 
     async def _name_of(self, client: str) -> str:
         """Return the name of a client, fit for a text; "" if the hub does not tell it soon."""

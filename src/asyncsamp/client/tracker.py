@@ -258,7 +258,8 @@ class OtherClients(Mapping[str, RemoteClient]):
         there = {name.casefold() for name in names}
         names += [said for said, called in _ALSO_CALLED.items() if called in there]
         meant = did_you_mean(name, names, LONGEST_NAME)
-        return UnknownClientError(f"no client named {name!r} {missing}; {self.those_there()}{meant}")
+        text = f"no client named {name!r} {missing}; {self.those_there()}{meant}"
+        return UnknownClientError(text, missing=name)
 
     def id_of(self, client: str) -> str:
         """Return the public id of the client of that name, if it is known; else what was given.

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..client.messaging import MessagingClient, check_loop
 from ..client.tracker import RemoteClient
 from ..discovery import Location, locate
-from ..errors import HubRunningError, LocalProtocolError, UnknownClientError
+from ..errors import HubRunningError, LocalProtocolError
 from ..hub.hub import Hub
 from ..interfaces import Connection, DataCarrier, Profile
 from ..limits import Limits
@@ -108,6 +108,7 @@ class Client(MessagingClient):
             reconnect=reconnect,
             wait_for_hub=wait_for_hub,
             hub=partial(_hub_of_our_own, name, lockfile, limits, profiles) if start_hub else None,
+            advise=advise_starting,
             limits=limits,
         )
         self._hub_place = None if connection is not None else (lockfile,)
@@ -134,10 +135,7 @@ class Client(MessagingClient):
         Cancelling is safe; a tool that was started goes on.
         """
         if not start:
-            try:
-                return await super().find(name, timeout=timeout)
-            except UnknownClientError as error:
-                raise await advise_starting(self, name, error) from None
+            return await super().find(name, timeout=timeout)
         location = self._location()
         return await opening.find_or_start(self._context(), name, location, timeout=timeout or START_TIMEOUT)
 

@@ -56,26 +56,22 @@ async def find_recipients(
     return [(found, takes[found.public_id]) for found in named.values()]
 
 
-async def advise_starting(
-    client: MessagingClient, name: str, error: UnknownClientError
-) -> UnknownClientError:
-    """Return `error` with how the tool of that name is started, if it is one that is not there."""
+async def advise_starting(error: UnknownClientError) -> UnknownClientError:
+    """Return `error` with how the tool that is missing is started, if it is a known one."""
+    if not error.missing:
+        return error
     try:
-        tool = await asyncio.to_thread(known_as, name)
+        tool = await asyncio.to_thread(known_as, error.missing)
     except ToolError:
         return error  # the user's tools.toml is wrong, which is not what was asked
-    if tool is None or any(tool.answers_to(other.name) for other in client.clients.values()):
-        return error
-    return error.advised(f"start it by hand, or with {_call(tool)}")
+    return error if tool is None else error.advised(f"start it by hand, or with {_call(tool)}")
 
 
 async def _picked(client: MessagingClient, wanted: str | RemoteClient) -> RemoteClient:
     try:
         return client.clients.pick(wanted)
     except UnknownClientError as error:
-        if not isinstance(wanted, str):
-            raise
-        raise await advise_starting(client, wanted, error) from None
+        raise await advise_starting(error) from None
 
 
 async def _start_one_for(mtypes: Sequence[str]) -> str:

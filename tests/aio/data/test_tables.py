@@ -471,6 +471,9 @@ async def test_who_is_not_there_may_be_started(tmp_path: Path, monkeypatch: pyte
             sender.send_table(stars(), "Viewer"),
             sender.find("viewer"),
             sender.wait_for("viewer", timeout=0),
+            sender.call("viewer", "a.b"),
+            sender.notify("viewer", "a.b"),
+            sender.call_and_wait("viewer", "a.b"),
         ):
             with pytest.raises(UnknownClientError, match=how.format("it")):
                 await ask
