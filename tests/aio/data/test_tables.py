@@ -236,7 +236,7 @@ async def test_frames_and_tables_that_cannot_be_written_say_why(tmp_path: Path) 
         with pytest.raises(DataError, match="more than one column named '0'"):
             await sender.send_table(pd.DataFrame([[1, 2]], columns=[0, "0"]))
         texts = Table({"s": np.array([["a", "b"], ["c", "d"]])})
-        with pytest.raises(DataError, match="cannot be written as VOTable"):
+        with pytest.raises(DataError, match=r"'s' \(of texts in 2 axes\)"):
             await sender.send_table(texts)
 
         class Broken:

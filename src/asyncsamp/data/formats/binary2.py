@@ -96,6 +96,8 @@ def _put(numpy: Any, block: Any, number: int, column: Any) -> None:
     mask = numpy.ma.getmaskarray(getattr(column, "data", column)) if hasattr(column, "mask") else None
     if mask is not None and values.dtype.kind in "US":
         values = numpy.where(mask, values.dtype.type(), values)  # a text that is not there is empty
+    elif mask is not None and values.dtype.kind in "fc":
+        values = numpy.where(mask, numpy.nan, values)  # the bit of the nulls is of a whole cell only
     if place.dtype.kind == "S" and values.dtype.kind == "b":
         place[...] = numpy.where(values, b"T", b"F")
     elif place.dtype.str[1:] == "u2" and values.dtype.kind == "U":
@@ -116,6 +118,11 @@ def _letters(numpy: Any, texts: Any) -> Any:
 
 
 # ---- reading
+
+
+def _goes_on_behind_nul(letters: Any) -> bool:
+    """Whether a text has more behind its first NUL, where astropy lets it end."""
+    return bool(((letters[:, :-1] == 0) & (letters[:, 1:] != 0)).any())
 
 
 def cut_out(data: bytes) -> tuple[bytes, memoryview] | None:
@@ -192,7 +199,7 @@ def _column(numpy: Any, block: Any, number: int, field: Any, like: Any) -> Any |
         mask = mask | (place == b"?") | (place == b" ") | (place == b"")
     elif field.datatype == "char":
         letters = numpy.ascontiguousarray(place).view("u1")
-        if letters.size and letters.max() > 0x7F:
+        if letters.size and (letters.max() > 0x7F or _goes_on_behind_nul(letters.reshape(len(place), -1))):
             return None
         values = place.astype("U")
     elif field.datatype == "unicodeChar":

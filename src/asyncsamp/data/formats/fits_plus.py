@@ -67,7 +67,7 @@ def describe(table: Any, described: Any) -> None:
         DataError: It describes another number of columns.
     """
     numpy = need("numpy")
-    column = need("astropy.table").Column
+    tables = need("astropy.table")
     if len(described.colnames) != len(table.colnames):
         raise DataError("the VOTable in the FITS file describes another table")
     for name, other in zip(table.colnames, described.colnames, strict=True):
@@ -75,9 +75,12 @@ def describe(table: Any, described: Any) -> None:
         native = values.astype(
             "U" if values.dtype.kind == "S" else values.dtype.newbyteorder("="), copy=False
         )
-        said = described[other]
-        new = column(
-            native, name=name, unit=said.unit, description=said.description, meta=dict(said.meta), copy=False
-        )
+        of = described[other]
+        said = {"unit": of.unit, "description": of.description, "meta": dict(of.meta)}
+        mask = getattr(table[name], "mask", None)  # of the integers that TNULL names
+        if mask is not None and mask.any() and native.dtype.kind != "U":
+            new = tables.MaskedColumn(native, name=name, mask=mask, copy=False, **said)
+        else:
+            new = tables.Column(native, name=name, copy=False, **said)
         table.replace_column(name, new, copy=False)
     table.meta = described.meta

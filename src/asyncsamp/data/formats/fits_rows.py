@@ -41,7 +41,7 @@ def is_ascii(texts: Any) -> bool:
 
 def _letters(numpy: Any, texts: Any) -> Any:
     plain = numpy.ascontiguousarray(texts, texts.dtype.newbyteorder("="))
-    return plain.view("u4").reshape(len(texts), -1)
+    return plain.view("u1" if texts.dtype.kind == "S" else "u4").reshape(len(texts), -1)
 
 
 # ---- writing

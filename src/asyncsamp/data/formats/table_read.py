@@ -113,7 +113,6 @@ def table_hdu(data: Any, which: int | str) -> Any:
     try:
         path = Path(data).expanduser()
         with quiet(), fits.open(path, memmap=False) as units:
-            check_fits_claims(units, path.stat().st_size, MAX_SIZE)
             return need("astropy.table").Table.read(_table_in(units, which))
     except OSError as error:
         raise DataError(f"cannot read {data}: {error.strerror or error}") from None
@@ -175,10 +174,11 @@ def _column_name(name: Any) -> str:
     return "_".join(text for text in map(str, parts) if text)
 
 
-def _read_votable(data: bytes, max_size: int) -> Any:
+def _read_votable(data: bytes, max_size: int, beside: int = 0) -> Any:
+    """Return the first table; `beside` is the size of what holds its rows, if they are not in `data`."""
     cut = binary2.cut_out(data)
     if cut is None:
-        check_votable_claims(data, max_size)
+        check_votable_claims(data, max_size, beside=beside)
     else:
         described, base64 = cut
         check_votable_claims(described, max_size, beside=len(base64))
@@ -258,7 +258,7 @@ def _read_fits(data: bytes, max_size: int) -> Any:
                 read = table.Table(columns, copy=False)
             else:
                 read = table.Table.read(unit, mask_invalid=False)  # empty texts stay texts, NaN stays NaN
-        describe(read, _read_votable(text, max_size))
+        describe(read, _read_votable(text, max_size, beside=len(data)))
         return read
     except DataError:
         raise

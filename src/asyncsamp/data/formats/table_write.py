@@ -23,6 +23,9 @@ _PIECE = 4 * 1024 * 1024
 _NO_ROWS = b"<DATA><TABLEDATA></TABLEDATA></DATA>"
 """What astropy leaves out of a table without rows, and without which TOPCAT finds no table at all."""
 
+_WIDENED = {"f2": "f4", "i1": "i2", "u2": "i4", "u4": "i8"}
+"""Numbers that not both formats have, and those that hold them all."""
+
 _END_OF_TABLE = re.compile(rb"(?:<INFO\b[^>]*(?:/>|>[^<]*</INFO>)\s*)*</TABLE>")
 """Where DATA belongs: only INFO may come after it."""
 
@@ -69,7 +72,7 @@ def _write_binary2(data: Any, name: str, progress: Progress | None, stop: thread
     """Return a table as a VOTable in BINARY2; None if it has columns for which that cannot be done."""
     table = _plain_columns(data)
     _fix_texts(table)
-    if any(getattr(getattr(table[column], "dtype", None), "kind", "O") == "O" for column in table.colnames):
+    if any(_is_uneven(table[column]) for column in table.colnames):
         return None
     described = _to_votable(table[:0], name)
     fields = described.get_first_table().fields
@@ -84,6 +87,18 @@ def _write_binary2(data: Any, name: str, progress: Progress | None, stop: thread
         return b"".join(binary2.pieces(sink.getvalue(), fields, columns, done))
     except DataError:
         return None
+
+
+def _is_uneven(column: Any) -> bool:
+    """Whether BINARY2 cannot hold a column whole: objects, texts in arrays, arrays with single gaps."""
+    numpy = need("numpy")
+    kind = getattr(getattr(column, "dtype", None), "kind", "O")
+    if kind == "O" or (kind in "US" and column.ndim > 1):
+        return True
+    if kind not in "iub" or column.ndim == 1 or not numpy.any(getattr(column, "mask", False)):
+        return False
+    gaps = column.mask.reshape(len(column), -1)
+    return bool((gaps.any(axis=1) & ~gaps.all(axis=1)).any())
 
 
 def goes_as_fits(data: Any) -> bool:
@@ -112,6 +127,7 @@ def write_fits(
         data = data.get_first_table().to_table(use_names_over_ids=True)
     table = _plain_columns(data)
     _fix_texts(table)
+    _mark_gaps(table)
     _refuse(table, _no_fits)
     described = _description(table, name)
     table.meta = {key: value for key, value in plain_params(table.meta, ()).items() if len(key) <= 8}
@@ -212,9 +228,10 @@ def _param(tree: Any, file: Any, name: str, value: str | float) -> Any:
 
 def _plain_columns(data: Any) -> Any:
     """Return a table whose columns are plain: positions as two columns of degrees, times as text."""
-    table = data.copy(copy_data=False)
+    table = need("astropy.table").Table(data, copy=False)  # where quantities are columns, too
     for name in list(table.colnames):
         kind = type(table[name]).__name__
+        dtype = getattr(getattr(table[name], "dtype", None), "str", "")[1:]
         if kind == "SkyCoord":
             _spread(table, name)
         elif kind == "Time":
@@ -222,9 +239,55 @@ def _plain_columns(data: Any) -> Any:
             _replace(table, name, times, {"xtype": "timestamp", "ucd": "time.epoch"})
         elif getattr(getattr(table[name], "dtype", None), "kind", "") == "M":
             _replace(table, name, _date_texts(table[name]), {"xtype": "timestamp"})
-        elif getattr(getattr(table[name], "dtype", None), "str", "")[1:] == "f2":
-            table[name] = table[name].astype("f4")  # neither format has them
+        elif kind == "MaskedNDArray":
+            _replace(table, name, _masked(table[name]), {})
+        elif dtype.startswith("S") and not fits_rows.is_ascii(table[name]):
+            _replace(table, name, _decoded(table[name]), {})
+        if dtype in _WIDENED:
+            table[name] = table[name].astype(_WIDENED[dtype])
     return table
+
+
+def _masked(column: Any) -> Any:
+    return need("numpy").ma.MaskedArray(column.unmasked, mask=column.mask)
+
+
+def _decoded(column: Any) -> Any:
+    """Return texts for bytes beyond ASCII, which neither format has."""
+    numpy = need("numpy")
+    texts = numpy.char.decode(numpy.ma.getdata(column), "latin-1")
+    return numpy.ma.MaskedArray(texts, mask=column.mask) if hasattr(column, "mask") else texts
+
+
+def _mark_gaps(table: Any) -> None:
+    """Let what is missing of integers have a value that nothing else has: FITS knows it by that (TNULL).
+
+    Truths of which some are missing become 0 and 1, since those of FITS are true or false.
+    """
+    numpy = need("numpy")
+    for name in table.colnames:
+        kind = getattr(getattr(table[name], "dtype", None), "kind", "")
+        if kind and kind in "iub" and numpy.any(getattr(table[name], "mask", False)):
+            table.replace_column(name, _marked(table[name]), copy=False)
+
+
+def _marked(column: Any) -> Any:
+    values = need("numpy").ma.getdata(column)
+    values = values.astype("u1") if values.dtype.kind == "b" else values
+    values, mark = _with_mark(values, column.mask)
+    said = {name: getattr(column, name) for name in ("name", "unit", "format", "description", "mask")}
+    return need("astropy.table").MaskedColumn(values, fill_value=mark, meta=dict(column.meta), **said)
+
+
+def _with_mark(values: Any, mask: Any) -> tuple[Any, int]:
+    """Return integers, of more bytes if need be, and one that is not among those that are there."""
+    numpy = need("numpy")
+    used = set(numpy.unique(values[~mask])[: 1 << 16].tolist())
+    info = numpy.iinfo(values.dtype)
+    for mark in (info.min, info.max, *range(min(info.max, 1 << 16))):
+        if mark not in used:
+            return values, int(mark)
+    return values.astype(f"i{2 * values.dtype.itemsize}"), -1
 
 
 def _time_texts(texts: Any, missing: Any) -> Any:
@@ -277,7 +340,8 @@ def _fix_texts(table: Any) -> None:
 
 
 def _replace(table: Any, name: str, values: Any, meta: dict[str, str]) -> None:
-    column = need("astropy.table").Column
+    tables = need("astropy.table")
+    column = tables.MaskedColumn if hasattr(values, "mask") else tables.Column
     where = table.colnames.index(name)
     description = table[name].info.description
     table.remove_column(name)
@@ -308,6 +372,8 @@ def _no_votable(column: Any) -> str:
         return f"of type {type(column).__name__}"
     if dtype.kind == "O":
         return _no_objects(column)
+    if dtype.kind in "US" and len(column.shape) > 1:
+        return f"of texts in {len(column.shape)} axes"
     if dtype.kind in "mMV" or dtype.str[1:] in ("u8", "f16", "c32"):
         return f"of type {dtype}"
     return ""
