@@ -111,3 +111,29 @@ def test_a_new_stream_replaces_the_old_one_and_that_does_not_come_back() -> None
     assert (receiving.stream, receiving.taken) == ("0b", 0)
     assert receiving.admit(first) is Verdict.UNKNOWN
     assert receiving.stream == "0b"
+
+
+def test_what_replaces_a_stream_is_known_as_such() -> None:
+    old, new, receiving = outgoing("0a"), outgoing("0b"), Incoming(max_body=100)
+    first, other = frame(old.put("sync", b"", 2000)[0]), frame(new.put("sync", b"", 2000)[0])
+    assert not receiving.is_replaced_by(first)
+    receiving.admit(first)
+    assert not receiving.is_replaced_by(first)
+    assert not receiving.is_replaced_by(frame(new.put("msg", b"", 2000)[0]))
+    assert receiving.is_replaced_by(other)
+    again = Incoming(max_body=100, former=receiving.streams)
+    assert again.admit(first) is Verdict.UNKNOWN
+    assert again.admit(other) is Verdict.NEXT
+    assert not again.is_replaced_by(first)
+    assert again.streams == ["0a", "0b"]
+
+
+def test_pieces_of_an_old_stream_are_not_joined_with_those_of_a_new_one() -> None:
+    """Frames that were admitted may be joined later, when the stream has been replaced already."""
+    old, new, receiving = outgoing("0a"), outgoing("0b"), Incoming(max_body=10_000)
+    olds = [*old.put("sync", b"old", 2000), *old.put("msg", b"x" * 2100, 2000)]
+    news = [*new.put("sync", b"n" * 2100, 2000)]
+    frames = [frame(payload) for payload in [*olds[:-1], *news]]
+    assert [receiving.admit(each) for each in frames] == [Verdict.NEXT] * len(frames)
+    bodies = [body for each in frames if (body := receiving.join(each)) is not None]
+    assert [body.body for body in bodies] == [b"old", b"n" * 2100]

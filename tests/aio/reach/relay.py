@@ -30,6 +30,12 @@ class Relay:
         self._swallowing = True
         self._forwarding.clear()
 
+    def cut(self) -> None:
+        """End all connections, as both ends are told; new ones get nowhere until `go_on`."""
+        self.swallow()
+        for writer in self._writers:
+            writer.transport.abort()
+
     def go_on(self) -> None:
         """Forward new connections; those that lost something are reset, as by a router that forgot them."""
         self._swallowing = False

@@ -10,7 +10,7 @@ No I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -105,17 +105,36 @@ class Incoming:
     """The stream from a peer: what has come, and what of it has been taken.
 
     Come is what `admit` has called the next one; taken, and so acknowledged, what `take` was told.
+
+    Args:
+        max_body: Bytes of a body at most.
+        former: Streams of the peer that have ended.
     """
 
-    def __init__(self, *, max_body: int) -> None:
+    def __init__(self, *, max_body: int, former: Iterable[str] = ()) -> None:
         self.stream = ""
         self.taken = 0
         self._come = 0
-        self._former: deque[str] = deque(maxlen=_STREAMS_KEPT)
+        self._former: deque[str] = deque(former, maxlen=_STREAMS_KEPT)
         self._max_body = max_body
         self._pieces: list[bytes] = []
+        self._pieces_of = ""  # the stream; frames that were admitted may be joined after it was replaced
         self._length = 0
         self._kind = ""
+
+    @property
+    def streams(self) -> list[str]:
+        """All streams of the peer that are remembered, the present one last."""
+        return [*self._former, self.stream] if self.stream else list(self._former)
+
+    def is_replaced_by(self, frame: Frame) -> bool:
+        """Return whether a frame ends the present stream: the peer has begun another one."""
+        return (
+            frame.number == 1
+            and bool(self.stream)
+            and frame.stream != self.stream
+            and frame.stream not in self._former
+        )
 
     def admit(self, frame: Frame) -> Verdict:
         """Say what a frame is. With number 1 of a new stream everything begins anew."""
@@ -125,7 +144,6 @@ class Incoming:
             if self.stream:
                 self._former.append(self.stream)
             self.stream, self.taken, self._come = frame.stream, 0, 0
-            self._pieces, self._length = [], 0
         if frame.number <= self._come:
             return Verdict.KNOWN
         if frame.number > self._come + 1:
@@ -139,6 +157,8 @@ class Incoming:
         Raises `RemoteProtocolError` if the body is too long, changes its kind, or the stream does not begin
         with a sync.
         """
+        if frame.stream != self._pieces_of:
+            self._pieces, self._length, self._pieces_of = [], 0, frame.stream
         if self._pieces and frame.kind != self._kind:
             raise RemoteProtocolError("a body whose pieces are of different kinds")
         if frame.number == 1 and frame.kind != "sync":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ...._util.threads import values_of
@@ -25,6 +25,7 @@ from .wire import (
     Ack,
     ClientIs,
     ClientLeft,
+    Frame,
     Go,
     Item,
     Pause,
@@ -34,7 +35,6 @@ from .wire import (
     dump_item,
     dump_messages,
     dump_value,
-    load_payload,
 )
 
 __all__ = ["Encoded", "Peer"]
@@ -92,6 +92,7 @@ class Peer:
         label: Makes of what it calls itself a label that no other hub here has.
         lose: Called with the peer, the reason, and whether it is never to be met again.
         met: Called when its clients have been taken in.
+        former: Streams of it that have ended.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Peer:
         label: Callable[[Peer, str], str],
         lose: Callable[[Peer, str, bool], None],
         met: Callable[[], None],
+        former: Iterable[str] = (),
     ) -> None:
         self._context = context
         self._exports = exports
@@ -132,7 +134,7 @@ class Peer:
         self._batch: _Batch | None = None
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
-        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024)
+        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024, former=former)
         self._calls = OpenCalls(limits.max_pending_calls)
         self.proxies = Proxies(context, hub, lambda: self.label, room_for_one)
         self._intake = Intake(
@@ -228,9 +230,25 @@ class Peer:
 
     # ---- from the peer
 
-    def take(self, payload: bytes) -> None:
+    @property
+    def streams(self) -> list[str]:
+        """Its streams that are known: none of them may begin again."""
+        return self._incoming.streams
+
+    def is_ended_by(self, came: Frame | Ack) -> bool:
+        """Return whether what has come shows that the other hub has given this one up, and begun anew.
+
+        It knows nothing of our stream then. One of which it has not acknowledged anything is sent to it again
+        from its beginning; one of which it had is over, and so are the calls that were under way.
+        """
+        return (
+            isinstance(came, Frame)
+            and self._outgoing.acknowledged > 0
+            and self._incoming.is_replaced_by(came)
+        )
+
+    def take(self, came: Frame | Ack) -> None:
         """Take what has come. Raises `RemoteProtocolError`."""
-        came = load_payload(payload)
         self.heard = self._context.clock()
         self._refused_since = None
         if isinstance(came, Ack):

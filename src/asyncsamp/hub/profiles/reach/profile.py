@@ -25,7 +25,7 @@ from .peer import Encoded, Peer
 from .proxies import Proxy
 from .subjects import Subjects, is_hub, peer_of, speaker_of
 from .urls import ReachUrls
-from .wire import dump_here, load_here
+from .wire import dump_here, load_here, load_payload
 
 __all__ = ["Reach"]
 
@@ -289,7 +289,11 @@ class Reach:
                 return
             peer = self._meet(hub)
         try:
-            peer.take(message.payload)
+            came = load_payload(message.payload)
+            if peer.is_ended_by(came):
+                self._lose(peer, "it has lost sight of this hub, and begins anew", False)
+                peer = self._meet(hub, former=peer.streams)
+            peer.take(came)
         except RemoteProtocolError as error:
             self._lose(peer, str(error), True)
 
@@ -399,7 +403,7 @@ class Reach:
             return False
         return True
 
-    def _meet(self, hub: str) -> Peer:
+    def _meet(self, hub: str, former: Iterable[str] = ()) -> Peer:
         assert self._context is not None
         assert self._exports is not None
         assert self._encoded is not None
@@ -412,6 +416,7 @@ class Reach:
             label=self._unique,
             lose=self._lose,
             met=self._met.set,
+            former=former,
         )
         self._peers[hub] = peer
         log.info("the hub %s is in the room", hub)
