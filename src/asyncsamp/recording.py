@@ -60,6 +60,13 @@ def read_recording(path: Path) -> Recording:
         DataError: It is not a recording; the line is named.
         OSError: It cannot be read.
     """
+    try:
+        return _read(path)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a recording: it is not a text in UTF-8 ({error.reason})") from None
+
+
+def _read(path: Path) -> Recording:
     found = Recording()
     calls: dict[str, dict[str, Any]] = {}
     with path.open(encoding="utf-8") as file:
@@ -75,7 +82,7 @@ def read_recording(path: Path) -> Recording:
                     calls.update(dict.fromkeys(value.get("calls", ()), found.messages[-1]))
                 elif "answers" in value and value["answers"] in calls:
                     calls[value["answers"]].setdefault("answers", {})[value["by"]] = value["answer"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DataError(f"{path}, line {number} is not a line of a recording ({error})") from None
     return found
 

@@ -361,12 +361,13 @@ async def test_doctor_says_that_the_home_folder_cannot_be_written(command: Comma
         ('{"asyncsamp": 2}', "another version"),
         ('{"asyncsamp": 1}\n{"t": 0, "mtype": 1, "params": {}}', "line 2 is not a line"),
         ('{"asyncsamp": 1}\n', "the recording has no client 'topcat'"),
+        ('{"asyncsamp": 1}\n\xff', "session.jsonl is not a recording: it is not a text in UTF-8"),
     ],
 )
 async def test_what_is_not_a_recording_is_refused(
     command: Command, tmp_path: Path, text: str, said: str
 ) -> None:
-    (tmp_path / "session.jsonl").write_text(text)
+    (tmp_path / "session.jsonl").write_bytes(text.encode("latin-1"))
     ended = await command.run("replay", "session.jsonl", "--as", "topcat")
     assert ended.code == 1
     assert said in ended.err

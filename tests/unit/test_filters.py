@@ -25,6 +25,7 @@ POINT = Message("coord.pointAt.sky", {"ra": "10.68", "dec": "41.27"}, sender="c1
         ("~t 41.27", True),
         ("~t '41.27'", True),
         ('~t "no such"', False),
+        ('~t ""', True),
         ("!~m coord.*", False),
         ("~m coord.* & !~f ds9", True),
         ("~m coord.* ~f ds9", False),
@@ -49,6 +50,9 @@ def test_a_message_is_chosen(text: str, chosen: bool) -> None:
         ("~m", "needs a word after ~m"),
         ("~x a", "where one of ~m, ~f, ~p, ~t is expected"),
         ("& a", "'&' where one of"),
+        ('~t "abc', "lacks a closing \" after '\"abc'"),
+        ("~f 'a b", "lacks a closing ' after"),
+        ('"', 'lacks a closing "'),
     ],
 )
 def test_a_bad_filter_is_refused(text: str, said: str) -> None:

@@ -8,7 +8,6 @@ side must all hold.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -74,7 +73,11 @@ def _term(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
 
 
 def _unquoted(word: str) -> str:
-    return shlex.split(word)[0] if word[:1] in "\"'" and len(word) > 2 else word
+    if word[:1] not in ("'", '"'):
+        return word
+    if len(word) < 2 or word[-1] != word[0]:
+        raise LocalProtocolError(f"the filter lacks a closing {word[0]} after {word!r}")
+    return word[1:-1]
 
 
 def _by_mtype(pattern: str) -> Filter:

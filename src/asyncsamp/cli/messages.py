@@ -20,7 +20,7 @@ from .output import safe, say, say_json, styled
 from .params import parse_params
 from .passing import show_end, show_message
 from .running import ERROR, OK, TIMED_OUT, Identity, at_hub
-from .traffic import Ended, traffic_at
+from .traffic import Ended, Gap, traffic_at
 
 __all__ = ["handle", "send", "snoop"]
 
@@ -129,7 +129,10 @@ async def snoop(
     open_calls: set[str] = set()
     async with traffic_at(identity, mtypes or ["*"], acknowledge) as traffic:
         async for item in traffic:
-            if isinstance(item, Ended):
+            if isinstance(item, Gap):
+                if item.hub_lost or count is not None:
+                    open_calls.clear()
+            elif isinstance(item, Ended):
                 if item.call in open_calls or (not item.call and item.what == "failed"):
                     open_calls.discard(item.call)
                     show_end(traffic, item)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
+import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +19,7 @@ from ..recording import Answers, Recording, own_mtypes, read_recording
 from ..values import Message, ReplyError, Response
 from .output import note, safe, say
 from .running import OK, at_hub
-from .traffic import WAITING, Ended, Seen, answered, traffic_at
+from .traffic import WAITING, Ended, Gap, Seen, answered, traffic_at
 
 __all__ = ["play", "record", "replay"]
 
@@ -28,35 +30,73 @@ _OWN = ("samp.hub.", "samp.app.ping")
 async def record(hub: str | None, path: Path, of: str | None, count: int | None) -> int:
     """Write what passes through the hub into `path` until interrupted, with the answers.
 
+    A file that holds something already is refused. It is made once there is something to record from.
     A hub of another make shows nobody more than what is sent to all, or to us. With `of` we stand before
     that client, in any hub, under the name "NAME (recorded)": what is sent to us goes on to it, and what it
     answers goes back and into the file.
     """
-    with await asyncio.to_thread(path.open, "w", encoding="utf-8") as file:
-        recorder = _Recorder(file)
-        try:
-            await (
-                _record_all(hub, recorder, path, count)
-                if of is None
-                else _record_of(hub, recorder, path, of, count)
-            )
-        finally:
-            await asyncio.shield(asyncio.to_thread(recorder.flush))
-            note(f"{recorder.written} messages are in {safe(path)}")
+    await asyncio.to_thread(_check_free, path)
+    with _cancelled_by_signals():
+        await (_record_all(hub, path, count) if of is None else _record_of(hub, path, of, count))
     return OK
 
 
-async def _record_all(hub: str | None, recorder: _Recorder, path: Path, count: int | None) -> None:
+def _check_free(path: Path) -> None:
+    """Raise FileExistsError if the file holds something already. Blocking."""
+    if path.is_file() and path.stat().st_size:
+        raise FileExistsError(errno.EEXIST, "holds something already; record into another file", str(path))
+
+
+@contextlib.contextmanager
+def _cancelled_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP, which comes when the terminal is closed, end the block as Ctrl-C does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    taken = []
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as under nohup
+            continue
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, task.cancel)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _recorder_into(path: Path) -> AsyncIterator[_Recorder]:
+    """Open the file, which is complete at the end of the block."""
+    # "a": what another program has written meanwhile stays.
+    with await asyncio.to_thread(path.open, "a", encoding="utf-8") as file:
+        recorder = _Recorder(file)
+        note(f"recording into {safe(path)}; Ctrl-C ends it")
+        try:
+            yield recorder
+        finally:
+            await asyncio.shield(asyncio.to_thread(recorder.flush))
+            note(f"{recorder.written} messages are in {safe(path)}")
+
+
+async def _record_all(hub: str | None, path: Path, count: int | None) -> None:
     async def answer(message: Message) -> Response:
         return _SEEN
 
     open_calls: set[str] = set()
-    async with traffic_at((hub, "asyncsamp record", ()), ["*"], answer) as traffic:
+    async with (
+        traffic_at((hub, "asyncsamp record", ()), ["*"], answer) as traffic,
+        _recorder_into(path) as recorder,
+    ):
         recorder.clients(traffic.client.clients.values())
-        note(f"recording into {safe(path)}; Ctrl-C ends it")
         try:
             async for item in traffic:
-                if isinstance(item, Ended):
+                if isinstance(item, Gap):
+                    if item.hub_lost or count is not None:
+                        open_calls.clear()
+                elif isinstance(item, Ended):
                     if item.call in open_calls:
                         open_calls.discard(item.call)
                         recorder.end(item)
@@ -69,42 +109,72 @@ async def _record_all(hub: str | None, recorder: _Recorder, path: Path, count: i
             recorder.clients(traffic.client.clients.values())
 
 
-async def _record_of(hub: str | None, recorder: _Recorder, path: Path, of: str, count: int | None) -> None:
+async def _record_of(hub: str | None, path: Path, of: str, count: int | None) -> None:
     async with at_hub(hub, name=f"{of} (recorded)", reconnect=True) as client:
-        behind = await client.find(of)
-        recorder.clients(await client.get_clients())
-        note(f"recording into {safe(path)}; Ctrl-C ends it")
-        mtypes = [mtype for mtype in behind.subscriptions if not mtype.startswith("samp.")]
-        answers: dict[str, Response] = {}
-
-        async def answer(message: Message) -> Response:
-            answers[message.msg_id or ""] = response = await _pass_on(client, behind, message)
-            return response
-
-        async for message in answered(client, mtypes, answer, limit=WAITING):
-            if message.msg_id is None:
-                await client.notify(behind, message.mtype, message.params)
-            known = answers.pop(message.msg_id or "", None)
-            calls = {} if message.msg_id is None else {message.msg_id: behind.public_id}
-            recorder.message(Seen(message, time.time(), calls=calls, answer=known))
-            if count is not None and recorder.written >= count:
-                return
+        behind = _Behind(client, await client.find(of))
+        clients = await client.get_clients()
+        async with _recorder_into(path) as recorder:
+            recorder.clients(clients)
+            await _record_before(client, behind, recorder, count)
 
 
-async def _pass_on(client: Client, behind: RemoteClient, message: Message) -> Response:
-    try:
-        return await client.call(behind, message.mtype, message.params)
-    except ReplyError as error:
-        return error.response
-    except SampError as error:
-        return Response.failure(str(error))
+async def _record_before(client: Client, behind: _Behind, recorder: _Recorder, count: int | None) -> None:
+    """Pass on what is sent to us, and write it with the answer."""
+    mtypes = [mtype for mtype in behind.client.subscriptions if not mtype.startswith("samp.")]
+    answers: dict[str, Response] = {}
+
+    async def answer(message: Message) -> Response:
+        answers[message.msg_id or ""] = response = await behind.call(message)
+        return response
+
+    async for message in answered(client, mtypes, answer, limit=WAITING):
+        if message.msg_id is None:
+            await behind.notify(message)
+        known = answers.pop(message.msg_id or "", None)
+        calls = {} if message.msg_id is None else {message.msg_id: behind.client.public_id}
+        recorder.clients([behind.client])
+        recorder.message(Seen(message, time.time(), calls=calls, answer=known))
+        if count is not None and recorder.written >= count:
+            return
+
+
+class _Behind:
+    """The client before which we stand. It is found again, by its name, when it or the hub has gone."""
+
+    def __init__(self, us: Client, client: RemoteClient) -> None:
+        self._us = us
+        self.client = client
+
+    async def call(self, message: Message) -> Response:
+        try:
+            return await self._us.call(await self._there(), message.mtype, message.params)
+        except ReplyError as error:
+            return error.response
+        except SampError as error:
+            return Response.failure(str(error))
+
+    async def notify(self, message: Message) -> None:
+        try:
+            await self._us.notify(await self._there(), message.mtype, message.params)
+        except SampError as error:
+            note(f"{safe(message.mtype)} was not passed on: {safe(error)}")
+
+    async def _there(self) -> RemoteClient:
+        if not self.client.registered:
+            self.client = await self._us.find(self.client.name)
+        return self.client
 
 
 class _Recorder:
-    """Writes lines. The file's own buffer makes a write cheap, so that it is done in the loop."""
+    """Writes lines. The file's own buffer makes a write cheap, so that it is done in the loop.
+
+    What is in the buffer goes into the file when the loop has done what is due: once for a burst.
+    """
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self._due = False
+        self._failure: OSError | None = None
         self._begun = time.time()
         self._clients: dict[str, dict[str, Any]] = {}
         self.written = 0
@@ -147,7 +217,20 @@ class _Recorder:
         return round(max(0.0, moment - self._begun), 6)
 
     def _line(self, value: object) -> None:
+        if self._failure is not None:
+            raise self._failure
         self._file.write(json.dumps(value) + "\n")
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._flush_burst)
+
+    def _flush_burst(self) -> None:
+        self._due = False
+        try:
+            if not self._file.closed:
+                self._file.flush()
+        except OSError as error:
+            self._failure = error  # raised by the next line
 
 
 async def replay(hub: str | None, path: Path, speed: float, as_name: str | None) -> int:

@@ -20,7 +20,7 @@ from .output import note
 from .params import parse_params
 from .running import Identity
 
-__all__ = ["WAITING", "Answer", "Ended", "Seen", "Traffic", "answered", "traffic_at"]
+__all__ = ["WAITING", "Answer", "Ended", "Gap", "Seen", "Traffic", "answered", "traffic_at"]
 
 WAITING = 1_000_000
 """Messages that may wait to be shown or written: more than a minute at 10,000 a second."""
@@ -65,8 +65,15 @@ class Ended:
     error: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something was not told: the end of a call that is open may never be."""
+
+    hub_lost: bool
+
+
 class Traffic:
-    """What passes through a hub, as an async iterator of `Seen` and `Ended`; it goes on with the next hub."""
+    """What passes through a hub, as an async iterator; it goes on with the next hub."""
 
     def __init__(
         self, client: Client, connection: StandardConnection | None, mtypes: Sequence[str], answer: Answer
@@ -115,7 +122,7 @@ class Traffic:
         await asyncio.sleep(_PAUSE)  # until the client has noticed it, too
         await self.client.wait_registered()
 
-    async def __aiter__(self) -> AsyncGenerator[Seen | Ended]:
+    async def __aiter__(self) -> AsyncGenerator[Seen | Ended | Gap]:
         async with contextlib.aclosing(self._whole()) as items:
             async for item in items:
                 yield item
@@ -126,7 +133,7 @@ class Traffic:
     async def _reply_to(self, message: Message) -> Response:
         return await self._answer(message)
 
-    async def _own(self) -> AsyncGenerator[Seen | Ended]:
+    async def _own(self) -> AsyncGenerator[Seen | Ended | Gap]:
         """Yield what is sent to us or to all."""
         answers: dict[str, Response] = {}
 
@@ -139,19 +146,21 @@ class Traffic:
             known = answers.pop(message.msg_id or "", None)
             yield Seen(message, time.time(), calls=calls, to_all=True, answer=known)
 
-    async def _whole(self) -> AsyncGenerator[Seen | Ended]:
+    async def _whole(self) -> AsyncGenerator[Seen | Ended | Gap]:
         """Yield what the hub tells, as long as there is one that does."""
         while self.whole:
             assert self._connection is not None
             try:
                 lines, missed = await self._connection.traffic()
             except (HubLostError, HubFaultError) as error:
+                yield Gap(hub_lost=True)
                 await self._next_hub(error)
                 continue
-            if missed:
-                note(f"{missed} events were missed: more came than could be taken")
             for item in self._items(lines):
                 yield item
+            if missed:
+                note(f"{missed} events were missed: more came than could be taken")
+                yield Gap(hub_lost=False)
 
     async def _next_hub(self, error: SampError) -> None:
         """Wait until there is a hub again; one of another make tells only of what is sent to us."""

@@ -833,7 +833,10 @@ class MessagingClient:
 
     def _addressee(self, client: str | RemoteClient) -> _Addressee:
         if isinstance(client, RemoteClient):
-            return _Addressee(client.public_id, certain=True)
+            if not client.registered:
+                # At another hub the id is somebody else's. That the hub is lost is the better reason.
+                self._at_hub("send to another client")
+            return _Addressee(self._inbox.others.pick(client).public_id, certain=True)
         return _Addressee(self._inbox.others.id_of(public_id(client)))
 
     async def _to(self, addressee: _Addressee, ask: Callable[[str], Awaitable[Value]]) -> Value:

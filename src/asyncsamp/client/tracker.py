@@ -77,7 +77,7 @@ class RemoteClient:
 
     @property
     def registered(self) -> bool:
-        """False once it has left the hub."""
+        """False once it has left the hub, or the hub is lost: at the next hub it has to be found again."""
         return self._registered
 
     def subscribes(self, mtype: str) -> bool:
@@ -239,7 +239,8 @@ class OtherClients(Mapping[str, RemoteClient]):
         if isinstance(wanted, RemoteClient):
             if not wanted.registered:
                 name = plain_line(wanted.name, LONGEST_NAME)
-                raise UnknownClientError(f"{who(wanted.public_id, name)} has left; {self.those_there()}")
+                gone = f"{who(wanted.public_id, name)} has left, or its hub has; find it again by its name"
+                raise UnknownClientError(f"{gone}; {self.those_there()}")
             return wanted
         found = self.named(wanted)
         if found is None:

@@ -70,6 +70,34 @@ async def test_handlers_streams_and_the_view_survive(house: House) -> None:
         assert (await client.find("other", timeout=10)).public_id == other.public_id
 
 
+async def test_a_view_from_the_last_hub_addresses_nobody_at_the_next(house: House) -> None:
+    """The id that it has is somebody else's there."""
+    client = await house.join("client")
+    async with house.client("one", reconnect=False) as one:
+        view = await client.find("one")
+        await house.hub.shutdown()
+        await out(client)
+        await out(one)
+    with pytest.raises(HubLostError):
+        await client.call(view, "a.b")
+    await house.hub.start()
+    strangers = [house.client(name) for name in ("two", "three")]
+    for each in strangers:
+        each.on("a.b")(echo)
+        await house.enter(each)
+    await client.wait_registered(10)
+    operations = [
+        client.call(view, "a.b"),
+        client.call_and_wait(view, "a.b"),
+        client.notify(view, "a.b"),
+        client.get_metadata(view),
+        client.get_subscriptions(view),
+    ]
+    for operation in operations:
+        with pytest.raises(UnknownClientError, match=r"^one \(\S+\) has left, or its hub has; find it again"):
+            await operation
+
+
 async def test_calls_in_flight_fail(house: House) -> None:
     """DESIGN 5.6: with HubLostError, whichever way they were made."""
     client, other = await house.join("client"), house.client("other", reconnect=False)
