@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,21 @@ from asyncsamp import (
     NotRegisteredError,
     ReplyError,
     Response,
+    SampError,
+    WaitTimeoutError,
 )
 from asyncsamp.mtypes import CoordPointAtSky
 from asyncsamp.sync import Client, Hub, MessageStream
 from asyncsamp.sync.portal import portal
 
 NewClient = Callable[[str], Client]
+
+
+class Stop(BaseException):
+    """What a program of the user's may raise past all that take errors."""
+
+    def __init__(self) -> None:
+        super().__init__("it is wrong")
 
 
 def test_three_lines_send_and_receive(hub: Hub, new_client: NewClient) -> None:
@@ -64,7 +74,7 @@ def test_handlers_that_wait_for_one_another_do_not_run_out_of_threads(new_client
     together = threading.Barrier(40, timeout=15)
 
     @one.on("test.wait")
-    def wait(message: Message) -> None:
+    def answer(message: Message) -> None:
         together.wait()
 
     with ThreadPoolExecutor(40) as pool:
@@ -72,7 +82,9 @@ def test_handlers_that_wait_for_one_another_do_not_run_out_of_threads(new_client
         assert [call.result().status for call in calls] == ["samp.ok"] * 40
 
 
-@pytest.mark.parametrize("error", [ValueError("it is wrong"), StopIteration("it is wrong"), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [ValueError("it is wrong"), StopIteration("it is wrong"), SystemExit(3), Stop()]
+)
 def test_a_handler_that_raises_is_the_senders_error(
     new_client: NewClient, error: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,6 +182,85 @@ def test_calls_to_all_are_an_iterator(new_client: NewClient) -> None:
         each.on("test.all")(lambda message: {"name": "x"})
     answers = dict(one.call_all("test.all", timeout=10))
     assert set(answers) == {two.public_id, three.public_id}
+
+
+def _slow_and_quick(new_client: NewClient) -> tuple[Client, Callable[[], None]]:
+    """Return a caller of two, of which one answers only when what is returned is called."""
+    caller, quick, slow = map(new_client, ("caller", "quick", "slow"))
+    let = threading.Event()
+    quick.on("test.all")(lambda message: {"by": "quick"})
+
+    @slow.on("test.all")
+    def answer(message: Message) -> dict[str, str]:
+        assert let.wait(10)
+        return {"by": "slow"}
+
+    return caller, let.set
+
+
+def test_a_wait_that_times_out_loses_no_answer(new_client: NewClient) -> None:
+    caller, let = _slow_and_quick(new_client)
+    with caller.call_all("test.all", timeout=10) as answers:
+        assert answers.next(timeout=10)[1].result == {"by": "quick"}
+        for _ in range(2):
+            with pytest.raises(WaitTimeoutError):
+                answers.next(timeout=0.05)
+        let()
+        assert answers.next(timeout=10)[1].result == {"by": "slow"}
+        with pytest.raises(EOFError, match="the stream has ended"):
+            answers.next()
+
+
+def test_ctrl_c_in_a_wait_for_answers_loses_none(new_client: NewClient) -> None:
+    caller, let = _slow_and_quick(new_client)
+    answers = caller.call_all("test.all", timeout=10)
+    assert next(answers)[1].result == {"by": "quick"}
+    pressed = threading.Timer(0.1, signal.raise_signal, [signal.SIGINT])
+    pressed.start()
+    with pytest.raises(KeyboardInterrupt):
+        next(answers)
+    let()
+    assert [response.result for _, response in answers] == [{"by": "slow"}]
+
+
+def test_answers_are_closed_while_a_thread_waits_for_one(new_client: NewClient) -> None:
+    caller, let = _slow_and_quick(new_client)
+    answers = caller.call_all("test.all", timeout=10)
+    next(answers)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(list, answers)
+        assert not wait([reading], 0.1).done, "it waits"
+        answers.close()
+        assert reading.result(10) == []
+    assert list(answers) == []
+    let()
+
+
+def test_several_threads_share_the_answers(new_client: NewClient) -> None:
+    caller, let = _slow_and_quick(new_client)
+    let()
+    answers = caller.call_all("test.all", timeout=10)
+    with ThreadPoolExecutor(2) as pool:
+        taken = [pool.submit(answers.next, 10) for _ in range(2)]
+        found = sorted(str(each.result(10)[1].result["by"]) for each in taken)
+    assert found == ["quick", "slow"]
+    assert list(answers) == []
+
+
+def test_answers_that_are_given_up_are_silent_when_the_hub_goes(
+    hub: Hub, new_client: NewClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller, let = _slow_and_quick(new_client)
+    answers = caller.call_all("test.all", timeout=10)
+    next(answers)
+    with pytest.raises(WaitTimeoutError):
+        answers.next(timeout=0.05)
+    caller.unregister()
+    with pytest.raises(SampError):
+        next(answers)
+    assert list(answers) == []
+    let()
+    assert not [each for each in caplog.records if each.name == "asyncio"]
 
 
 def test_a_client_leaves_with_its_callbacks(hub: Hub) -> None:

@@ -42,4 +42,6 @@ class Watcher:
                 return  # the program is about to end
             except (OSError, SAMPHubError, SAMPProxyError) as error:
                 log.info("a client cannot come back yet: %s", error)
+            except Exception as error:  # at the next look it may be better
+                log.warning("a client cannot come back yet: %s: %s", type(error).__name__, error)
             del look  # or the object would live while this waits

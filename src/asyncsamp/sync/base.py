@@ -18,7 +18,7 @@ from ..mtypes import TypedMessage
 from ..values import Message
 from .handlers import Answer, Dispatcher, as_async, check_handler
 from .portal import Portal, portal
-from .stream import MessageStream, Stream
+from .stream import MessageStream, Patient, Stream
 
 __all__ = ["AsyncClient", "AsyncHub", "BaseClient", "BaseHub", "ForkedError"]
 
@@ -193,7 +193,7 @@ class BaseClient(_Base):
         return Stream(self._portal, inner, close, timeout)
 
     def _generated(self, make: Callable[[AsyncClient], AsyncGenerator[T, None]]) -> Stream[T]:
-        inner = self._call(make, self._inner)
+        inner = Patient(self._call(make, self._inner))
         return Stream(self._portal, inner, inner.aclose, None)
 
     async def _begin(self, make: Callable[[AsyncClient], T]) -> T:

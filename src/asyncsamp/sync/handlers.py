@@ -39,6 +39,10 @@ def check_handler(handler: object) -> None:
         return  # a builtin does not tell what it takes
 
 
+def _as_error(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the handler ended with {type(error).__name__}")
+
+
 def as_async(
     handler: Callable[[Any], Answer], dispatcher: Dispatcher | None
 ) -> Callable[[Any], Awaitable[Answer]]:
@@ -65,10 +69,12 @@ def as_async(
             failure: BaseException | None = None
             try:
                 result = handler(message)
-            except (StopIteration, SystemExit, KeyboardInterrupt) as error:  # no future takes these
-                failure = RuntimeError(f"the handler ended with {type(error).__name__}")
+            except StopIteration as error:  # no future takes it
+                failure = _as_error(error)
             except Exception as error:
                 failure = error
+            except BaseException as error:  # it would end the task that answers, without an answer
+                failure = _as_error(error)
             with contextlib.suppress(RuntimeError):  # the loop has ended with the program
                 loop.call_soon_threadsafe(settle, result, failure)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -13,7 +13,7 @@ from ..errors import WaitTimeoutError
 from ..values import Message
 from .portal import Portal
 
-__all__ = ["MessageStream", "Stream"]
+__all__ = ["MessageStream", "Patient", "Stream"]
 
 T = TypeVar("T")
 
@@ -91,6 +91,59 @@ class Stream(Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Patient(Generic[T]):
+    """The items of an async generator, each awaited by a task: to give up a wait does not end the generator.
+
+    Args:
+        inner: The generator.
+    """
+
+    def __init__(self, inner: AsyncGenerator[T, None]) -> None:
+        self._inner = inner
+        self._turn = asyncio.Lock()
+        self._coming: asyncio.Task[T] | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next item. Cancelling is safe: the next call goes on with the same wait."""
+        async with self._turn:
+            if self._coming is None:
+                if self._closed:
+                    raise StopAsyncIteration
+                self._coming = asyncio.create_task(self._item(), name="asyncsamp-sync-item")
+                self._coming.add_done_callback(_seen)
+            task = self._coming
+            await asyncio.wait({task})
+            self._coming = None
+        item = _END if task.cancelled() else task.result()
+        if item is _END:
+            raise StopAsyncIteration
+        return item
+
+    async def aclose(self) -> None:
+        """End the generator, and who waits for it."""
+        self._closed = True
+        if self._coming is not None:
+            self._coming.cancel()
+            await asyncio.wait({self._coming})
+        await self._inner.aclose()
+
+    async def _item(self) -> T:
+        return await anext(self._inner, _END)
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    """Take the error of a wait that nobody comes back to."""
+    if not task.cancelled():
+        task.exception()
 
 
 class MessageStream(Stream[Message]):
