@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -151,6 +152,32 @@ def test_the_site_that_named_most_makes_room_for_others() -> None:
     assert named.closes(SITE, ["file:/anything"])
     assert named.closes(OTHER, ["file:/3"])
     assert not named.closes(OTHER, ["file:/anything"])
+
+
+@pytest.mark.parametrize("site", [SITE, ""])
+def test_of_one_call_no_more_is_noted_than_a_site_may_name(site: str) -> None:
+    looked_at = []
+    named = NamedUrls(by_site=3)
+
+    def endless() -> Iterator[str]:
+        while True:
+            looked_at.append(f"file:/{len(looked_at) // 2}")
+            yield looked_at[-1]
+
+    assert named.add(site, endless()) == bool(site)
+    assert len(looked_at) == 7
+    assert named.closes(OTHER, ["file:/2"])
+
+
+def test_each_name_beyond_the_bound_costs_as_much_as_the_first() -> None:
+    """Far more than the bound, one by one, in the time of some hash tables; it was quadratic."""
+    named = NamedUrls(by_site=200_000)
+    named.add(SITE, map(str, range(200_000)))
+    begun = time.process_time()
+    named.add(SITE, map(str, range(200_000, 400_000)))
+    assert time.process_time() - begun < 5
+    assert not named.closes(OTHER, ["199999"])
+    assert named.closes(OTHER, ["200000"])
 
 
 def test_programs_are_never_full() -> None:
