@@ -82,6 +82,9 @@ class Limits:
         web_silence_sender: How long a page that never pulls may go without a call.
         web_consent_timeout: How long a page may wait until the user has answered for it, other questions
             before it included.
+        web_uploads: Uploads that one web client may have at once. Each keeps a file descriptor.
+        web_uploads_all: Uploads that all web clients may have at once; never more than a quarter of the
+            file descriptors that the process may have.
         web_upload_bytes: Bytes that one web client may have uploaded at once.
         web_upload_bytes_all: Bytes that all web clients may have uploaded at once; they lie in the folder
             for temporary files.
@@ -147,6 +150,8 @@ class Limits:
     web_silence_broken: float = 8.0
     web_silence_sender: float = 3_600.0
     web_consent_timeout: float = 600.0
+    web_uploads: int = 200
+    web_uploads_all: int = 1_000
     web_upload_bytes: int = 512 * 1024 * 1024
     web_upload_bytes_all: int = 2 * 1024 * 1024 * 1024
     web_port_retry: float = 5.0

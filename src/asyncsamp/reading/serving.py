@@ -13,7 +13,7 @@ from aiohttp import web
 from ..interfaces import Reader
 from .ranges import RangeNotSatisfiableError, byte_range
 
-__all__ = ["OPEN_TO_PAGES", "Part", "part_of", "send", "serve"]
+__all__ = ["OPEN_TO_PAGES", "SANDBOXED", "Part", "part_of", "send", "serve"]
 
 log = logging.getLogger("asyncsamp")
 
@@ -26,6 +26,9 @@ OPEN_TO_PAGES = {
     "Access-Control-Max-Age": "7200",
 }
 """Headers for URLs that cannot be guessed: whoever knows one may read it, from web pages too."""
+
+SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+"""Headers for what strangers made: shown in a browser it runs no script, and has no part in our origin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
@@ -32,9 +33,15 @@ class _Share:
 
 
 class ShareServer:
-    """Shares contents on one port of `host`, opened with the first; each at a URL that cannot be guessed."""
+    """Shares contents on one port of `host`, opened with the first; each at a URL that cannot be guessed.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    Args:
+        host: Where to listen.
+        headers: Headers of each answer with content, beside its own.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", headers: Mapping[str, str] | None = None) -> None:
+        self._headers = {**OPEN_TO_PAGES, "X-Content-Type-Options": "nosniff", **(headers or {})}
         self._server = RpcServer(self._handle, hosts=(host,), port=0, max_body=_MAX_REQUEST, name="share")
         self._shares: dict[str, _Share] = {}
         self._starting = asyncio.Lock()
@@ -99,7 +106,7 @@ class ShareServer:
         except (DataError, OSError) as error:
             log.warning("what is shared as %s cannot be read: %s", share.name, error)
             return web.Response(status=404, headers=OPEN_TO_PAGES, text="it cannot be read\n")
-        headers = {**OPEN_TO_PAGES, "Content-Type": share.content_type, "X-Content-Type-Options": "nosniff"}
+        headers = {**self._headers, "Content-Type": share.content_type}
         try:
             return await serve(request, reader, headers, what=f"the shared {share.name}")
         finally:

@@ -78,6 +78,14 @@ async def test_a_raw_file_url_is_read_too(sides: Sides, tmp_path: Path) -> None:
         assert (await sides.bob.read(sides.sent(url)))[:2] == (200, b"table")
 
 
+async def test_a_page_of_html_runs_no_script(sides: Sides, tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_bytes(b"<script>alert(1)</script>")
+    _, _, headers = await sides.bob.read(sides.sent(f"file://{tmp_path}/a.html"))
+    assert headers["Content-Type"].startswith("text/html")
+    assert headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 async def test_what_a_client_shares_is_read(sides: Sides) -> None:
     server = ShareServer()
     content = random.Random(2).randbytes(3_000_000)

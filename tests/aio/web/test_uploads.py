@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 from collections.abc import AsyncIterator
@@ -68,6 +69,14 @@ async def test_what_a_page_uploads_can_be_read(hub: WebHub) -> None:
     assert b"Content-Length: 9\r\n" in head
     assert head.endswith(b"\r\n\r\n")
     assert (await read(url + "x")).status == 404
+
+
+async def test_a_page_of_html_runs_no_script(hub: WebHub) -> None:
+    url = url_of(await (await hub.page()).upload("a.html", b"<script>alert(1)</script>"))
+    answer = await read(url)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_the_browser_is_told_that_the_page_may(hub: WebHub) -> None:
@@ -199,6 +208,75 @@ class TestBounds:
         )
         await one.call("unregister")
         url_of(await two.upload("b", b"x" * 60_000))
+
+    async def test_what_is_under_way_counts_until_its_request_ends(self, hub: WebHub) -> None:
+        """Also when its page has left meanwhile, and once only: else others could have more than there is."""
+        one = await hub.page()
+        sent = {"Origin": one.origin, "Transfer-Encoding": "chunked"}
+        piece = b"15f90\r\n" + b"x" * 90_000 + b"\r\n"
+        target = urlsplit(one.upload_url).path + "big"
+        reader, writer = await open_chunked(hub.port, target, sent, piece)
+        while True:  # until the hub has taken it
+            other = await hub.page()
+            if (await other.upload("a", b"x" * 100_000)).status == 413:
+                break
+            await other.call("unregister")
+        await one.call("unregister")
+        assert (await other.upload("a", b"x" * 100_000)).status == 413
+        writer.write(b"1\r\ny\r\n")
+        answer = await read_answer(reader)
+        await close(writer)
+        assert (answer.status, answer.body) == (403, b"the page was unregistered while it uploaded\n")
+        url_of(await other.upload("a", b"x" * 100_000))
+        assert (await (await hub.page()).upload("b", b"x" * 60_000)).status == 413
+
+    async def test_the_number_of_one_page(self, tmp_path: Path) -> None:
+        async with web_hub(tmp_path, limits=Limits(web_uploads=3)) as hub:
+            page = await hub.page()
+            url_of(await page.upload("empty", b""))
+            url_of(await page.upload("a", b"x"))
+            part = json.loads((await page.upload("b?part=new", b"x")).body)["part"]
+            for name in ("c", "c?part=new"):
+                answer = await page.upload(name, b"x")
+                assert (answer.status, answer.body) == (
+                    429,
+                    b"the hub keeps 3 uploads for one page, until that is unregistered\n",
+                )
+            url_of(await page.upload(f"b?part={part}&last=1", b"x"))  # which is not a new one
+            url_of(await (await hub.page()).upload("a", b"x"))
+
+    @pytest.mark.parametrize(
+        ("limits", "descriptors"), [(Limits(web_uploads_all=2), None), (Limits(), 11)], ids=["limits", "files"]
+    )
+    async def test_the_number_of_all_pages(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, descriptors: int | None
+    ) -> None:
+        monkeypatch.setattr(uploads, "allowed", lambda: descriptors)
+        async with web_hub(tmp_path, limits=limits) as hub:
+            one, two = await hub.page(), await hub.page()
+            url_of(await one.upload("a", b"x"))
+            url_of(await one.upload("b", b"x"))
+            answer = await two.upload("c", b"x")
+            assert (answer.status, answer.body) == (
+                429,
+                b"the hub keeps 2 uploads for all pages together, until these are unregistered\n",
+            )
+            await one.call("unregister")
+            url_of(await two.upload("c", b"x"))
+            url_of(await two.upload("d", b"x"))
+
+    @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOSPC])
+    async def test_no_more_files_or_space(
+        self, hub: WebHub, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def refuse(**asked: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        page = await hub.page()
+        with monkeypatch.context() as patch:
+            patch.setattr(uploads.tempfile, "TemporaryFile", refuse)
+            assert (await page.upload("a", b"x")).status == 507
+        url_of(await page.upload("a", b"x"))
 
     async def test_ten_at_once_that_announce_nothing(self, hub: WebHub) -> None:
         """Together they are too large, and none says so before."""

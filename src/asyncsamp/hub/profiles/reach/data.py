@@ -15,7 +15,7 @@ from aiohttp import web
 from ...._util.hosts import own_names
 from ....errors import FaultError, RemoteProtocolError
 from ....interfaces import Engine
-from ....reading.serving import OPEN_TO_PAGES, send
+from ....reading.serving import OPEN_TO_PAGES, SANDBOXED, send
 from ....rpc import RpcServer
 from ...opened import identities
 from .bus import Bus, BusMessage
@@ -240,7 +240,7 @@ class _Ports:
 
 def _headers(head: Head) -> dict[str, str]:
     told = {"Content-Type": "application/octet-stream", **head.headers}
-    return {**told, **OPEN_TO_PAGES, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    return {**told, **OPEN_TO_PAGES, **SANDBOXED, "Cache-Control": "no-store"}
 
 
 def _refusal(status: int, reason: str) -> web.Response:

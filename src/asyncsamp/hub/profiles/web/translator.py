@@ -14,7 +14,7 @@ from ...._util import file_urls
 from ....reading.content_types import content_type
 from ....reading.files import open_file
 from ....reading.http import HttpReader, RefusedUrlError, TooManyRedirectsError
-from ....reading.serving import send, serve
+from ....reading.serving import SANDBOXED, send, serve
 from ...named import file_itself
 from ...opened import resolved
 
@@ -25,9 +25,7 @@ log = logging.getLogger("asyncsamp.hub")
 ClosesFile: TypeAlias = Callable[[str, str], bool]
 
 _GUARD = {
-    # What comes through here has the hub's own origin: as a page of its own it must run no script.
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
+    **SANDBOXED,  # what comes through here has the hub's own origin
     "Cross-Origin-Resource-Policy": "cross-origin",
     "Cache-Control": "no-store",
 }
