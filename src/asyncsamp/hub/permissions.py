@@ -15,10 +15,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .._util.private_files import make_folder, replace_private
+from .._util.threads import to_its_end
 
 __all__ = ["Decisions", "Permission", "Permissions", "Subject", "default_path", "rememberable"]
 
@@ -253,7 +255,7 @@ class Permissions:
 
     async def _change_in_turn(self, change: Callable[[Decisions], bool]) -> bool:
         async with self._turn:
-            changed, decided = await asyncio.to_thread(self._change, change)
+            changed, decided = await to_its_end(partial(self._change, change))
             self._take(None, decided)
             return changed
 
@@ -296,7 +298,7 @@ class Permissions:
                 continue
             except OSError as error:
                 log.warning("cannot read what web pages and clients may do: %s", error)
-                return None, {}
+                return None, self._decided  # a no stays one, though it cannot be seen just now
         return None, {}
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from asyncsamp import (
     Permissions,
     Subject,
 )
+from asyncsamp._util.private_files import replace_private
 from asyncsamp.hub.permissions import Decisions
 
 ARCHIVE = Subject("origin", "https://archive.example.org")
@@ -150,6 +152,44 @@ class TestStore:
             await Permissions(tmp_path / "file" / "p.json").decide(ARCHIVE, Permission.READ, False)
         await Permissions(tmp_path).refresh()
         assert "cannot read what web pages and clients may do" in caplog.text
+
+    async def test_a_no_stays_one_while_the_file_cannot_be_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "p.json"
+        permissions = Permissions(path)
+        await permissions.decide(ARCHIVE, Permission.RECEIVE, False)
+        await permissions.refresh()
+        path.rename(tmp_path / "aside")
+        path.mkdir()  # which no user, also root, can read as a file
+        await permissions.refresh()
+        assert not permissions.may(ARCHIVE, Permission.RECEIVE)
+        path.rmdir()
+        await Permissions(path).decide(ARCHIVE, Permission.RECEIVE, True)
+        await permissions.refresh()
+        assert permissions.may(ARCHIVE, Permission.RECEIVE)
+
+    async def test_a_decision_that_is_cancelled_undoes_none_after_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+
+        def slow(path: Path, data: bytes) -> None:
+            if not begun.is_set():
+                begun.set()
+                go_on.wait(10)
+            replace_private(path, data)
+
+        monkeypatch.setattr("asyncsamp.hub.permissions.replace_private", slow)
+        permissions = Permissions(tmp_path / "p.json")
+        first = asyncio.create_task(permissions.decide(ARCHIVE, Permission.SEND, False))
+        await asyncio.to_thread(begun.wait, 10)
+        first.cancel()
+        second = asyncio.create_task(permissions.decide(TOPCAT, Permission.SEND, False))
+        await asyncio.wait([second], timeout=0.2)  # it has to wait, as the first is still writing
+        go_on.set()
+        await asyncio.wait([first, second])
+        assert first.cancelled()
+        await permissions.refresh()
+        assert {ARCHIVE, TOPCAT} == set(permissions.decisions) == set(await loaded(tmp_path / "p.json"))
 
 
 async def echo(message: Message) -> dict[str, Any]:

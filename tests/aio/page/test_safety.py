@@ -133,6 +133,9 @@ async def test_what_clients_say_is_cut_and_made_visible(hub: Hub, browser: Brows
 def test_the_beginning_of_a_text_is_visible_and_bounded() -> None:
     assert beginning("a\tb\nc\u200b\ud800") == "a\tb\nc\\u200b\\ud800"
     assert len(beginning("\x00" * 1_000_000)) <= 6 * SHOWN + 3
+    nearly = {"a": "x" * (SHOWN - 100), "k" * 199: "y" * 1_000_000}  # the second key is past the end
+    assert len(beginning(nearly)) <= SHOWN + 200
+    assert beginning(nearly).endswith("k: ...")
 
 
 async def test_two_answers_at_once_are_one(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def _visible(text: str) -> str:
 def _write(value: Value, indent: str, room: int, pieces: list[str]) -> int:
     """Append `value` to `pieces` while there is `room`; return the room that is left."""
     if isinstance(value, str):
-        pieces.append(_visible(value[:room]))
+        pieces.append(_visible(value[: max(0, room)]))  # a long key may have taken all of it
         return room - len(value)
     inner = indent + "  "
     items = value.items() if isinstance(value, dict) else (("", item) for item in value)
