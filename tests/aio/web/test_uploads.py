@@ -246,7 +246,7 @@ class TestBounds:
             url_of(await (await hub.page()).upload("a", b"x"))
 
     @pytest.mark.parametrize(
-        ("limits", "descriptors"), [(Limits(web_uploads_all=2), None), (Limits(), 11)], ids=["limits", "files"]
+        ("limits", "descriptors"), [(Limits(web_uploads_all=2), None), (Limits(), 11)], ids=["limit", "files"]
     )
     async def test_the_number_of_all_pages(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limits: Limits, descriptors: int | None
@@ -259,7 +259,7 @@ class TestBounds:
             answer = await two.upload("c", b"x")
             assert (answer.status, answer.body) == (
                 429,
-                b"the hub keeps 2 uploads for all pages together, until these are unregistered\n",
+                b"the hub keeps 2 uploads for all pages together, until one is unregistered\n",
             )
             await one.call("unregister")
             url_of(await two.upload("c", b"x"))

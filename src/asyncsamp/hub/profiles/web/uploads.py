@@ -39,7 +39,7 @@ _PIECE = 1024 * 1024
 _MAX_NAME = 200
 
 _SHARE = 4
-"""What part of the file descriptors of the process uploads may take: each keeps one. Most are for connections."""
+"""What part of the process's file descriptors uploads may take, each one; most are for connections."""
 
 _NO_ROOM = {
     errno.ENOSPC: "there is no space left for the upload\n",
@@ -163,7 +163,9 @@ class Uploads:
             text = f"the hub keeps {most:,} uploads for one page, until that is unregistered\n"
             raise web.HTTPTooManyRequests(text=text)
         if sum(used.uploads for used in self._used.values()) >= most_of_all:
-            text = f"the hub keeps {most_of_all:,} uploads for all pages together, until these are unregistered\n"
+            text = (
+                f"the hub keeps {most_of_all:,} uploads for all pages together, until one is unregistered\n"
+            )
             raise web.HTTPTooManyRequests(text=text)
         self._used.setdefault(client, mine).uploads += 1
 
