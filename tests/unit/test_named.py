@@ -156,7 +156,7 @@ def test_the_site_that_named_most_makes_room_for_others() -> None:
 
 @pytest.mark.parametrize("site", [SITE, ""])
 def test_of_one_call_no_more_is_noted_than_a_site_may_name(site: str) -> None:
-    looked_at = []
+    looked_at: list[str] = []
     named = NamedUrls(by_site=3)
 
     def endless() -> Iterator[str]:

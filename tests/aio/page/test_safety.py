@@ -14,6 +14,7 @@ import pytest
 from asyncsamp import Client, FaultCode, Hub, Permissions
 from asyncsamp.hub.page import HubPage, PageConsent
 from asyncsamp.hub.page.shown import SHOWN, beginning
+from asyncsamp.values import Value
 
 from .. import users
 from ..users import LINUX, ROOT
@@ -133,7 +134,7 @@ async def test_what_clients_say_is_cut_and_made_visible(hub: Hub, browser: Brows
 def test_the_beginning_of_a_text_is_visible_and_bounded() -> None:
     assert beginning("a\tb\nc\u200b\ud800") == "a\tb\nc\\u200b\\ud800"
     assert len(beginning("\x00" * 1_000_000)) <= 6 * SHOWN + 3
-    nearly = {"a": "x" * (SHOWN - 100), "k" * 199: "y" * 1_000_000}  # the second key is past the end
+    nearly: Value = {"a": "x" * (SHOWN - 100), "k" * 199: "y" * 1_000_000}  # the second key is past the end
     assert len(beginning(nearly)) <= SHOWN + 200
     assert beginning(nearly).endswith("k: ...")
 

@@ -274,7 +274,7 @@ class TestBounds:
 
         page = await hub.page()
         with monkeypatch.context() as patch:
-            patch.setattr(uploads.tempfile, "TemporaryFile", refuse)
+            patch.setattr("tempfile.TemporaryFile", refuse)
             assert (await page.upload("a", b"x")).status == 507
         url_of(await page.upload("a", b"x"))
 
