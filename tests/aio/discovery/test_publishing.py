@@ -599,6 +599,7 @@ async def test_of_two_in_one_loop_one_wins(
         assert_only(path, winner)
 
 
+@pytest.mark.timeout(90)  # eight interpreters start at once
 async def test_of_eight_processes_one_wins(path: Path, nobody: str) -> None:
     write(path, "theirs", nobody)
     racers = [await start_publisher(path, f"secret{number}") for number in range(8)]
@@ -624,6 +625,7 @@ async def test_of_eight_processes_one_wins(path: Path, nobody: str) -> None:
                 await racer.wait()
 
 
+@pytest.mark.timeout(60)
 async def test_a_killed_starter_frees_the_turn(
     location: Location, path: Path, server: Pinged, sender: RpcClient, nobody: str
 ) -> None:
@@ -634,7 +636,7 @@ async def test_a_killed_starter_frees_the_turn(
     try:
         assert starter.stdin is not None
         starter.stdin.write(b"go\n")
-        await asyncio.wait_for(server.asked.wait(), 10)
+        await asyncio.wait_for(server.asked.wait(), 30)
     finally:
         starter.kill()
         await starter.communicate()

@@ -32,6 +32,8 @@ NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {}}
 COMMAND = (sys.executable, "-m", "asyncsamp.hub", "--no-web-profile")
 READY = re.compile(r"SAMP hub ready at (http://127\.0\.0\.1:[0-9]+/xmlrpc), lockfile (.*)\n")
 
+pytestmark = pytest.mark.timeout(60)  # each test starts programs, and a busy machine is slow at that
+
 
 @dataclass
 class Running:
