@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from urllib.parse import quote
 
 import pytest
@@ -79,6 +80,10 @@ LOCAL = [
     "jar:file:/x.jar!/t.vot",
     "ftp://127.0.0.1/x",
     " file:///t.vot",
+    "\x01file:///t.vot",
+    "url:file:///t.vot",
+    " URL:url: http://localhost:8888/",
+    "netdoc:///t.vot",
     "http://a@127.0.0.1/x",
 ]
 
@@ -90,7 +95,16 @@ ELSEWHERE = [
     "not a URL: file:///x",
     "",
     "file",
-    "file:///" + "x" * 9000,
+    "https://archive.example.org/?" + "x" * 9000,
+    "x" * 9000,
+]
+
+LONG = [
+    "file:///etc/passwd#" + "x" * 9000,
+    "http://127.0.0.1:8888/api?" + "x" * 9000,
+    "http://" + "x" * 9000 + "@localhost/",
+    " " * 9000 + "file:///etc/passwd",
+    "netdoc:///etc/passwd#" + "x" * 9000,
 ]
 
 
@@ -181,6 +195,37 @@ def test_a_tool_may_spell_the_url_differently() -> None:
 def test_a_raw_local_url_from_outside_is_replaced(url: str) -> None:
     b = Hub("b")
     assert b.gets({"url": url}) == {"url": b.base + NOT_OFFERED}
+
+
+@pytest.mark.parametrize("url", LONG)
+def test_a_long_local_url_means_nothing_anywhere_else(url: str) -> None:
+    a, b = Hub("a"), Hub("b")
+    assert b.gets({"url": url}) == {"url": b.base + NOT_OFFERED}
+    assert b.gets(a.sends({"url": url})) == {"url": b.base + NOT_OFFERED}
+    assert a.urls.offered("a00000".ljust(22, "x")) is None
+
+
+def test_a_long_text_that_only_looks_like_a_capability_crosses_as_it_is() -> None:
+    a, b = Hub("a"), Hub("b")
+    text = "reach:" + "x" * 9000
+    assert b.gets(a.sends(text)) == text
+    assert b.gets(text) == b.base + NOT_OFFERED
+
+
+@pytest.mark.parametrize("url", ["url:file:///t.vot", "netdoc:///t.vot"])
+def test_a_spelling_that_only_java_reads_is_not_offered(url: str) -> None:
+    a = Hub("a")
+    assert a.sends(url) != url
+    offer = a.urls.offered("a00000".ljust(22, "x"))
+    assert offer is not None
+    assert offer.moment is None or url.startswith("netdoc")  # which nobody here reads
+
+
+def test_much_white_space_is_looked_through_at_once() -> None:
+    begun = time.perf_counter()
+    for text in (" " * 500_000, "url:" * 200_000, " url:" * 100_000, "url:" + " " * 500_000):
+        assert Hub("a").sends(text) == text
+    assert time.perf_counter() - begun < 5
 
 
 def test_what_is_not_offered_stays_so_when_it_is_passed_on() -> None:

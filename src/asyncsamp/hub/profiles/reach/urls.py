@@ -50,7 +50,10 @@ _MAX_NAME = 200
 _HERE = {"localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 """What Debian and Fedora call the loopback address beside "localhost"."""
 
-_SCHEME = re.compile(r"\s*(file|https?|ftp|jar|reach):", re.IGNORECASE)
+_SCHEME = re.compile(
+    r"[\0-\x20\s]*(?:(?:url:)+[\0-\x20\s]*)?(file|https?|ftp|jar|netdoc|reach):", re.IGNORECASE
+)
+"""What is a URL to some program: Java's take "url:" before any other scheme, and "netdoc:" for a file."""
 _HUB = r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{8}"
 _ADDRESS = re.compile(rf"{_HUB}/[A-Za-z0-9_-]{{22}}/[A-Za-z0-9._~%-]{{0,800}}(?:#[\w-]{{1,32}})?", re.ASCII)
 _FRAGMENT = re.compile(r"#[\w-]{1,32}\Z", re.ASCII)
@@ -184,7 +187,9 @@ class ReachUrls:
             capability = parse_address(text[own.end() :])
             if capability is not None:
                 return str(capability)
-        return self._offer(text, trusted) if self._is_local(text) else text
+        if not self._is_local(text):
+            return text
+        return f"reach:{NOT_OFFERED[1:]}" if len(text) > _MAX_LENGTH else self._offer(text, trusted)
 
     def _offer(self, url: str, trusted: bool) -> str:
         token = self._tokens.get(url)
@@ -196,7 +201,8 @@ class ReachUrls:
             self._offered[token] = Offer(url)
         self._offered.move_to_end(token)
         offer = self._offered[token]
-        allowed = trusted and self._offers and offer.moment is None
+        plain = url[_url_begins(url) :] == url.lstrip()  # else our own reader takes it for something else
+        allowed = trusted and plain and self._offers and offer.moment is None
         if allowed and not self._named.closes_elsewhere(names_of_url(url)):
             offer.moment = self._named.moment
         return str(Capability(self._hub, token, _shown_name(url)))
@@ -216,11 +222,11 @@ class ReachUrls:
 
     def _is_local(self, text: str) -> bool:
         """Whether `text`, which `find_marked` found, could mean this machine to some program."""
-        url = text.strip()
+        url = text[_url_begins(text) :].strip()
         scheme = url.partition(":")[0].lower()
         if scheme == "reach":
             return False
-        if scheme in ("file", "jar") or "\\" in url:
+        if scheme in ("file", "jar", "netdoc") or "\\" in url:
             return True
         try:
             host = urlsplit(url).hostname or ""
@@ -232,8 +238,8 @@ class ReachUrls:
 
 
 def find_marked(value: Value) -> set[str]:
-    """Return the texts in `value` that may have to be replaced on their way in or out."""
-    return {text for _, text in find_texts(value) if len(text) <= _MAX_LENGTH and _SCHEME.match(text)}
+    """Return the texts in `value` that may have to be replaced on their way in or out, however long."""
+    return {text for _, text in find_texts(value) if _SCHEME.match(text)}
 
 
 def parse_address(text: str) -> Capability | None:
@@ -247,6 +253,11 @@ def parse_address(text: str) -> Capability | None:
     if _ADDRESS.fullmatch(f"{hub}/{token}/{spelled}{fragment}") is None:
         return None
     return Capability(hub, token, spelled + fragment)
+
+
+def _url_begins(text: str) -> int:
+    match = _SCHEME.match(text)
+    return match.start(1) if match else 0
 
 
 def _shown_name(url: str) -> str:
