@@ -364,6 +364,12 @@ async def test_what_cannot_be_understood_is_refused(sides: Sides, payload: bytes
     assert isinstance(said, Failure)
 
 
+@pytest.mark.parametrize("length", ["abc", "-1", "1e3", "9" * 30, ""])
+def test_a_length_that_is_not_a_number_is_left_out(length: str) -> None:
+    said = read_said(Head(200, {"Content-Length": length, "Content-Type": "text/plain"}).dump())
+    assert said == Head(200, {"Content-Type": "text/plain"})
+
+
 async def test_nothing_is_sent_to_the_inbox_of_another(
     sides: Sides, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

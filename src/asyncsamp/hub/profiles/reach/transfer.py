@@ -212,7 +212,11 @@ def _read_head(payload: bytes) -> Head:
     status = content.get("status")
     if type(status) is not int or not 200 <= status <= 599:
         raise RemoteProtocolError("the status of an answer is not valid")
-    return Head(status, _headers(content, _TOLD), _text(content, "same"))
+    head = Head(status, _headers(content, _TOLD), _text(content, "same"))
+    if head.length is not None:
+        return head
+    headers = {name: text for name, text in head.headers.items() if name != "Content-Length"}
+    return Head(status, headers, head.same)
 
 
 def _dump(content: object) -> bytes:
