@@ -432,6 +432,17 @@ class Engine(Protocol):
         """
         ...
 
+    def waiting(self, sender: str, recipient: str) -> int:
+        """Return how many deliveries of `sender`, who may have left, wait for `recipient`.
+
+        Those that its courier has been given do not count.
+
+        Args:
+            sender: A public id.
+            recipient: A public id.
+        """
+        ...
+
     def describe(self, client: str) -> Standing | None:
         """Return how `client` stands in the hub; None if it is not registered.
 

@@ -100,7 +100,8 @@ class Limits:
         reach_patience: How long a hub may be silent before it is given up, with its clients and the
             calls that they owe an answer. Whatever is shorter costs no message.
         reach_resend: How long a peer may acknowledge nothing new before it is sent everything again.
-        reach_hubs: Hubs of a room that are met. Each one tells each other that it is there.
+        reach_hubs: Hubs of a room that are met. Each one tells each other that it is there. At most half of
+            them are of one account, and so of `reach_clients`.
         reach_clients: Clients of other hubs; fewer than `max_clients`, so that no room shuts the own
             tools out.
         reach_window: Frames to one hub that may be under way. At 20 ms it lets 100,000 messages a

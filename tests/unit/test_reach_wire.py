@@ -41,12 +41,13 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 MAPS = st.dictionaries(TEXT, VALUES, max_size=4)
 CLIENTS = st.builds(RemoteClient, IDS, MAPS, MAPS)
+RECIPIENTS = st.lists(st.tuples(IDS, st.none() | IDS), max_size=3, unique_by=lambda each: each[0])
 LABELS = st.from_regex("[a-z]{1,20}", fullmatch=True)
 ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Sync, LABELS, st.lists(CLIENTS, max_size=3)),
     st.builds(ClientIs, CLIENTS),
     st.builds(ClientLeft, IDS),
-    st.builds(Messages, IDS, st.lists(st.tuples(IDS, st.none() | IDS), max_size=3), MAPS),
+    st.builds(Messages, IDS, RECIPIENTS, MAPS),
     st.builds(Reply, IDS, IDS, IDS, MAPS),
     st.builds(Pause, IDS),
     st.builds(Go, IDS),
@@ -193,3 +194,10 @@ def test_pieces_of_two_kinds_are_refused() -> None:
 def test_a_stream_begins_with_a_sync() -> None:
     with pytest.raises(RemoteProtocolError, match="begin with a sync"):
         Incoming(max_body=100).join(Frame("0a", 1, "msg", False, b"x"))
+
+
+def test_a_recipient_stands_in_a_message_once() -> None:
+    message: ValueMap = {"samp.mtype": "x.y", "samp.params": {}}
+    for twice in ([("c1", None), ("c1", None)], [("c1", "m1"), ("c2", None), ("c1", "m2")]):
+        with pytest.raises(RemoteProtocolError, match="twice"):
+            load_item(*dump_item(Messages("c9", twice, message)))

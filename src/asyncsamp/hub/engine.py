@@ -170,6 +170,10 @@ class HubEngine:
         """Return who reaches `client`; None if it is not registered."""
         return self._deliveries.courier_of(client)
 
+    def waiting(self, sender: str, recipient: str) -> int:
+        """Return how many deliveries of `sender` wait until `recipient` takes those before them."""
+        return self._deliveries.waiting(sender, recipient)
+
     @property
     def observed(self) -> int:
         """How many messages there were while somebody watched."""

@@ -81,6 +81,10 @@ class Outbox:
         """Whether senders are ahead of the deliveries, and should be held."""
         return len(self._queue) > self._low_water and not self._slow and not self._closed
 
+    def waiting(self, sender: str) -> int:
+        """Return how many deliveries of `sender` wait, without those under way."""
+        return sum(delivery[1] == sender for delivery, _ in self._queue)
+
     def hold(self, answer: Value) -> asyncio.Future[Value]:
         """Return what becomes `answer` when few deliveries wait, or the client has shown to be slow."""
         held: asyncio.Future[Value] = self._loop.create_future()

@@ -22,7 +22,7 @@ from asyncsamp.values import Value, ValueMap
 from ..couriers import FakeCourier
 from ..hub_process import hub_process
 from ..nats_server import PATIENCE, running_server
-from .rooms import LIMITS, Place, open_room, until
+from .rooms import LIMITS, Place, names, open_room, until
 
 OUTBOX, WINDOW = 100, 20
 
@@ -73,6 +73,36 @@ async def test_a_full_recipient_holds_up_nobody_and_loses_nothing(tmp_path: Path
                 except HubFaultError:
                     await asyncio.sleep(0.01)
         await courier.until(lambda: courier.numbers[-1] == -2)
+
+
+@pytest.mark.timeout(40)
+async def test_what_was_accepted_arrives_though_its_sender_has_left(tmp_path: Path) -> None:
+    """Most of it waits here for the window, the rest there for its recipient; then the sender goes, too."""
+    limits = replace(LIMITS, outbox=OUTBOX, reach_window=WINDOW)
+    async with open_room(tmp_path) as room:
+        here = await room.join("here", limits=replace(limits, outbox=1000))
+        there = await room.join("there", limits=limits)
+        courier = FakeCourier()
+        courier.hold = lambda delivery: True
+        engine = there.hub.engine
+        slow = engine.register(courier)
+        engine.set_callable(slow, True)
+        await engine.operate(slow, "declareMetadata", [{"samp.name": "slow"}])
+        await engine.operate(slow, "declareSubscriptions", [{"test.note": {}}])
+        sender, watcher = await here.client("sender"), await there.client("watcher")
+        seen = await sender.find("slow @there", timeout=PATIENCE)
+        await until(lambda: seen.subscribes("test.note"))
+        count = OUTBOX + 10 * WINDOW
+        for number in range(count):
+            await sender.notify(seen, "test.note", {"number": number})
+        await watcher.find("sender @here", timeout=PATIENCE)
+        await sender.unregister()
+        await (await here.client("next")).unregister()
+        assert len(courier.numbers) < OUTBOX
+        courier.let_go()
+        await courier.until(lambda: len(courier.numbers) >= count)
+        assert courier.numbers == list(range(count))
+        await until(lambda: "sender @here" not in names(watcher))
 
 
 @pytest.mark.timeout(240)

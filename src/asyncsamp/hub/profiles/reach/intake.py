@@ -76,6 +76,7 @@ class Intake:
         self._task: asyncio.Task[None] | None = None
         self._kept: dict[str, deque[tuple[Proxy, str | None, ValueMap]]] = {}  # by our own client
         self._kept_count = 0
+        self._leaving: dict[str, None] = {}  # have left, but something of them is kept
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
         self._most_bytes = 2 * (limits.reach_window_bytes + limits.max_body)
@@ -120,6 +121,10 @@ class Intake:
             self._kept_count -= 1
         del self._kept[client]
         self._tell(Go(client))
+        for remote in list(self._leaving):
+            if not self._keeps(remote):
+                del self._leaving[remote]
+                self._proxies.leave(remote)
 
     # ---- inside
 
@@ -178,17 +183,31 @@ class Intake:
             case Reply():
                 return self._reply(item)
             case ClientIs(client):
+                self._leaving.pop(client.client, None)
                 return self._proxies.show(client)
             case ClientLeft(client=remote):
-                return self._proxies.remove(remote)
+                return self._left(remote)
             case Sync(clients=clients):
                 self._said(item)
+                self._leaving.clear()
                 return self._proxies.sync(clients)
             case Pause() | Go():
                 self._said(item)
                 return None
 
+    def _left(self, remote: str) -> Coroutine[Any, Any, None] | None:
+        """Remove a client of the peer, once those who do not take their messages have taken its last ones."""
+        if self._keeps(remote):
+            self._leaving[remote] = None
+            return None
+        return self._proxies.remove(remote)
+
+    def _keeps(self, remote: str) -> bool:
+        return any(proxy.remote == remote for kept in self._kept.values() for proxy, _, _ in kept)
+
     def _messages(self, item: Messages) -> Coroutine[Any, Any, None] | None:
+        if len(item.recipients) > self._context.engine.limits.max_clients:
+            raise RemoteProtocolError("a message to more clients than this hub takes in")
         mtype = item.message.get("samp.mtype")
         proxy = self._proxies.by_remote.get(item.sender)
         if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):

@@ -77,7 +77,7 @@ class _Batch:
     sender: str
     message: Content
     body: bytes
-    recipients: list[tuple[str, str | None]] = field(default_factory=list)
+    recipients: dict[str, str | None] = field(default_factory=dict)  # with the id of the call
 
 
 class Peer:
@@ -131,6 +131,7 @@ class Peer:
         self._owes_greeting = False
         self._shown: set[str] = set()
         self._changed: dict[str, None] = {}
+        self._leaving: dict[str, dict[Proxy, int]] = {}  # who has left, and how much is owed to whom
         self._batch: _Batch | None = None
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
@@ -172,7 +173,16 @@ class Peer:
         self._tell(Sync(self._context.label, [view for view in views if view is not None]))
 
     def changed(self, client: str) -> None:
-        """One of our clients is new, has changed or has left."""
+        """One of our clients is new, has changed or has left.
+
+        One that has left is shown until what it has sent has passed: nobody takes messages of a stranger.
+        """
+        if client in self._shown and self._context.engine.describe(client) is None:
+            owed = self._owed(client)
+            if owed:
+                self._changed.pop(client, None)
+                self._leaving[client] = owed
+                return
         self._changed[client] = None
         if self._outgoing.has_room:
             self._tell_changes()
@@ -183,6 +193,16 @@ class Peer:
 
     async def deliver(self, proxy: Proxy, delivery: Delivery) -> None:
         """Send what is for one of its clients, in order, once there is room. Raises `DeliveryError`."""
+        sender = delivery[1]
+        proxy.passing.append(sender)
+        try:
+            await self._deliver(proxy, delivery)
+        finally:
+            proxy.passing.remove(sender)
+            if sender in self._leaving:
+                self._passed(sender, proxy)
+
+    async def _deliver(self, proxy: Proxy, delivery: Delivery) -> None:
         if isinstance(delivery, DeliverResponse):
             async with proxy.turn:
                 response = await self._response(proxy, delivery)
@@ -205,6 +225,8 @@ class Peer:
         if now - self.heard > self._limits.reach_patience:
             self._lose(self, f"nothing was heard of it for {self._limits.reach_patience:g} s", False)
             return
+        for client in list(self._leaving):
+            self._look_after(client)
         self._acknowledge()
 
     def refused(self, grace: bool) -> None:
@@ -229,6 +251,11 @@ class Peer:
         self._acknowledge()
 
     # ---- from the peer
+
+    @property
+    def has_greeted(self) -> bool:
+        """Whether its stream has begun."""
+        return bool(self._incoming.stream)
 
     @property
     def streams(self) -> list[str]:
@@ -334,19 +361,56 @@ class Peer:
         if sender in self._changed or sender not in self._shown:
             self._tell_change(sender, speaks=True)
 
+    def _owed(self, sender: str) -> dict[Proxy, int]:
+        """Return to which clients of the peer something of `sender` has not passed, and how much."""
+        waiting = self._context.engine.waiting
+        counts = {
+            proxy: waiting(sender, proxy.client) + proxy.passing.count(sender)
+            for proxy in self.proxies.by_remote.values()
+        }
+        return {proxy: count for proxy, count in counts.items() if count}
+
+    def _passed(self, sender: str, proxy: Proxy) -> None:
+        """Something of who has left has passed, or was refused."""
+        owed = self._leaving[sender]
+        if proxy in owed:
+            owed[proxy] -= 1
+            if not owed[proxy]:
+                del owed[proxy]
+        if not owed:
+            self._has_left(sender)
+
+    def _look_after(self, sender: str) -> None:
+        """Forget what is owed to clients that are gone: it does not pass any more."""
+        owed = self._leaving[sender]
+        for proxy in [proxy for proxy in owed if proxy.client not in self.proxies.by_client]:
+            del owed[proxy]
+        if not owed:
+            self._has_left(sender)
+
+    def _has_left(self, sender: str) -> None:
+        del self._leaving[sender]
+        if not self.gone:
+            self.changed(sender)
+
     def _post(self, sender: str, message: Content, body: bytes, remote: str, msg_id: str | None) -> None:
         batch = self._batch
-        if batch is None or batch.message is not message or batch.sender != sender:
+        if (
+            batch is None
+            or batch.message is not message
+            or batch.sender != sender
+            or remote in batch.recipients
+        ):
             self._post_batch()
             batch = self._batch = _Batch(sender, message, body)
             self._loop.call_soon(self._post_batch)
-        batch.recipients.append((remote, msg_id))
+        batch.recipients[remote] = msg_id
 
     def _post_batch(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            is_call = any(msg_id is not None for _, msg_id in batch.recipients)
-            kind, body = dump_messages(batch.sender, batch.recipients, batch.body)
+            is_call = any(msg_id is not None for msg_id in batch.recipients.values())
+            kind, body = dump_messages(batch.sender, list(batch.recipients.items()), batch.body)
             self._put(kind, body, may_wait=not is_call)
 
     def _tell(self, item: Item) -> None:

@@ -23,7 +23,7 @@ from .exports import Exports
 from .invitation import Invitation
 from .peer import Encoded, Peer
 from .proxies import Proxy
-from .subjects import Subjects, is_hub, peer_of, speaker_of
+from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
 from .urls import ReachUrls
 from .wire import dump_here, load_here, load_payload
 
@@ -99,6 +99,7 @@ class Reach:
         self._stop_observing: Callable[[], None] = lambda: None
         self._grace_until = 0.0
         self._met = asyncio.Event()
+        self._leaving = False
         self._told_full = 0.0
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -160,6 +161,7 @@ class Reach:
             raise
 
     async def _start(self, engine: Engine, incarnation: str) -> None:
+        self._leaving = False
         if self.invitation.path:
             engine.own_files.add(self.invitation.path)
         subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
@@ -191,6 +193,7 @@ class Reach:
 
     async def stop(self) -> None:
         """Say goodbye to the room and leave it, within a second or two. If it is cancelled, call it again."""
+        self._leaving = True
         self._stop_observing()
         if self._beating is not None:
             self._beating.cancel()
@@ -292,6 +295,8 @@ class Reach:
             came = load_payload(message.payload)
             if peer.is_ended_by(came):
                 self._lose(peer, "it has lost sight of this hub, and begins anew", False)
+                if not self._may_meet(hub):
+                    return
                 peer = self._meet(hub, former=peer.streams)
             peer.take(came)
         except RemoteProtocolError as error:
@@ -396,11 +401,31 @@ class Reach:
     def _may_meet(self, hub: str) -> bool:
         context = self._context
         assert context is not None
-        if hub == context.subjects.hub or hub in self._finished or not is_hub(hub):
+        if self._leaving or hub == context.subjects.hub or hub in self._finished or not is_hub(hub):
             return False
-        if len(self._peers) >= context.engine.limits.reach_hubs:
-            self._say_full(f"more than {context.engine.limits.reach_hubs} hubs are in the room")
+        most, member = context.engine.limits.reach_hubs, member_of(hub)
+        if self._share_is_used(member, most, sum(peer.member == member for peer in self._peers.values())):
             return False
+        if len(self._peers) >= most and not self._give_up_a_silent_one():
+            self._say_full(f"more than {most} hubs are in the room")
+            return False
+        return True
+
+    def _share_is_used(self, member: str, most: int, has: int) -> bool:
+        """Whether a member whose name is proved has half of what all may have: more would shut others out."""
+        assert self._context is not None
+        share = max(1, most // 2)
+        if not self._context.named or has < share:
+            return False
+        self._say_full(f"the hubs or the clients of the member {member} are more than {share}")
+        return True
+
+    def _give_up_a_silent_one(self) -> bool:
+        """Give up a hub that has said nothing but that it is here; return whether there was one."""
+        silent = next((peer for peer in self._peers.values() if not peer.has_greeted), None)
+        if silent is None:
+            return False
+        self._close(silent, f"the hub {silent.label} does not say who is there")
         return True
 
     def _meet(self, hub: str, former: Iterable[str] = ()) -> Peer:
@@ -412,7 +437,7 @@ class Reach:
             self._exports,
             hub,
             encoded=self._encoded,
-            room_for_one=self._room_for_one,
+            room_for_one=lambda: self._room_for_one(member_of(hub)),
             label=self._unique,
             lose=self._lose,
             met=self._met.set,
@@ -431,9 +456,12 @@ class Reach:
             return label
         return next(one for n in range(2, len(taken) + 3) if (one := f"{label}-{n}") not in taken)
 
-    def _room_for_one(self) -> bool:
+    def _room_for_one(self, member: str) -> bool:
         assert self._context is not None
         most = self._context.engine.limits.reach_clients
+        of_member = sum(len(peer.proxies) for peer in self._peers.values() if peer.member == member)
+        if self._share_is_used(member, most, of_member):
+            return False
         if sum(len(peer.proxies) for peer in self._peers.values()) < most:
             return True
         self._say_full(f"other hubs have more than {most} clients")

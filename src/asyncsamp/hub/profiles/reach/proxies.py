@@ -30,6 +30,7 @@ class Proxy:
         remote: Its public id there.
         turn: Held by the delivery whose turn it is, so that the order is kept while it waits.
         paused: Whether the client does not take its messages there.
+        passing: The sender of each delivery to it that is under way.
     """
 
     def __init__(self, client: str, remote: str) -> None:
@@ -37,6 +38,7 @@ class Proxy:
         self.remote = remote
         self.turn = asyncio.Lock()
         self.paused = False
+        self.passing: list[str] = []
         self.held = ExitStack()
 
 
@@ -97,6 +99,15 @@ class Proxies:
         if proxy is not None:
             with contextlib.suppress(FaultError):
                 await self._context.engine.operate(proxy.client, "unregister", [])
+
+    def leave(self, remote: str) -> None:
+        """Unregister a client without waiting until the state file says so."""
+        proxy = self._forget(remote)
+        if proxy is not None:
+            with contextlib.suppress(FaultError):
+                begun = self._context.engine.begin(proxy.client, "unregister", [], hold=False)
+                if asyncio.iscoroutine(begun):
+                    begun.close()
 
     def remove_all(self, reason: str) -> None:
         """Remove all clients, since their hub is gone: who waits for an answer of them is told why."""

@@ -248,7 +248,10 @@ def _read_messages(content: list[Value]) -> Messages:
     sender, recipients, message = _items("msg", content, 3)
     if not isinstance(recipients, list):
         raise RemoteProtocolError("a msg frame without recipients")
-    return Messages(_id(sender), [_recipient(each) for each in recipients], _map(message))
+    read = [_recipient(each) for each in recipients]
+    if len({client for client, _ in read}) < len(read):
+        raise RemoteProtocolError("a msg frame with a recipient that stands there twice")
+    return Messages(_id(sender), read, _map(message))
 
 
 def _read_reply(content: list[Value]) -> Reply:

@@ -1,0 +1,151 @@
+"""What one member, or anybody in a room without accounts, can take of what is there for all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
+from asyncsamp.hub.profiles.reach.subjects import Subjects
+from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_here, dump_item
+from asyncsamp.values import ValueMap
+
+from ..couriers import FakeCourier
+from ..nats_server import PATIENCE
+from .rooms import LIMITS, Machines, Place, RoomHouse, open_room, until
+from .serving_program import Member, served_room
+
+FEW = replace(LIMITS, reach_hubs=4, reach_clients=8)
+
+NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": "1"}}
+
+
+@asynccontextmanager
+async def stranger(room: RoomHouse) -> AsyncIterator[NatsBus]:
+    """Somebody who is at the server, and listens for all of his hubs."""
+    ready = asyncio.Event()
+    bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
+    await bus.start()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ready.wait()
+        bus.subscribe("samp.room.*.*.to.anybody.*", lambda _: None)
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def name_of(bus: NatsBus, place: Place) -> str:
+    """Return what the room calls the hub of a place."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    end = bus.subscribe("samp.room.anybody.*.here", lambda message: heard.put_nowait(message.subject))
+    async with asyncio.timeout(PATIENCE):
+        hub = ".".join((await heard.get()).split(".")[2:4])
+    end()
+    return hub
+
+
+@pytest.mark.timeout(40)
+async def test_hubs_that_say_nothing_but_that_they_are_here_shut_nobody_out(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here", limits=FEW)
+        watcher = await here.client("watcher")
+        for number in range(FEW.reach_hubs):
+            bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("idle"))
+        await until(lambda: len(here.reach.hubs) == FEW.reach_hubs)
+        there = await room.join("there")
+        await there.client("tool")
+        await watcher.find("tool @there", timeout=PATIENCE)
+        for number in range(100, 120):
+            bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("more"))
+        await until(lambda: "more" in here.reach.hubs)
+        assert "there" in here.reach.hubs
+        assert len(here.reach.hubs) <= FEW.reach_hubs
+
+
+@pytest.mark.timeout(40)
+async def test_a_member_with_an_account_takes_half_at_most(tmp_path: Path) -> None:
+    async with served_room(tmp_path, "alice", "bob", "mallory") as room, AsyncExitStack() as stack:
+        machines = Machines(tmp_path, stack)
+        alice = await machines.enter("a", await room.invitation("alice"), limits=FEW)
+        watcher = await alice.client("watcher")
+        async with Member(await room.invitation("mallory")) as mallory:
+            assert await mallory.joined()
+            mallory.bus.subscribe("samp.m31.*.*.to.mallory.>", lambda _: None)
+            heard: set[str] = set()
+            mallory.bus.subscribe("samp.m31.alice.*.here", lambda message: heard.add(message.subject))
+            await until(lambda: heard)
+            hub = ".".join(heard.pop().split(".")[2:4])
+            many = Sync("evil", [RemoteClient(f"c{n}", {}, {}) for n in range(20)])
+            for number in range(10):
+                subjects = Subjects("m31", f"mallory.{number:08x}")
+                mallory.bus.publish(subjects.frames(hub), dump_frames("0a", 1, *dump_item(many), 1 << 20)[0])
+            await mallory.flushed()
+            await until(lambda: sum(alice.reach.hubs.values()) >= FEW.reach_clients // 2)
+            bob = await machines.enter("b", await room.invitation("bob"))
+            await bob.client("tool")
+            await watcher.find("tool @b", timeout=PATIENCE)
+            evil = {label: count for label, count in alice.reach.hubs.items() if label != "b"}
+            assert len(evil) == FEW.reach_hubs // 2
+            assert sum(evil.values()) == FEW.reach_clients // 2
+
+
+@pytest.mark.timeout(40)
+async def test_a_message_to_more_clients_than_there_can_be_ends_its_hub(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here", limits=replace(LIMITS, max_clients=5))
+        hub = await name_of(bus, here)
+        items: list[Sync | Messages] = [Sync("evil", [RemoteClient("c1", {}, {})])]
+        items += [Messages("c1", [(f"c{n}", None) for n in range(count)], NOTE) for count in (5, 6)]
+        payloads = [dump_frames("0a", n, *dump_item(item), 1 << 20)[0] for n, item in enumerate(items, 1)]
+        for payload in payloads[:2]:
+            bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+        await until(lambda: here.reach.hubs == {"evil": 1})
+        bus.publish(f"samp.room.anybody.00000001.to.{hub}", payloads[2])
+        await until(lambda: not here.reach.hubs)
+
+
+@pytest.mark.timeout(40)
+async def test_the_same_message_twice_at_once_arrives_twice(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here"), await room.join("there")
+        courier, engine = FakeCourier(), there.hub.engine
+        tool = engine.register(courier)
+        engine.set_callable(tool, True)
+        await engine.operate(tool, "declareMetadata", [{"samp.name": "tool"}])
+        await engine.operate(tool, "declareSubscriptions", [{"test.note": {}}])
+        sender = await here.client("sender")
+        seen = await sender.find("tool @there", timeout=PATIENCE)
+        await until(lambda: seen.subscribes("test.note"))
+        for _ in range(3):
+            here.hub.engine.begin(sender.public_id, "notify", [seen.public_id, NOTE], hold=False)
+        await courier.until(lambda: courier.numbers == [1, 1, 1])
+        assert there.reach.hubs == {"here": 1}
+
+
+@pytest.mark.timeout(40)
+async def test_a_hub_that_comes_while_the_room_is_left_is_not_met(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        async with AsyncExitStack() as stack:
+            machines = Machines(tmp_path, stack)
+            here = await machines.enter("here", invitation_of_url(room.server.url), limits=LIMITS)
+            flooding = asyncio.create_task(come(bus))
+            await until(lambda: len(here.reach.hubs) > 3)
+        flooding.cancel()
+        await asyncio.wait((flooding,))
+        assert not here.reach.hubs
+
+
+async def come(bus: NatsBus) -> None:
+    """Say for one new hub after the other that it is here."""
+    number = 0
+    while True:
+        bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("late"))
+        number += 1
+        await asyncio.sleep(0.001)
