@@ -198,6 +198,10 @@ def test_a_stream_begins_with_a_sync() -> None:
 
 def test_a_recipient_stands_in_a_message_once() -> None:
     message: ValueMap = {"samp.mtype": "x.y", "samp.params": {}}
-    for twice in ([("c1", None), ("c1", None)], [("c1", "m1"), ("c2", None), ("c1", "m2")]):
+    doubled: list[list[tuple[str, str | None]]] = [
+        [("c1", None), ("c1", None)],
+        [("c1", "m1"), ("c2", None), ("c1", "m2")],
+    ]
+    for twice in doubled:
         with pytest.raises(RemoteProtocolError, match="twice"):
             load_item(*dump_item(Messages("c9", twice, message)))

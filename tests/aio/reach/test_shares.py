@@ -55,7 +55,7 @@ async def name_of(bus: NatsBus, place: Place) -> str:
 async def test_hubs_that_say_nothing_but_that_they_are_here_shut_nobody_out(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room, stranger(room) as bus:
         here = await room.join("here", limits=FEW)
-        watcher = await here.client("watcher")
+        hub, watcher = await name_of(bus, here), await here.client("watcher")
         for number in range(FEW.reach_hubs):
             bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("idle"))
         await until(lambda: len(here.reach.hubs) == FEW.reach_hubs)
@@ -64,7 +64,9 @@ async def test_hubs_that_say_nothing_but_that_they_are_here_shut_nobody_out(tmp_
         await watcher.find("tool @there", timeout=PATIENCE)
         for number in range(100, 120):
             bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("more"))
-        await until(lambda: "more" in here.reach.hubs)
+        greeting = dump_frames("0a", 1, *dump_item(Sync("last", [])), 1 << 20)[0]
+        bus.publish(f"samp.room.anybody.00000200.to.{hub}", greeting)
+        await until(lambda: "last" in here.reach.hubs)
         assert "there" in here.reach.hubs
         assert len(here.reach.hubs) <= FEW.reach_hubs
 
@@ -97,7 +99,9 @@ async def test_a_member_with_an_account_takes_half_at_most(tmp_path: Path) -> No
 
 
 @pytest.mark.timeout(40)
-async def test_a_message_to_more_clients_than_there_can_be_ends_its_hub(tmp_path: Path) -> None:
+async def test_a_message_to_more_clients_than_there_can_be_ends_its_hub(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with open_room(tmp_path) as room, stranger(room) as bus:
         here = await room.join("here", limits=replace(LIMITS, max_clients=5))
         hub = await name_of(bus, here)
@@ -109,6 +113,7 @@ async def test_a_message_to_more_clients_than_there_can_be_ends_its_hub(tmp_path
         await until(lambda: here.reach.hubs == {"evil": 1})
         bus.publish(f"samp.room.anybody.00000001.to.{hub}", payloads[2])
         await until(lambda: not here.reach.hubs)
+        assert "to more clients than" in caplog.text
 
 
 @pytest.mark.timeout(40)

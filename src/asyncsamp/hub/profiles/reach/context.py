@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from ....interfaces import Courier, Engine, MaySend
+from ....rpc import is_large
 from ....values import Value, ValueMap
+from ...named import find_names
+from ...texts import replace_texts
 from .bus import Bus
 from .subjects import Subjects
+from .urls import find_marked
 
 __all__ = ["Context", "Urls"]
 
@@ -23,6 +28,16 @@ class Urls(Protocol):
 
     def incoming(self, value: Value, *, site: str) -> Value:
         """Return a value of another hub as clients of this one get it; `site` is "" for a trusted one."""
+        ...
+
+    def outgoing_table(self, texts: Iterable[str], *, trusted: bool) -> dict[str, str]:
+        """Return what to replace in a value with those `find_marked` texts on its way out."""
+        ...
+
+    def incoming_table(
+        self, texts: Iterable[str], names: Mapping[str, Collection[str]], *, site: str
+    ) -> dict[str, str]:
+        """As `outgoing_table` for what comes in, with what `find_names` finds in it."""
         ...
 
 
@@ -56,13 +71,42 @@ class Context:
 
     def outgoing(self, client: str, value: ValueMap) -> ValueMap:
         """Return what one of our clients says as other hubs get it."""
-        standing = self.engine.describe(client)
-        sent = self.urls.outgoing(value, trusted=standing is not None and standing.origin is None)
+        sent = self.urls.outgoing(value, trusted=self._is_program(client))
         assert isinstance(sent, dict)
         return sent
 
+    async def sent(self, client: str, value: ValueMap) -> ValueMap:
+        """As `outgoing`; one that is large is searched in a thread. Cancelling is safe."""
+        if not is_large(value):
+            return self.outgoing(client, value)
+        trusted = self._is_program(client)
+        table = self.urls.outgoing_table(await asyncio.to_thread(find_marked, value), trusted=trusted)
+        return await _replaced(value, table)
+
     def incoming(self, member: str, value: ValueMap) -> ValueMap:
         """Return what a client of that member's hub says as ours get it."""
-        got = self.urls.incoming(value, site="" if self.trusts(member) else f"room member {member}")
+        got = self.urls.incoming(value, site=self._site(member))
         assert isinstance(got, dict)
         return got
+
+    async def received(self, member: str, value: ValueMap) -> ValueMap:
+        """As `incoming`; one that is large is searched in a thread. Cancelling is safe."""
+        if not is_large(value):
+            return self.incoming(member, value)
+        site = self._site(member)
+        names = await asyncio.to_thread(find_names, value) if site else {}
+        table = self.urls.incoming_table(await asyncio.to_thread(find_marked, value), names, site=site)
+        return await _replaced(value, table)
+
+    def _is_program(self, client: str) -> bool:
+        standing = self.engine.describe(client)
+        return standing is not None and standing.origin is None
+
+    def _site(self, member: str) -> str:
+        return "" if self.trusts(member) else f"room member {member}"
+
+
+async def _replaced(value: ValueMap, table: Mapping[str, str]) -> ValueMap:
+    replaced = await asyncio.to_thread(replace_texts, value, table) if table else value
+    assert isinstance(replaced, dict)
+    return replaced

@@ -172,7 +172,13 @@ class Intake:
         return self._take(load_item(body.kind, body.body))
 
     async def _large(self, body: Body) -> None:
-        waiting = self._take(await asyncio.to_thread(load_item, body.kind, body.body))
+        item = await asyncio.to_thread(load_item, body.kind, body.body)
+        if isinstance(item, Messages):
+            waiting = self._messages(item, await self._context.received(self._member, item.message))
+        elif isinstance(item, Reply):
+            waiting = self._reply(item, await self._context.received(self._member, item.response))
+        else:
+            waiting = self._take(item)
         if waiting is not None:
             await waiting
 
@@ -205,7 +211,7 @@ class Intake:
     def _keeps(self, remote: str) -> bool:
         return any(proxy.remote == remote for kept in self._kept.values() for proxy, _, _ in kept)
 
-    def _messages(self, item: Messages) -> Coroutine[Any, Any, None] | None:
+    def _messages(self, item: Messages, received: ValueMap | None = None) -> Coroutine[Any, Any, None] | None:
         if len(item.recipients) > self._context.engine.limits.max_clients:
             raise RemoteProtocolError("a message to more clients than this hub takes in")
         mtype = item.message.get("samp.mtype")
@@ -214,7 +220,7 @@ class Intake:
             for client, msg_id in item.recipients:
                 self._refuse(item.sender, client, msg_id, "its sender may not send it to this hub")
             return None
-        message = self._context.incoming(self._member, item.message)
+        message = self._context.incoming(self._member, item.message) if received is None else received
         waiting = [
             held
             for client, msg_id in item.recipients
@@ -269,11 +275,11 @@ class Intake:
         own = await begun if isinstance(begun, Awaitable) else begun
         self._calls.opened(str(own), msg_id)
 
-    def _reply(self, item: Reply) -> Coroutine[Any, Any, None] | None:
+    def _reply(self, item: Reply, received: ValueMap | None = None) -> Coroutine[Any, Any, None] | None:
         proxy = self._proxies.by_remote.get(item.responder)
         if proxy is None:
             return None
-        response = self._context.incoming(self._member, item.response)
+        response = self._context.incoming(self._member, item.response) if received is None else received
         try:
             begun = self._context.engine.begin(proxy.client, "reply", [item.msg_id, response], hold=False)
         except FaultError as error:  # its caller has given up

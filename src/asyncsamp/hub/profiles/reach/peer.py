@@ -12,7 +12,7 @@ from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ....rpc import is_large
 from ....rpc.offload import LARGE
-from ....values import Content, RawMap, ValueMap
+from ....values import Content, RawMap
 from .calls import PROGRESS, OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB, Exports
@@ -54,8 +54,8 @@ _AGAIN = 0.5
 class Encoded:
     """The message that was encoded last: a broadcast to many hubs is encoded once."""
 
-    def __init__(self, outgoing: Callable[[str, ValueMap], ValueMap]) -> None:
-        self._outgoing = outgoing
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._message: Content | None = None
         self._body = b""
 
@@ -63,9 +63,11 @@ class Encoded:
         """Return `message` of our client `sender` as frames have it; waits only if it is large."""
         if self._message is message:
             return self._body
-        sent = self._outgoing(sender, await values_of(message))
-        large = len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(sent)
-        body = await asyncio.to_thread(dump_value, sent) if large else dump_value(sent)
+        values = await values_of(message)
+        if len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(values):
+            body = await asyncio.to_thread(dump_value, await self._context.sent(sender, values))
+        else:
+            body = dump_value(self._context.outgoing(sender, values))
         self._message, self._body = message, body
         return body
 
@@ -354,7 +356,7 @@ class Peer:
 
     async def _response(self, proxy: Proxy, delivery: DeliverResponse) -> Reply:
         self._calls.answered(delivery.msg_tag)
-        response = self._context.outgoing(delivery.responder, await values_of(delivery.response))
+        response = await self._context.sent(delivery.responder, await values_of(delivery.response))
         return Reply(delivery.responder, proxy.remote, delivery.msg_tag, response)
 
     def _show_sender(self, sender: str) -> None:

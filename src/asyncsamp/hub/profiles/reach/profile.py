@@ -175,7 +175,7 @@ class Reach:
             limits=self._limits,
             outgoing=context.outgoing,
         )
-        self._encoded = Encoded(context.outgoing)
+        self._encoded = Encoded(context)
         callbacks = {
             subjects.all_here: self._here,
             subjects.all_bye: self._bye,

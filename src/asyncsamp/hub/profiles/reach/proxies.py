@@ -74,7 +74,7 @@ class Proxies:
         proxy = self.by_remote.get(told.client) or await self._register(told.client)
         if proxy is None:
             return
-        await self._declare(proxy, "declareMetadata", self._metadata(told.metadata))
+        await self._declare(proxy, "declareMetadata", await self._metadata(told.metadata))
         await self._declare(proxy, "declareSubscriptions", _subscriptions(told.subscriptions))
 
     async def _declare(self, proxy: Proxy, operation: str, declared: ValueMap) -> None:
@@ -148,8 +148,8 @@ class Proxies:
         context.engine.set_callable(client, True)
         return proxy
 
-    def _metadata(self, told: ValueMap) -> ValueMap:
-        value = self._context.incoming(self._member, told)
+    async def _metadata(self, told: ValueMap) -> ValueMap:
+        value = await self._context.received(self._member, told)
         metadata: ValueMap = {key: item for key, item in value.items() if not key.startswith(OF_REACH)}
         metadata[HUB] = self._label()
         if self._context.named:
