@@ -9,12 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from asyncsamp import Client, Hub, Limits, RemoteClient
+from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
 from asyncsamp.hub.profiles.reach.profile import Reach
 
 from ..nats_server import PATIENCE, NatsServer, running_server
 
-__all__ = ["LIMITS", "Machines", "Place", "RoomHouse", "find", "names", "open_room", "until"]
+__all__ = [
+    "LIMITS",
+    "Machines",
+    "Place",
+    "RoomHouse",
+    "find",
+    "name_of",
+    "names",
+    "open_room",
+    "stranger",
+    "until",
+]
 
 LIMITS = Limits(
     close_timeout=0.05,
@@ -85,6 +97,32 @@ class RoomHouse(Machines):
 async def open_room(folder: Path, config: str = "") -> AsyncIterator[RoomHouse]:
     async with running_server(folder / "server", config) as server, AsyncExitStack() as stack:
         yield RoomHouse(server, folder, stack)
+
+
+@asynccontextmanager
+async def stranger(room: RoomHouse, *, listens: bool = True) -> AsyncIterator[NatsBus]:
+    """Somebody who is at the server, and `listens` for all hubs, so that none of them seems to be gone."""
+    ready = asyncio.Event()
+    bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
+    await bus.start()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ready.wait()
+        if listens:
+            bus.subscribe("samp.room.*.*.to.anybody.*", lambda _: None)
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def name_of(bus: NatsBus, place: Place) -> str:
+    """Return what the room calls the hub of a place."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    end = bus.subscribe("samp.room.anybody.*.here", lambda message: heard.put_nowait(message.subject))
+    async with asyncio.timeout(PATIENCE):
+        hub = ".".join((await heard.get()).split(".")[2:4])
+    end()
+    return hub
 
 
 async def until(true: Callable[[], object], what: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,25 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Message
+from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
+from asyncsamp.hub.profiles.reach.subjects import speaker_of
+from asyncsamp.hub.profiles.reach.wire import (
+    NO_STREAM,
+    Ack,
+    Frame,
+    RemoteClient,
+    Sync,
+    dump_ack,
+    dump_frames,
+    dump_item,
+    load_payload,
+)
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
 from .relay import running_relay
-from .rooms import LIMITS, find, names, open_room, until
+from .rooms import LIMITS, find, name_of, names, open_room, stranger, until
 
 SOON = replace(LIMITS, reach_refused=0.3)
 """The hub that stays gives the other one up; that one has the patience to keep it."""
@@ -25,8 +39,20 @@ async def test_a_hub_that_was_given_up_during_a_cut_is_met_anew_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "asyncsamp.reach")
-    async with open_room(tmp_path) as room, running_relay(room.server.port) as relay:
+    async with (
+        open_room(tmp_path) as room,
+        running_relay(room.server.port) as relay,
+        stranger(room, listens=False) as bus,
+    ):
         stays = await room.join("stays", limits=SOON)
+        name, acknowledged = await name_of(bus, stays), asyncio.Event()
+
+        def listen(message: BusMessage) -> None:
+            came = load_payload(message.payload)
+            if speaker_of(message.subject) == name and isinstance(came, Ack) and came.stream != NO_STREAM:
+                acknowledged.set()
+
+        end = bus.subscribe("samp.room.*.*.to.*.*", listen)
         cut = await room.join("cut", limits=SOON, invitation=invitation_of_url(relay.url))
         tool, caller = await cut.client("tool"), await stays.client("caller")
 
@@ -35,8 +61,12 @@ async def test_a_hub_that_was_given_up_during_a_cut_is_met_anew_once(
             return message.params
 
         await tool.settled()
-        await caller.find("tool @cut", timeout=PATIENCE)
-        await until(lambda: "caller @stays" in names(tool))
+        first = await caller.find("tool @cut", timeout=PATIENCE)
+        await until(lambda: "caller @stays" in names(tool) and first.subscribes("test.echo"))
+        async with asyncio.timeout(PATIENCE):
+            await acknowledged.wait()
+        end()
+        await caller.call_and_wait(first, "test.echo", {}, timeout=PATIENCE)  # so that has come, too
         relay.cut()
         await until(lambda: not stays.reach.hubs and "tool @cut" not in names(caller))
         assert cut.reach.hubs == {"stays": 1}
@@ -52,3 +82,46 @@ async def test_a_hub_that_was_given_up_during_a_cut_is_met_anew_once(
         assert find(caller, "tool @cut") is seen
     given_up = [record.getMessage() for record in caplog.records if "is given up" in record.getMessage()]
     assert len(given_up) == 2, given_up
+
+
+@pytest.mark.timeout(40)
+async def test_who_begins_anew_is_given_up_only_if_it_had_taken_something(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise it is sent all from the beginning: two that give each other up at once would never end."""
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here")
+        watcher, hub = await here.client("watcher"), await name_of(bus, here)
+        streams: list[str] = []
+
+        def listen(message: BusMessage) -> None:
+            came = load_payload(message.payload)
+            if isinstance(came, Frame) and came.stream not in streams:
+                streams.append(came.stream)
+
+        bus.subscribe("samp.room.*.*.to.anybody.00000001", listen)
+
+        def say(payload: bytes) -> None:
+            bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+
+        def begin(stream: str, client: str) -> None:
+            sync = Sync("far", [RemoteClient("c1", {"samp.name": client}, {})])
+            say(dump_frames(stream, 1, *dump_item(sync), 1 << 20)[0])
+
+        begin("0a", "one")
+        await watcher.find("one @far", timeout=PATIENCE)
+        begin("0b", "two")
+        await watcher.find("two @far", timeout=PATIENCE)
+        assert len(streams) == 1
+        assert "given up" not in caplog.text
+        say(dump_ack(streams[0], 1))
+        begin("0c", "three")
+        await watcher.find("three @far", timeout=PATIENCE)
+        await until(lambda: len(streams) == 2)
+        assert caplog.text.count("is given up: it has lost sight of this hub") == 1
+        for old in ("0a", "0b"):
+            begin(old, "late")
+        begin("0d", "four")
+        await watcher.find("four @far", timeout=PATIENCE)
+        assert len(streams) == 2
+        assert here.reach.hubs == {"far": 1}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.bus import NatsBus
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.subjects import Subjects
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_here, dump_item
@@ -18,37 +17,12 @@ from asyncsamp.values import ValueMap
 
 from ..couriers import FakeCourier
 from ..nats_server import PATIENCE
-from .rooms import LIMITS, Machines, Place, RoomHouse, open_room, until
+from .rooms import LIMITS, Machines, name_of, open_room, stranger, until
 from .serving_program import Member, served_room
 
 FEW = replace(LIMITS, reach_hubs=4, reach_clients=8)
 
 NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": "1"}}
-
-
-@asynccontextmanager
-async def stranger(room: RoomHouse) -> AsyncIterator[NatsBus]:
-    """Somebody who is at the server, and listens for all of his hubs."""
-    ready = asyncio.Event()
-    bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
-    await bus.start()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await ready.wait()
-        bus.subscribe("samp.room.*.*.to.anybody.*", lambda _: None)
-        yield bus
-    finally:
-        await bus.close()
-
-
-async def name_of(bus: NatsBus, place: Place) -> str:
-    """Return what the room calls the hub of a place."""
-    heard: asyncio.Queue[str] = asyncio.Queue()
-    end = bus.subscribe("samp.room.anybody.*.here", lambda message: heard.put_nowait(message.subject))
-    async with asyncio.timeout(PATIENCE):
-        hub = ".".join((await heard.get()).split(".")[2:4])
-    end()
-    return hub
 
 
 @pytest.mark.timeout(40)
