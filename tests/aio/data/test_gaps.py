@@ -116,3 +116,12 @@ def test_a_compressed_file_whose_table_is_larger(tmp_path: Path) -> None:
     Table({"n": np.zeros(100_000, "i2")}).write(path)
     assert path.stat().st_size < 100_000
     assert len(table_hdu(path, 1)) == 100_000
+
+
+def test_texts_of_stilts_beyond_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = require_program("stilts", "stilts")
+    (tmp_path / "in.csv").write_text("n,t\n1,caf\u00e9\n2,x\n", encoding="utf-8")
+    arguments = ["tpipe", "in=in.csv", "ifmt=csv", "out=out.vot", "ofmt=votable(format=BINARY2,inline=true)"]
+    subprocess.run([program, "-Dfile.encoding=UTF-8", *arguments], cwd=tmp_path, check=True, timeout=60)
+    monkeypatch.setattr(binary2, "_MANY", 0)
+    assert read_table((tmp_path / "out.vot").read_bytes())["t"].tolist() == ["caf\u00e9", "x"]

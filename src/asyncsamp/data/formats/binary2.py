@@ -120,6 +120,19 @@ def _letters(numpy: Any, texts: Any) -> Any:
 # ---- reading
 
 
+def _decoded_texts(numpy: Any, texts: Any) -> Any | None:
+    """Return texts for bytes; None as `_column`. `char` is ASCII, but STIL writes UTF-8, others Latin-1."""
+    letters = texts.view("u1")
+    if letters.size and _goes_on_behind_nul(letters.reshape(len(texts), -1)):
+        return None
+    if not letters.size or letters.max() < 0x80:
+        return texts.astype("U")
+    try:
+        return numpy.char.decode(texts, "utf-8")
+    except UnicodeDecodeError:
+        return numpy.char.decode(texts, "latin-1")
+
+
 def _goes_on_behind_nul(letters: Any) -> bool:
     """Whether a text has more behind its first NUL, where astropy lets it end."""
     return bool(((letters[:, :-1] == 0) & (letters[:, 1:] != 0)).any())
@@ -198,10 +211,9 @@ def _column(numpy: Any, block: Any, number: int, field: Any, like: Any) -> Any |
         values = (place == b"T") | (place == b"t") | (place == b"1")
         mask = mask | (place == b"?") | (place == b" ") | (place == b"")
     elif field.datatype == "char":
-        letters = numpy.ascontiguousarray(place).view("u1")
-        if letters.size and (letters.max() > 0x7F or _goes_on_behind_nul(letters.reshape(len(place), -1))):
+        values = _decoded_texts(numpy, numpy.ascontiguousarray(place))
+        if values is None:
             return None
-        values = place.astype("U")
     elif field.datatype == "unicodeChar":
         values = _texts(numpy, place)
         if values is None:
