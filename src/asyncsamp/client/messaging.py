@@ -837,7 +837,10 @@ class MessagingClient:
                 # At another hub the id is somebody else's. That the hub is lost is the better reason.
                 self._at_hub("send to another client")
             return _Addressee(self._inbox.others.pick(client).public_id, certain=True)
-        return _Addressee(self._inbox.others.id_of(public_id(client)))
+        wanted = public_id(client)
+        # Before stock is taken we may know only one of several that have the name: who came last.
+        follows = self._session is not None and self._session.following
+        return _Addressee(self._inbox.others.id_of(wanted) if follows else wanted)
 
     async def _to(self, addressee: _Addressee, ask: Callable[[str], Awaitable[Value]]) -> Value:
         """Ask about a client, by the public id that was given, or that the client of that name has.
