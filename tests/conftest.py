@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
+import signal
+import threading
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -17,6 +19,13 @@ settings.load_profile("suite")
 
 # Here, since more than one folder uses it.
 pytest.register_assert_rewrite("tests.interop.conversation")
+
+
+def pytest_configure() -> None:
+    """Start programs as a terminal does, though the suite may run in the background, without SIGINT."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
