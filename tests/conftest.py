@@ -22,9 +22,10 @@ pytest.register_assert_rewrite("tests.interop.conversation")
 
 
 def pytest_configure() -> None:
-    """Start programs as a terminal does, though the suite may run in the background, without SIGINT."""
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if ignored and threading.current_thread() is threading.main_thread():
+    """Start programs as a terminal does, though the suite may run in the background, without Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from asyncsamp import Client, Hub
 
-from ..aio.conftest import _detector, _home, _no_blocking, _no_secret_in_logs, _nothing_left
+from ..aio.conftest import _detector, _home, _no_blocking, _no_secret_in_logs, _nothing_left, hangups_end
 from .command import Command
 
-__all__ = ["_detector", "_home", "_no_blocking", "_no_secret_in_logs", "_nothing_left"]
+__all__ = ["_detector", "_home", "_no_blocking", "_no_secret_in_logs", "_nothing_left", "hangups_end"]
 
 
 @pytest.fixture

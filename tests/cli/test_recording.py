@@ -19,10 +19,10 @@ from .command import Command
 pytestmark = pytest.mark.timeout(60)
 
 
-async def until_recorded(path: Path, text: str) -> None:
-    """Wait until the text is in the file, whatever is in the buffers of others."""
+async def until_recorded(path: Path, mtype: str) -> None:
+    """Wait until a message is in the file, and not only who takes such."""
     async with asyncio.timeout(20):
-        while not path.exists() or text not in await asyncio.to_thread(path.read_text):
+        while not path.exists() or f'"mtype": "{mtype}"' not in await asyncio.to_thread(path.read_text):
             pass
 
 
@@ -66,6 +66,7 @@ async def test_record_of_who_is_not_there_makes_no_file(
     assert (ended.code, path.exists()) == (3, False)
 
 
+@pytest.mark.usefixtures("hangups_end")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 async def test_what_was_recorded_is_in_the_file_whatever_ends_it(
     command: Command, peer: Client, tmp_path: Path, number: signal.Signals

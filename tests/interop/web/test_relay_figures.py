@@ -155,7 +155,8 @@ async def test_a_large_table_does_not_stand_in_the_page(proxied: bool, tmp_path:
         # One that has come meanwhile counts from what a page had that was there.
         grown = max(most - before.get(page, max(before.values())) for page, most in after.items())
         print(f"{8 * rows / MIB:.0f} MiB in {took:.1f} s; the page grew by {grown / MIB:.0f} MiB at most")
-        assert grown < 100 * MIB  # however large the table is: 30 were measured, and 225 without `relieve`
+        # However large the table is: 40 to 90 were measured, and 225 without `relieve`.
+        assert grown < 150 * MIB
 
 
 async def test_an_idle_page_asks_for_nothing(tmp_path: Path, long: bool) -> None:
