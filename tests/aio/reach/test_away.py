@@ -17,12 +17,11 @@ from time import monotonic
 import pytest
 
 from asyncsamp import Client, HubFaultError, Limits, Message, ReplyError
-from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.wire import RemoteClient, Sync, dump_frames, dump_item
 
 from ..hub_process import HubProcess, hub_process
 from ..nats_server import PATIENCE
-from .rooms import LIMITS, RoomHouse, names, open_room, until
+from .rooms import LIMITS, RoomHouse, names, open_room, stranger, until
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -179,12 +178,8 @@ async def back(seen: Callable[[], bool], *, long: bool) -> None:
 async def test_what_comes_late_of_a_hub_that_said_goodbye_does_not_bring_it_back(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         here = await room.join("here")
-        ready = asyncio.Event()
-        bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
-        await bus.start()
-        try:
+        async with stranger(room, listens=False) as bus:
             async with asyncio.timeout(PATIENCE):
-                await ready.wait()
                 heard: asyncio.Queue[str] = asyncio.Queue()
                 bus.subscribe("samp.room.anybody.*.here", lambda m: heard.put_nowait(m.subject))
                 hub = ".".join((await heard.get()).split(".")[2:4])
@@ -203,5 +198,3 @@ async def test_what_comes_late_of_a_hub_that_said_goodbye_does_not_bring_it_back
             say("anybody.00000002", "next")  # what comes after it has been taken
             await until(lambda: here.reach.hubs.get("next") == 1)
             assert set(here.reach.hubs) == {"next"}
-        finally:
-            await bus.close()

@@ -13,14 +13,13 @@ import pytest
 
 from asyncsamp import Client, HubFaultError, Message, ReplyError
 from asyncsamp.hub.engine import HubEngine
-from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
 
 from ..cancelling import each_await
 from ..nats_server import PATIENCE, running_server
-from .rooms import LIMITS, names, open_room, until
+from .rooms import LIMITS, names, open_room, stranger, until
 
 
 async def test_a_server_that_is_killed_costs_no_message_and_no_call(tmp_path: Path) -> None:
@@ -134,18 +133,12 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
         limits = replace(LIMITS, reach_clients=20, max_body=4_000_000)
         here = await room.join("here", mtypes=["table.*"], limits=limits)
         tool = await here.client("tool")
-        ready = asyncio.Event()
-        bus = NatsBus(BusServer(url=room.server.url), back=ready.set)
-        await bus.start()
-        try:
-            await ready.wait()
+        async with stranger(room) as bus:
             heard: asyncio.Queue[str] = asyncio.Queue()
             bus.subscribe("samp.room.anybody.*.here", lambda m: heard.put_nowait(m.subject))
-            # else the hub learns within a second that nobody listens there, and gives up
-            bus.subscribe("samp.room.*.*.to.anybody.*", lambda _: None)
             hub = ".".join((await heard.get()).split(".")[2:4])
             async with tool.messages("*") as got:
-                stranger = RemoteClient("c1", {"samp.name": "evil"}, {})
+                evil = RemoteClient("c1", {"samp.name": "evil"}, {})
 
                 def send(sender: str, *payloads: bytes) -> None:
                     for payload in payloads:
@@ -164,7 +157,7 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 good = Messages(
                     "c1", [(tool.public_id, None)], {"samp.mtype": "table.x", "samp.params": {"n": "1"}}
                 )
-                send("anybody.00000001", *frames(Sync("e", [stranger]), *bad, good))
+                send("anybody.00000001", *frames(Sync("e", [evil]), *bad, good))
                 async with asyncio.timeout(PATIENCE):
                     async for message in got:
                         if not message.mtype.startswith("samp.hub.event."):
@@ -172,12 +165,12 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 assert message.mtype == "table.x"
                 assert message.sender_name == "evil @e"
                 # what is no frame ends that hub for good
-                send("anybody.nohub", *frames(Sync("nohub", [stranger])))
+                send("anybody.nohub", *frames(Sync("nohub", [evil])))
                 send("anybody.00000002", b"= 0a 1 sync\n" + json.dumps([1e30]).encode())
                 send("anybody.00000003", b"= 0a 1 sync\n" + b"[" * 10_000)
                 send("anybody.00000001", b"nonsense")
                 await until(lambda: not here.reach.hubs)
-                send("anybody.00000001", *frames(Sync("e", [stranger])))
+                send("anybody.00000001", *frames(Sync("e", [evil])))
                 huge = b"9" * 30
                 for number, payload in enumerate(
                     (
@@ -196,5 +189,3 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 send("anybody.00000004", *frames(Sync("many", many)))
                 await until(lambda: here.reach.hubs.get("many") == 20)
                 assert set(here.reach.hubs) == {"many"}
-        finally:
-            await bus.close()
