@@ -281,6 +281,16 @@ class Courier(Protocol):
         """
         ...
 
+    def has_unread(self, client: str) -> bool:
+        """Return whether a delivery to `client` is under way that it has not even read.
+
+        As long as that is so, nothing is delivered beside it. False where it is not known.
+
+        Args:
+            client: A public id.
+        """
+        ...
+
     def forget(self, client: str) -> None:
         """Drop what is kept for `client`: its key, its callback. Called once, after its last delivery.
 

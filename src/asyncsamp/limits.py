@@ -28,8 +28,9 @@ class Limits:
             comes.
         outbox: Messages that wait for one client. A full outbox refuses further ones, the others go on.
         outbox_weight: About how many bytes may wait for one client: two of the largest messages.
-        delivery_patience: How long one delivery may hold up the next to the same client. A client that
-            calls the hub back while it handles a message would deadlock without an end to it.
+        delivery_patience: How long one delivery may hold up the next to the same client, once that has read
+            it. A client that calls the hub back while it handles a message would deadlock without an end
+            to it.
         deliveries_in_flight: Deliveries to one client that may be open at once, once patience is over.
         delivery_timeout: How long a client may take to accept a delivery. DS9 keeps it open while it
             loads an image.

@@ -42,6 +42,7 @@ class FakeCourier:
         self.under_way = 0
         self.most_under_way = 0
         self.alive: Callable[[], bool] = lambda: True
+        self.unread: Callable[[], bool] = lambda: False
         self.hold: Callable[[Delivery], bool] = lambda delivery: False
         self.refuse: Callable[[Delivery], Exception | None] = lambda delivery: None
         self._held: list[tuple[Delivery, asyncio.Future[None]]] = []
@@ -106,6 +107,10 @@ class FakeCourier:
         self.checked.append(client)
         self._changed.set()
         return self.alive()
+
+    def has_unread(self, client: str) -> bool:
+        """Say what `unread` says."""
+        return self.unread()
 
     def forget(self, client: str) -> None:
         """Note that the client is gone."""

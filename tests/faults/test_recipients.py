@@ -156,8 +156,8 @@ async def test_a_process(fault: str, tmp_path: Path, caplog: pytest.LogCaptureFi
                     int((await peer.event("notification")).message["samp.params"]["n"]) for _ in range(100)
                 ]
                 assert sorted(seen) == list(range(100))  # each once, none lost
-                late = limits.deliveries_in_flight + 1
-                assert seen[late:] == list(range(late, 100))  # those not under way when it stopped: in order
+                if sys.platform == "linux":  # which tells that it has not read what is under way
+                    assert seen == list(range(100))
             await peer.process.kill()
             async with asyncio.timeout(2):
                 with pytest.raises(SampError, match="left before it answered"):

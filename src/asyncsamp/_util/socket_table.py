@@ -1,4 +1,4 @@
-"""What the system itself knows of TCP sockets: who listens, and whose the other end of a connection is.
+"""What the system itself knows of TCP sockets: who listens, who has the other end, and what he has not read.
 
 Linux tells it, without a packet to anybody; other systems do not. The kernel is asked for one socket over
 netlink (sock_diag(7)): that takes some 10 us, and as many to open the netlink socket first. To read
@@ -48,8 +48,9 @@ _ASKED: dict[int, bytes] = {
 }
 """How a question begins: a message of 72 bytes, for TCP, in any state."""
 
-_UID_AT = 16 + 4 + 48 + 12
-"""Where in the answer the uid stands: after the header, four bytes, the socket's id, and three numbers."""
+_QUEUES_AND_UID = struct.Struct("=III")
+_QUEUES_AT = 16 + 4 + 48 + 4
+"""Where in the answer they stand: after the header, four bytes, the socket's id, and a number."""
 
 _LISTEN = 10
 _NO_SUCH_SOCKET = 2  # ENOENT
@@ -127,6 +128,20 @@ class SocketTable:
         except OSError:
             return None
 
+    def is_unread(self, ends: Ends) -> bool:
+        """Return whether who has the other end of a connection has not yet read all that was sent on it.
+
+        Also while nobody has accepted it. Raises OSError if the system does not tell.
+
+        Args:
+            ends: The connection, both of whose ends are on this machine.
+        """
+        theirs = self._find(ends.peer, ends.ours)
+        if theirs is not None and theirs.state != _LISTEN and theirs.unread:
+            return True
+        ours = self._find(ends.ours, ends.peer)
+        return ours is not None and ours.state != _LISTEN and ours.unsent > 0
+
     def close(self) -> None:
         """Close the netlink socket. May be called again; another question opens a new one."""
         if self._kernel is not None:
@@ -170,6 +185,8 @@ def user_in_table(table: str, ends: Ends) -> int | None:
 
 class _Found(NamedTuple):
     state: int
+    unread: int  # bytes that came; where somebody listens, connections to be accepted
+    unsent: int  # bytes that the other end does not have yet
     uid: int
 
 
@@ -179,7 +196,7 @@ def _read_answer(answer: bytes) -> _Found | None:
         if number == _NO_SUCH_SOCKET:
             return None
         raise OSError(number, os.strerror(number))
-    return _Found(answer[_HEADER.size + 1], struct.unpack_from("=I", answer, _UID_AT)[0])
+    return _Found(answer[_HEADER.size + 1], *_QUEUES_AND_UID.unpack_from(answer, _QUEUES_AT))
 
 
 def _look_up(ends: Ends) -> int | None:

@@ -304,6 +304,14 @@ class DirectConnection:
         """
         return self._receiver is not None
 
+    def has_unread(self, client: str) -> bool:
+        """Return False: what comes is taken at once.
+
+        Args:
+            client: A public id.
+        """
+        return False
+
     def forget(self, client: str) -> None:
         """The hub has let the client go, or has stopped.
 

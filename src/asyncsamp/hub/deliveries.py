@@ -80,7 +80,7 @@ class Deliveries:
     def attach(self, client: str, courier: Courier, low_water: int = LOW_WATER) -> None:
         """Let `courier` reach `client`; senders are held while more than `low_water` deliveries wait."""
         self._couriers[client] = courier
-        self._outboxes[client] = Outbox(client, self._deliver, self._limits, low_water)
+        self._outboxes[client] = Outbox(client, self._deliver, self._limits, low_water, courier.has_unread)
 
     def post(self, delivery: Delivery) -> None:
         """Put a delivery into the outbox of its recipient, who is congested when that is full."""

@@ -47,6 +47,10 @@ class HubClient:
         """Whether the hub is there, which it is as long as it can be asked."""
         return True
 
+    def has_unread(self, client: str) -> bool:
+        """False: what the hub is told it takes at once."""
+        return False
+
     def forget(self, client: str) -> None:
         """The hub forgets itself only as a whole."""
 

@@ -31,7 +31,16 @@ class Outbox:
     delivers one by one, which keeps the order. When its delivery has taken longer than
     `Limits.delivery_patience`, the next task takes charge, up to
     `Limits.deliveries_in_flight` at once: a client that calls the hub back while it
-    handles a message could deadlock otherwise.
+    handles a message could deadlock otherwise. It does not as long as the client has not
+    even read what is under way: it handles nothing then, and once it reads again, it would
+    find several deliveries, and read them in any order.
+
+    Args:
+        client: Its public id.
+        deliver: Delivers one; raises nothing.
+        limits: Those of the hub.
+        low_water: How many may wait before senders are held.
+        has_unread: Whether a delivery is under way that the client has not read.
     """
 
     def __init__(
@@ -40,11 +49,13 @@ class Outbox:
         deliver: Callable[[Delivery], Awaitable[None]],
         limits: Limits,
         low_water: int = LOW_WATER,
+        has_unread: Callable[[str], bool] = lambda client: False,
     ) -> None:
         self._client = client
         self._deliver = deliver
         self._limits = limits
         self._low_water = low_water
+        self._has_unread = has_unread
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[Delivery, int]] = deque()
         self._weight = 0
@@ -146,13 +157,18 @@ class Outbox:
         """Put a task in charge, unless one is that has not yet exhausted the patience."""
         if not self._queue:
             return
+        if len(self._workers) >= self._limits.deliveries_in_flight:
+            return  # the next that ends comes here again
         if self._in_charge is not None:
             left = self._since + self._limits.delivery_patience - self._loop.time()
             if left > 0:
                 self._look_again(left)
                 return
-        if len(self._workers) >= self._limits.deliveries_in_flight:
-            return  # the next that ends comes here again
+            if self._timer is not None:
+                return  # it has been looked at
+            if self._has_unread(self._client):
+                self._look_again(self._limits.delivery_patience)
+                return
         worker = self._loop.create_task(self._work(), name=f"asyncsamp-outbox-{self._client}")
         self._workers.add(worker)
         self._in_charge = worker

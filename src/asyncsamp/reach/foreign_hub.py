@@ -126,6 +126,10 @@ class ForeignHub:
         """Whether that hub still has the client, as far as it has said."""
         return client in self._there
 
+    def has_unread(self, client: str) -> bool:
+        """False: it is not known."""
+        return False
+
     def forget(self, client: str) -> None:
         """The client has been removed."""
         there = self._there.pop(client, None)

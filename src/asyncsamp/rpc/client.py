@@ -234,6 +234,30 @@ class RpcClient:
             pool.seen, pool.told = now, not nobody
         return there
 
+    def has_unread(self, url: str) -> bool:
+        """Return whether a request to `url` is under way that its peer has not read whole.
+
+        False where the system does not tell: on other systems than Linux, and of what has left the machine.
+
+        Args:
+            url: Where requests are posted.
+        """
+        pool = self._pools.get(url)
+        if pool is None or self._closed:
+            return False
+        return pool.busy > len(pool.at_work) or any(map(self._is_unread, pool.at_work))
+
+    def _is_unread(self, connection: PeerConnection) -> bool:
+        ends = connection.ends
+        if ends is None:
+            return False
+        if not connection.drained:
+            return True
+        try:
+            return ends.within_machine and self._sockets.is_unread(ends)
+        except OSError:
+            return False
+
     def listening_user(self, host: str, port: int) -> int | None:
         """Return the uid of who listens at an address of this machine; None if nobody does.
 
@@ -315,10 +339,12 @@ class RpcClient:
                 connection = await self._connect(pool, deadline - now(), sent)
             try:
                 self._at_work += 1
+                pool.at_work.add(connection)
                 try:
                     reader = await connection.exchange(request, self._max_body, deadline - now())
                 finally:
                     self._at_work -= 1
+                    pool.at_work.discard(connection)
             except TimeoutError:
                 raise PeerTimeoutError(pool.url, "it did not answer in time", sent=True) from None
             except NoRoomError:

@@ -49,6 +49,7 @@ class PeerPool:
         "_trial",
         "_trial_time",
         "address",
+        "at_work",
         "busy",
         "closes",
         "head",
@@ -69,6 +70,7 @@ class PeerPool:
         self.keeps = False  # has shown that it keeps connections
         self.closes = False  # has closed one during a trial
         self.busy = 0  # requests under way
+        self.at_work: set[PeerConnection] = set()  # that have one of them
         self.places = 0  # connections that are open, or about to be
         # Where on this machine the last connection went, and whether the system tells who listens there.
         self.address: tuple[str, int] | None = (

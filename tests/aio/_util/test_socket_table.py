@@ -73,6 +73,35 @@ def test_a_connection_that_nobody_listens_for_any_more_has_an_owner(table: Socke
         assert table.user_who_took(ends) == os.getuid()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_tells_what_the_other_end_has_not_read(table: SocketTable, host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        client = socket.create_connection(server.getsockname()[:2])
+        ends = Ends(client.getpeername()[:2], client.getsockname()[:2])
+        with client:
+            assert not table.is_unread(ends)
+            client.sendall(b"12")  # nobody has accepted it
+            assert table.is_unread(ends)
+            taken, _ = server.accept()
+            with taken:
+                assert table.is_unread(ends)
+                assert taken.recv(1) == b"1"
+                assert table.is_unread(ends)
+                assert taken.recv(1) == b"2"
+                assert not table.is_unread(ends)
+                client.setblocking(False)
+                sent = 0
+                with contextlib.suppress(BlockingIOError):
+                    while True:  # more than it has room for
+                        sent += client.send(bytes(1 << 20))
+                assert table.is_unread(ends)
+                while sent:
+                    sent -= len(taken.recv(1 << 20))
+                assert not table.is_unread(ends)
+        assert not table.is_unread(ends)
+
+
 def test_where_the_system_does_not_tell_it_is_not_known(
     table: SocketTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

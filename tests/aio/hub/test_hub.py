@@ -581,6 +581,9 @@ class _Slow:
     async def is_alive(self, client: str) -> bool:
         return True
 
+    def has_unread(self, client: str) -> bool:
+        return False
+
     def forget(self, client: str) -> None:
         pass
 

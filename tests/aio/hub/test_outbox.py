@@ -117,6 +117,33 @@ async def test_one_that_hangs_holds_up_the_next_only_for_a_while(courier: FakeCo
     assert courier.numbers == [1, 3, 4, 0, 2]
 
 
+async def test_nothing_passes_what_has_not_been_read(courier: FakeCourier) -> None:
+    """However long that takes; the next ones are in order then, and wait for one another again."""
+    asked = 0
+
+    def has_unread(client: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return client == "c1" and unread
+
+    box, unread = Outbox("c1", courier.deliver, LIMITS, has_unread=has_unread), True
+    courier.hold = lambda delivery: number_of(delivery) == 0
+    for number in range(3):
+        box.put(note(number))
+    await turns_until(lambda: asked >= 3)
+    before = asked
+    box.put(note(3))
+    assert (asked, courier.attempts) == (
+        before,
+        [note(0)],
+    )  # one question for each time that patience is over
+    unread = False
+    await courier.until(lambda: courier.numbers == [1, 2, 3])
+    courier.let_go()
+    await box.drained()
+    assert courier.numbers == [1, 2, 3, 0]
+
+
 async def test_no_more_are_under_way_than_allowed(courier: FakeCourier, box: Outbox) -> None:
     courier.hold = lambda delivery: True
     for number in range(10):

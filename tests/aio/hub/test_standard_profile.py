@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -675,3 +676,45 @@ class TestLife:
     async def test_who_has_no_callback_counts_as_there(self, hub: Hub) -> None:
         _, client = await register(hub)
         assert await hub._standard.is_alive(client)
+
+
+@LINUX
+async def test_who_reads_nothing_for_long_gets_all_in_order_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several requests on as many connections would be read in any order."""
+    asked, often = 0, asyncio.Event()
+
+    def has_unread(profile: StandardProfile, client: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked > 5:
+            often.set()
+        return ask(profile, client)
+
+    ask = StandardProfile.has_unread
+    monkeypatch.setattr(StandardProfile, "has_unread", has_unread)
+    limits = replace(LIMITS, delivery_patience=0.01)
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        async with Hub(lockfile=tmp_path / "hub.samp", limits=limits) as hub, asyncio.timeout(10):
+            key, client = await register(hub)
+            url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+            await call(hub, "setXmlrpcCallback", key, url)
+            await call(hub, "declareSubscriptions", key, {"test.*": {}})
+            sender, _ = await register(hub)
+            for number in range(9):
+                await call(
+                    hub, "notify", sender, client, {"samp.mtype": f"test.n{number}", "samp.params": {}}
+                )
+            await often.wait()
+            peer, _ = await loop.sock_accept(listening)
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+            reader, writer = await asyncio.open_connection(sock=peer)
+            for number in range(9):
+                request = await Conversation(1, reader, writer).request()
+                assert f"test.n{number}<".encode() in request
+                writer.write(http_answer(result_body(""), "Connection: keep-alive"))
+            writer.close()

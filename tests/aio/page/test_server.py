@@ -96,6 +96,9 @@ class Taker:
     async def is_alive(self, client: str) -> bool:
         return True
 
+    def has_unread(self, client: str) -> bool:
+        return False
+
     def forget(self, client: str) -> None: ...
 
 

@@ -36,6 +36,7 @@ from asyncsamp.rpc.connection import PeerConnection
 from asyncsamp.rpc.response_parser import ResponseParser
 from asyncsamp.values import Value
 from asyncsamp.xmlrpc import dump_fault, load_call, load_response
+from tests.aio.users import LINUX
 from tests.aio.wire import (
     Conversation,
     ScriptedServer,
@@ -1034,6 +1035,54 @@ async def test_one_timer_serves_many_requests(sender: RpcClient, monkeypatch: py
         assert made == 0
         await sender.post(server.url, REQUEST, timeout=T / 2)
         assert made == 1  # an earlier end needs an earlier alarm
+
+
+@LINUX
+async def test_it_tells_whether_a_peer_has_read_what_is_under_way(sender: RpcClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert not sender.has_unread(url)
+        waiting = asyncio.ensure_future(sender.post(url, REQUEST, timeout=T))
+        await asyncio.sleep(0)
+        assert sender.has_unread(url)  # there is no connection yet
+        loop = asyncio.get_running_loop()
+        peer, _ = await loop.sock_accept(listening)
+        with peer:
+            peer.setblocking(False)
+            head = await loop.sock_recv(peer, 5)
+            assert sender.has_unread(url)
+            assert (head + await loop.sock_recv(peer, 10_000)).endswith(REQUEST)
+            assert not sender.has_unread(url)
+            await loop.sock_sendall(peer, KEEP)
+            assert await waiting == DONE
+            assert not sender.has_unread(url)
+            large = bytes(50_000_000)  # more than a connection has room for
+            waiting = asyncio.ensure_future(sender.post(url, large, timeout=T))
+            await loop.sock_recv(peer, 10_000)
+            assert sender.has_unread(url)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            assert not sender.has_unread(url)
+
+
+async def test_what_the_system_does_not_tell_counts_as_read(
+    sender: RpcClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "other")
+    read = asyncio.Event()
+
+    async def script(peer: Conversation) -> None:
+        await peer.request()
+        read.set()
+        await peer.until_closed()
+
+    async with ScriptedServer(script) as server:
+        waiting = asyncio.ensure_future(sender.post(server.url, REQUEST, timeout=T))
+        await read.wait()
+        assert not sender.has_unread(server.url)
+        waiting.cancel()
+        await asyncio.wait([waiting])
 
 
 async def test_an_alarm_that_rings_early_is_set_again(sender: RpcClient) -> None:

@@ -384,6 +384,15 @@ class StandardProfile:
             return True
         return await self._sender.is_there(url, _PROBE_TIMEOUT, self._engine.limits.probe_interval)
 
+    def has_unread(self, client: str) -> bool:
+        """Return whether a delivery is under way that the client has not read, as far as the system tells.
+
+        Args:
+            client: A public id.
+        """
+        url = self._callbacks.get(client)
+        return url is not None and self._sender is not None and self._sender.has_unread(url)
+
     def forget(self, client: str) -> None:
         """Drop the key and the callback URL; the key is dead from now on (HUB-21, HUB-72).
 

@@ -234,6 +234,14 @@ class Reach:
         """
         return self._proxy(client) is not None
 
+    def has_unread(self, client: str) -> bool:
+        """Return False: what waits for a hub goes in its order, however many wait.
+
+        Args:
+            client: A public id.
+        """
+        return False
+
     def forget(self, client: str) -> None:
         """The client has been removed.
 

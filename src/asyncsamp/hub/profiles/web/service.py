@@ -294,6 +294,10 @@ class WebService:
         """Whether it is registered: a page that has vanished is removed by its own timer."""
         return client in self._pages
 
+    def has_unread(self, client: str) -> bool:
+        """False: pages take what waits for them in its order."""
+        return False
+
     def forget(self, client: str) -> None:
         """Drop the client's key, token and callbacks, all dead from now on."""
         page = self._pages.pop(client, None)
