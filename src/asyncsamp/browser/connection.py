@@ -81,6 +81,7 @@ class BrowserConnection(WebConnection):
     ) -> None:
         super().__init__(port=PORT, limits=limits)
         self._holds = holds
+        self._max_body = (limits or Limits()).max_body
         self._relay = relay
         self._sources = tuple(sources)
         self._usable = list(self._sources)
@@ -213,7 +214,7 @@ class BrowserConnection(WebConnection):
 
     async def _open(self) -> None:
         """Wait for the page. Raises `HubNotFoundError` if none comes."""
-        self.proxy.open_with(_PageSender(self._relay))
+        self.proxy.open_with(_PageSender(self._relay, self._max_body))
         try:
             async with asyncio.timeout(PAGE_PATIENCE):
                 await self._relay.wait_ready()
@@ -236,8 +237,9 @@ class _UnreachableError(PeerRefusedError):
 class _PageSender:
     """Stands in for an `RpcClient`: the page posts."""
 
-    def __init__(self, relay: PageRelay) -> None:
+    def __init__(self, relay: PageRelay, max_body: int) -> None:
         self._relay = relay
+        self._max_body = max_body
         self._closed = False
 
     async def call(self, url: str, method: str, params: Sequence[Value], *, timeout: float) -> Value:
@@ -270,7 +272,7 @@ class _PageSender:
         while True:
             await self._page_back()
             try:
-                return await self._relay.post(url, body)
+                return await self._relay.post(url, body, max_body=self._max_body)
             except PageError as error:
                 if error.kind != "left" or not again or self._closed:
                     raise

@@ -28,10 +28,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, TypeAlias
 
-from ..errors import DataError
+from ..errors import DataError, RemoteProtocolError
+from ..rpc.offload import MAX_BODY
 from .errors import explain
 
 __all__ = ["PageError", "PageRelay", "Send"]
@@ -45,7 +47,7 @@ PIECE = 1024 * 1024
 """Bytes of one piece, either way."""
 
 WINDOW = 4
-"""Pieces of one upload that may be under way."""
+"""Pieces of one upload, or of one answer, that may be under way."""
 
 _LOOKS, _LOOK = 10, 1.0
 """How often, and every how many seconds, a page that is used is given the chance to answer, when another
@@ -67,16 +69,65 @@ class PageError(Exception):
 
 
 class _Job:
-    """One thing that the page was asked for: the messages that came for it, in order."""
+    """One thing that the page was asked for: what came for it, in order, and no more than may be under way.
+
+    Attributes:
+        over: Whether the page has said its last word of it.
+    """
 
     def __init__(self) -> None:
-        self.came: asyncio.Queue[tuple[Mapping[str, Any], bytes] | PageError] = asyncio.Queue()
+        self.over = False
+        self._ended = False  # nothing more is taken
+        self._came: deque[tuple[Mapping[str, Any], bytes] | PageError] = deque()
+        self._acknowledged = 0  # pieces that nobody has asked about yet
+        self._news = asyncio.Event()
+
+    def take(self, message: Mapping[str, Any], data: bytes) -> None:
+        """Take a message of the page."""
+        op = message.get("op")
+        if self._ended:
+            return
+        if op == "ack":
+            self._acknowledged += 1
+            self._news.set()
+        elif op == "error":
+            self.over = True
+            kind, text = message.get("kind"), message.get("text")
+            self.end(PageError(str(kind)[:40], text if isinstance(text, str) else ""))
+        elif len(self._came) == WINDOW:
+            self._came.clear()
+            self.end(PageError("failed", "the page sent more at once than it may"))
+        else:
+            self.over = self._ended = bool(message.get("last"))
+            self._came.append((message, data))
+            self._news.set()
+
+    def end(self, error: PageError) -> None:
+        """End it by an error, which stands behind what has come before."""
+        self._ended = True
+        self._came.append(error)
+        self._news.set()
 
     async def next(self) -> tuple[Mapping[str, Any], bytes]:
-        item = await self.came.get()
+        """Return the next message that is no acknowledgement."""
+        await self._until(lambda: bool(self._came))
+        item = self._came.popleft()
         if isinstance(item, PageError):
             raise item
         return item
+
+    async def acknowledged(self) -> bool:
+        """Wait for one more piece to be acknowledged; false if something else has come instead."""
+        await self._until(lambda: bool(self._came or self._acknowledged))
+        if self._came:
+            return False
+        self._acknowledged -= 1
+        return True
+
+    async def _until(self, come: Callable[[], bool]) -> None:
+        while not come():
+            self._news.clear()
+            await self._news.wait()
 
 
 class PageRelay:
@@ -171,7 +222,7 @@ class PageRelay:
     def close(self) -> None:
         """End everything that is under way; pages that are there stay known."""
         for job in self._jobs.values():
-            job.came.put_nowait(PageError("left"))
+            job.end(PageError("left"))
 
     def _came(self, page: str) -> None:
         if self._page and page != self._page:
@@ -217,38 +268,36 @@ class PageRelay:
     def _answered(self, message: Mapping[str, Any], data: bytes) -> None:
         number = message.get("id")
         job = self._jobs.get(number) if isinstance(number, int) else None
-        if job is None:
-            return
-        if message.get("op") == "error":
-            kind, text = message.get("kind"), message.get("text")
-            error = PageError(str(kind)[:40], text if isinstance(text, str) else "")
-            job.came.put_nowait(error)
-        else:
-            job.came.put_nowait((message, data))
+        if job is not None:
+            job.take(message, data)
 
     # ---- to the page
 
-    async def post(self, url: str, body: bytes) -> tuple[int, bytes]:
+    async def post(self, url: str, body: bytes, *, max_body: int = MAX_BODY) -> tuple[int, bytes]:
         """Have the page POST. Cancelling is safe: the page gives the request up.
 
         Args:
             url: Where to post.
             body: What.
+            max_body: Bytes of the answer at most.
 
         Returns:
             The status and the body of the answer.
 
         Raises:
             PageError: The page could not do it, or has left.
+            RemoteProtocolError: The answer is larger.
         """
         number, job = self._begin("post", url, body)
         try:
-            parts = []
+            answer = bytearray()
             while True:
                 message, data = await job.next()
-                parts.append(data)
+                answer += data
+                if len(answer) > max_body:
+                    raise RemoteProtocolError(f"the answer is larger than {max_body} bytes")
                 if message.get("last"):
-                    return _status(message), b"".join(parts)
+                    return _status(message), bytes(answer)
                 self._tell("ack", number)
         finally:
             self._end(number)
@@ -300,7 +349,8 @@ class PageRelay:
             async for piece in pieces:
                 for begin in range(0, len(piece), PIECE):
                     if under_way == WINDOW:
-                        await _taken(job)
+                        if not await job.acknowledged():
+                            return await _url_of(job)  # refused in the middle
                         under_way -= 1
                     self._tell("piece", number, piece[begin : begin + PIECE], last=False)
                     under_way += 1
@@ -341,8 +391,8 @@ class PageRelay:
         self._send({"op": op, "page": self._page, "id": number, **more}, data)
 
     def _end(self, number: int) -> None:
-        self._jobs.pop(number, None)
-        if self._page:
+        job = self._jobs.pop(number)
+        if self._page and not job.over:
             self._tell("stop", number)
 
 
@@ -351,22 +401,13 @@ def _status(message: Mapping[str, Any]) -> int:
     return status if isinstance(status, int) else 0
 
 
-async def _taken(job: _Job) -> None:
-    """Wait until the page has posted one piece."""
-    message, data = await job.next()
-    if message.get("op") == "answer":  # refused in the middle
-        raise DataError(_refusal(message, data))
-
-
 async def _url_of(job: _Job) -> str:
-    while True:
-        message, data = await job.next()
-        if message.get("op") == "ack":
-            continue
-        url = message.get("url")
-        if _status(message) != 200 or not isinstance(url, str):
-            raise DataError(_refusal(message, data))
-        return url
+    """Return the URL that the hub has given to an upload."""
+    message, data = await job.next()
+    url = message.get("url")
+    if _status(message) != 200 or not isinstance(url, str):
+        raise DataError(_refusal(message, data))
+    return url
 
 
 def _refusal(message: Mapping[str, Any], data: bytes) -> str:

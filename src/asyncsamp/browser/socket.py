@@ -20,6 +20,12 @@ __all__ = ["PageSocket", "frame", "page_module", "unframe"]
 log = logging.getLogger("asyncsamp.browser")
 
 _MAX_MESSAGE = 4 * 1024 * 1024
+
+_MAX_WAITING = 10_000
+_MAX_WAITING_BYTES = 256 * 1024 * 1024
+"""Messages, and their bytes, that wait for a page to read. One that reads none is a stranger, or asleep:
+above either its connection is broken off."""
+
 _HEAD = struct.Struct(">I")
 
 
@@ -85,9 +91,10 @@ class PageSocket:
             raise web.HTTPForbidden(text="the page of another site may not use this relay\n")
         socket = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, heartbeat=20.0, compress=False)
         await socket.prepare(request)
-        line = _Line()
+        assert request.transport is not None
+        line = _Line(request.transport)
         self._lines.append(line)
-        writing = asyncio.create_task(_write(socket, line.queue), name="asyncsamp-page-socket")
+        writing = asyncio.create_task(line.write(socket), name="asyncsamp-page-socket")
         try:
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
@@ -122,29 +129,43 @@ class PageSocket:
         framed, page = frame(message, data), message.get("page")
         for line in self._lines:
             if page is None or page == line.page:
-                line.queue.put_nowait(framed)
+                line.put(framed)
 
 
 class _Line:
     """One WebSocket: what is to be sent, and the one page that speaks by it."""
 
-    def __init__(self) -> None:
-        self.queue: asyncio.Queue[bytes] = asyncio.Queue()
+    def __init__(self, transport: asyncio.Transport) -> None:
         self.page = ""
+        self._transport = transport
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(_MAX_WAITING)
+        self._waiting = 0  # bytes of the queue
+
+    def put(self, framed: bytes) -> None:
+        """Send a message when its turn comes; nothing any more to a page that does not read."""
+        if self._queue.full() or (self._waiting and self._waiting + len(framed) > _MAX_WAITING_BYTES):
+            if not self._transport.is_closing():
+                log.warning("a page does not read what it is sent: its connection is broken off")
+                self._transport.abort()
+            return
+        self._waiting += len(framed)
+        self._queue.put_nowait(framed)
+
+    async def write(self, socket: web.WebSocketResponse) -> None:
+        """Send for ever. Cancelling is safe."""
+        try:
+            while True:
+                framed = await self._queue.get()
+                self._waiting -= len(framed)
+                await socket.send_bytes(framed)
+        except ConnectionError:
+            log.debug("the WebSocket of a page has ended")
 
     def is_of(self, message: object) -> bool:
         """Whether a message is of this page, which is the first that says its name."""
         page = message.get("page") if isinstance(message, dict) else None
         self.page = self.page or (page if isinstance(page, str) else "")
         return page == self.page != ""
-
-
-async def _write(socket: web.WebSocketResponse, queue: asyncio.Queue[bytes]) -> None:
-    try:
-        while True:
-            await socket.send_bytes(await queue.get())
-    except ConnectionError:
-        log.debug("the WebSocket of a page has ended")
 
 
 def frame(message: dict[str, Any], data: bytes | None) -> bytes:

@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from asyncsamp import RemoteProtocolError
 from asyncsamp.browser import PageSocket
-from asyncsamp.browser.relay import PageError
+from asyncsamp.browser.relay import WINDOW, PageError
 from asyncsamp.browser.socket import frame, unframe
 
 PAGE = "0123456789abcdef"
@@ -218,6 +219,71 @@ async def test_who_gives_up_tells_the_page() -> None:
         fetching.cancel()
         await asyncio.wait({fetching})
         assert (await raw.asked("stop"))["id"] == number
+
+
+HUB = "http://localhost:21012/"
+
+
+@contextlib.asynccontextmanager
+async def used_page() -> AsyncIterator[tuple[PageSocket, RawPage]]:
+    """The page that is used, with nothing under way."""
+    async with served() as (socket, base), page(base) as raw:
+        await raw.send(op="ready")
+        await raw.asked("take")
+        yield socket, raw
+
+
+async def test_an_answer_is_not_larger_than_it_may_be() -> None:
+    async with used_page() as (socket, raw):
+        posting = asyncio.create_task(socket.relay.post(HUB, b"x", max_body=1000))
+        number = (await raw.asked("post"))["id"]
+        for size, op in ((600, "ack"), (401, "stop")):
+            await raw.send(bytes(size), op="answer", id=number, status=200, last=False)
+            assert (await raw.asked(op))["id"] == number
+        with pytest.raises(RemoteProtocolError, match="larger than 1000 bytes"):
+            await posting
+
+
+async def test_a_page_sends_no_more_pieces_than_may_be_under_way() -> None:
+    """The reader is slow, and what it does not take would wait in the program's memory."""
+    async with used_page() as (socket, raw):
+        pieces = socket.relay.get(f"{HUB}x")
+        first = asyncio.create_task(anext(pieces))
+        number = (await raw.asked("get"))["id"]
+        await raw.send(b"a piece", op="answer", id=number, status=200, last=False)
+        assert await first == b"a piece"
+        for _ in range(2 * WINDOW):
+            await raw.send(b"one more", op="answer", id=number, status=200, last=False)
+        posting = asyncio.create_task(socket.relay.post(HUB, b"x"))
+        await raw.send(b"", op="answer", id=(await raw.asked("post"))["id"], status=200, last=True)
+        await posting  # so that all before it has come
+        with pytest.raises(PageError, match="more at once than it may"):
+            await anext(pieces)
+        assert (await raw.asked("stop"))["id"] == number
+
+
+async def test_what_is_over_is_not_stopped() -> None:
+    """Each message to a notebook's page goes through its server."""
+    async with used_page() as (socket, raw):
+        for _ in range(2):
+            posting = asyncio.create_task(socket.relay.post(HUB, b"x"))
+            message, _ = unframe(await raw.socket.receive_bytes())
+            while isinstance(message, dict) and message["op"] in ("farewell", "leaving", "state"):
+                message, _ = unframe(await raw.socket.receive_bytes())
+            assert isinstance(message, dict)
+            assert message["op"] == "post"
+            await raw.send(b"", op="answer", id=message["id"], status=200, last=True)
+            assert await posting == (200, b"")
+
+
+async def test_a_page_that_does_not_read_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncsamp.browser.socket._MAX_WAITING_BYTES", 1000)
+    async with used_page() as (socket, raw):
+        for _ in range(3):  # none of which is on its way before this task waits
+            socket.relay.show("connected", "x" * 500)
+        assert (await raw.asked("state"))["text"] != "x" * 500
+        async with asyncio.timeout(10):
+            await socket.relay.wait_left()
 
 
 async def test_only_the_modules_are_served() -> None:

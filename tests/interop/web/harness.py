@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asyncsamp import Client, Hub, Message, OriginStore, RemoteClient, WebProfile, allow_all
+from asyncsamp import Client, Hub, Limits, Message, OriginStore, RemoteClient, WebProfile, allow_all
 
 from ..peers.java import java_command
 from ..peers.process import hub_variable, process
@@ -38,11 +38,13 @@ VOTABLE = f"""<?xml version="1.0"?>
 
 
 @contextlib.asynccontextmanager
-async def web_hub(folder: Path, **options: Any) -> AsyncIterator[Hub]:
+async def web_hub(folder: Path, *, limits: Limits | None = None, **options: Any) -> AsyncIterator[Hub]:
     """Run a hub that lets every page in, unless told otherwise."""
     options = {"consent": allow_all, "store": OriginStore(), **options}
     profile = WebProfile(**options)
-    async with Hub(lockfile=folder / "hub.samp", profiles=[profile], permissions=profile.permissions) as hub:
+    async with Hub(
+        lockfile=folder / "hub.samp", profiles=[profile], permissions=profile.permissions, limits=limits
+    ) as hub:
         yield hub
 
 

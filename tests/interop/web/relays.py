@@ -9,6 +9,7 @@ import json
 import ssl
 import sys
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,17 +17,30 @@ import aiohttp
 from aiohttp import web
 
 import asyncsamp
-from asyncsamp import Client, Message
-from asyncsamp.browser import PageSocket
+from asyncsamp import Client, Hub, Message
+from asyncsamp.browser import BrowserConnection, PageRelay, PageSocket
+from asyncsamp.browser.source import ProxySource
 
 from ...installed import require_file, require_module
 from ..peers.process import process
+from .browser import tab_context
+from .harness import web_hub
 from .site import HERE
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Page
 
-__all__ = ["IPYKERNEL_6", "Notebook", "jupyter_lab", "open_tab", "relay_site", "tool"]
+__all__ = [
+    "IPYKERNEL_6",
+    "Desk",
+    "Notebook",
+    "desk",
+    "desk_in_tab",
+    "jupyter_lab",
+    "open_tab",
+    "relay_site",
+    "tool",
+]
 
 IPYKERNEL_6 = HERE / ".ipykernel6"
 """A folder with ipykernel 6, which takes the place of the one that is installed."""
@@ -111,6 +125,54 @@ async def tool(
 
     async with client:
         yield client, read
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A hub and a tool on the desktop, and an application elsewhere, which serves a page that relays.
+
+    Attributes:
+        hub: The hub.
+        tool: The tool.
+        read: What the tool has read of the tables that it was sent.
+        relay: The application's side of the relay.
+        url: Where a browser opens the page.
+    """
+
+    hub: Hub
+    tool: Client
+    read: asyncio.Queue[bytes]
+    relay: PageRelay
+    url: str
+
+    def client(self, name: str = "remote", *, proxied: bool = False) -> Client:
+        """Return a client of the application, by the page, which may read by a proxy."""
+        sources = [ProxySource()] if proxied else []
+        return Client(name, connection=BrowserConnection(self.relay, sources=sources))
+
+
+@contextlib.asynccontextmanager
+async def desk(folder: Path, *, proxied: bool = False, **options: Any) -> AsyncIterator[Desk]:
+    """Run all but a browser.
+
+    Args:
+        folder: Where the hub has its lockfile.
+        proxied: See `relay_site`.
+        options: Of the hub.
+    """
+    async with (
+        web_hub(folder, **{"mtypes": None, **options}) as hub,
+        tool(hub.lockfile) as (client, read),
+        relay_site(proxied=proxied) as (socket, url),
+    ):
+        yield Desk(hub, client, read, socket.relay, f"{url}?base=/")
+
+
+@contextlib.asynccontextmanager
+async def desk_in_tab(folder: Path, **options: Any) -> AsyncIterator[tuple[Desk, Page]]:
+    """Run all of it, and open the page in a Chromium; options as of `desk`."""
+    async with desk(folder, **options) as opened, tab_context(folder) as context:
+        yield opened, await open_tab(context, opened.url)
 
 
 class Notebook:

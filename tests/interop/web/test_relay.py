@@ -13,24 +13,12 @@ import pytest
 from astropy.table import Table
 from playwright.async_api import Route, expect
 
-from asyncsamp import (
-    Client,
-    DataError,
-    Hub,
-    HubNotFoundError,
-    Limits,
-    OriginStore,
-    RegistrationError,
-    WebProfile,
-    allow_all,
-    deny_all,
-)
+from asyncsamp import Client, DataError, HubNotFoundError, Limits, RegistrationError, deny_all
 from asyncsamp.browser import BrowserConnection
-from asyncsamp.browser.source import ProxySource
 
 from .browser import tab_context
 from .harness import jsamp_web_hub, subscriber, until_gone, web_hub
-from .relays import open_tab, relay_site, tool
+from .relays import desk_in_tab, open_tab, relay_site, tool
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -39,42 +27,31 @@ AT_ONCE = 20.0
 
 
 async def test_tables_both_ways_and_calls(tmp_path: Path) -> None:
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, read),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        tab = await open_tab(context, url)
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
-            await expect(tab.locator("#state")).to_contain_text("Connected to the SAMP hub")
-            sent = await remote.send_table(Table({"a": [1, 2, 3]}), "desktop")
-            assert len(sent) == 1
-            assert b"<TD>2</TD>" in await read.get()
-            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "&<>" * 5}, timeout=10)
-            assert answer.result == {"x": "&<>" * 5}
-            async with remote.tables() as tables:
-                await desktop.send_table(Table({"b": [4, 5]}), "remote")
-                assert list((await anext(tables))["b"]) == [4, 5]
+    async with desk_in_tab(tmp_path) as (desk, tab), desk.client() as remote:
+        await expect(tab.locator("#state")).to_contain_text("Connected to the SAMP hub")
+        sent = await remote.send_table(Table({"a": [1, 2, 3]}), "desktop")
+        assert len(sent) == 1
+        assert b"<TD>2</TD>" in await desk.read.get()
+        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "&<>" * 5}, timeout=10)
+        assert answer.result == {"x": "&<>" * 5}
+        async with remote.tables() as tables:
+            await desk.tool.send_table(Table({"b": [4, 5]}), "remote")
+            assert list((await anext(tables))["b"]) == [4, 5]
 
 
 async def test_a_page_that_is_loaded_again_goes_on_with_the_same_registration(tmp_path: Path) -> None:
     async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, _),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
+        desk_in_tab(tmp_path) as (desk, tab),
+        desk.client() as remote,
+        remote.messages("test.heard") as heard,
     ):
-        tab = await open_tab(context, url)
-        remote = Client("remote", connection=BrowserConnection(socket.relay))
-        async with remote, remote.messages("test.heard") as heard:
-            before = remote.public_id
-            await tab.reload()
-            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
-            assert answer.result == {"x": "1"}
-            assert remote.public_id == before
-            await desktop.notify(before, "test.heard", {"n": "1"})
-            assert (await anext(heard)).params == {"n": "1"}
+        before = remote.public_id
+        await tab.reload()
+        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+        assert answer.result == {"x": "1"}
+        assert remote.public_id == before
+        await desk.tool.notify(before, "test.heard", {"n": "1"})
+        assert (await anext(heard)).params == {"n": "1"}
 
 
 async def test_no_page_no_hub_and_a_hub_that_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,16 +94,10 @@ async def test_another_sites_page_may_not_relay(tmp_path: Path) -> None:
 
 
 async def test_a_second_page_waits_until_the_first_leaves(tmp_path: Path) -> None:
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        first = await open_tab(context, url)
-        await socket.relay.wait_ready()
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
-            second = await open_tab(context, url)
+    async with desk_in_tab(tmp_path) as (desk, first):
+        await desk.relay.wait_ready()
+        async with desk.client() as remote:
+            second = await open_tab(first.context, desk.url)
             await expect(second.locator("#state")).to_contain_text("another page")
             await first.close()
             # A call that goes to the page that leaves would be lost.
@@ -148,37 +119,25 @@ HOLD_PULLS = """() => {
 async def test_a_page_that_is_closed_between_two_pulls_is_gone_at_once(tmp_path: Path) -> None:
     """None breaks off then, which would tell the hub."""
     async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, _),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
+        desk_in_tab(tmp_path) as (desk, tab),
+        desk.client() as remote,
+        remote.messages("test.heard"),
     ):
-        tab = await open_tab(context, url)
-        remote = Client("remote", connection=BrowserConnection(socket.relay))
-        async with remote, remote.messages("test.heard"):
-            await tab.evaluate(HOLD_PULLS)  # the next one; if one waits at the hub, the notification ends it
-            await desktop.notify(remote.public_id, "test.heard", {})
-            await tab.wait_for_function("window.held")
-            closed = remote.public_id
-            await tab.close()
-            assert await until_gone(desktop, closed, 60) < AT_ONCE
+        await tab.evaluate(HOLD_PULLS)  # the next one; if one waits at the hub, the notification ends it
+        await desk.tool.notify(remote.public_id, "test.heard", {})
+        await tab.wait_for_function("window.held")
+        closed = remote.public_id
+        await tab.close()
+        assert await until_gone(desk.tool, closed, 60) < AT_ONCE
 
 
 async def test_what_is_too_large_for_the_hub(tmp_path: Path) -> None:
     async with (
-        Hub(
-            lockfile=tmp_path / "hub.samp",
-            profiles=[WebProfile(consent=allow_all, store=OriginStore())],
-            limits=Limits(web_upload_bytes=1000),
-        ) as hub,
-        tool(hub.lockfile),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
+        desk_in_tab(tmp_path, limits=Limits(web_upload_bytes=1000)) as (desk, _),
+        desk.client() as remote,
     ):
-        await open_tab(context, url)
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
-            with pytest.raises(DataError, match="keeps 1,000 bytes for one page"):
-                await remote.send_table(Table({"a": numpy.arange(5000)}), "desktop")
+        with pytest.raises(DataError, match="keeps 1,000 bytes for one page"):
+            await remote.send_table(Table({"a": numpy.arange(5000)}), "desktop")
 
 
 async def test_a_hub_that_takes_no_data_says_what_else_can_be_done(tmp_path: Path) -> None:
@@ -217,13 +176,7 @@ async def test_what_the_user_refuses_is_said_on_the_page(tmp_path: Path) -> None
 
 async def test_subscriptions_are_told_though_the_page_is_loaded_again_meanwhile(tmp_path: Path) -> None:
     """The answer to allowReverseCallbacks never comes: the page that asked has gone."""
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, _),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        tab = await open_tab(context, url)
+    async with desk_in_tab(tmp_path) as (desk, tab):
         held = asyncio.Event()
 
         async def hold(route: Route) -> None:
@@ -236,8 +189,7 @@ async def test_subscriptions_are_told_though_the_page_is_loaded_again_meanwhile(
 
         reloaded = asyncio.Event()
 
-        await context.route("http://*:21012/**", hold)
-        remote = Client("remote", connection=BrowserConnection(socket.relay))
+        await tab.context.route("http://*:21012/**", hold)
 
         async def reload() -> None:
             await held.wait()
@@ -245,25 +197,19 @@ async def test_subscriptions_are_told_though_the_page_is_loaded_again_meanwhile(
             reloaded.set()
 
         reloading = asyncio.create_task(reload())
-        async with remote, remote.messages("test.heard") as heard:
+        async with desk.client() as remote, remote.messages("test.heard") as heard:
             await reloading
-            await desktop.notify(await subscriber(desktop, "remote", "test.heard"), "test.heard", {"n": "1"})
+            subscribed = await subscriber(desk.tool, "remote", "test.heard")
+            await desk.tool.notify(subscribed, "test.heard", {"n": "1"})
             assert (await anext(heard)).params == {"n": "1"}
 
 
 async def test_two_programs_by_two_pages_of_one_browser(tmp_path: Path) -> None:
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (_, read),
-        relay_site() as (one, first),
-        relay_site() as (two, second),
-        tab_context(tmp_path) as context,
-    ):
-        await open_tab(context, first)
-        await open_tab(context, second)
+    async with desk_in_tab(tmp_path) as (desk, first), relay_site() as (other, second):
+        await open_tab(first.context, second)
         async with (
-            Client("one", connection=BrowserConnection(one.relay)) as left,
-            Client("two", connection=BrowserConnection(two.relay)) as right,
+            desk.client("one") as left,
+            Client("two", connection=BrowserConnection(other.relay)) as right,
         ):
             for client in (left, right):
                 answer = await client.call_and_wait(
@@ -273,31 +219,24 @@ async def test_two_programs_by_two_pages_of_one_browser(tmp_path: Path) -> None:
             await asyncio.gather(
                 left.send_table(Table({"a": [1]}), "desktop"), right.send_table(Table({"a": [2]}), "desktop")
             )
-            tables = {await read.get(), await read.get()}
+            tables = {await desk.read.get(), await desk.read.get()}
             assert {b"<TD>1</TD>" in table for table in tables} == {True, False}
 
 
 async def test_two_browsers_for_one_program(tmp_path: Path) -> None:
     """The second is asked for nothing, and is told nothing of what the first relays."""
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (_, read),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as first,
-        tab_context(tmp_path) as second,
-    ):
-        await open_tab(first, url)
-        await socket.relay.wait_ready()
+    async with desk_in_tab(tmp_path) as (desk, _), tab_context(tmp_path) as second:
+        await desk.relay.wait_ready()
         other = await second.new_page()
         frames: list[str] = []
         other.on("websocket", lambda line: line.on("framereceived", lambda frame: frames.append(str(frame))))
         asked: list[str] = []
         other.on("request", lambda request: asked.append(request.url))
-        await other.goto(url)
+        await other.goto(desk.url)
         await expect(other.locator("#state")).to_contain_text("another page")
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
+        async with desk.client() as remote:
             await remote.send_table(Table({"secret": [12345]}), "desktop")
-            assert b"12345" in await read.get()
+            assert b"12345" in await desk.read.get()
         assert not any("12345" in frame or "register" in frame for frame in frames)
         assert not any("21012" in place for place in asked)
 
@@ -311,20 +250,10 @@ async def pieces_of(content: bytes, begun: asyncio.Event, more: asyncio.Event) -
 
 async def test_uploads_that_are_broken_off_and_ten_at_once(tmp_path: Path) -> None:
     limits = Limits(web_upload_bytes=10_000_000)
-    async with (
-        Hub(
-            lockfile=tmp_path / "hub.samp",
-            profiles=[WebProfile(consent=allow_all, store=OriginStore())],
-            limits=limits,
-        ),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-        aiohttp.ClientSession() as session,
-    ):
-        await open_tab(context, url)
-        connection = BrowserConnection(socket.relay)
+    async with desk_in_tab(tmp_path, limits=limits) as (desk, _), aiohttp.ClientSession() as session:
+        connection = BrowserConnection(desk.relay)
         async with Client("remote", connection=connection):
-            door, relay = connection.proxy.upload_url, socket.relay
+            door, relay = connection.proxy.upload_url, desk.relay
             begun = asyncio.Event()
             broken = asyncio.create_task(
                 relay.upload(f"{door}x", pieces_of(b"x" * 5_000_000, begun, asyncio.Event()))
@@ -350,22 +279,15 @@ async def test_uploads_that_are_broken_off_and_ten_at_once(tmp_path: Path) -> No
 async def test_large_data_is_read_at_the_pages_own_site_if_it_can_be(proxied: bool, tmp_path: Path) -> None:
     table = Table({"x": numpy.arange(1_200_000, dtype="f8")})  # 9.6 MB
     asked: list[str] = []
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (_, read),
-        relay_site(proxied=proxied) as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        tab = await open_tab(context, url + "?base=/")
+    async with desk_in_tab(tmp_path, proxied=proxied) as (desk, tab):
         tab.on("request", lambda request: asked.append(f"{request.url} {request.headers.get('range', '')}"))
-        connection = BrowserConnection(socket.relay, sources=[ProxySource()])
-        async with Client("remote", connection=connection) as remote:
+        async with desk.client(proxied=True) as remote:
             for _ in range(2):
                 await remote.send_table(table, "desktop")
-                size = len(await read.get())
+                size = len(await desk.read.get())
                 assert size > 9_600_000
             await remote.send_table(Table({"a": [1]}), "desktop")
-            assert b"<TD>1</TD>" in await read.get()
+            assert b"<TD>1</TD>" in await desk.read.get()
     ranges = [place for place in asked if "/proxy/" in place]
     assert len(ranges) == (2 * math.ceil(size / 2**20) if proxied else 1), ranges
     assert all("bytes=" in place for place in ranges)

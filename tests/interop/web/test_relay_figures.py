@@ -6,24 +6,34 @@ import asyncio
 import contextlib
 import statistics
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 from astropy.table import Table
 
 from asyncsamp import Client, ConsentAnswer, ConsentQuestion
-from asyncsamp.browser import BrowserConnection
-from asyncsamp.browser.source import ProxySource
 
-from .browser import plain_chromium, tab_context
-from .harness import web_hub
-from .relays import open_tab, relay_site, tool
+from .browser import plain_chromium
+from .relays import Desk, desk, desk_in_tab
 
 pytestmark = pytest.mark.timeout(150)
 
 
 MIB = 1024 * 1024
+
+
+@contextlib.asynccontextmanager
+async def watched_by_nobody(folder: Path, **options: Any) -> AsyncIterator[Desk]:
+    """Run all that a program needs, its page in a Chromium that nobody drives; options as of `desk`.
+
+    Who drives one is told of each request, and of what it posts: that costs more than the relay.
+    """
+    async with desk(folder, **options) as opened, plain_chromium(folder, opened.url):
+        await opened.relay.wait_ready()
+        yield opened
 
 
 def peak(process: int) -> int:
@@ -83,17 +93,11 @@ async def test_registering_and_calls(tmp_path: Path) -> None:
         answered = time.monotonic()
         return ConsentAnswer.ALLOW
 
-    async with (
-        web_hub(tmp_path, mtypes=None, consent=consent) as hub,
-        tool(hub.lockfile),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        await open_tab(context, url)
-        async with Client("remote", connection=BrowserConnection(socket.relay)) as remote:
+    async with watched_by_nobody(tmp_path, consent=consent) as opened:
+        async with opened.client() as remote:
             registered = time.monotonic() - answered
             median = await median_call(remote, "desktop")
-        async with Client("here", lockfile=hub.lockfile) as here:
+        async with Client("here", lockfile=opened.hub.lockfile) as here:
             without = await median_call(here, "desktop")
         print(f"registered {registered:.3f} s after consent; callAndWait p50 {median * 1000:.1f} ms")
         print(f"the same without a page: {without * 1000:.1f} ms")
@@ -105,15 +109,9 @@ async def test_registering_and_calls(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "pieces"])
 async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
     table = Table({"x": numpy.arange(2_600_000, dtype="f8")})
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, read),
-        relay_site(proxied=proxied) as (socket, url),
-        tab_context(tmp_path) as context,
-    ):
-        await open_tab(context, url + "?base=/")
-        connection = BrowserConnection(socket.relay, sources=[ProxySource()] if proxied else [])
-        async with Client("remote", connection=connection) as remote, remote.tables() as tables:
+    async with watched_by_nobody(tmp_path, proxied=proxied) as opened:
+        desktop, read = opened.tool, opened.read
+        async with opened.client(proxied=proxied) as remote, remote.tables() as tables:
             begun = time.monotonic()
             await remote.send_table(table, "desktop")
             assert len(await read.get()) > 20_000_000
@@ -121,7 +119,7 @@ async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
             await desktop.send_table(table, "remote")
             assert len(await anext(tables)) == len(table)
             back = time.monotonic()
-        async with Client("here", lockfile=hub.lockfile) as here:
+        async with Client("here", lockfile=opened.hub.lockfile) as here:
             direct = time.monotonic()
             await here.send_table(table, "desktop")
             assert len(await read.get()) > 20_000_000
@@ -132,23 +130,15 @@ async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "pieces"])
 async def test_a_large_table_does_not_stand_in_the_page(proxied: bool, tmp_path: Path, long: bool) -> None:
-    """Nobody looks into this browser: its tools for developers keep what it reads and sends."""
     rows = 52_000_000 if long else 26_000_000
     table = Table({"x": numpy.arange(rows, dtype="f8")})
-    async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (_, read),
-        relay_site(proxied=proxied) as (socket, url),
-        plain_chromium(tmp_path, url + "?base=/"),
-    ):
-        await socket.relay.wait_ready()
+    async with watched_by_nobody(tmp_path, proxied=proxied) as opened:
         before = peaks(tmp_path)
         assert before
-        connection = BrowserConnection(socket.relay, sources=[ProxySource()] if proxied else [])
-        async with Client("remote", connection=connection) as remote:
+        async with opened.client(proxied=proxied) as remote:
             begun = time.monotonic()
             await remote.send_table(table, "desktop", timeout=130)
-            assert len(await read.get()) > 8 * rows
+            assert len(await opened.read.get()) > 8 * rows
             took = time.monotonic() - begun
         after = peaks(tmp_path)
         assert before.keys() & after.keys()
@@ -161,23 +151,19 @@ async def test_a_large_table_does_not_stand_in_the_page(proxied: bool, tmp_path:
 
 async def test_an_idle_page_asks_for_nothing(tmp_path: Path, long: bool) -> None:
     async with (
-        web_hub(tmp_path, mtypes=None) as hub,
-        tool(hub.lockfile) as (desktop, _),
-        relay_site() as (socket, url),
-        tab_context(tmp_path) as context,
+        desk_in_tab(tmp_path) as (opened, tab),
+        opened.client() as remote,
+        remote.messages("test.heard") as heard,
     ):
-        tab = await open_tab(context, url)
-        remote = Client("remote", connection=BrowserConnection(socket.relay))
-        async with remote, remote.messages("test.heard") as heard:
-            await desktop.notify(remote.public_id, "test.heard", {})
-            await anext(heard)
-            asked: list[str] = []
-            tab.on("request", lambda request: asked.append(request.url))
-            seconds = 65 if long else 3
-            for _ in range(3):  # what it was told when it came is pulled first
-                asked.clear()
-                await asyncio.sleep(seconds)  # what does not happen cannot be waited for
-                if not asked:
-                    break
-            print(f"{len(asked)} requests in {seconds} s")
-            assert asked == []
+        await opened.tool.notify(remote.public_id, "test.heard", {})
+        await anext(heard)
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        seconds = 65 if long else 3
+        for _ in range(3):  # what it was told when it came is pulled first
+            asked.clear()
+            await asyncio.sleep(seconds)  # what does not happen cannot be waited for
+            if not asked:
+                break
+        print(f"{len(asked)} requests in {seconds} s")
+        assert asked == []
