@@ -57,6 +57,11 @@ class Declarations:
         """There is a new registration: its hub knows nothing, and cannot call us."""
         self._callable = False
 
+    @property
+    def callable(self) -> bool:
+        """Whether the hub can call us, and so tells us of every change."""
+        return self._callable
+
     def changed(self) -> None:
         """Tell the hub, in a task; several changes at once are told once. Without a hub, the next one."""
         self.pending = True

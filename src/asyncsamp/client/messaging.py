@@ -862,9 +862,15 @@ class MessagingClient:
         Raises `error` if `name` is a public id, or the hub does not tell who is there; `UnknownClientError`.
         """
         session = self._at_hub("look for other clients")
-        others = self._inbox.others if session.following else OtherClients()
-        others.self_id = session.registration.self_id
-        await others.take_stock(session.request)
+        if session.declarations.callable:
+            await (
+                session.follow()
+            )  # it costs the same, and the hub tells of changes anyway: the next name is known
+            others = self._inbox.others
+        else:
+            others = OtherClients()
+            others.self_id = session.registration.self_id
+            await others.take_stock(session.request)
         if name in (others.self_id, session.registration.hub_id) or name in others or not others:
             raise error
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,25 @@ async def test_sending_to_a_name_does_not_make_the_client_listen(house: House) -
     await client.notify("topcat", "a.b")
     assert (await client.call_and_wait("topcat", "a.b")).ok
     assert await there.get_subscriptions("client") == {}
+
+
+async def test_who_listens_looks_a_name_up_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere each question goes by the user's browser."""
+    await topcat(house)
+    connection, asked = house.connection(), list[str]()
+    ask = connection.ask_hub
+
+    def ask_hub(operation: str, *params: Value, timeout: float | None = None) -> Coroutine[Any, Any, Value]:
+        asked.append(operation)
+        return ask(operation, *params, timeout=timeout)
+
+    monkeypatch.setattr(connection, "ask_hub", ask_hub)
+    client = await house.join("client", connection=connection)
+    async with client.messages("a.ping"):
+        await client.call_and_wait("topcat", "a.b")
+        before = len(asked)
+        await client.call_and_wait("topcat", "a.b")
+        assert [each for each in asked[before:] if each != "pullCallbacks"] == ["callAndWait"]
 
 
 async def test_a_name_is_looked_up_anew_when_its_client_has_come_again(house: House) -> None:
