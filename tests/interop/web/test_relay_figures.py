@@ -96,14 +96,16 @@ async def test_registering_and_calls(tmp_path: Path) -> None:
     async with watched_by_nobody(tmp_path, consent=consent) as opened:
         async with opened.client() as remote:
             registered = time.monotonic() - answered
-            median = await median_call(remote, "desktop")
+            median = await median_call(remote, opened.tool.public_id)
+            async with remote.messages("test.heard"):
+                by_name = await median_call(remote, "desktop")
         async with Client("here", lockfile=opened.hub.lockfile) as here:
-            without = await median_call(here, "desktop")
-        print(f"registered {registered:.3f} s after consent; callAndWait p50 {median * 1000:.1f} ms")
-        print(f"the same without a page: {without * 1000:.1f} ms")
+            without = await median_call(here, opened.tool.public_id)
+        print(f"registered {registered:.3f} s after consent; callAndWait p50 {median * 1000:.1f} ms", end="")
+        print(f", by name {by_name * 1000:.1f} ms; without a page: {without * 1000:.1f} ms")
         # What a busy machine takes is told by the same without a page, which is half a millisecond.
         assert registered < max(0.5, 500 * without)
-        assert median < max(0.015, 40 * without)
+        assert max(median, by_name) < max(0.015, 10 * without)
 
 
 @pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "pieces"])
@@ -125,7 +127,7 @@ async def test_twenty_megabytes_each_way(proxied: bool, tmp_path: Path) -> None:
             assert len(await read.get()) > 20_000_000
             without = time.monotonic() - direct
         print(f"20 MB there {there - begun:.2f} s, back {back - there:.2f} s, without a page {without:.2f} s")
-        assert max(there - begun, back - there) < max(2.0, 100 * without)
+        assert max(there - begun, back - there) < max(2.0, 30 * without)
 
 
 @pytest.mark.parametrize("proxied", [True, False], ids=["proxy", "pieces"])
