@@ -189,12 +189,14 @@ class Session:
     async def wait_registered(self) -> None:
         """Return once the client is registered and the hub knows all about it. Cancelling is safe.
 
-        Raises `NotRegisteredError` or `HubLostError` if it is not even looking for a hub.
+        Raises `NotRegisteredError` if it leaves, `HubLostError` if it is not even looking for a hub.
         """
         while not self.registered or not self._decided.is_set():
-            await self._decided.wait()
+            if self.state is State.LEAVING:
+                raise NotRegisteredError(self._name, "wait for a hub", loop_ended=self._loop_ended)
             if self.state is State.CLOSED:
                 self.require("wait for a hub")
+            await self._decided.wait()
 
     def _move(self, state: State) -> None:
         if state not in _NEXT[self.state]:
@@ -461,6 +463,7 @@ class Session:
     def _begin_to_leave(self) -> None:
         if self.registered:
             self._move(State.LEAVING)
+            self._decided.set()
             self.declarations.stop()
         else:
             self._lost_reason = ""

@@ -20,6 +20,7 @@ from asyncsamp import (
     Limits,
     Message,
     NotRegisteredError,
+    ReplyError,
     UnknownClientError,
 )
 from asyncsamp.values import Value
@@ -150,6 +151,24 @@ async def test_unregister_ends_the_search(house: House) -> None:
         await client.notify_all("a.b")
     await house.hub.start()
     assert house.hub.engine.clients == []
+
+
+async def test_who_waits_while_the_client_leaves_is_told(house: House) -> None:
+    client, caller = await house.join("client"), await house.join("caller")
+    called = asyncio.Event()
+
+    @client.on("a.b")
+    async def wait(message: Message) -> None:
+        called.set()
+        await turns_until(lambda: "leaving" in repr(client))
+        await client.wait_registered()
+
+    await client.settled()
+    calling = asyncio.ensure_future(caller.call(client.public_id, "a.b"))
+    await called.wait()
+    await client.unregister()
+    with pytest.raises(ReplyError, match="NotRegisteredError: the client 'client' is not registered"):
+        await calling
 
 
 async def test_without_reconnect_it_ends(house: House) -> None:
