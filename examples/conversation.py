@@ -1,8 +1,9 @@
 """Two clients in conversation: one asks, the other tells how far it is, and answers."""
 
 import asyncio
+import sys
 
-from asyncsamp import Client, Message, as_int
+from asyncsamp import Client, Message, SampError, as_int
 
 
 async def main() -> None:
@@ -16,10 +17,12 @@ async def main() -> None:
         def show(progress: Message) -> None:
             print("the adder is", progress.params["txt"])
 
-        other = await asker.find("adder")
         await adder.settled()
-        response = await asker.call(other, "demo.add", {"a": 7, "b": 8}, on_progress=show)
+        response = await asker.call("adder", "demo.add", {"a": 7, "b": 8}, on_progress=show)
         print("the sum is", as_int(response.result["sum"]))
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))

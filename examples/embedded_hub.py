@@ -1,8 +1,9 @@
 """A program with a hub of its own. Its client needs no socket; others find the hub by its lockfile."""
 
 import asyncio
+import sys
 
-from asyncsamp import Client, DirectConnection, Hub
+from asyncsamp import Client, DirectConnection, Hub, SampError
 
 
 async def main() -> None:
@@ -18,4 +19,7 @@ async def main() -> None:
         print("the tool answers", response.status)
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))

@@ -11,7 +11,7 @@ from secrets import token_urlsafe
 
 from aiohttp import web
 
-from asyncsamp import ConsentAnswer, ConsentQuestion, Hub, WebProfile
+from asyncsamp import ConsentAnswer, ConsentQuestion, Hub, SampError, WebProfile
 
 questions: dict[str, tuple[str, asyncio.Future[ConsentAnswer]]] = {}
 
@@ -28,9 +28,18 @@ async def page(request: web.Request) -> web.Response:
     return web.Response(text="<br>".join(lines), content_type="text/html")
 
 
-hub = Hub(profiles=[WebProfile(consent=ask, port=int(sys.argv[2]) if sys.argv[2:] else 21012)])
-app = web.Application()
-app.router.add_get("/", page)
-app.on_startup.append(lambda _: hub.start())
-app.on_cleanup.append(lambda _: hub.shutdown())
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)
+def main(port: int = 8080, web_profile_port: int = 21012) -> None:
+    hub = Hub(profiles=[WebProfile(consent=ask, port=web_profile_port)])
+    app = web.Application()
+    app.router.add_get("/", page)
+    app.on_startup.append(lambda _: hub.start())
+    app.on_cleanup.append(lambda _: hub.shutdown())
+    web.run_app(app, host="127.0.0.1", port=port)
+
+
+try:
+    main(*map(int, sys.argv[1:3]))
+except (SampError, OSError) as error:
+    sys.exit(str(error))
+except (ValueError, OverflowError):
+    sys.exit("usage: python hub_in_web_app.py [PORT [WEB_PROFILE_PORT]]")

@@ -1,12 +1,13 @@
 """A Qt program with its own hub, which asks in a window what a web page may do: `qt_consent.py [PORT]`."""
 
 import asyncio
+import os
 import sys
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
 
-from asyncsamp import ConsentAnswer, Permission, WebProfile
+from asyncsamp import ConsentAnswer, Permission, SampError, WebProfile
 from asyncsamp.sync import Hub
 
 BUTTONS = {
@@ -57,12 +58,19 @@ class Asker(QObject):
         self.boxes.pop(answer).done(0)
 
 
+if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
+    sys.exit("this shows a window, so start it on a desktop: there is no $DISPLAY")  # Qt would abort
 app = QApplication(sys.argv)
 label = QLabel("a hub runs here")
 label.resize(400, 100)
 label.show()
 asker = Asker()
-web = WebProfile(consent=asker, more=asker, port=int(sys.argv[1]) if sys.argv[1:] else 21012)
-with Hub(profiles=[web]):
-    print("running", flush=True)
-    app.exec()
+try:
+    web = WebProfile(consent=asker, more=asker, port=int(sys.argv[1]) if sys.argv[1:] else 21012)
+    with Hub(profiles=[web]):
+        print("running", flush=True)
+        app.exec()
+except SampError as error:
+    sys.exit(str(error))
+except ValueError:
+    sys.exit("usage: python qt_consent.py [PORT]")

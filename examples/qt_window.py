@@ -1,5 +1,6 @@
 """A Qt window that shows where other tools point: the handler runs in the thread of the window."""
 
+import os
 import signal
 import sys
 import threading
@@ -7,6 +8,7 @@ import threading
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QApplication, QLabel
 
+from asyncsamp import SampError
 from asyncsamp.sync import Client
 
 
@@ -24,6 +26,8 @@ class Dispatcher(QObject):
         work()
 
 
+if sys.platform == "linux" and not {"DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"} & os.environ.keys():
+    sys.exit("this shows a window, so start it on a desktop: there is no $DISPLAY")  # Qt would abort
 app = QApplication(sys.argv)
 label = QLabel("nobody has pointed yet")
 label.resize(400, 100)
@@ -38,11 +42,14 @@ def point(message):
     print(label.text(), "in", threading.current_thread().name, flush=True)
 
 
-with client:
-    signal.signal(signal.SIGINT, lambda *_: app.quit())
-    look_for_ctrl_c = QTimer()
-    look_for_ctrl_c.timeout.connect(lambda: None)  # while Qt waits for an event, Python takes no signal
-    look_for_ctrl_c.start(200)
-    print("listening", flush=True)
-    app.exec()
+try:
+    with client:
+        signal.signal(signal.SIGINT, lambda *_: app.quit())
+        look_for_ctrl_c = QTimer()
+        look_for_ctrl_c.timeout.connect(lambda: None)  # while Qt waits for an event, Python takes no signal
+        look_for_ctrl_c.start(200)
+        print("listening", flush=True)
+        app.exec()
+except SampError as error:
+    sys.exit(str(error))
 print("left", flush=True)

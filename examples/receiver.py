@@ -1,9 +1,9 @@
 """Load tables when asked to, and show where others point. Ctrl-C ends it."""
 
 import asyncio
-import contextlib
+import sys
 
-from asyncsamp import Client, Message, as_float
+from asyncsamp import Client, Message, SampError, as_float
 
 client = Client("receiver", description="shows what it is told")
 
@@ -22,5 +22,9 @@ async def main() -> None:
             print(f"{message.sender} points at {ra:.2f} {dec:+.2f}", flush=True)
 
 
-with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
+try:
     asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))
+except KeyboardInterrupt:  # Ctrl-C
+    pass

@@ -92,5 +92,10 @@ app.add_routes(routes)
 app.on_shutdown.append(leave)
 
 if __name__ == "__main__":
-    port = int(sys.argv[1]) if sys.argv[1:] else 8080
-    web.run_app(app, host="127.0.0.1", port=port, shutdown_timeout=1.0)  # open pages are not waited for
+    try:
+        port = int(sys.argv[1]) if sys.argv[1:] else 8080
+        web.run_app(app, host="127.0.0.1", port=port, shutdown_timeout=1.0)  # open pages are not waited for
+    except OSError as error:
+        sys.exit(str(error))
+    except (ValueError, OverflowError):
+        sys.exit("usage: python relay_app.py [PORT]")

@@ -1,11 +1,11 @@
 """Send an image from memory to every tool that takes images, and tell who got it. Start DS9 first."""
 
 import asyncio
-import contextlib
+import sys
 
 import numpy
 
-from asyncsamp import Client
+from asyncsamp import Client, SampError
 
 
 async def main() -> None:
@@ -15,5 +15,9 @@ async def main() -> None:
         print("sent to", *sent.names)
 
 
-with contextlib.suppress(KeyboardInterrupt):
+try:
     asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))
+except KeyboardInterrupt:
+    pass

@@ -1,11 +1,11 @@
 """Send a table from memory to every tool that takes tables, and tell who got it. Start TOPCAT first."""
 
 import asyncio
-import contextlib
+import sys
 
 from astropy.table import Table
 
-from asyncsamp import Client
+from asyncsamp import Client, SampError
 
 
 async def main() -> None:
@@ -15,5 +15,9 @@ async def main() -> None:
         print("sent to", *sent.names)
 
 
-with contextlib.suppress(KeyboardInterrupt):
+try:
     asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))
+except KeyboardInterrupt:
+    pass

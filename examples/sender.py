@@ -1,9 +1,9 @@
 """Point every tool at M31, and have one of them load a table. Start `receiver.py` first."""
 
 import asyncio
-import contextlib
+import sys
 
-from asyncsamp import Client, ReplyError
+from asyncsamp import Client, ReplyError, SampError
 
 
 async def main() -> None:
@@ -18,5 +18,9 @@ async def main() -> None:
             print("the receiver did not load it:", error.response.errortxt)
 
 
-with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
+try:
     asyncio.run(main())
+except SampError as error:
+    sys.exit(str(error))
+except KeyboardInterrupt:  # Ctrl-C
+    pass

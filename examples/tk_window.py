@@ -1,12 +1,17 @@
 """A Tk window that shows where other tools point: the handler runs in the thread of the window."""
 
 import signal
+import sys
 import threading
 import tkinter as tk
 
+from asyncsamp import SampError
 from asyncsamp.sync import Client
 
-root = tk.Tk()
+try:
+    root = tk.Tk()
+except tk.TclError as error:
+    sys.exit(f"this shows a window, so start it on a desktop: {error}")
 shown = tk.StringVar(value="nobody has pointed yet")
 tk.Label(root, textvariable=shown, padx=40, pady=20).pack()
 
@@ -23,9 +28,12 @@ def look_for_ctrl_c():
     root.after(200, look_for_ctrl_c)  # while Tk waits for an event, Python takes no signal
 
 
-with client:
-    signal.signal(signal.SIGINT, lambda *_: root.quit())
-    look_for_ctrl_c()
-    print("listening", flush=True)
-    root.mainloop()
+try:
+    with client:
+        signal.signal(signal.SIGINT, lambda *_: root.quit())
+        look_for_ctrl_c()
+        print("listening", flush=True)
+        root.mainloop()
+except SampError as error:
+    sys.exit(str(error))
 print("left", flush=True)

@@ -1,10 +1,13 @@
 """The tutorial. Start TOPCAT, DS9 and Aladin first. docs/tutorial/index.md explains each step."""
 
 # step 1: make a star cluster, and send it to TOPCAT
+import sys
+
 import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from asyncsamp import SampError
 from asyncsamp.sync import Client
 
 RA, DEC = 56.75, 24.12
@@ -20,8 +23,12 @@ cluster["ra"].unit = cluster["dec"].unit = "deg"
 cluster["ra"].meta["ucd"] = "pos.eq.ra;meta.main"
 cluster["dec"].meta["ucd"] = "pos.eq.dec;meta.main"
 
-client = Client("tutorial").register()
-client.send_table(cluster, "topcat", name="cluster")
+client = Client("tutorial")
+try:
+    client.register()
+    client.send_table(cluster, "topcat", name="cluster")
+except SampError as error:
+    sys.exit(str(error))
 print("TOPCAT has", len(cluster), "stars")
 
 # step 2: get a subset back

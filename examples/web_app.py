@@ -8,20 +8,25 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from asyncsamp import Client
+from asyncsamp import Client, SampError
 
 CLIENT = web.AppKey("client", Client)
 
 
 async def samp(app: web.Application) -> AsyncIterator[None]:
-    async with Client("web app") as client:
+    async with Client("web app", wait_for_hub=True) as client:
         app[CLIENT] = client
         yield
 
 
 async def point(request: web.Request) -> web.Response:
-    params = {"ra": float(request.query["ra"]), "dec": float(request.query["dec"])}
-    told = await request.app[CLIENT].notify_all("coord.pointAt.sky", params)
+    try:
+        params = {name: float(request.query[name]) for name in ("ra", "dec")}
+        told = await request.app[CLIENT].notify_all("coord.pointAt.sky", params)
+    except SampError as error:
+        raise web.HTTPServiceUnavailable(text=str(error)) from None
+    except (KeyError, ValueError):
+        raise web.HTTPBadRequest(text="say where, in degrees: /point?ra=10.68&dec=41.27") from None
     return web.json_response({"told": told})
 
 
@@ -30,4 +35,9 @@ app.cleanup_ctx.append(samp)
 app.router.add_get("/point", point)
 
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)
+    try:
+        web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]) if sys.argv[1:] else 8080)
+    except (SampError, OSError) as error:
+        sys.exit(str(error))
+    except (ValueError, OverflowError):
+        sys.exit("usage: python web_app.py [PORT]")

@@ -27,8 +27,8 @@ LINES = {
     "send_table.ipynb": (3, 11),
     "receive_table.ipynb": (3, 22),
     "send_image.ipynb": (3, 11),
-    "conversation.py": (15, 46),
-    "hub_in_web_app.py": (15, 41),
+    "conversation.py": (16, 46),
+    "hub_in_web_app.py": (22, 41),
 }
 """Lines of code that each may have, and how many astropy's has (by its documentation)."""
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
+import runpy
 import socket
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +21,7 @@ from asyncsamp import Client
 
 from .aio.hub_process import hub_process
 from .docs.audience import audience
+from .interop.peers.desktop import xvfb
 from .interop.web.network import own_network
 from .programs import Program, cells, run, run_cells
 
@@ -96,6 +99,65 @@ async def test_sender_and_receiver(hub: Path) -> None:
         assert await witness.get_registered_clients() == ["hub"], f"{ready!r} has left properly"
 
 
+NO_HUB = "no running SAMP hub found .*; start one with: python -m asyncsamp.hub"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        *(
+            (f"{name}.py", (), NO_HUB)
+            for name in ("send_table", "send_image", "sender", "receiver", "conversation", "tutorial")
+        ),
+        ("web_app.py", ("abc",), r"usage: python web_app\.py \[PORT\]"),
+        ("relay_app.py", ("abc",), r"usage: python relay_app\.py \[PORT\]"),
+        ("hub_in_web_app.py", ("abc",), r"usage: python hub_in_web_app\.py \[PORT \[WEB_PROFILE_PORT\]\]"),
+    ],
+)
+def test_what_an_example_lacks_is_told_in_one_line(
+    name: str, arguments: tuple[str, ...], text: str, lockfile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run in this process, where all that they import is there already."""
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{lockfile.as_uri()}")
+    monkeypatch.setattr("sys.argv", [name, *arguments])
+    with pytest.raises(SystemExit, match=f"^{text}$"):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", ["tk_window.py", "qt_window.py"])
+async def test_a_window_without_a_hub(name: str, lockfile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with xvfb(lockfile.parent) if name == "tk_window.py" else nullcontext("") as display:
+        monkeypatch.setenv("DISPLAY", display)
+        monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+        await ends_in_one_line(lockfile, EXAMPLES / name, text=NO_HUB)
+
+
+@pytest.mark.parametrize("name", ["tk_window.py", "qt_window.py", "qt_consent.py"])
+async def test_a_window_without_a_desktop(name: str, lockfile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(variable, raising=False)
+    text = r"this shows a window, so start it on a desktop: .*\$DISPLAY.*"
+    await ends_in_one_line(lockfile, EXAMPLES / name, text=text)
+
+
+@pytest.mark.parametrize("name", ["hub_in_web_app.py", "qt_consent.py"])
+async def test_a_hub_of_an_example_beside_one_that_runs(
+    name: str, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    text = "a SAMP hub is already running at .*; use that one, .*"
+    await ends_in_one_line(hub, EXAMPLES / name, "0", text=text)
+
+
+async def ends_in_one_line(lockfile: Path, *arguments: str | Path, text: str) -> None:
+    async with Program(lockfile, "-W", "ignore::ResourceWarning", *arguments) as program:
+        code, output = await program.end()
+    lines = [line for line in output.splitlines() if not line.startswith("Executing <")]  # a busy machine
+    assert code == 1
+    assert len(lines) == 1, output
+    assert re.fullmatch(text, lines[0])
+
+
 async def test_conversation(hub: Path) -> None:
     output = await run(hub, EXAMPLES / "conversation.py")
     assert output == "the adder is taking my shoes off\nthe sum is 15\n"
@@ -126,9 +188,29 @@ async def test_web_app(hub: Path) -> None:
             async with aiohttp.ClientSession() as session, session.get(url, params=query) as answer:
                 assert await answer.json() == {"told": [receiver.public_id]}
             assert (await anext(stream)).params == {"ra": "1.5", "dec": "-2.0"}
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                assert (answer.status, await answer.text()) == (
+                    400,
+                    "say where, in degrees: /point?ra=10.68&dec=41.27",
+                )
             code, rest = await app.interrupt()
             assert code == 0, rest
+            assert "Traceback" not in rest
         assert await receiver.get_registered_clients() == ["hub"]
+
+
+async def test_web_app_without_a_hub(lockfile: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with Program(lockfile, EXAMPLES / "web_app.py", str(port)) as app:
+        await app.lines_until("Running on")
+        url = f"http://127.0.0.1:{port}/point?ra=1&dec=2"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            assert answer.status == 503
+            assert "no running SAMP hub found" in await answer.text()
+        code, rest = await app.interrupt()
+        assert code == 0, rest
+        assert "Traceback" not in rest
 
 
 async def test_notebook(

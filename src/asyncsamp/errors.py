@@ -161,14 +161,20 @@ def _then(advice: str) -> str:
     return f"; {advice}" if advice else ""
 
 
-def _search(looking: float | None, starts: bool) -> str:
+def _search(looking: float | None, starts: bool, *, watches: bool = False) -> str:
     if looking is None:
-        return ""
+        return _WATCHES if watches else ""
     next_one = "starts one itself if none comes" if starts else "goes on"
     return (
         f"; the client has been looking for a hub for {looking:.1f} s and {next_one}: "
         "wait_registered() waits until it is registered"
     )
+
+
+_WATCHES = (
+    "; if it has gone, the client looks for a hub by itself: "
+    "try again in a moment, or await wait_registered()"
+)  # fmt: skip
 
 
 class HubRunningError(SampError):
@@ -201,6 +207,7 @@ class HubLostError(SampError, ConnectionError):
         reason: Why it counts as lost.
         looking: For how many seconds the client has been looking for a hub; None if it is not.
         starts: Whether it starts one itself if none comes.
+        watches: Whether it does not look for one yet, but will as soon as the hub is seen to be gone.
     """
 
     def __init__(
@@ -211,13 +218,15 @@ class HubLostError(SampError, ConnectionError):
         *,
         looking: float | None = None,
         starts: bool = False,
+        watches: bool = False,
     ) -> None:
         self.url = url
         self.operation = operation
         self.reason = reason
         self.looking = looking
         self.starts = starts
-        search = _search(looking, starts)
+        self.watches = watches
+        search = _search(looking, starts, watches=watches)
         super().__init__(f"the SAMP hub at {url} was lost during {operation}: {reason}{search}")
 
 
@@ -319,9 +328,33 @@ class UnknownClientError(HubFaultError):
 
 
 class NotSubscribedError(HubFaultError):
-    """The recipient does not subscribe to the mtype, or cannot be called (MSG-31)."""
+    """The recipient does not subscribe to the mtype, or cannot be called (MSG-31).
+
+    Attributes:
+        plain: The text without the advice.
+        advice: What the recipient takes instead; "" if that is not known.
+
+    Args:
+        text: What is wrong.
+        code: The faultCode; None takes that of the class.
+        operation: What was asked of the hub.
+        advice: What the recipient takes instead.
+    """
 
     default_code = FaultCode.NOT_SUBSCRIBED
+
+    def __init__(self, text: str, *, code: int | None = None, operation: str = "", advice: str = "") -> None:
+        self.plain = text
+        self.advice = advice
+        super().__init__(text + _then(advice), code=code, operation=operation)
+
+    def advised(self, advice: str) -> NotSubscribedError:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it.
+        """
+        return NotSubscribedError(self.plain, code=self.code, operation=self.operation, advice=advice)
 
 
 class RegistrationError(HubFaultError):
@@ -360,14 +393,25 @@ class CallTimeoutError(SampError, TimeoutError):
         mtype: What it was asked.
         timeout: For how many seconds it was waited for.
         name: The samp.name of the client, "" if it is not known.
+        advice: What can be done about it; "" for nothing.
     """
 
-    def __init__(self, recipient: str, mtype: str, timeout: float, name: str = "") -> None:
+    def __init__(self, recipient: str, mtype: str, timeout: float, name: str = "", advice: str = "") -> None:
         self.recipient = recipient
         self.mtype = mtype
         self.timeout = timeout
         self.name = name
-        super().__init__(f"{who(recipient, name)} did not answer {mtype!r} within {timeout:g} s")
+        self.advice = advice
+        text = f"{who(recipient, name)} did not answer {mtype!r} within {timeout:g} s"
+        super().__init__(text + _then(advice))
+
+    def advised(self, advice: str) -> CallTimeoutError:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it; "" for nothing.
+        """
+        return CallTimeoutError(self.recipient, self.mtype, self.timeout, self.name, advice)
 
 
 class WaitTimeoutError(SampError, TimeoutError):

@@ -34,6 +34,7 @@ __all__ = [
     "copy_value",
     "encode",
     "encode_map",
+    "is_text",
 ]
 
 Value: TypeAlias = "str | list[Value] | dict[str, Value]"
@@ -182,7 +183,7 @@ def _encode_number(value: float | Real, where: str) -> str:
     except (OverflowError, ValueError):  # Python limits floats, and the digits of an int as text
         raise LocalProtocolError(f"{where} is too large a number to write") from None
     if not math.isfinite(number):
-        raise LocalProtocolError(f"{where} is {number!r}; SAMP has no NaN and no infinity (DATA-9)")
+        raise LocalProtocolError(f"{where} is {number!r}; SAMP has no NaN and no infinity")
     return repr(number)
 
 
@@ -196,9 +197,18 @@ def _check_string(text: str, where: str) -> str:
     if bad:
         raise LocalProtocolError(
             f"{where} has the character {bad.group()!r} at position {bad.start()}; "
-            "SAMP strings hold only ASCII text, tab, line feed and carriage return (DATA-2)"
+            "SAMP strings hold only ASCII text, tab, line feed and carriage return"
         )
     return _plain(text)
+
+
+def is_text(text: str) -> bool:
+    """Return whether SAMP can say a text: ASCII, tab, line feed and carriage return (DATA-2).
+
+    Args:
+        text: The text.
+    """
+    return _NOT_SAMP.search(text) is None
 
 
 def _plain(text: str) -> str:

@@ -338,6 +338,7 @@ async def test_doctor_says_what_a_lockfile_lacks(
     [hub] = [each for each in json.loads(ended.out) if each["what"] == "hub"]
     assert (ended.code, hub["state"]) == (1, "wrong")
     assert said in hub["text"]
+    assert ended.out.count(said) == 1
     assert hub["advice"] == "remove it, and start a hub"
 
 

@@ -153,6 +153,18 @@ def test_streams_end_after_their_timeout_and_next_says_so(new_client: NewClient)
     assert list(stream) == []
 
 
+def test_a_wait_for_rows_says_which_button_sends_them(new_client: NewClient) -> None:
+    one, _ = new_client("one"), new_client("TOPCAT")
+    rows = one.selections("t")
+    with pytest.raises(
+        WaitTimeoutError, match=r"no selection came within 0\.01 s; .*, then Transmit Subset, or"
+    ):
+        rows.next(timeout=0.01)
+    rows.close()
+    with pytest.raises(EOFError, match="the stream has ended"):
+        rows.next()
+
+
 def test_a_stream_that_is_forgotten_is_closed(new_client: NewClient) -> None:
     one, two = new_client("one"), new_client("two")
     stream = one.messages("test.forgotten")

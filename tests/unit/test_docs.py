@@ -19,6 +19,7 @@ from asyncsamp import FaultCode, Limits, mtypes
 from asyncsamp.hub import page as hub_page
 from asyncsamp.hub.__main__ import main
 from asyncsamp.mtypes import common
+from asyncsamp.tools import known_tools
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, pictures
 
 PAGES = pages()
@@ -302,3 +303,16 @@ def test_every_page_is_in_a_table_of_contents() -> None:
                 base = DOCS if entry.startswith("/") else page.parent
                 listed.add((base / f"{entry.lstrip('/')}.md").resolve())
     assert sorted(set(PAGES) - listed - {DOCS / "index.md"}) == []
+
+
+def test_a_tool_that_is_started_takes_what_the_page_of_mtypes_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the real tools are asked for in tests/interop/desktop/test_mtypes.py."""
+    rows = dict(
+        re.findall(r"^\| `([\w.-]+)` \| `\w+` \| [^|]+ \| ([^|]+) \|", reference("mtypes.md"), re.MULTILINE)
+    )
+    monkeypatch.setenv("ASYNCSAMP_TOOLS", str(tmp_path / "none"))
+    for tool in known_tools():
+        for mtype in tool.takes:
+            assert tool.name in rows[mtype].casefold(), f"{tool.name} does not take {mtype}"

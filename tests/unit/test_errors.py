@@ -135,6 +135,11 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "0.2 s and starts one itself if none comes: wait_registered() waits until it is registered",
         ),
         (
+            HubLostError("u", "call", "it broke off", watches=True),
+            "the SAMP hub at u was lost during call: it broke off; if it has gone, the client looks for a "
+            "hub by itself: try again in a moment, or await wait_registered()",
+        ),
+        (
             HubNotFoundError("~/.samp", looking=0.5),
             "no running SAMP hub found (looked at ~/.samp); start one with: python -m asyncsamp.hub; "
             "the client has been looking for a hub for 0.5 s and goes on: "
@@ -165,6 +170,15 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
         (
             CallTimeoutError("c2", "a.b", 0.25, "TOPCAT"),
             "TOPCAT (c2) did not answer 'a.b' within 0.25 s",
+        ),
+        (
+            CallTimeoutError("c2", "a.b", 0.25).advised("wait longer"),
+            "client 'c2' did not answer 'a.b' within 0.25 s; wait longer",
+        ),
+        (NotSubscribedError("no 'a.b'", advice="it takes c.d"), "no 'a.b'; it takes c.d"),
+        (
+            NotSubscribedError("no 'a.b'", operation="call").advised("it takes c.d"),
+            "the hub refused call: no 'a.b'; it takes c.d",
         ),
         (
             WrongLoopError("me", "call", ended=False),

@@ -169,8 +169,8 @@ def test_the_text_of_a_subclass_of_str_is_plain_text() -> None:
         (Decimal("1"), "value is of type Decimal; SAMP knows"),
         (1j, "value is of type complex; SAMP knows"),
         (ArrayBool(True, (1,)), "value is of type ArrayBool; SAMP knows"),
-        (math.nan, "value is nan; SAMP has no NaN and no infinity (DATA-9)"),
-        ([1.0, -math.inf], "value[1] is -inf; SAMP has no NaN and no infinity (DATA-9)"),
+        (math.nan, "value is nan; SAMP has no NaN and no infinity"),
+        ([1.0, -math.inf], "value[1] is -inf; SAMP has no NaN and no infinity"),
         (Fraction(10**400), "value is too large a number to write"),
         ([10**5000], "value[0] is too large a number to write"),
         ({1: "a"}, "value has the key 1; keys must be strings"),
@@ -178,7 +178,7 @@ def test_the_text_of_a_subclass_of_str_is_plain_text() -> None:
         (
             {"a": "caf\xe9"},
             "value['a'] has the character '\xe9' at position 3; SAMP strings hold only ASCII text, tab, "
-            "line feed and carriage return (DATA-2)",
+            "line feed and carriage return",
         ),
         ("\x00", r"value has the character '\x00' at position 0; SAMP strings"),
         ({"\x1b": ""}, r"the key '\x1b' of value has the character '\x1b' at position 0; SAMP strings"),

@@ -39,14 +39,16 @@ class Finding:
 
 async def doctor(hub: str | None, json: bool, timeout: float) -> int:
     """Show all findings; exit code 1 if something is wrong. Each ping may take `timeout` seconds."""
+    hubs = await all_hubs()
     findings = [
         *await asyncio.to_thread(_about_home),
         *await asyncio.to_thread(_about_lockfile),
-        *await _about_hubs(),
+        *await _about_hubs(hubs),
         *_about_environment(),
         *await asyncio.to_thread(_about_web_port),
-        *await _about_clients(hub, timeout),
     ]
+    if hub is not None or web_appname() is not None or any(each.chosen and not each.problem for each in hubs):
+        findings += await _about_clients(hub, timeout)  # else it is said why nobody can register
     if json:
         say_json([asdict(finding) for finding in findings])
     else:
@@ -97,8 +99,7 @@ def _about_lockfile() -> list[Finding]:
     return [Finding("lockfile", "ok", f"{path}, mode {mode:o}")]
 
 
-async def _about_hubs() -> list[Finding]:
-    hubs = await all_hubs()
+async def _about_hubs(hubs: Sequence[FoundHub]) -> list[Finding]:
     running = [hub for hub in hubs if not hub.problem]
     findings = []
     for hub in hubs:

@@ -84,18 +84,21 @@ async def at_hub(
             wait_for_hub=wait_for_hub,
         ) as client:
             yield client
-    except (HubNotFoundError, UnknownClientError, NoRecipientsError) as failure:
+    except (HubNotFoundError, UnknownClientError, NoRecipientsError, CallTimeoutError) as failure:
         raise _in_words_of_the_command(failure, start) from None
 
 
 def _in_words_of_the_command(
-    failure: HubNotFoundError | UnknownClientError | NoRecipientsError, start: bool | None
+    failure: HubNotFoundError | UnknownClientError | NoRecipientsError | CallTimeoutError, start: bool | None
 ) -> SampError:
     """Return the error with what can be done on the command line; what Python can is in its own advice."""
     option = ", or add --start" if start is False else ""
     if isinstance(failure, HubNotFoundError):
         return failure if failure.text else failure.advised(f"start one with: asyncsamp hub{option}")
-    return failure.advised(f"start it by hand{option}") if failure.advice else failure
+    if isinstance(failure, CallTimeoutError):
+        return failure.advised("it may be at work still: wait longer with -W") if failure.advice else failure
+    which = "one" if isinstance(failure, NoRecipientsError) else "it"
+    return failure.advised(f"start {which} by hand{option}") if failure.advice else failure
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:

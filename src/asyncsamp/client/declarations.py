@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import Protocol
 
+from ..errors import HubLostError
 from ..interfaces import Connection
 from ..mtypes import HUB_EVENTS
 from ..values import Value
@@ -31,6 +32,8 @@ class Registered(Protocol):
     def leaving(self) -> bool: ...
 
     def require(self, operation: str) -> None: ...
+
+    def advised(self, error: HubLostError) -> HubLostError: ...
 
     async def request(self, operation: str, *params: Value, timeout: float | None = None) -> Value: ...
 
@@ -120,7 +123,10 @@ class Declarations:
     async def _tell(self) -> None:
         while self.pending and self._session.at_hub:
             self.pending = False
-            await self._connection.listen()
+            try:
+                await self._connection.listen()
+            except HubLostError as error:
+                raise self._session.advised(error) from error.__cause__
             declared = self._router.subscriptions(_OWN_SUBSCRIPTIONS)
             await self._session.request("declareSubscriptions", declared)
             self._callable = True

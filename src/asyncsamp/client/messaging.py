@@ -21,6 +21,7 @@ from ..errors import (
     HubFaultError,
     LocalProtocolError,
     NotRegisteredError,
+    NotSubscribedError,
     RemoteProtocolError,
     SampError,
     UnknownClientError,
@@ -36,11 +37,12 @@ from .notebook_html import one_client
 from .pending_calls import OpenCall
 from .session import HubMaker, Session, State
 from .stream import MessageStream
-from .tracker import LONGEST_NAME, ClientList, OtherClients, RemoteClient, as_map
+from .tracker import LONGEST_NAME, ClientList, OtherClients, RemoteClient, as_map, what_is_taken
 from .validation import (
     MType,
     TypedHandler,
     check_handler,
+    check_name,
     check_patterns,
     check_progress,
     check_timeout,
@@ -68,7 +70,9 @@ _LONG = 2
 """From so many times `Limits.request_timeout` on, the requests of a call end by their own timeouts first."""
 
 _NAME_PATIENCE = 1.0
-"""Seconds in which the hub may say a name that is wanted for the text of an error."""
+"""Seconds in which the hub may say a name, or what somebody takes, for the text of an error."""
+
+_WAIT_LONGER = "it may be at work still: wait longer by timeout=, or use notify, which waits for no answer"
 
 
 Advise: TypeAlias = Callable[[UnknownClientError], Awaitable[UnknownClientError]]
@@ -126,7 +130,7 @@ class MessagingClient:
     ) -> None:
         if connection is not None and lockfile is not None:
             raise ValueError("a connection knows its hub: give it without lockfile and start_hub")
-        self.name = name
+        self.name = check_name(name)
         self.limits = limits or Limits()
         self._described = describe(description=description, icon=icon, documentation=documentation)
         self._metadata = self._complete(metadata or {})
@@ -849,12 +853,17 @@ class MessagingClient:
         """
         try:
             return await ask(addressee.public_id)
+        except NotSubscribedError as error:
+            raise await self._with_what_it_takes(error, addressee.public_id) from None
         except HubFaultError as error:
             # Other hubs have no code in common for a client that they do not know.
             if addressee.certain or (error.code != FaultCode.UNKNOWN_CLIENT and error.code in set(FaultCode)):
                 raise
             addressee.public_id = await self._look_up(addressee.public_id, error)
-        return await ask(addressee.public_id)
+        try:
+            return await ask(addressee.public_id)
+        except NotSubscribedError as error:
+            raise await self._with_what_it_takes(error, addressee.public_id) from None
 
     async def _look_up(self, name: str, error: HubFaultError) -> str:
         """Return the public id of the client of that name.
@@ -863,13 +872,13 @@ class MessagingClient:
         """
         session = self._at_hub("look for other clients")
         if session.declarations.callable:
-            await (
-                session.follow()
-            )  # it costs the same, and the hub tells of changes anyway: the next name is known
+            # It costs the same, and the hub tells of changes anyway: the next name is known.
+            await session.follow()
             others = self._inbox.others
         else:
             others = OtherClients()
             others.self_id = session.registration.self_id
+            others.self_name = self._inbox.others.self_name
             await others.take_stock(session.request)
         if name in (others.self_id, session.registration.hub_id) or name in others or not others:
             raise error
@@ -892,8 +901,18 @@ class MessagingClient:
             return ""
         return plain_line(name, LONGEST_NAME) if isinstance(name, str) else ""
 
+    async def _with_what_it_takes(self, error: NotSubscribedError, recipient: str) -> NotSubscribedError:
+        """Return the error with what the recipient takes, if the hub tells it soon."""
+        try:
+            async with asyncio.timeout(_NAME_PATIENCE):
+                subscriptions = as_map(await self._ask("getSubscriptions", recipient))
+        except (SampError, TimeoutError):
+            return error
+        return error.advised(what_is_taken(subscriptions))
+
     async def _timed_out(self, recipient: str, mtype: MType, seconds: float) -> CallTimeoutError:
-        return CallTimeoutError(recipient, mtype_of(mtype), seconds, await self._name_of(recipient))
+        name = await self._name_of(recipient)
+        return CallTimeoutError(recipient, mtype_of(mtype), seconds, name, _WAIT_LONGER)
 
     async def _checked(self, responder: str, response: Response) -> Response:
         if response.status == ERROR:

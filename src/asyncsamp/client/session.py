@@ -181,8 +181,8 @@ class Session:
             raise WrongLoopError(self._name, operation, ended=not self.loop.is_running())
 
     def _looking(self) -> float | None:
-        """Return for how many seconds a hub has been looked for."""
-        if self.state is State.CLOSED or not self._lost_at:
+        """Return for how many seconds a hub has been looked for; None if none is."""
+        if self._supervisor is None or self.state is State.CLOSED or not self._lost_at:
             return None
         return self.loop.time() - self._lost_at
 
@@ -269,7 +269,8 @@ class Session:
         """
         if not self.at_hub:
             return
-        log.warning("client %r lost its hub: %s", self._name, reason)
+        level = logging.WARNING if self.registered else logging.INFO  # which who leaves does not care about
+        log.log(level, "client %r lost its hub: %s", self._name, reason)
         if self._reconnect and come_back and self.registered:
             self._move(State.LOST)
             self._decided.clear()
@@ -293,10 +294,20 @@ class Session:
             return await self._connection.ask_hub(operation, *params, timeout=timeout)
         except HubFaultError as error:
             if error.code == FaultCode.SHUTTING_DOWN:
-                raise HubLostError(self._connection.url, operation, error.text) from error
+                raise self._loss(error.text, operation)() from error
             if error.code == FaultCode.NOT_REGISTERED:
                 self.hub_lost("it does not know this client any more", come_back=True)
             raise
+        except HubLostError as error:
+            raise self.advised(error) from error.__cause__
+
+    def advised(self, error: HubLostError) -> HubLostError:
+        """Return what a connection has raised with what the client does about it.
+
+        Args:
+            error: The error of the connection.
+        """
+        return self._loss(error.reason, error.operation)()
 
     async def send_reply(self, msg_id: str, response: Response) -> None:
         """Answer a call. Raises as `request` does.
@@ -398,10 +409,15 @@ class Session:
 
     # ---- inside: without a hub
 
-    def _loss(self, reason: str, operation: str = "the wait for a response") -> Callable[[], SampError]:
+    def _loss(self, reason: str, operation: str = "the wait for a response") -> Callable[[], HubLostError]:
         url = self._connection.url
         return lambda: HubLostError(
-            url, operation, reason, looking=self._looking(), starts=self._make_hub is not None
+            url,
+            operation,
+            reason,
+            looking=self._looking(),
+            starts=self._make_hub is not None,
+            watches=self._reconnect and self.registered and self._supervisor is not None,
         )
 
     def _note_loss(self, reason: str) -> None:

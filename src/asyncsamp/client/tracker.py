@@ -15,13 +15,15 @@ from ..values import Value, ValueMap
 from .loop_check import CheckLoop, any_loop
 from .notebook_html import clients_table, one_client
 
-__all__ = ["OtherClients", "RemoteClient", "Request", "as_map", "shown"]
+__all__ = ["OtherClients", "RemoteClient", "Request", "as_map", "shown", "what_is_taken"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
 LONGEST_NAME = 60
 """Characters of a samp.name that a text shows."""
 _ALSO_CALLED = {"ds9": "saoimageds9"}
 """Programs that nobody calls by the samp.name they have, and that name, both casefolded."""
+_OF_ALL = ("samp.hub.", "samp.app.", "samp.msg.")
+"""What the mtypes begin with that nearly every client takes."""
 _ASKED_AT_ONCE = 8  # questions that are open at the hub while stock is taken
 
 
@@ -254,6 +256,11 @@ class OtherClients(Mapping[str, RemoteClient]):
             name: What was asked for.
             waited: For how many seconds it was waited for.
         """
+        if name and name.casefold() == self.self_name.casefold():
+            return UnknownClientError(
+                f"{name!r} is the name of this client itself, and of no other; {self.those_there()}; "
+                f"itself it is by its public id, {self.self_id!r}"
+            )
         missing = f"came within {waited:g} s" if waited else "is registered"
         names = [client.name for client in self._known.values()]
         there = {name.casefold() for name in names}
@@ -397,6 +404,16 @@ class OtherClients(Mapping[str, RemoteClient]):
 def shown(clients: Iterable[RemoteClient]) -> str:
     """Return a list of clients for people: names and ids, cut."""
     return listed(f"{quoted(client.name, LONGEST_NAME)} ({client.public_id})" for client in clients)
+
+
+def what_is_taken(subscriptions: Mapping[str, object]) -> str:
+    """Return what a client takes, for people: without what every client takes of the hub.
+
+    Args:
+        subscriptions: What it subscribes to.
+    """
+    mtypes = [plain_line(mtype, LONGEST_NAME) for mtype in subscriptions if not mtype.startswith(_OF_ALL)]
+    return f"it takes {listed(mtypes)}" if mtypes else "it takes no messages but the hub's"
 
 
 def _name_elsewhere(client: RemoteClient) -> str:

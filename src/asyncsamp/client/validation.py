@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .._util.complaints import Complaints
+from .._util.spelling import spelled
 from ..errors import LocalProtocolError, RemoteProtocolError, WaitTimeoutError
 from ..mtypes import TypedMessage, check_mtype, check_subscription, mtype_of
-from ..values import Message, Response, ValueMap, encode_map
+from ..values import Message, Response, ValueMap, encode_map, is_text
 from .inbox import Handler
 from .tracker import RemoteClient
 
@@ -20,6 +21,7 @@ __all__ = [
     "MType",
     "TypedHandler",
     "check_handler",
+    "check_name",
     "check_patterns",
     "check_progress",
     "check_timeout",
@@ -80,6 +82,20 @@ def public_id(client: str | RemoteClient) -> str:
     raise LocalProtocolError(f"{client!r} is neither a public id nor a client that find() gave")
 
 
+def check_name(name: str) -> str:
+    """Return the name of a client. Raises `LocalProtocolError` if SAMP cannot say it, or it is empty."""
+    if not isinstance(name, str) or not name.strip():
+        raise LocalProtocolError(
+            f"{name!r} is not the name of a client: give one by which others find it, as in Client('my tool')"
+        )
+    if not is_text(name):
+        raise LocalProtocolError(
+            f"the client's name {name!r} cannot go out, since SAMP has only ASCII: "
+            f"take {spelled(name)!r}, for instance"
+        )
+    return name
+
+
 def describe(*, description: str, icon: str, documentation: str) -> dict[str, str]:
     """Return the standard metadata that are given, by their keys (META-4, META-6, META-7)."""
     given = {
@@ -128,6 +144,12 @@ def check_patterns(mtypes: tuple[str | type[TypedMessage], ...]) -> dict[str, st
     """Return what is subscribed to, as its pattern and as it was given. Raises `LocalProtocolError`."""
     if not mtypes:
         raise LocalProtocolError("no mtype is given; name those wanted, or '*' for all")
+    for each in mtypes:
+        if callable(each) and not isinstance(each, type):
+            raise LocalProtocolError(
+                f"{_name(each)} is not a valid mtype but a function: a handler comes after the mtypes, as in "
+                "'@client.on(\"coord.pointAt.sky\")' above its def, or client.on(MTYPE)(handler)"
+            )
     return {check_subscription(mtype_of(mtype)): mtype for mtype in mtypes}
 
 
@@ -135,8 +157,9 @@ def check_handler(handler: object) -> None:
     """Raise TypeError unless `handler` is a coroutine function, or an object that is called like one."""
     if not _is_coroutine_function(handler):
         name = _name(handler)
+        meant = name if name.isidentifier() else "handle"  # a lambda's is not a name
         raise TypeError(
-            f"the handler {name} must be a coroutine function: write 'async def {name}(message):'"
+            f"the handler {name} must be a coroutine function: write 'async def {meant}(message):'"
         )
 
 

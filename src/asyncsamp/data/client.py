@@ -185,8 +185,8 @@ class Client(MessagingClient):
         self,
         table: Any,
         to: Recipients = None,
-        *,
         name: str = "",
+        *,
         table_id: str | None = None,
         format: str = "auto",
         hdu: int | str | None = None,
@@ -234,9 +234,9 @@ class Client(MessagingClient):
         self,
         image: Any,
         to: Recipients = None,
+        name: str = "",
         *,
         wcs: Any = None,
-        name: str = "",
         image_id: str | None = None,
         frame: str | int | None = None,
         timeout: float = SEND_TIMEOUT,
@@ -248,8 +248,8 @@ class Client(MessagingClient):
             image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL. A file of this
                 machine that is clearly something else, such as a PNG or a VOTable, is refused.
             to: Who gets it; by default all who take images.
-            wcs: The coordinates of an array.
             name: What people see.
+            wcs: The coordinates of an array.
             image_id: By what later messages refer to it; else one is made.
             frame: Where DS9 shows it: "new", "current", or the number of a frame. It goes as commands
                 then, to DS9 alone. By default the recipient decides; DS9 opens a new frame.
@@ -277,9 +277,9 @@ class Client(MessagingClient):
         self,
         spectrum: Any,
         to: Recipients = None,
+        name: str = "",
         *,
         meta: Mapping[str, str] | None = None,
-        name: str = "",
         spectrum_id: str | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
@@ -291,8 +291,8 @@ class Client(MessagingClient):
         Args:
             spectrum: A table, an HDU or HDUList, a path or a URL.
             to: Who gets it, by name, public id or live client; None means all who take it.
-            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
             name: What people see.
+            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
             spectrum_id: By what later messages refer to it; else one is made.
             timeout: Seconds for each recipient.
             local: Whether its URL is a file:// one.
@@ -315,8 +315,8 @@ class Client(MessagingClient):
         self,
         moc: Any,
         to: Recipients = None,
-        *,
         name: str = "",
+        *,
         coverage_id: str | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,

@@ -140,6 +140,11 @@ def _tool_for(kind: Kind) -> Tool:
     able = [tool for tool in known_tools() if wanted & set(tool.takes)]
     installed = next((tool for tool in able if tool.program() is not None), None)
     if installed is None:
-        names = ", ".join(tool.name for tool in able) or "none that is known"
+        if not able:
+            raise ToolError(
+                f"no tool that is known here takes a {kind.value}: start one that does by hand, or name it in "
+                "tools.toml with what it takes"
+            )
+        names = ", ".join(tool.name for tool in able)
         raise ToolError(f"no tool that takes a {kind.value} is installed; install one of: {names}")
     return installed

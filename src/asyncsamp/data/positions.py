@@ -15,6 +15,11 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
 
     Of a SkyCoord, or of two numbers (degrees), Quantities or Angles. Raises `DataError`.
     """
+    if isinstance(position, str) and not _is_number(position):
+        raise DataError(
+            f"{position!r} is not a position: point at SkyCoord.from_name({position!r}), which asks a name "
+            "server, or at ra and dec in degrees"
+        )
     if dec is None:
         if not hasattr(position, "icrs"):
             raise DataError(f"point at a SkyCoord, or at ra and dec in degrees; got {position!r} alone")
@@ -25,6 +30,14 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
     if not -90 <= dec <= 90:
         raise DataError(f"dec is {dec!r}; expected degrees from -90 to 90")
     return ra, dec
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _degrees(value: Any, which: str) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ..client.messaging import MessagingClient
-from ..client.tracker import shown
 from ..client.validation import within
-from ..errors import NotRegisteredError, SampError, WaitTimeoutError
+from ..errors import NotRegisteredError, WaitTimeoutError
 from ..values import Message
 from .context import DataContext, Loaded, Rows
+from .hints import HIGHLIGHT, POSITION, SELECTION, thing, what_next
 from .optional import check_installed, need
 from .results import Selection
 from .rows import within as check_rows
@@ -29,20 +27,17 @@ __all__ = [
     "tables",
 ]
 
-_PATIENCE = 1.0
-"""Seconds for the hub to say who is there, after a wait that is over."""
-
 
 def tables(context: DataContext) -> Received[Any]:
     """See `Client.tables`."""
     check_installed("astropy")
-    return context.tables.open(_thing, "tables")
+    return context.tables.open(_thing, "tables", thing("table"))
 
 
 def images(context: DataContext) -> Received[Any]:
     """See `Client.images`."""
     check_installed("astropy")
-    return context.images.open(_thing, "images")
+    return context.images.open(_thing, "images", thing("image"))
 
 
 async def receive_one(
@@ -53,6 +48,7 @@ async def receive_one(
     Raises `WaitTimeoutError`, `NotRegisteredError` without a registration and if the client leaves,
     `HubLostError`.
     """
+    awaited = thing(what)
     _ = context.client.public_id  # raises if there is nobody to receive anything from
 
     async def first() -> Any:
@@ -62,23 +58,10 @@ async def receive_one(
         raise NotRegisteredError(context.client.name, "receive anything more")
 
     try:
-        return await within(timeout, first, f"no {what} came")
+        return await within(timeout, first, awaited.missing)
     except WaitTimeoutError as error:
-        raise WaitTimeoutError(error.what, error.timeout, await _what_next(context.client)) from None
-
-
-async def _what_next(client: MessagingClient) -> str:
-    """Return who could have sent something, and what the user can do, for the end of a text."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            others = await client.get_clients()
-            hub = client.hub_id
-    except (SampError, TimeoutError):
-        return "the hub does not say who is there"
-    there = [other for other in others if other.public_id != hub]
-    if not there:
-        return "nobody else is there: start the tool that is to send it"
-    return f"there are: {shown(there)}; send it to {client.name!r} from there, or give a larger timeout"
+        advice = await what_next(context.client, awaited)
+        raise WaitTimeoutError(error.what, error.timeout, advice) from None
 
 
 def selections(context: DataContext, table: Any) -> Received[Any]:
@@ -94,26 +77,26 @@ def selections(context: DataContext, table: Any) -> Received[Any]:
             return ECHO
         return numpy.array(rows.numbers, dtype=int)
 
-    return context.selections.open(accept, f"selections of {known}")
+    return context.selections.open(accept, f"selections of {known}", SELECTION)
 
 
 def spectra(context: DataContext) -> Received[Any]:
     """See `Client.spectra`."""
     check_installed("astropy")
-    return context.spectra.open(_thing, "spectra")
+    return context.spectra.open(_thing, "spectra", thing("spectrum"))
 
 
 def mocs(context: DataContext) -> Received[Any]:
     """See `Client.mocs`."""
     check_installed("astropy")
     check_installed("mocpy", "moc")
-    return context.mocs.open(_thing, "coverages")
+    return context.mocs.open(_thing, "coverages", thing("coverage map"))
 
 
 def positions(context: DataContext) -> Received[Any]:
     """See `Client.positions`."""
     check_installed("astropy")
-    return context.positions.open(lambda position, _: position, "positions")
+    return context.positions.open(lambda position, _: position, "positions", POSITION)
 
 
 def all_selections(context: DataContext) -> Received[Any]:
@@ -126,7 +109,7 @@ def all_selections(context: DataContext) -> Received[Any]:
         numbers = numpy.array(rows.numbers, dtype=int)
         return Selection(rows.item_id or "", rows.url or "", numbers, message.sender)
 
-    return context.selections.open(accept, "selections")
+    return context.selections.open(accept, "selections", SELECTION)
 
 
 def highlights(context: DataContext, table: Any) -> Received[Any]:
@@ -140,7 +123,7 @@ def highlights(context: DataContext, table: Any) -> Received[Any]:
         check_rows(rows.numbers, known.rows)
         return ECHO if rows.is_echo else numpy.int_(rows.numbers[0])
 
-    return context.highlights.open(accept, f"highlights of {known}")
+    return context.highlights.open(accept, f"highlights of {known}", HIGHLIGHT)
 
 
 def _thing(loaded: Loaded, message: Message) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -10,10 +11,20 @@ import aiohttp
 from .._util import file_urls
 from ..errors import DataError
 from ..reading.files import open_first
-from .formats.kinds import Kind, not_an_image, recognise_bytes, unpacked
+from .formats.kinds import (
+    FitsContent,
+    Kind,
+    container,
+    fits_content,
+    foreign_file,
+    is_text,
+    not_an_image,
+    recognise_bytes,
+    unpacked,
+)
 from .sources import is_url, path_of
 
-__all__ = ["recognise", "refuse_no_image"]
+__all__ = ["recognise", "refuse_no_image", "refuse_no_moc", "refuse_no_spectrum", "refuse_no_table"]
 
 _HEAD = 256 * 1024
 """Bytes that are looked at: the headers of some extensions, or of a VOTable with many columns."""
@@ -51,26 +62,95 @@ async def refuse_no_image(place: str | Path) -> None:
 
     What is elsewhere, or cannot be read here, is not judged: others may know more. May be cancelled.
     """
-    if is_url(place) and not file_urls.is_file_url(str(place)):
+    seen = await _look(place)
+    if seen is None:
         return
-    paths = file_urls.parse(str(place)).paths if is_url(place) else (str(path_of(place)),)
-    try:
-        head = await asyncio.to_thread(_head_of_file, str(place), paths, _FIRST)
-    except DataError:
-        return
-    if not head:
+    if not seen.head:
         raise DataError(f"{place} is empty, so it is not an image")
-    found = not_an_image(unpacked(head, _FIRST))
+    found = not_an_image(seen.head)
     if found is not None:
         what, advice = found
         raise DataError(f"{place} is {what}, not an image in FITS: {advice}")
+    units = seen.units
+    if units.whole and units.columns and not units.pixels and not units.drawn:
+        what, advice = ("a coverage map", "send_moc") if units.moc else ("a table", "send_table")
+        raise DataError(f"{place} is {what} in FITS, not an image: use {advice}")
 
 
-def _head_of_file(place: str, paths: tuple[str, ...], most: int = _HEAD) -> bytes:
+async def refuse_no_table(place: str | Path) -> None:
+    """Raise `DataError` if a FITS file holds images only; as `refuse_no_image`."""
+    seen = await _look(place)
+    if seen is not None and seen.units.whole and seen.units.pixels and not seen.units.columns:
+        raise DataError(f"{place} is an image in FITS, not a table: use send_image")
+
+
+async def refuse_no_spectrum(place: str | Path) -> None:
+    """Raise `DataError` if a file is clearly not a spectrum; as `refuse_no_image`."""
+    seen = await _look(place)
+    what = "" if seen is None else foreign_file(seen.head)
+    if what:
+        raise DataError(
+            f"{place} is {what}, not a spectrum: send_spectrum takes a VOTable or FITS file, or a table"
+        )
+
+
+async def refuse_no_moc(place: str | Path) -> None:
+    """Raise `DataError` if a file is clearly not a MOC; as `refuse_no_image`."""
+    seen = await _look(place)
+    if seen is None:
+        return
+    if seen.units.whole and seen.units.pixels and not seen.units.columns:
+        raise DataError(f"{place} is an image in FITS, not a coverage map: use send_image")
+    found = not_an_image(seen.head)
+    if found is not None:
+        table = container(seen.head)
+        advice = "use send_table" if table else "send_moc takes a MOC in FITS, or a MOC of mocpy"
+        if not table and is_text(seen.head):
+            advice = "read it first, as in send_moc(mocpy.MOC.load(FILE, 'ascii')), or 'json'"
+        raise DataError(f"{place} is {found[0]}, not a coverage map in FITS: {advice}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The first bytes of a file, unpacked, and the units that it has if it is FITS."""
+
+    head: bytes
+    units: FitsContent
+
+
+async def _look(place: str | Path) -> _Seen | None:
+    """Return what a file of this machine holds; None for what is elsewhere, or cannot be read."""
+    if is_url(place) and not file_urls.is_file_url(str(place)):
+        return None
+    paths = file_urls.parse(str(place)).paths if is_url(place) else (str(path_of(place)),)
+    try:
+        return await asyncio.to_thread(_look_into, paths)
+    except OSError:
+        return None
+
+
+def _look_into(paths: tuple[str, ...]) -> _Seen:
+    file = open_first(paths)
+    try:
+        head = file.read_at(0, min(file.size, _FIRST))
+        read, size, whole = file.read_at, file.size, True
+        plain = unpacked(head, _FIRST)
+        if plain is not head:
+            data = unpacked(file.read_at(0, min(file.size, _HEAD)), _HEAD)
+            whole = file.size <= _HEAD and len(data) < _HEAD
+            read, size = lambda start, length: data[start : start + length], len(data)
+        units = fits_content(read, size) if container(plain) == "fits" else FitsContent()
+        units.whole &= whole
+        return _Seen(plain, units)
+    finally:
+        file.close_now()
+
+
+def _head_of_file(place: str, paths: tuple[str, ...]) -> bytes:
     try:
         file = open_first(paths)
         try:
-            return file.read_at(0, min(file.size, most))
+            return file.read_at(0, min(file.size, _HEAD))
         finally:
             file.close_now()
     except OSError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import mtypes
 from .._util.foreign_text import quoted
+from .._util.spelling import spelled
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
@@ -22,8 +22,8 @@ from .formats.table_read import is_table, read_table, table_hdu
 from .positions import sky_position
 from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
-from .recognising import refuse_no_image
-from .results import Sent
+from .recognising import refuse_no_image, refuse_no_moc, refuse_no_spectrum, refuse_no_table
+from .results import Answer, Sent
 from .rows import row_list, row_number
 from .sources import TableSource, file_source, is_place, is_url, table_mtypes
 from .table_registry import Item
@@ -45,26 +45,8 @@ __all__ = [
 
 log = logging.getLogger("asyncsamp.client")
 
-_SPELLED = str.maketrans(
-    {
-        "\u00e4": "ae",
-        "\u00f6": "oe",
-        "\u00fc": "ue",
-        "\u00c4": "Ae",
-        "\u00d6": "Oe",
-        "\u00dc": "Ue",
-        "\u00df": "ss",
-        "\u00e6": "ae",
-        "\u00f8": "o",
-        "\u0142": "l",
-        **{
-            chr(code): unicodedata.name(chr(code)).split()[-1].lower()
-            for code in range(0x3B1, 0x3CA)
-            if code != 0x3C2
-        },
-    }
-)
-"""Letters that lose more than an accent in ASCII; Greek ones by their names ("alpha Cen")."""
+_ENDS_DS9 = ("exit", "quit")
+"""Commands that DS9 never answers, since it has ended then."""
 
 _KEPT_AFTER = 3600.0
 """Seconds that data stays shared after its recipients have answered: some read it again, when asked to."""
@@ -84,6 +66,9 @@ async def send_table(
     progress: ProgressWanted,
 ) -> Sent:
     """See `Client.send_table`."""
+    _check_name(name)
+    if is_place(table) and hdu is None:
+        await refuse_no_table(table)
     data = table if hdu is None else await _chosen(table, hdu)
     table = table if is_place(table) else data
     recipients = await _recipients(context, to, await table_mtypes(data, format), timeout)
@@ -166,6 +151,7 @@ async def send_image(
     local: bool,
 ) -> Sent:
     """See `Client.send_image`."""
+    _check_name(name)
     if is_place(image):
         await refuse_no_image(image)
     else:
@@ -218,10 +204,13 @@ async def send_spectrum(
     local: bool,
 ) -> Sent:
     """See `Client.send_spectrum`."""
+    _check_name(name)
+    if is_place(spectrum):
+        await refuse_no_spectrum(spectrum)
     recipients = await _recipients(context, to, (mtypes.SpectrumLoadSsaGeneric.mtype,), timeout)
     name = name or _own_name(spectrum)
     described = dict(meta or {})
-    if not is_place(spectrum) and is_table(spectrum) and not _is_hdu(spectrum):
+    if isinstance(spectrum, dict) or (is_table(spectrum) and not _is_pixels(spectrum)):
         source = TableSource(context, spectrum, name, local=local, progress=False)
         url = await source.url(mtypes.TableLoadVotable.mtype)
         described.setdefault("Access.Format", "application/x-votable+xml")
@@ -247,6 +236,9 @@ async def send_moc(
     local: bool,
 ) -> Sent:
     """See `Client.send_moc`."""
+    _check_name(name)
+    if is_place(moc):
+        await refuse_no_moc(moc)
     recipients = await _recipients(context, to, (mtypes.CoverageLoadMocFits.mtype,), timeout)
     url = await file_source(context, moc, name, "coverage", local=local)
     item_id = coverage_id or _new_id()
@@ -305,6 +297,10 @@ async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipient
 async def ds9(context: DataContext, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:
     """See `Client.ds9`."""
     recipients = await _recipients(context, to, (mtypes.Ds9Set.mtype,), timeout)
+    if command.strip() in _ENDS_DS9:
+        for other, _ in recipients:
+            await context.client.notify(other, mtypes.Ds9Set(cmd=command))
+        return Sent([Answer(other.public_id, other.name, mtype) for other, mtype in recipients])
     return await _send(context, recipients, mtypes.Ds9Set(cmd=command, url=url), "the command", timeout)
 
 
@@ -376,6 +372,11 @@ def _let_expire(context: DataContext, urls: Any) -> None:
         context.files.expire(url, _KEPT_AFTER)
 
 
+def _check_name(name: str) -> None:
+    if not isinstance(name, str):
+        raise LocalProtocolError(f"name={name!r} is not a name: expected the text that people see")
+
+
 def _own_name(data: Any) -> str:
     """Return the name that the data has itself."""
     if is_place(data):
@@ -390,8 +391,7 @@ def _ascii(name: str) -> str:
 
     The log has every change: a warning if a letter is lost, else for information.
     """
-    plain = unicodedata.normalize("NFKD", name.translate(_SPELLED))
-    said = "".join(char if " " <= char <= "~" else "?" for char in plain if not unicodedata.combining(char))
+    said = spelled(name)
     if said != name:
         level = logging.WARNING if said.count("?") > name.count("?") else logging.INFO
         text = "the name %r goes out as %r: SAMP has only ASCII; give another with name="
@@ -399,8 +399,9 @@ def _ascii(name: str) -> str:
     return said
 
 
-def _is_hdu(data: Any) -> bool:
-    return hasattr(data, "writeto")
+def _is_pixels(data: Any) -> bool:
+    """Whether it is an HDU, an HDUList or NDData."""
+    return hasattr(data, "writeto") or hasattr(data, "uncertainty")
 
 
 def _new_id() -> str:

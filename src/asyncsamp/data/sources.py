@@ -19,7 +19,7 @@ from ..errors import DataError, LocalProtocolError
 from ..reading.files import open_first
 from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
-from .formats.kinds import container, unpacked
+from .formats.kinds import container, foreign_file, is_text, unpacked
 from .formats.table_read import as_table, read_table
 from .formats.table_write import goes_as_fits, merged_gaps, write_fits, write_votable
 from .optional import need
@@ -126,8 +126,7 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
         LocalProtocolError: `wanted` is not a format, or `data` cannot be written so.
     """
     if wanted not in _FORMATS:
-        expected = f"expected one of {', '.join(_FORMATS)}{did_you_mean(wanted, _FORMATS)}"
-        raise LocalProtocolError(f"format={wanted!r} is not known: {expected}")
+        raise LocalProtocolError(_not_a_format(data, wanted))
     if wanted != "auto":
         if wanted not in _WRITTEN and not is_place(data):
             raise LocalProtocolError(f"a {wanted} table is sent as it is: give a path or a URL of one")
@@ -144,6 +143,19 @@ async def table_mtypes(data: object, wanted: str = "auto") -> tuple[str, ...]:
     else:
         found = FITS if _FITS_URL.search(url.partition("#")[0].partition("?")[0]) else ""
     return (found,) if found else TABLE_MTYPES
+
+
+def _not_a_format(data: object, wanted: str) -> str:
+    text = (
+        f"format={wanted!r} is not known: expected one of {', '.join(_FORMATS)}, in which tools take a table"
+    )
+    if is_place(data) and not is_url(data):
+        return f"{text}; to read a file in that format: {_read_first(data, wanted)}"
+    return text + did_you_mean(wanted, _FORMATS)
+
+
+def _read_first(path: object, format: str) -> str:
+    return f"send_table(Table.read({str(path)!r}, format={format!r})), with astropy's Table"
 
 
 def _is_large(data: Any) -> bool:
@@ -223,5 +235,15 @@ def _read_path(path: Path) -> Any:
     try:
         return table.Table.read(path)
     except Exception as error:  # astropy's readers raise what they like
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{path} is not a table that astropy can read: {lines[0][:200]}") from error
+        raise DataError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        head = unpacked(file.read(_HEAD), _HEAD)
+    if what := foreign_file(head):
+        return f"{path} is {what}, not a table"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    why = "" if "could not be identified" in lines[0] else f": {lines[0][:200]}"
+    text = f"{path} is not a table that astropy can read by itself{why}"
+    return f"{text}; name its format: {_read_first(path, 'ascii.basic')}" if is_text(head) else text

@@ -15,8 +15,10 @@ from .._util.complaints import Complaints
 from ..client.loop_check import running_in
 from ..client.messaging import MessagingClient
 from ..client.stream import MessageStream
-from ..errors import DataError, RemoteProtocolError, SampError, WrongLoopError
+from ..client.validation import within
+from ..errors import DataError, RemoteProtocolError, SampError, WaitTimeoutError, WrongLoopError
 from ..values import Message, Response
+from .hints import Awaited, what_next
 
 __all__ = ["ECHO", "Feed", "Received"]
 
@@ -46,8 +48,11 @@ class Received(Generic[T]):
     itself. Waiting on it can be cancelled, no item is lost.
     """
 
-    def __init__(self, feed: Feed[T], accept: Callable[[T, Message], Any], what: str) -> None:
+    def __init__(
+        self, feed: Feed[T], accept: Callable[[T, Message], Any], what: str, awaited: Awaited
+    ) -> None:
         self._feed = feed
+        self._awaited = awaited
         self._loop = asyncio.get_running_loop()
         self._accept = accept
         self._what = what
@@ -133,6 +138,26 @@ class Received(Generic[T]):
         self._bytes -= size
         return taken
 
+    async def next(self, timeout: float | None = None) -> Any:
+        """Return the next item, and wait for it. Cancelling is safe.
+
+        Args:
+            timeout: Seconds to wait; None waits until the stream ends.
+
+        Raises:
+            WaitTimeoutError: None came in that time; it says who is there and how they send it, for which it
+                takes a second more at most.
+            EOFError: The stream has ended.
+        """
+        try:
+            return await within(timeout, self.__anext__, self._awaited.missing)
+        except StopAsyncIteration:
+            raise EOFError("the stream has ended: it was closed, or the client has unregistered") from None
+        except WaitTimeoutError as error:
+            raise WaitTimeoutError(
+                error.what, error.timeout, await self._feed.advice(self._awaited)
+            ) from None
+
     async def __aenter__(self) -> Self:
         try:
             await self._feed.settled()
@@ -175,9 +200,9 @@ class Feed(Generic[T]):
         self._runner: asyncio.Task[None] | None = None
         self._places = asyncio.Semaphore(at_once)
 
-    def open(self, accept: Callable[[T, Message], Any], what: str) -> Received[T]:
+    def open(self, accept: Callable[[T, Message], Any], what: str, awaited: Awaited) -> Received[T]:
         """Return a new stream of what `accept` makes of the items; None says that it is not for it."""
-        stream = Received(self, accept, what)
+        stream = Received(self, accept, what, awaited)
         loop = asyncio.get_running_loop()
         weakref.finalize(stream, _forgotten, loop, weakref.ref(self)).atexit = False
         self._streams.add(stream)
@@ -194,6 +219,10 @@ class Feed(Generic[T]):
     async def settled(self) -> None:
         """Return once the hub knows that we take the mtypes. Raises as `Client.settled` does."""
         await self._client.settled()
+
+    async def advice(self, awaited: Awaited) -> str:
+        """Return who is there, and how they send what was waited for."""
+        return await what_next(self._client, awaited)
 
     def leave(self, stream: Received[T]) -> None:
         """A stream has ended."""

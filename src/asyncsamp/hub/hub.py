@@ -248,6 +248,9 @@ class Hub:
         return [str(path) for path in (self.lockfile, state) if path is not None]
 
     async def _start_profiles(self, engine: HubEngine, *, comes_back: bool) -> None:
+        if len(self._profiles) > 1:
+            # Before another one says that its port is taken, by the hub that is the reason.
+            await self._refuse_beside_another()
         for profile in self._profiles:
             try:
                 await profile.start(engine)
@@ -259,7 +262,7 @@ class Hub:
             self._started.append(profile)
 
     async def _refuse_beside_another(self) -> None:
-        """Raise `HubRunningError` if that is why our address is taken."""
+        """Raise `HubRunningError` if a hub runs already, which may be why our address is taken."""
         sender = RpcClient()
         try:
             present = await read_lockfile(self._location)

@@ -152,8 +152,8 @@ class Client(BaseClient):
         self,
         table: Any,
         to: Recipients = None,
-        *,
         name: str = "",
+        *,
         table_id: str | None = None,
         format: str = "auto",
         hdu: int | str | None = None,
@@ -188,7 +188,7 @@ class Client(BaseClient):
             self._inner.send_table(
                 table,
                 to,
-                name=name,
+                name,
                 table_id=table_id,
                 format=format,
                 hdu=hdu,
@@ -202,9 +202,9 @@ class Client(BaseClient):
         self,
         image: Any,
         to: Recipients = None,
+        name: str = "",
         *,
         wcs: Any = None,
-        name: str = "",
         image_id: str | None = None,
         frame: str | int | None = None,
         timeout: float = SEND_TIMEOUT,
@@ -216,8 +216,8 @@ class Client(BaseClient):
             image: An HDU or HDUList, NDData, an array (with a `wcs`), a FITS path or a URL. A file of this
                 machine that is clearly something else, such as a PNG or a VOTable, is refused.
             to: Who gets it; by default all who take images.
-            wcs: The coordinates of an array.
             name: What people see.
+            wcs: The coordinates of an array.
             image_id: By what later messages refer to it; else one is made.
             frame: Where DS9 shows it: "new", "current", or the number of a frame. It goes as commands
                 then, to DS9 alone. By default the recipient decides; DS9 opens a new frame.
@@ -231,7 +231,7 @@ class Client(BaseClient):
         """
         return self._run(
             self._inner.send_image(
-                image, to, wcs=wcs, name=name, image_id=image_id, frame=frame, timeout=timeout, local=local
+                image, to, name, wcs=wcs, image_id=image_id, frame=frame, timeout=timeout, local=local
             )
         )
 
@@ -239,9 +239,9 @@ class Client(BaseClient):
         self,
         spectrum: Any,
         to: Recipients = None,
+        name: str = "",
         *,
         meta: Mapping[str, str] | None = None,
-        name: str = "",
         spectrum_id: str | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
@@ -253,8 +253,8 @@ class Client(BaseClient):
         Args:
             spectrum: A table, an HDU or HDUList, a path or a URL.
             to: Who gets it, by name, public id or live client; None means all who take it.
-            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
             name: What people see.
+            meta: What describes it by SSA utypes; Access.Format is added for what is written here.
             spectrum_id: By what later messages refer to it; else one is made.
             timeout: Seconds for each recipient.
             local: Whether its URL is a file:// one.
@@ -264,7 +264,7 @@ class Client(BaseClient):
         """
         return self._run(
             self._inner.send_spectrum(
-                spectrum, to, meta=meta, name=name, spectrum_id=spectrum_id, timeout=timeout, local=local
+                spectrum, to, name, meta=meta, spectrum_id=spectrum_id, timeout=timeout, local=local
             )
         )
 
@@ -272,8 +272,8 @@ class Client(BaseClient):
         self,
         moc: Any,
         to: Recipients = None,
-        *,
         name: str = "",
+        *,
         coverage_id: str | None = None,
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
@@ -294,7 +294,7 @@ class Client(BaseClient):
             What each recipient said.
         """
         return self._run(
-            self._inner.send_moc(moc, to, name=name, coverage_id=coverage_id, timeout=timeout, local=local)
+            self._inner.send_moc(moc, to, name, coverage_id=coverage_id, timeout=timeout, local=local)
         )
 
     def point_at(

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ..client.stream import MessageStream as AsyncMessageStream
+from ..data.streams import Received
 from ..errors import WaitTimeoutError
 from ..values import Message
 from .portal import Portal
@@ -67,10 +68,14 @@ class Stream(Generic[T]):
             timeout: Seconds to wait; that of the stream if None.
 
         Raises:
-            WaitTimeoutError: Nothing came in time.
+            WaitTimeoutError: Nothing came in time; of tables, images and rows it says who is there and how
+                they send them.
             EOFError: The stream has ended.
         """
         seconds = self._timeout if timeout is None else timeout
+        if isinstance(self._inner, Received):
+            item: T = self._portal.run(self._inner.next(seconds))
+            return item
         try:
             item = self._portal.run(_next(self._inner, seconds))
         except TimeoutError:

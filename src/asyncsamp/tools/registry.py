@@ -60,7 +60,7 @@ _BUILT_IN = (
         "topcat",
         "topcat",
         ("topcat", "/usr/local/bin/topcat", "/Applications/TOPCAT.app/Contents/MacOS/TOPCAT"),
-        takes=(*_TABLES, "spectrum.load.ssa-generic", "coverage.load.moc.fits"),
+        takes=_TABLES,
     ),
     Tool(
         "ds9",
@@ -75,7 +75,7 @@ _BUILT_IN = (
         "Aladin",
         ("java",),
         ("-Xmx1024m", "-Duser.home={home}", "-jar", "{jar}", "-nohub"),
-        takes=("image.load.fits", *_TABLES, "coverage.load.moc.fits"),
+        takes=("image.load.fits", *_TABLES),
         reads_variable=False,
         # It answers pings seconds before it has made its windows, and fails until then.
         ready=("script.aladin.send", "script", "status"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,33 @@ async def test_errors_say_that_and_for_how_long_a_hub_is_looked_for(house: House
         await client.notify_all("a.b")
     with pytest.raises(HubLostError, match=r"; the client has been looking for a hub for 0\.\d s and goes"):
         await calling
+
+
+async def test_so_do_those_of_a_client_that_is_about_to_declare_itself(lockfile: Path) -> None:
+    async with odd_hub(lockfile) as odd:
+        client = await Client("client", lockfile=lockfile, limits=LIMITS).register()
+        await odd.stop()
+        with pytest.raises(
+            HubLostError,
+            match=r"lost during setXmlrpcCallback: .*; the client has been looking for a hub for 0\.0 s and",
+        ):
+            await client.get_clients()
+        await client.unregister()
+
+
+async def test_a_hub_that_does_not_answer_may_be_gone(lockfile: Path) -> None:
+    limits = replace(LIMITS, request_timeout=0.05)
+    async with odd_hub(lockfile) as odd, Client("client", lockfile=lockfile, limits=limits) as client:
+        odd.answers["setXmlrpcCallback"] = odd.answers["notifyAll"] = _silence
+        for ask in (client.get_clients(), client.notify_all("a.b")):
+            with pytest.raises(HubLostError, match="; if it has gone, the client looks for a hub by itself"):
+                await ask
+        assert client.registered
+
+
+async def _silence(params: list[Value]) -> Value:
+    await asyncio.Event().wait()
+    return ""
 
 
 async def _never(message: object) -> None:

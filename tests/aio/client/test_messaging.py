@@ -124,7 +124,7 @@ async def test_a_client_that_only_sends_is_not_callable(client: Client, adder: C
     await client.notify(adder.public_id, "sum.add", {"a": 1, "b": 2})
     await client.call_and_wait(adder.public_id, "sum.add", {"a": 1, "b": 2})
     assert await adder.get_subscriptions(client.public_id) == {}
-    with pytest.raises(NotSubscribedError):
+    with pytest.raises(NotSubscribedError, match=r"; it takes no messages but the hub's$"):
         await adder.notify(client.public_id, "samp.app.ping")
 
 
@@ -166,7 +166,10 @@ async def test_a_warning_is_returned(send: Send, adder: Client) -> None:
 async def test_a_call_that_is_not_answered(send: Send, adder: Client) -> None:
     with pytest.raises(CallTimeoutError) as caught:
         await send(adder.public_id, "sum.never", timeout=0.02)
-    assert str(caught.value) == f"adder ({adder.public_id}) did not answer 'sum.never' within 0.02 s"
+    assert str(caught.value) == (
+        f"adder ({adder.public_id}) did not answer 'sum.never' within 0.02 s; it may be at work still: wait "
+        "longer by timeout=, or use notify, which waits for no answer"
+    )
     assert isinstance(caught.value, TimeoutError)
 
 
@@ -203,8 +206,12 @@ async def test_who_cannot_be_reached(client: Client, adder: Client, operation: s
         UnknownClientError, match=r"no client named 'c99' is registered; there are: .*'adder' \("
     ):
         await send("c99", "a.b")
-    with pytest.raises(NotSubscribedError, match=r"does not subscribe to 'a\.b'"):
-        await send(adder.public_id, "a.b")
+    for name in (adder.public_id, "Adder"):
+        with pytest.raises(
+            NotSubscribedError, match=r"does not subscribe to 'a\.b'; it takes sum\."
+        ) as caught:
+            await send(name, "a.b")
+        assert "samp.hub" not in str(caught.value)
 
 
 @pytest.mark.parametrize("operation", ["call", "call_and_wait", "notify"])
@@ -380,7 +387,9 @@ async def test_a_plain_function_is_no_handler(client: Client) -> None:
 
 
 async def test_the_decorator_without_its_call(client: Client) -> None:
-    with pytest.raises(LocalProtocolError, match="is not a valid mtype: expected a string"):
+    with pytest.raises(
+        LocalProtocolError, match="load is not a valid mtype but a function: a handler comes after"
+    ):
 
         @client.on  # type: ignore[call-overload]
         async def load(message: Message) -> None: ...
@@ -559,8 +568,8 @@ async def test_metadata_that_cannot_be_said(client: Client) -> None:
     with pytest.raises(LocalProtocolError, match=r"metadata\['x'\] is of type NoneType"):
         await client.declare_metadata({"x": None})
     assert client.metadata == {"samp.name": "sender"}
-    with pytest.raises(LocalProtocolError, match=r"metadata\['samp\.name'\] has the character 'é'"):
-        Client("é")
+    with pytest.raises(LocalProtocolError, match=r"metadata\['x'\] has the character 'é'"):
+        Client("client", metadata={"x": "é"})
 
 
 # ---- the others

@@ -140,6 +140,21 @@ async def test_a_name_that_is_misspelt(house: House) -> None:
         await client.find("topcta", timeout=0.5)
 
 
+async def test_the_name_of_the_client_itself(house: House) -> None:
+    client = await house.join("me")
+    for ask in (
+        client.call("Me", "samp.app.ping"),
+        client.notify("me", "samp.app.ping"),
+        client.find("me"),
+        client.send_table({"a": [1]}, "me"),
+    ):
+        with pytest.raises(UnknownClientError) as caught:
+            await ask
+        assert "is the name of this client itself, and of no other; there are: 'Hub' (" in str(caught.value)
+        assert str(caught.value).endswith(f"; itself it is by its public id, {client.public_id!r}")
+    assert (await client.call(client.public_id, "samp.app.ping")).ok
+
+
 async def test_a_public_id_is_itself(house: House) -> None:
     """Also that of the hub, of the client itself, and of one that has the name of another's id."""
     there, client = await topcat(house), await house.join("client")

@@ -249,6 +249,20 @@ async def test_reconnecting_is_logged(house: House, caplog: pytest.LogCaptureFix
 # ---- a hub that is killed
 
 
+async def test_who_leaves_does_not_care(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Once more, after a loss that was seen: the hub is gone, and the client leaves before it notices."""
+    async with odd_hub(tmp_path / "x.samp") as odd:
+        client = await Client("client", lockfile=odd.lockfile, limits=LIMITS).register()
+        port = await odd.stop()
+        await out(client)
+        await odd.start(port)
+        await client.wait_registered(10)
+        await odd.stop()
+        caplog.clear()
+        await client.unregister()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
 @pytest.mark.parametrize("same_port", [True, False])
 async def test_kill_9_and_a_new_hub(tmp_path: Path, same_port: bool) -> None:
     lockfile = tmp_path / "x.samp"

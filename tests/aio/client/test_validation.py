@@ -48,21 +48,47 @@ def test_handlers(good: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "name"),
+    ("bad", "name", "meant"),
     [
-        (plain, "plain"),
-        (lambda message: None, "<lambda>"),
-        (None, "None"),
-        ("text", "'text'"),
-        (Awaited, "Awaited"),
+        (plain, "plain", "plain"),
+        (lambda message: None, "<lambda>", "handle"),
+        (None, "None", "None"),
+        ("text", "'text'", "handle"),
+        (Awaited, "Awaited", "Awaited"),
     ],
 )
-def test_what_is_no_coroutine_function(bad: object, name: str) -> None:
+def test_what_is_no_coroutine_function(bad: object, name: str, meant: str) -> None:
     with pytest.raises(TypeError) as caught:
         check_handler(bad)
     assert str(caught.value) == (
-        f"the handler {name} must be a coroutine function: write 'async def {name}(message):'"
+        f"the handler {name} must be a coroutine function: write 'async def {meant}(message):'"
     )
+
+
+@pytest.mark.parametrize("handler", [plain, lambda message: 1, handler, functools.partial(plain)])
+def test_a_handler_among_the_mtypes(handler: Any) -> None:
+    with pytest.raises(
+        LocalProtocolError, match="is not a valid mtype but a function: a handler comes after"
+    ):
+        Client("client").on("x-a", handler)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "'' is not the name of a client: give one by which others find it, as in Client('my tool')"),
+        (" ", "' ' is not the name of a client"),
+        (None, "None is not the name of a client"),
+        (
+            "Gr\u00f6\u00dfe",
+            "the client's name 'Gr\u00f6\u00dfe' cannot go out, since SAMP has only ASCII: take 'Groesse',",
+        ),
+    ],
+)
+def test_names_that_a_client_cannot_have(name: Any, text: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        Client(name)
+    assert str(caught.value).startswith(text)
 
 
 def test_on_progress_is_called_and_not_awaited() -> None:
@@ -137,7 +163,7 @@ def test_patterns() -> None:
         check_patterns(())
     with pytest.raises(LocalProtocolError, match="is not a valid subscription"):
         check_patterns(("a.b", "a*"))
-    with pytest.raises(LocalProtocolError, match=r"<function handler at .* is not a valid mtype"):
+    with pytest.raises(LocalProtocolError, match=r"^handler is not a valid mtype but a function: "):
         check_patterns((handler,))  # type: ignore[arg-type]
 
 

@@ -162,8 +162,9 @@ async def test_a_file_that_holds_no_image(tmp_path: Path) -> None:
     (tmp_path / "y").write_bytes(await asyncio.to_thread(_table_only))
     async with pair(tmp_path) as (sender, receiver), receiver.images():
         for name, text in (("x", "this is not a FITS image"), ("y", "holds no image")):
+            url = {"url": f"file://{tmp_path}/{name}"}
             with pytest.raises(ReplyError, match=text):
-                await sender.send_image(f"file://{tmp_path}/{name}", timeout=10)
+                await sender.call(receiver.public_id, "image.load.fits", url, timeout=10)
 
 
 def _table_only() -> bytes:
@@ -350,6 +351,131 @@ async def test_a_file_that_is_clearly_not_an_image(
         for each in (place, str(place), place.as_uri()):
             with pytest.raises(DataError, match=text):
                 await sender.send_image(each, "nobody", frame=frame)
+
+
+def fits_of(*units: Any, **header: object) -> bytes:
+    """Return a FITS file of a primary unit and others, of which the last has `header`."""
+    written = io.BytesIO()
+    if header:
+        units[-1].header.update(header)
+    fits.HDUList([fits.PrimaryHDU(), *units]).writeto(written)
+    return written.getvalue()
+
+
+ONE = Table({"a": [1, 2]})
+IN_FITS = {
+    "table": fits_of(fits.BinTableHDU(ONE)),
+    "moc": fits_of(fits.BinTableHDU(ONE), MOCVERS="2.0"),
+    "image": fits_of(fits.ImageHDU(PIXELS)),
+    "text": b"0/1-3",
+    "votable": b"<VOTABLE>",
+    "png": PNG,
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "content", "text"),
+    [
+        ("send_image", "table", "is a table in FITS, not an image: use send_table$"),
+        ("send_image", "moc", "is a coverage map in FITS, not an image: use send_moc$"),
+        ("send_table", "image", "is an image in FITS, not a table: use send_image$"),
+        ("send_table", "png", "is a PNG picture, not a table$"),
+        ("send_spectrum", "png", "is a PNG picture, not a spectrum: send_spectrum takes a VOTable or FITS"),
+        ("send_moc", "png", "is a PNG picture, not a coverage map in FITS: send_moc takes a MOC in FITS"),
+        ("send_moc", "image", "is an image in FITS, not a coverage map: use send_image$"),
+        ("send_moc", "votable", "is a VOTable, not a coverage map in FITS: use send_table$"),
+        (
+            "send_moc",
+            "text",
+            r"is a text, .*: read it first, as in send_moc\(mocpy.MOC.load\(FILE, 'ascii'\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["", "gz"])
+async def test_a_file_for_another_method(
+    method: str, content: str, text: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    place = tmp_path / "x.fits"
+    place.write_bytes(pack(IN_FITS[content]))
+    async with pair(tmp_path) as (sender, receiver):
+        receiver.on("image.load.fits", "table.load.votable", "table.load.fits", "coverage.load.moc.fits")(_ok)
+        receiver.on("spectrum.load.ssa-generic")(_ok)
+        await receiver.settled()
+        for each in (place, str(place), place.as_uri()):
+            if each == place.as_uri() and (method, content) == ("send_table", "png"):
+                continue  # a URL goes as it is
+            with pytest.raises(DataError, match=text):
+                await getattr(sender, method)(each)
+
+
+async def _ok(message: Message) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("method", "content"),
+    [
+        ("send_image", fits_of(fits.BinTableHDU(ONE), fits.ImageHDU(PIXELS))),
+        ("send_image", fits_of(fits.BinTableHDU(ONE), PIXTYPE="HEALPIX")),
+        ("send_image", fits_of(fits.BinTableHDU(ONE, name="EVENTS"))),
+        ("send_image", fits_of(fits.CompImageHDU(PIXELS.astype("i4")))),
+        ("send_image", IN_FITS["table"][:3000]),  # which is cut off
+        ("send_table", fits_of(fits.ImageHDU(PIXELS), fits.BinTableHDU(ONE))),
+        ("send_moc", IN_FITS["moc"]),
+        ("send_moc", IN_FITS["table"]),  # which may be one all the same
+        ("send_spectrum", IN_FITS["table"]),
+        ("send_spectrum", IN_FITS["image"]),
+        ("send_spectrum", b"wave flux\n1 2\n"),
+    ],
+)
+async def test_a_file_that_may_be_meant_so_goes(method: str, content: bytes, tmp_path: Path) -> None:
+    place = tmp_path / "x.fits"
+    place.write_bytes(content)
+    async with pair(tmp_path) as (sender, receiver):
+        receiver.on("image.load.fits", "table.load.votable", "table.load.fits", "coverage.load.moc.fits")(_ok)
+        receiver.on("spectrum.load.ssa-generic")(_ok)
+        await receiver.settled()
+        assert (await getattr(sender, method)(place, timeout=10)).names == ["Receiver"]
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "text"),
+    [
+        (np.arange(3.0), r"an array alone is not a spectrum: .*send_spectrum\(Table\({'wavelength': "),
+        ([1.0, 2.0], "an array alone is not a spectrum"),
+        (NDData(np.arange(3.0)), "an array alone is not a spectrum"),
+        (3, "cannot send int as a spectrum: expected a table, an HDU"),
+    ],
+)
+async def test_what_is_no_spectrum(spectrum: Any, text: str, tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver):
+        receiver.on("spectrum.load.ssa-generic")(_ok)
+        await receiver.settled()
+        with pytest.raises(DataError, match=text):
+            await sender.send_spectrum(spectrum)
+        good = {"wavelength": [1.0, 2.0], "flux": [3.0, 4.0]}
+        assert (await sender.send_spectrum(good, "receiver", "Vega", timeout=10)).names == ["Receiver"]
+
+
+async def test_ds9_is_ended_without_an_answer(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, ds9):
+        await ds9.declare_metadata({"samp.name": "SAOImageDS9"})
+
+        @ds9.on("ds9.set")
+        async def run(message: Message) -> None:
+            assert message.msg_id is None
+            asyncio.get_running_loop().create_task(ds9.unregister())
+
+        await ds9.settled()
+        assert (await sender.ds9("exit")).names == ["SAOImageDS9"]
+
+
+@pytest.mark.parametrize("arguments", [("M31",), ("M31", "aladin")])
+async def test_a_name_is_not_a_position(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, _):
+        with pytest.raises(
+            DataError, match=r"^'M31' is not a position: point at SkyCoord.from_name\('M31'\)"
+        ):
+            await sender.point_at(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.table import Row, Table
 
-from asyncsamp import Client, DataError, Hub, HubLostError, ReplyError
+from asyncsamp import Client, DataError, Hub, HubLostError, ReplyError, WaitTimeoutError
 from asyncsamp.mtypes import TableHighlightRow, TableSelectRowList
 
 from ..desktops import pair
@@ -43,6 +44,57 @@ async def test_rows_come_as_numpy_indices(tmp_path: Path) -> None:
             row = mine[await soon(highlights)]
             assert isinstance(row, Row)
             assert row["a"] == 4
+
+
+TOPCAT = r"in TOPCAT choose rows in the Table Browser, press the first button there, then Transmit Subset"
+
+
+@pytest.mark.parametrize(
+    ("names", "stream", "text"),
+    [
+        ((), "selections", r"^no selection came within 0\.01 s; nobody else is there: start the tool"),
+        (("TOPCAT",), "selections", rf"; there are: 'TOPCAT' \(c\d+\); {TOPCAT}, or give a larger timeout$"),
+        (
+            ("Aladin", "x"),
+            "selections",
+            "; in Aladin drag the mouse over the sources with the tool 'select', or",
+        ),
+        (
+            ("SAOImageDS9", "TOPCAT"),
+            "selections",
+            rf"; in SAOImageDS9 choose several rows in .*; {TOPCAT}, or",
+        ),
+        (("x",), "selections", r"'x' \(c\d+\); select rows of the table there, or give a larger timeout$"),
+        (
+            ("TOPCAT",),
+            "highlights",
+            "no row came .*; in TOPCAT switch on 'Send row index' in the window Activ",
+        ),
+        (("TOPCAT",), "tables", "no table came .*; send it to 'me' from there, or give a larger timeout$"),
+        (("TOPCAT",), "positions", "no position came .*; have a position sent from there, or give a larger"),
+    ],
+)
+async def test_a_wait_that_is_over_says_who_is_there_and_which_button_sends(
+    tmp_path: Path, names: tuple[str, ...], stream: str, text: str
+) -> None:
+    lockfile = tmp_path / "samp"
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(Hub(lockfile=lockfile))
+        client = await stack.enter_async_context(Client("me", lockfile=lockfile))
+        for name in names:
+            await stack.enter_async_context(Client(name, lockfile=lockfile))
+        of = ["t"] if stream in ("selections", "highlights") else []
+        with pytest.raises(WaitTimeoutError, match=text):
+            await getattr(client, stream)(*of).next(timeout=0.01)
+
+
+async def test_the_next_item_and_the_end(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.selections("t") as selections:
+        await sender.select_rows("t", [1])
+        assert (await selections.next(timeout=5)).tolist() == [1]
+        selections.close()
+        with pytest.raises(EOFError, match="the stream has ended"):
+            await selections.next()
 
 
 async def test_by_id_and_by_url(tmp_path: Path) -> None:

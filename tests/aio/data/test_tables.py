@@ -653,11 +653,72 @@ async def test_columns_that_no_table_can_hold_are_named(tmp_path: Path) -> None:
         await asyncio.wait_for(anext(tables), 5)
 
 
-@pytest.mark.parametrize("data", [{"a": 1}, 3, None, object()])
+@pytest.mark.parametrize("data", [3, None, object()])
 async def test_what_is_no_table(tmp_path: Path, data: Any) -> None:
     async with pair(tmp_path) as (sender, _):  # and nobody takes tables: that is the lesser mistake
         with pytest.raises(DataError, match=r"cannot send \w+ as a table: expected an astropy Table"):
             await sender.send_table(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ({"a": 1}, r"^the column 'a' is a int: each column of a table is a list .*, as in {'a': \[1\]}$"),
+        ({"a": "text"}, r"^the column 'a' is a str: "),
+        ({}, "^the dict has no columns, so there is nothing to send$"),
+        (
+            {"a": [1, 2], "b": [1]},
+            "^the columns of a table have as many rows each, but 'a' has 2, 'b' has 1$",
+        ),
+        (Table(), "^the table has no columns, so there is nothing to send$"),
+        (pd.DataFrame(), "^the table has no columns, so there is nothing to send$"),
+        (Table({"n": np.array([1], "u8")}), r"table\['n'\] = table\['n'\].astype\('int64'\)$"),
+    ],
+)
+async def test_tables_that_are_not_as_they_should_be(tmp_path: Path, data: Any, text: str) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(DataError, match=text):
+            await sender.send_table(data)
+
+
+async def test_texts_that_fits_has_not_go_as_votable(tmp_path: Path) -> None:
+    data = Table({"s": ["\u00e4"]})
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
+        with pytest.raises(
+            DataError, match=r"'s' \(with text .*; FITS holds only ASCII: send it with format='vo"
+        ):
+            await sender.send_table(data, format="fits")
+        await sender.send_table(data, format="votable", timeout=10)
+        assert list((await asyncio.wait_for(anext(tables), 5))["s"]) == ["\u00e4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "text"),
+    [
+        (
+            "junk.txt",
+            "auto",
+            r"is not a table that astropy can read by itself; name its format: send_table\(Tab",
+        ),
+        ("x.csv", "csv", r"'csv' is not known: .*; to read a file in that format: send_table\(Table.read\('"),
+        ("x.csv", "ascii.csv", r"x\.csv', format='ascii.csv'\)\), with astropy's Table$"),
+    ],
+)
+async def test_files_that_are_to_be_read_first(tmp_path: Path, name: str, format: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text("a; b\n1 2 3\n\n4; 5\n")
+    async with pair(tmp_path) as (sender, receiver), receiver.tables():
+        with pytest.raises(SampError, match=text):
+            await sender.send_table(str(path), format=format)
+
+
+async def test_the_third_argument_is_the_name(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables, receiver.images():
+        await sender.send_table(stars(), "receiver", "gal", timeout=10)
+        assert (await asyncio.wait_for(anext(tables), 5)).meta["samp"]["name"] == "gal"
+        for send in (sender.send_table, sender.send_image, sender.send_spectrum, sender.send_moc):
+            with pytest.raises(LocalProtocolError, match="name=3 is not a name: expected the text"):
+                await send(stars(), "receiver", 3)  # type: ignore[arg-type]
 
 
 async def test_paths_that_are_no_tables(tmp_path: Path) -> None:

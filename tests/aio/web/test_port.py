@@ -13,6 +13,7 @@ import pytest
 from asyncsamp import (
     Client,
     Hub,
+    HubRunningError,
     Limits,
     OriginStore,
     Permission,
@@ -60,6 +61,16 @@ async def test_a_hub_runs_without_its_web_profile_while_the_port_is_taken(
                 await web.wait_serving()
             assert web.running
             await Page(port).register()
+
+
+async def test_a_second_hub_says_that_the_first_runs_and_nothing_of_its_port(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = profile(0)
+    async with Hub(lockfile=tmp_path / "x", profiles=[one]):
+        with pytest.raises(HubRunningError, match="already running"):
+            await Hub(lockfile=tmp_path / "x", profiles=[profile(one.port)], limits=LIMITS).start()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_a_hub_stops_while_it_waits_for_the_port(tmp_path: Path) -> None:

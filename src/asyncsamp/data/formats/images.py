@@ -46,16 +46,29 @@ def write_moc(moc: Any) -> bytes:
 
 
 def write_spectrum(spectrum: Any) -> bytes:
-    """Return a spectrum as a FITS file: an HDU or HDUList as it is, of columns or of pixels.
+    """Return a spectrum as a FITS file: an HDU, HDUList or NDData as it is, of columns or of pixels.
 
-    Anything else is taken for an image. Raises `DataError`.
+    Raises `DataError`.
     """
     fits = need("astropy.io.fits")
     if isinstance(spectrum, fits.HDUList):
         if not any(unit.data is not None and unit.data.size for unit in spectrum):
             raise DataError("the spectrum has no data: no HDU of it holds any pixels or rows")
         return _write(spectrum)
-    return _write(_with_primary(spectrum)) if _holds_columns(spectrum) else write_image(spectrum)
+    if _holds_columns(spectrum):
+        return _write(_with_primary(spectrum))
+    cube = isinstance(spectrum, need("astropy.nddata").NDData) and spectrum.data.ndim > 1
+    if hasattr(spectrum, "writeto") or cube:
+        return write_image(spectrum)
+    if hasattr(spectrum, "__array__") or hasattr(spectrum, "data") or isinstance(spectrum, list | tuple):
+        raise DataError(
+            "an array alone is not a spectrum: send its wavelengths, too, as in "
+            "send_spectrum(Table({'wavelength': wavelength, 'flux': flux}))"
+        )
+    raise DataError(
+        f"cannot send {type(spectrum).__name__} as a spectrum: expected a table, an HDU or HDUList, a path "
+        "or a URL"
+    )
 
 
 def _holds_columns(data: Any) -> bool:

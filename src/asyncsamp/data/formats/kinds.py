@@ -5,12 +5,29 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["Kind", "container", "not_an_image", "recognise_bytes", "unpacked"]
+__all__ = [
+    "FitsContent",
+    "Kind",
+    "container",
+    "fits_content",
+    "foreign_file",
+    "is_text",
+    "not_an_image",
+    "recognise_bytes",
+    "unpacked",
+]
 
 _BLOCK = 2880
 _CARD = 80
+_MOST_HEADER = 64 * _BLOCK
+"""Bytes of the header of one unit that are read: of a table with hundreds of columns."""
+_MOST_UNITS = 100
+_EVENTS = ("EVENTS", "STDEVT", "RAYEVENT")
+"""Tables of these names are lists of events, of which tools make an image."""
 _CDF = (b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02")
 
 _SEND_TABLE = "use send_table"
@@ -44,6 +61,25 @@ class Kind(Enum):
     CDF = "CDF table"
 
 
+@dataclass(slots=True)
+class FitsContent:
+    """What the units of a FITS file hold.
+
+    Attributes:
+        pixels: Whether there is an image.
+        columns: Whether there is a table of any kind.
+        drawn: Whether one of the tables is shown as an image: a map in HEALPix, or a list of events.
+        moc: Whether one of the tables is a coverage map.
+        whole: Whether all units could be read.
+    """
+
+    pixels: bool = False
+    columns: bool = False
+    drawn: bool = False
+    moc: bool = False
+    whole: bool = False
+
+
 def container(head: bytes) -> str:
     """Return "votable", "fits", "cdf" or "parquet", whatever is in it; "" for anything else."""
     if head.startswith(b"SIMPLE  ="):
@@ -70,12 +106,50 @@ def recognise_bytes(head: bytes) -> Kind | None:
     return None
 
 
+def fits_content(read: Callable[[int, int], bytes], size: int) -> FitsContent:
+    """Return what a FITS file holds, of which only the headers are read.
+
+    Args:
+        read: Returns bytes of it, from an offset on, at most so many.
+        size: How many bytes it has.
+    """
+    found, offset = FitsContent(), 0
+    for _ in range(_MOST_UNITS):
+        if offset >= size:
+            found.whole = True
+            break
+        cards, start = _cards(read(offset, min(_MOST_HEADER, size - offset)), 0)
+        try:
+            axes = _axes(cards)
+            length = start + _padded(_size(cards, axes))
+        except ValueError:
+            break
+        if "END" not in cards or length <= 0:
+            break
+        _note_unit(found, cards, axes)
+        offset += length
+    return found
+
+
+def _note_unit(found: FitsContent, cards: dict[str, str], axes: list[int]) -> None:
+    if cards.get("XTENSION", "") in ("BINTABLE", "TABLE") and cards.get("ZIMAGE") != "T":
+        found.columns = True
+        found.moc |= _columns_kind(cards) is Kind.MOC
+        found.drawn |= cards.get("PIXTYPE") == "HEALPIX" or cards.get("EXTNAME", "").upper() in _EVENTS
+    elif axes and all(axes) and cards.get("VOTMETA") != "T":
+        found.pixels = True
+
+
+def _axes(cards: dict[str, str]) -> list[int]:
+    return [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, int(cards.get("NAXIS", "0")) + 1)]
+
+
 def _fits_kind(head: bytes) -> Kind:
     """Return what the first unit with data is; a primary header alone is taken for an image."""
     offset = 0
     while offset < len(head):
         cards, start = _cards(head, offset)
-        axes = [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, int(cards.get("NAXIS", "0")) + 1)]
+        axes = _axes(cards)
         extension = cards.get("XTENSION", "")
         if extension in ("BINTABLE", "TABLE") and cards.get("ZIMAGE") != "T":
             return _columns_kind(cards)
@@ -99,7 +173,7 @@ def _columns_kind(cards: dict[str, str]) -> Kind:
 
 
 def _cards(head: bytes, offset: int) -> tuple[dict[str, str], int]:
-    """Return the cards of the header at `offset`, and where its data begin."""
+    """Return the cards of the header at `offset`, with "END" if it is whole, and where its data begin."""
     cards: dict[str, str] = {}
     while offset < len(head):
         block = head[offset : offset + _BLOCK]
@@ -107,6 +181,7 @@ def _cards(head: bytes, offset: int) -> tuple[dict[str, str], int]:
         for start in range(0, len(block), _CARD):
             card = block[start : start + _CARD].decode("latin-1")
             if card.startswith("END "):
+                cards["END"] = ""
                 return cards, offset
             if card[8:10] == "= ":
                 quoted = re.match(r"\s*'(.*?)'", card[10:])
@@ -149,10 +224,15 @@ def not_an_image(head: bytes) -> tuple[str, str] | None:
     for first, what, advice in _OTHERS:
         if head.startswith(first):
             return what, advice
-    return ("a text", f"if it is a table, {_SEND_TABLE}; {_CONVERT}") if _is_text(head) else None
+    return ("a text", f"if it is a table, {_SEND_TABLE}; {_CONVERT}") if is_text(head) else None
 
 
-def _is_text(head: bytes) -> bool:
+def foreign_file(head: bytes) -> str:
+    """Return what data that begin with `head` are, if no tool takes them as any kind of data; else ""."""
+    return next((what for first, what, _ in _OTHERS if head.startswith(first)), "")
+
+
+def is_text(head: bytes) -> bool:
     """Whether all of it is text; `head` may end within a character."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -40,7 +40,10 @@ def as_table(data: Any) -> Any:
     that says what is taken, or why it is not a table.
     """
     try:
-        return _as_table(data)
+        table = _as_table(data)
+        if not getattr(table, "colnames", True):
+            raise DataError("the table has no columns, so there is nothing to send")
+        return table
     except SampError:
         raise
     except Exception as error:  # what astropy, pandas and pyvo raise for odd data
@@ -57,7 +60,8 @@ def _as_table(data: Any) -> Any:
     if isinstance(data, votable.tree.TableElement):
         return _file_of(data)
     fits = need("astropy.io.fits")
-    if isinstance(data, dict) and data and all(hasattr(column, "__len__") for column in data.values()):
+    if isinstance(data, dict):
+        _check_columns(data)
         return table.Table(data)
     if isinstance(data, fits.HDUList):
         data = next((unit for unit in data if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
@@ -76,6 +80,22 @@ def _as_table(data: Any) -> Any:
         f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
         "a pyvo result, a pandas DataFrame, a table HDU or HDUList, a dict of columns, a path or a URL"
     )
+
+
+def _check_columns(data: dict[Any, Any]) -> None:
+    """Raise `DataError` unless a dict is one of columns of the same length."""
+    if not data:
+        raise DataError("the dict has no columns, so there is nothing to send")
+    for name, column in data.items():
+        if not hasattr(column, "__len__") or isinstance(column, str | bytes | dict):
+            raise DataError(
+                f"the column {quoted(str(name))} is a {type(column).__name__}: each column of a table is a "
+                "list or an array, also one with a single row, as in {'a': [1]}"
+            )
+    rows = {str(name): len(column) for name, column in data.items()}
+    if len(set(rows.values())) > 1:
+        lengths = listed(f"{quoted(name)} has {count}" for name, count in rows.items())
+        raise DataError(f"the columns of a table have as many rows each, but {lengths}")
 
 
 def read_table(data: bytes, max_size: int = MAX_SIZE) -> Any:

@@ -358,12 +358,11 @@ def _name_coordinates(tree: Any, resource: Any, element: Any, table: Any) -> Non
 
 
 def _refuse(table: Any, cannot: Callable[[Any], str]) -> None:
-    reasons = [f"{quoted(name)} ({why})" for name in table.colnames if (why := cannot(table[name]))]
+    reasons = {name: why for name in table.colnames if (why := cannot(table[name]))}
     if reasons:
-        raise DataError(
-            f"these columns cannot be sent: {listed(reasons)}; "
-            "remove them, or convert them to numbers or text"
-        )
+        what = listed(f"{quoted(name)} ({why})" for name, why in reasons.items())
+        advice = "; ".join(dict.fromkeys(_ADVICE.get(why, _CONVERT) for why in reasons.values()))
+        raise DataError(f"these columns cannot be sent: {what}; {advice}")
 
 
 def _no_votable(column: Any) -> str:
@@ -379,12 +378,22 @@ def _no_votable(column: Any) -> str:
     return ""
 
 
+_NOT_ASCII = "with text that is not ASCII"
+_CONVERT = "remove them, or convert them to numbers or text"
+_ADVICE = {
+    _NOT_ASCII: "FITS holds only ASCII: send it with format='votable', which holds all, or spell it in ASCII",
+    "of type uint64": "VOTable has no integers so large: convert to int64 or float64, as in "
+    "table['n'] = table['n'].astype('int64')",
+}
+"""What to do about a reason, where that is not `_CONVERT`."""
+
+
 def _no_fits(column: Any) -> str:
     dtype = getattr(column, "dtype", None)
     if dtype is None or dtype.kind in "OmMV" or dtype.str[1:] in ("f16", "c32"):
         return f"of type {dtype if dtype is not None else type(column).__name__}"
     if dtype.kind == "U" and not fits_rows.is_ascii(column):
-        return "with text that is not ASCII"
+        return _NOT_ASCII
     return ""
 
 
