@@ -18,7 +18,6 @@ TAKES = {
     "topcat": [
         "table.load.votable",
         "table.load.fits",
-        "spectrum.load.ssa-generic",
         "table.select.rowList",
         "coord.pointAt.sky",
     ],
@@ -26,21 +25,22 @@ TAKES = {
     "Aladin": [
         "image.load.fits",
         "table.load.votable",
-        "coverage.load.moc.fits",
         "script.aladin.send",
         "coord.pointAt.sky",
     ],
+    "SPLAT": ["spectrum.load.ssa-generic"],
 }
 
 
 class Audience:
-    """TOPCAT, DS9 and Aladin, played: they take data, select rows, and send what others want to have."""
+    """TOPCAT, DS9, Aladin and SPLAT, played: they take data, select rows, and send what others want to have."""
 
     def __init__(self, lockfile: Path) -> None:
         self.topcat = Client("topcat", lockfile=lockfile)
         self.ds9 = Client("SAOImageDS9", lockfile=lockfile)
         self.aladin = Client("Aladin", lockfile=lockfile)
-        self.clients = [self.topcat, self.ds9, self.aladin]
+        self.splat = Client("SPLAT", lockfile=lockfile)
+        self.clients = [self.topcat, self.ds9, self.aladin, self.splat]
         self._served: set[tuple[str, str]] = set()
         self._tables: dict[str, str] = {}
         for client in self.clients:

@@ -30,10 +30,11 @@ def _mtypes_of(kind: Kind) -> tuple[str, ...]:
     """Return the mtypes that load such data. The classes of mtypes are made when one is first needed."""
     if kind is Kind.TABLE:
         return TABLE_MTYPES
+    if kind is Kind.MOC:
+        return sending.moc_mtypes()
     loads: dict[Kind, type[mtypes.TypedMessage]] = {
         Kind.IMAGE: mtypes.ImageLoadFits,
         Kind.SPECTRUM: mtypes.SpectrumLoadSsaGeneric,
-        Kind.MOC: mtypes.CoverageLoadMocFits,
         Kind.CDF: mtypes.TableLoadCdf,
     }
     return (loads[kind].mtype,)
@@ -142,7 +143,7 @@ def _tool_for(kind: Kind) -> Tool:
     if installed is None:
         if not able:
             raise ToolError(
-                f"no tool that is known here takes a {kind.value}: start one that does by hand, or name it in "
+                f"no tool that is known takes a {kind.value}: start one that does by hand, or name it in "
                 "tools.toml with what it takes"
             )
         names = ", ".join(tool.name for tool in able)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from .. import mtypes
 from .._util.foreign_text import quoted
@@ -25,7 +27,7 @@ from .recipients import Recipients, find_recipients
 from .recognising import refuse_no_image, refuse_no_moc, refuse_no_spectrum, refuse_no_table
 from .results import Answer, Sent
 from .rows import row_list, row_number
-from .sources import TableSource, file_source, is_place, is_url, table_mtypes
+from .sources import TableSource, file_source, is_place, is_url, local_source, table_mtypes
 from .table_registry import Item
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "ds9_get",
     "get_table",
     "highlight_row",
+    "moc_mtypes",
     "point_at",
     "select_rows",
     "send_cdf",
@@ -44,6 +47,9 @@ __all__ = [
 ]
 
 log = logging.getLogger("asyncsamp.client")
+
+_IN_A_SCRIPT = "/:?&=%#+@~,.-_"
+"""Characters of a URL that mean nothing in a script of Aladin."""
 
 _ENDS_DS9 = ("exit", "quit")
 """Commands that DS9 never answers, since it has ended then."""
@@ -225,6 +231,11 @@ async def send_spectrum(
     return await _send(context, recipients, message, "the spectrum", timeout, url, item_id)
 
 
+def moc_mtypes() -> tuple[str, ...]:
+    """Return as what a coverage map goes: Aladin takes none as such, but shows one when a script says so."""
+    return (mtypes.CoverageLoadMocFits.mtype, mtypes.ScriptAladinSend.mtype)
+
+
 async def send_moc(
     context: DataContext,
     moc: Any,
@@ -239,11 +250,34 @@ async def send_moc(
     _check_name(name)
     if is_place(moc):
         await refuse_no_moc(moc)
-    recipients = await _recipients(context, to, (mtypes.CoverageLoadMocFits.mtype,), timeout)
+    recipients = await _recipients(context, to, moc_mtypes(), timeout)
     url = await file_source(context, moc, name, "coverage", local=local)
+    by_script = any(mtype == mtypes.ScriptAladinSend.mtype for _, mtype in recipients)
+    for_aladin = await local_source(context, moc, name, "coverage") if by_script else ""
     item_id = coverage_id or _new_id()
-    message = mtypes.CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
-    return await _send(context, recipients, message, "the coverage", timeout, url, item_id)
+    load = mtypes.CoverageLoadMocFits(url=url, coverage_id=item_id, name=_ascii(name) or None)
+
+    def message(_: RemoteClient, mtype: str) -> mtypes.TypedMessage:
+        return load if mtype == load.mtype else mtypes.ScriptAladinSend(script=_loading(for_aladin, name))
+
+    try:
+        return await deliver(
+            context.client,
+            recipients,
+            message,
+            what="the coverage",
+            timeout=timeout,
+            url=url,
+            item_id=item_id,
+        )
+    finally:
+        _let_expire(context, [url, for_aladin])
+
+
+def _loading(url: str, name: str) -> str:
+    """Return the script by which Aladin loads what is at `url`, and which ends when it has."""
+    plane = re.sub(r"\W+", "_", spelled(name or "moc"))
+    return f"{plane} = load {quote(url, safe=_IN_A_SCRIPT)}; sync"
 
 
 async def send_cdf(context: DataContext, place: Any, to: Recipients, *, timeout: float, local: bool) -> Sent:

@@ -26,7 +26,7 @@ from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
 
-__all__ = ["TableSource", "file_source", "is_place", "share_bytes", "table_mtypes"]
+__all__ = ["TableSource", "file_source", "is_place", "local_source", "share_bytes", "table_mtypes"]
 
 log = logging.getLogger("asyncsamp.client")
 
@@ -181,6 +181,18 @@ async def file_source(
     write = {"coverage": write_moc, "spectrum": write_spectrum}.get(kind, partial(write_image, wcs=wcs))
     written = await asyncio.to_thread(write, data)
     return await share_bytes(context, written, file_name(name or kind, ".fits"), local=local)
+
+
+async def local_source(context: DataContext, data: Any, name: str, kind: str) -> str:
+    """Return the URL of what is not a table for a program that reads no http: a file:// one, without blanks.
+
+    A URL stays as it is. Where nothing is local to that program, it is the URL that `file_source` gives.
+    """
+    if is_place(data) and not is_url(data) and context.carrier is None:
+        path = path_of(data)
+        written = await asyncio.to_thread(path.read_bytes)
+        return await share_bytes(context, written, file_name(path.stem, path.suffix), local=True)
+    return await file_source(context, data, name, kind, local=True)
 
 
 async def share_bytes(context: DataContext, data: bytes, name: str, *, local: bool) -> str:

@@ -278,7 +278,7 @@ class Client(BaseClient):
         timeout: float = SEND_TIMEOUT,
         local: bool = False,
     ) -> Sent:
-        """Send a coverage map.
+        """Send a coverage map. Aladin, which takes none as a message, loads it by a script.
 
         Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
 

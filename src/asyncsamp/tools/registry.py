@@ -75,7 +75,7 @@ _BUILT_IN = (
         "Aladin",
         ("java",),
         ("-Xmx1024m", "-Duser.home={home}", "-jar", "{jar}", "-nohub"),
-        takes=("image.load.fits", *_TABLES),
+        takes=("image.load.fits", *_TABLES, "script.aladin.send"),
         reads_variable=False,
         # It answers pings seconds before it has made its windows, and fails until then.
         ready=("script.aladin.send", "script", "status"),

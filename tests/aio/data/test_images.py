@@ -6,6 +6,7 @@ import asyncio
 import bz2
 import gzip
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from astropy.utils.masked import Masked
 from astropy.wcs import WCS
 from astropy.wcs.wcsapi import HighLevelWCSWrapper
 
-from asyncsamp import DataError, Message, ReplyError, Response
+from asyncsamp import Client, DataError, Message, ReplyError, Response
 from asyncsamp.data.fetching import fetch
 from asyncsamp.mtypes import (
     CoordPointAtSky,
@@ -454,6 +455,27 @@ async def test_what_is_no_spectrum(spectrum: Any, text: str, tmp_path: Path) -> 
             await sender.send_spectrum(spectrum)
         good = {"wavelength": [1.0, 2.0], "flux": [3.0, 4.0]}
         assert (await sender.send_spectrum(good, "receiver", "Vega", timeout=10)).names == ["Receiver"]
+
+
+async def test_aladin_loads_a_moc_by_a_script(tmp_path: Path) -> None:
+    """It takes no coverage maps as such; others get theirs as before."""
+    said: list[Message] = []
+    async with pair(tmp_path) as (sender, receiver), Client("Aladin", lockfile=tmp_path / "samp") as aladin:
+
+        @receiver.on("coverage.load.moc.fits")
+        @aladin.on("script.aladin.send")
+        async def take(message: Message) -> None:
+            said.append(message)
+
+        await receiver.settled()
+        await aladin.settled()
+        await sender.send_moc(SerialisedMoc(), "aladin", "a; quit", timeout=10)
+        await sender.send_moc("http://h/a b;quit.fits", "aladin", timeout=10)
+        assert set((await sender.send_moc(SerialisedMoc(), timeout=10)).names) == {"Receiver", "Aladin"}
+    first, second = (str(message.params["script"]) for message in said[:2])
+    assert re.fullmatch(r"a_quit = load file:/+\S+; sync", first)
+    assert second == "moc = load http://h/a%20b%3Bquit.fits; sync"
+    assert {message.mtype for message in said[2:]} == {"coverage.load.moc.fits", "script.aladin.send"}
 
 
 async def test_ds9_is_ended_without_an_answer(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy import units as u
+from astropy.coordinates import Latitude, Longitude, SkyCoord
+from mocpy import MOC
 
 from asyncsamp import Client, Hub
-from asyncsamp.mtypes import AppPing, CoordGetSky, CoordPointAtSky
+from asyncsamp.mtypes import AppPing, CoordGetSky, CoordPointAtSky, ScriptAladinSend
 
 from ..peers import aladin_on, own_hub, screen
 from .meeting import aladin_ready
@@ -43,6 +45,15 @@ async def test_tables_images_and_positions_go_in(tmp_path: Path, picture: Path) 
 
         assert (await client.aladin("zoom 1deg\ngrid on\nsync")).names == ["Aladin"]
         await display.drawn(picture, "Aladin v", colours=200)
+
+        moc = MOC.from_cone(Longitude(RA * u.deg), Latitude(DEC * u.deg), radius=1 * u.deg, max_depth=8)
+        moc.save(tmp_path / "a map.fits", format="fits")
+        for each, name in ((moc, "the map"), (tmp_path / "a map.fits", "from a file")):
+            assert (await client.send_moc(each, "aladin", name, timeout=60)).names == ["Aladin"]
+        status = await client.call(tool, ScriptAladinSend(script="status"), timeout=30)
+        planes = str(status.result["script.result"]).split("\n\n")
+        maps = {plane.split()[1] for plane in planes if "SMOC" in plane}
+        assert maps == {"the_map", "from_a_file"}
 
 
 async def test_the_hub_is_killed_and_started_again_under_it(tmp_path: Path) -> None:
