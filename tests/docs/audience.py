@@ -33,7 +33,7 @@ TAKES = {
 
 
 class Audience:
-    """TOPCAT, DS9, Aladin and SPLAT, played: they take data, select rows, and send what others want to have."""
+    """TOPCAT, DS9, Aladin and SPLAT, played: they take data, select rows, and send what others want."""
 
     def __init__(self, lockfile: Path) -> None:
         self.topcat = Client("topcat", lockfile=lockfile)
