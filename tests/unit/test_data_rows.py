@@ -105,7 +105,8 @@ def test_positions() -> None:
         (SkyCoord([1, 2], [3, 4], unit="deg"), None, "one position at a time, please"),
         (1.0, 91.0, "dec is 91.0"),
         (float("nan"), 1.0, "ra is nan"),
-        ("x", 1.0, "ra is 'x'; expected a number of degrees"),
+        ("x", 1.0, "'x' is not a position: point at SkyCoord.from_name('x')"),
+        (1.0, "x", "dec is 'x'; expected a number of degrees"),
         (1.0 * u.m, 1.0, "expected a number of degrees"),
     ],
 )
