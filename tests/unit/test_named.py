@@ -53,6 +53,11 @@ def test_a_server_has_one_canonical_spelling() -> None:
     assert canonical("http://h:x/") == "http://h:x/"
 
 
+@given(st.text("ab/.~\\-_#;!?é\x1f\u2028", max_size=12))
+def test_a_word_alone_means_what_it_means_among_others(word: str) -> None:
+    assert names([word]) == names([word + " "])
+
+
 @given(st.text(max_size=40))
 def test_any_text_has_a_canonical_spelling(text: str) -> None:
     assert isinstance(canonical(text), str)

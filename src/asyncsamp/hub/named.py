@@ -48,6 +48,8 @@ _PORTS = {"http": 80, "https": 443}
 
 _URL = re.compile(r"(?:file|https?):/", re.IGNORECASE)
 _WORD = re.compile(r"[^\s\"'<>]+")
+_PLAIN = re.compile(r"[^\s\"'<>%:=(),;|{}\[\]]+")
+"""A text that is one word, has one spelling and no URL: nearly all in a long list."""
 _BETWEEN = re.compile(r"[=(),;|{}\[\]]+")
 _STOPS = ".,:;!?)]}"
 _FILE_NAME = re.compile(r"[^/]*[^/.]\.[A-Za-z]\w{0,9}", re.ASCII)
@@ -210,6 +212,11 @@ def _names_of_short(text: str, bare: bool) -> frozenset[str]:
 
 
 def _names_in(text: str, *, bare: bool) -> Iterator[str]:
+    if len(text) <= _MAX_LENGTH and _PLAIN.fullmatch(text):
+        yield from _names_of_piece(text, bare=bare)
+        if text[-1] in _STOPS:
+            yield from _names_of_piece(text.rstrip(_STOPS), bare=bare)
+        return
     for spelled in _spellings(text):
         whole = spelled.strip()
         if len(whole) <= _MAX_LENGTH:

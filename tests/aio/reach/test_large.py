@@ -17,7 +17,8 @@ from asyncsamp.values import Value, ValueMap
 from ..nats_server import PATIENCE
 from .rooms import open_room, until
 
-WORDS: list[Value] = [f"{number:x}/" for number in range(60_000)]
+WORDS: list[Value] = [f"{number:x}/" for number in range(10_000)]
+TEXT = "x" * 300_000
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def test_large_values_are_searched_in_threads(searched: list[tuple[str, bo
         names = ("find_marked", "replace_texts", "find_names", "find_marked", "replace_texts")
         assert sorted(searched) == sorted((name, False) for name in 2 * names)
         searched.clear()
-        await tool.declare_metadata({"large.words": " ".join(map(str, WORDS)), "large.url": "file:///y"})
+        await tool.declare_metadata({"large.text": TEXT, "large.url": "file:///y"})
         await until(lambda: "large.url" in seen.metadata)
         assert str(seen.metadata["large.url"]).startswith("http://127.0.0.1:")
         assert ("find_names", False) in searched

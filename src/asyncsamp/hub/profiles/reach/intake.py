@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Literal
 
 from ....errors import FaultCode, FaultError, RemoteProtocolError
+from ....rpc import is_large
 from ....rpc.offload import LARGE
 from ....values import Response, ValueMap
 from .calls import OpenCalls
@@ -172,22 +173,25 @@ class Intake:
         return self._take(load_item(body.kind, body.body))
 
     async def _large(self, body: Body) -> None:
-        item = await asyncio.to_thread(load_item, body.kind, body.body)
+        waiting = self._take(await asyncio.to_thread(load_item, body.kind, body.body))
+        if waiting is not None:
+            await waiting
+
+    async def _search(self, item: Messages | Reply) -> None:
+        """Take in what is better searched in a thread: a short body may have many values."""
         if isinstance(item, Messages):
             waiting = self._messages(item, await self._context.received(self._member, item.message))
-        elif isinstance(item, Reply):
-            waiting = self._reply(item, await self._context.received(self._member, item.response))
         else:
-            waiting = self._take(item)
+            waiting = self._reply(item, await self._context.received(self._member, item.response))
         if waiting is not None:
             await waiting
 
     def _take(self, item: Item) -> Coroutine[Any, Any, None] | None:
         match item:
-            case Messages():
-                return self._messages(item)
-            case Reply():
-                return self._reply(item)
+            case Messages(message=message):
+                return self._search(item) if is_large(message) else self._messages(item)
+            case Reply(response=response):
+                return self._search(item) if is_large(response) else self._reply(item)
             case ClientIs(client):
                 self._leaving.pop(client.client, None)
                 return self._proxies.show(client)
