@@ -7,7 +7,9 @@ import contextlib
 import importlib
 import json
 import ssl
+import statistics
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,7 @@ __all__ = [
     "desk",
     "desk_in_tab",
     "jupyter_lab",
+    "median_call",
     "open_tab",
     "relay_site",
     "tool",
@@ -173,6 +176,16 @@ async def desk_in_tab(folder: Path, **options: Any) -> AsyncIterator[tuple[Desk,
     """Run all of it, and open the page in a Chromium; options as of `desk`."""
     async with desk(folder, **options) as opened, tab_context(folder) as context:
         yield opened, await open_tab(context, opened.url)
+
+
+async def median_call(client: Client, other: str) -> float:
+    """Return the median time of a callAndWait, in seconds."""
+    times = []
+    for _ in range(100):
+        begun = time.monotonic()
+        await client.call_and_wait(other, "test.echo", {"x": "1"}, timeout=10)
+        times.append(time.monotonic() - begun)
+    return statistics.median(times)
 
 
 class Notebook:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import statistics
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from astropy.table import Table
 from asyncsamp import Client, ConsentAnswer, ConsentQuestion
 
 from .browser import plain_chromium
-from .relays import Desk, desk, desk_in_tab
+from .relays import Desk, desk, desk_in_tab, median_call
 
 pytestmark = pytest.mark.timeout(150)
 
@@ -73,16 +72,6 @@ def above(process: int, parents: dict[int, int]) -> set[int]:
     while (process := parents.get(process, 0)) > 1:
         found.add(process)
     return found
-
-
-async def median_call(client: Client, other: str) -> float:
-    """Return the median time of a callAndWait, in seconds."""
-    times = []
-    for _ in range(100):
-        begun = time.monotonic()
-        await client.call_and_wait(other, "test.echo", {"x": "1"}, timeout=10)
-        times.append(time.monotonic() - begun)
-    return statistics.median(times)
 
 
 async def test_registering_and_calls(tmp_path: Path) -> None:
