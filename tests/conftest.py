@@ -6,16 +6,22 @@ import asyncio
 import importlib
 import importlib.util
 import signal
+import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from .effort import examples
+from .turns import turn
 
 settings.register_profile("suite", max_examples=examples())
 settings.load_profile("suite")
+
+_TURNS = pytest.StashKey[Path]()
 
 # Here, since more than one folder uses it.
 pytest.register_assert_rewrite("tests.interop.conversation")
@@ -27,6 +33,36 @@ def pytest_configure() -> None:
         return
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each worker of xdist where they take turns."""
+    node.workerinput["turns"] = str(_folder_of_turns(node.config))
+
+
+def _folder_of_turns(config: pytest.Config) -> Path:
+    if _TURNS not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="asyncsamp-turns-")
+        config.add_cleanup(folder.cleanup)
+        config.stash[_TURNS] = Path(folder.name)
+    return config.stash[_TURNS]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that run alone come first: later ones would wait for the long test of another worker."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let the other workers rest while a test runs that is marked so; outside of the test's time limit."""
+    worker: Mapping[str, Any] | None = getattr(item.config, "workerinput", None)
+    if worker is None:
+        return (yield)
+    with turn(Path(worker["turns"]), alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def nats_server() -> str:

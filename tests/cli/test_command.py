@@ -439,6 +439,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.alone
 async def test_record_loses_none_of_ten_thousand_within_a_second(command: Command, tmp_path: Path) -> None:
     """They come as fast as a hub can take them: nothing is between it and the sender."""
     command.measured = False  # which makes it slow
@@ -541,6 +542,7 @@ async def test_doctor_says_where_samp_hub_leads(command: Command, hub: Hub, tmp_
     assert "cannot register" not in ended.out, "the same fault once more"
 
 
+@pytest.mark.alone
 async def test_list_is_nearly_as_fast_as_importing_aiohttp(command: Command, tmp_path: Path) -> None:
     """With modules compiled, as pip leaves them; where the tests run, nothing may be written."""
     env = {**command.env, "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled")}

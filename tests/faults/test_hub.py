@@ -23,6 +23,7 @@ from .misbehaving import recipient, well
 
 
 @pytest.mark.both_loops
+@pytest.mark.alone
 async def test_a_hub_that_stops_with_100_calls_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Failure 6 of other hubs: a client that never answers the shutdown event blocks their exit."""
     limits = Limits(shutdown_patience=0.3)

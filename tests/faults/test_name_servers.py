@@ -50,6 +50,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs root and Linux's namespaces")
 @pytest.mark.both_loops
+@pytest.mark.alone
 async def test_a_callback_host_that_is_never_found_holds_up_nobody(tmp_path: Path) -> None:
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:10 attempts:1\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("state", [False, True], ids=["without state", "with state"])
+@pytest.mark.alone
 async def test_all_are_back_within_seconds(tmp_path: Path, state: bool, long: bool) -> None:
     kills, bound = (10, 2.0) if long else (1, 5.0)  # other tests run beside the short form
     lockfile = tmp_path / "hub.samp"

@@ -260,6 +260,7 @@ async def far_reader(house: House) -> AsyncIterator[FarReader]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("way", ["file", "shared"])
+@pytest.mark.alone
 async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: bool, tmp_path: Path) -> None:
     size = LONG if long else SHORT
     async with (

@@ -419,6 +419,7 @@ async def test_a_hub_that_answers_oddly_is_asked_again(
 
 
 @pytest.mark.both_loops
+@pytest.mark.alone
 async def test_a_killed_hub_that_resets_the_first_look_is_noticed_soon(
     odd: OddHub, listener: Listener
 ) -> None:

@@ -427,6 +427,7 @@ async def test_a_progress_bar(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert "mine: 100%" in capfd.readouterr().err
 
 
+@pytest.mark.alone
 async def test_a_large_table_does_not_hold_up_the_loop(tmp_path: Path) -> None:
     data = Table({name: np.arange(20000.0) for name in "abc"})
     ticks = 0

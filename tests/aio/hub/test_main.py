@@ -202,6 +202,7 @@ class TestReady:
             assert hub.lockfile == path
 
     @pytest.mark.timeout(60)
+    @pytest.mark.alone
     async def test_it_is_ready_half_a_second_after_aiohttp_is_imported(self, path: Path) -> None:
         async def seconds(work: str) -> float:
             begun = time.monotonic()
@@ -220,6 +221,7 @@ class TestReady:
                 return
         raise AssertionError(times)
 
+    @pytest.mark.alone
     async def test_an_idle_one_does_nothing(self, path: Path) -> None:
         async with running("--lockfile", str(path)) as hub, Callee() as callee:
             key, client = await hub.join(callee.url, "test.note")
@@ -247,6 +249,7 @@ class TestReady:
 
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.alone
     async def test_a_signal_stops_it_whatever_the_clients_do(
         self, path: Path, number: signal.Signals
     ) -> None:
@@ -330,6 +333,7 @@ class TestNoStart:
         assert said == f"asyncsamp.hub: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
         assert not await exists(path)
 
+    @pytest.mark.alone
     async def test_a_signal_that_comes_during_the_start_is_heard(self, path: Path) -> None:
         """A lockfile that names a server which never answers: the start waits for it for seconds."""
         accepted = asyncio.Event()

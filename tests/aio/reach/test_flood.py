@@ -109,6 +109,7 @@ async def test_what_was_accepted_arrives_though_its_sender_has_left(tmp_path: Pa
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seconds", [0.0, 0.001], ids=["frozen", "slow"])
+@pytest.mark.alone
 async def test_a_flood_costs_both_hubs_little_and_their_other_clients_nothing(
     seconds: float, long: bool, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.alone
 async def test_large_values_are_searched_in_threads(searched: list[tuple[str, bool]], tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         here, there = await room.join("here"), await room.join("there")

@@ -24,7 +24,7 @@ from ..hub_process import hub_process
 from ..nats_server import PATIENCE, running_server
 from .rooms import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(120)]
 
 IN_ORDER = 5_000
 HUBS = 10

@@ -81,6 +81,7 @@ async def times(client: RpcClient, url: str) -> list[float]:
 
 
 @pytest.mark.skipif(not quick_ack.CAN_HASTEN, reason="this system cannot be told to acknowledge at once")
+@pytest.mark.alone
 async def test_a_naive_server_is_kept_and_does_not_stall(naive: str) -> None:
     async with a_client() as client:
         taken = await times(client, naive)
@@ -88,6 +89,7 @@ async def test_a_naive_server_is_kept_and_does_not_stall(naive: str) -> None:
     assert statistics.median(taken) < 0.02, taken  # Linux waits 40 ms
 
 
+@pytest.mark.alone
 async def test_where_the_system_cannot_be_told_it_is_not_kept(
     naive: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +180,7 @@ def node() -> Iterator[str]:
 
 @pytest.mark.skipif(not quick_ack.CAN_HASTEN, reason="this system cannot be told to acknowledge at once")
 @pytest.mark.parametrize("kind", ["one_write", "xmlrpc_server", "node"])
+@pytest.mark.alone
 async def test_other_servers_do_not_stall_either(request: pytest.FixtureRequest, kind: str) -> None:
     url = request.getfixturevalue(kind)
     async with a_client() as client:

@@ -243,6 +243,7 @@ async def test_a_request_under_way_may_end_while_the_server_closes() -> None:
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.05])
+@pytest.mark.alone
 async def test_a_pending_handler_is_cancelled_after_the_timeout(timeout: float) -> None:
     pending = Pending()
     server = RpcServer(pending, name="test")
@@ -258,6 +259,7 @@ async def test_a_pending_handler_is_cancelled_after_the_timeout(timeout: float) 
     assert names_of_tasks() == set()
 
 
+@pytest.mark.alone
 async def test_a_stubborn_handler_does_not_hold_up_the_end() -> None:
     pending = Pending(stubborn=True)
     server = RpcServer(pending, name="test")
@@ -272,6 +274,7 @@ async def test_a_stubborn_handler_does_not_hold_up_the_end() -> None:
     pending.release.set()
 
 
+@pytest.mark.alone
 async def test_a_peer_that_does_not_read_its_answer_is_dropped_at_the_end() -> None:
     written = asyncio.Event()
 

@@ -189,6 +189,7 @@ async def test_who_stops_taking_callbacks_gets_none_that_waited(tmp_path: Path) 
         assert (await all_numbers(page, 1))[-1] == 9
 
 
+@pytest.mark.alone
 async def test_twenty_tabs_of_one_site_share_six_connections(tmp_path: Path) -> None:
     """A stand-in for the browser: six connections for all tabs of a site, first come, first served."""
     async with web_hub(tmp_path) as hub:

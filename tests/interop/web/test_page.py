@@ -142,7 +142,7 @@ async def test_ping_disconnect_send_and_stop_by_keyboard(tmp_path: Path) -> None
             await expect(tab.locator("#told")).to_contain_text("one answered after")
             await tab.locator("#to").select_option(one.public_id)
             await tab.locator("#mtype").fill("test.echo")
-            await tab.get_by_label("wait for an answer").check()
+            await tab.get_by_label("wait for an answer").press("Space")
             await tab.get_by_label("Parameters").fill("a = 1\nb = <i>")
             await tab.get_by_role("button", name="Send").press("Enter")
             await expect(tab.locator("#answer")).to_contain_text("b: <i>")

@@ -16,7 +16,7 @@ from asyncsamp.hub.page import HubPage, feed
 
 from .browser import tab_context
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 
 CLIENTS = 1_000
 

@@ -18,7 +18,7 @@ from asyncsamp import Client, ConsentAnswer, ConsentQuestion
 from .browser import plain_chromium
 from .relays import Desk, desk, desk_in_tab, median_call
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(150)]
 
 
 MIB = 1024 * 1024
