@@ -198,7 +198,7 @@ async def test_ds9(tmp_path: Path, pictures: Pictures) -> None:
         async def broadcast_table() -> None:
             await client.ds9("catalog samp broadcast")
 
-        # It tells only who it knows to take tables. It looks for them at this command, or when somebody comes.
+        # It tells only whom it knows to take tables; it looks for them at this command, or if somebody comes.
         await watcher.sees("image.load.fits", broadcast_image)
         async with client.selections(table) as selections:
             assert (await watcher.sees("table.highlight.row", click_one)).params["row"] == "1"
