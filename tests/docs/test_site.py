@@ -11,7 +11,7 @@ import pytest
 
 from .pages import pages_of
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("site")]
+pytestmark = pytest.mark.timeout(240)
 
 
 class Page(HTMLParser):

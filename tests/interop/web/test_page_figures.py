@@ -16,7 +16,7 @@ from asyncsamp.hub.page import HubPage, feed
 
 from .browser import tab_context
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 CLIENTS = 1_000
 
@@ -62,6 +62,7 @@ async def join(hub: Hub, number: int) -> str:
     return client
 
 
+@pytest.mark.alone
 async def test_a_thousand_clients_are_listed_in_a_blink(tmp_path: Path) -> None:
     async with (
         Hub(lockfile=tmp_path / "hub.samp", limits=Limits(registration_burst=2 * CLIENTS)) as hub,
