@@ -131,9 +131,9 @@ async def test_record_of_a_client_finds_it_again_at_the_next_hub(command: Comman
         strangers = [await stack.enter_async_context(answering(name)) for name in ("one", "two", "three")]
         before = await until_subscribed(strangers[0], "viewer (recorded)", "test.who")
         with pytest.raises(ReplyError, match="no client named 'viewer' is registered"):
-            await strangers[0].call(before, "test.who", timeout=10)
+            await strangers[0].call(before, "test.who", timeout=30)
         await stack.enter_async_context(answering("viewer"))
-        assert (await strangers[0].call(before, "test.who", timeout=10)).result == {"by": "viewer"}
+        assert (await strangers[0].call(before, "test.who", timeout=30)).result == {"by": "viewer"}
         await recorder.end(signal.SIGINT)
     answers = [message["answer"] for message in read_recording(path).messages]
     assert answers[1] == {"samp.status": "samp.ok", "samp.result": {"by": "viewer"}}

@@ -22,7 +22,7 @@ from .misbehaving import MANNERS, drip, recipient, well
 pytestmark = pytest.mark.both_loops
 
 FAST = Limits(
-    delivery_timeout=0.3, delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05, max_body=200_000
+    delivery_timeout=1.0, delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05, max_body=200_000
 )
 
 
@@ -50,17 +50,17 @@ async def test_a_caller_is_told_how_the_recipient_misbehaved(
     how, says = MANNERS[manner]
     async with Client("caller", lockfile=hub.lockfile) as caller, recipient(hub, how) as bad:
         with pytest.raises(ReplyError, match=says) as error:
-            await caller.call(bad.id, "bad.call", timeout=5)
+            await caller.call(bad.id, "bad.call", timeout=20)
         assert f"client {bad.id!r}: did not take the call" in str(error.value)
         the_log_says(caplog, says)  # before it is asked again
         with pytest.raises(SampError, match=says):
-            await caller.call_and_wait(bad.id, "bad.call", timeout=5)
+            await caller.call_and_wait(bad.id, "bad.call", timeout=20)
         await caller.notify(bad.id, "bad.note")
         await others.went_on()
         assert [method.rpartition(".")[2] for method, _ in bad.deliveries[:2]] == ["receiveCall"] * 2
         await call(hub, "unregister", bad.key)
     nothing_kept(hub)
-    assert others.longest < 2.0
+    assert others.longest < 5.0
 
 
 async def test_one_that_fails_at_every_message_does_not_fill_the_log(
@@ -71,7 +71,7 @@ async def test_one_that_fails_at_every_message_does_not_fill_the_log(
         for _ in range(20):
             await caller.notify(bad.id, "bad.note")
         with pytest.raises(ReplyError, match=says):  # it comes behind them
-            await caller.call(bad.id, "bad.call", timeout=5)
+            await caller.call(bad.id, "bad.call", timeout=20)
         the_log_says(caplog, *[says] * 5)
         await others.went_on()
         await call(hub, "unregister", bad.key)
@@ -84,7 +84,7 @@ async def test_one_that_answers_by_a_byte_at_a_time_is_borne(
     hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Client("caller", lockfile=hub.lockfile) as caller, recipient(hub, drip) as slow:
-        asked = asyncio.create_task(caller.call(slow.id, "bad.call", timeout=5))
+        asked = asyncio.create_task(caller.call(slow.id, "bad.call", timeout=20))
         await slow.came.wait()
         _, params = slow.deliveries[0]
         await call(hub, "reply", slow.key, str(params[2]), {"samp.status": "samp.ok", "samp.result": {}})
@@ -126,7 +126,7 @@ async def test_a_dead_subscriber_spoils_no_broadcast(
         await alive.settled()
         async with recipient(hub, well) as dead:
             await dead.stop_listening()
-            answers = {who: response async for who, response in caller.call_all("bad.call", timeout=5)}
+            answers = {who: response async for who, response in caller.call_all("bad.call", timeout=20)}
         assert answers[alive.public_id].result == {"here": "1"}
         assert answers[dead.id].status == "samp.error"
     the_log_says(caplog, f"client {dead.id} is gone: nobody listens")

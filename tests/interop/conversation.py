@@ -68,7 +68,7 @@ async def both(hub: str, kind: str, home: Path) -> AsyncIterator[tuple[Client, S
     ):
         await peer.ask("declare_metadata", {"samp.name": "foreign", "x.map": {"k": " v "}})
         await peer.ask("declare_subscriptions", {"test.echo": {"x": "1"}, "test.fail": {}, "test.hold": {}})
-        found = await client.find("foreign", timeout=10)
+        found = await client.find("foreign", timeout=30)
         assert found.public_id == peer.id
         yield client, peer
 
@@ -161,7 +161,7 @@ async def _peer_notifies(
 
 async def peer_leaves(client: Client, peer: ScriptedPeer) -> None:
     """Our view of the others loses a client that unregisters."""
-    view = await client.find("foreign", timeout=10)
+    view = await client.find("foreign", timeout=30)
     async with client.messages("samp.hub.event.unregister") as leavers:
         await peer.ask("disconnect")
         assert (await anext(leavers)).params["id"] == peer.id

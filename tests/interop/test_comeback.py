@@ -35,7 +35,7 @@ async def test_libraries_go_on_over_a_killed_hub(tmp_path: Path) -> None:
         for peer in peers:
             assert (await client.get_metadata(peer.id))["x.id"] == peer.id
             # to the peer ...
-            echoed = await client.call(peer.id, "test.echo", {"text": peer.id}, timeout=10)
+            echoed = await client.call(peer.id, "test.echo", {"text": peer.id}, timeout=30)
             assert echoed.result["text"] == peer.id
             # ... and from it, with the key that it was given before the crash
             await peer.ask("notify", before, {"samp.mtype": "samp.app.ping", "samp.params": {}})
@@ -54,11 +54,11 @@ async def test_ds9_goes_on_over_a_killed_hub(tmp_path: Path) -> None:
             async with asyncio.timeout(15):
                 while not found.subscribes("ds9.get"):
                     await anext(declared)
-        version = await client.call(found, "ds9.get", {"cmd": "version"}, timeout=10)
+        version = await client.call(found, "ds9.get", {"cmd": "version"}, timeout=30)
 
         await hub.kill()
         await stack.enter_async_context(own_hub(lockfile, tmp_path, *state))
         await client.wait_registered(10)
 
-        again = await client.call(found.public_id, "ds9.get", {"cmd": "version"}, timeout=10)
+        again = await client.call(found.public_id, "ds9.get", {"cmd": "version"}, timeout=30)
         assert again.result == version.result

@@ -30,9 +30,9 @@ async def test_the_raw_peer_calls_and_is_called(tmp_path: Path) -> None:
         found = await client.find("raw", timeout=5)
         assert (found.public_id, found.metadata["ds9.version"]) == (raw.public_id, "ds9")
         # Its reply is there before its answer to receiveCall, and its Content-Length counts characters.
-        response = await client.call(raw.public_id, "ds9.get", {"cmd": "version"}, timeout=10)
+        response = await client.call(raw.public_id, "ds9.get", {"cmd": "version"}, timeout=30)
         assert response.result == {"value": "version --- naïve Ångström"}
-        waited = await client.call_and_wait(raw.public_id, "ds9.get", {"cmd": "wcs"}, timeout=10)
+        waited = await client.call_and_wait(raw.public_id, "ds9.get", {"cmd": "wcs"}, timeout=30)
         assert waited.result == {"value": "wcs --- naïve Ångström"}
 
         ping = {"samp.mtype": "samp.app.ping", "samp.params": {}}
@@ -85,7 +85,7 @@ async def test_the_real_ds9_registers_and_answers(tmp_path: Path) -> None:
     ):
         found = await client.find(DS9_NAME, timeout=30)
         await until_subscribed(client, found, "ds9.get")
-        response = await client.call(found.public_id, "ds9.get", {"cmd": "version"}, timeout=10)
-        waited = await client.call_and_wait(found.public_id, "ds9.get", {"cmd": "version"}, timeout=10)
+        response = await client.call(found.public_id, "ds9.get", {"cmd": "version"}, timeout=30)
+        waited = await client.call_and_wait(found.public_id, "ds9.get", {"cmd": "version"}, timeout=30)
     assert str(response.result["value"]).startswith("ds9 ")
     assert waited.result == response.result

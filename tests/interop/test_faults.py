@@ -97,11 +97,11 @@ async def test_our_clients_are_back_by_themselves_after_a_killed_hub(
                 await lost
         await stack.enter_async_context(start_hub(lockfile, tmp_path))
         probe = await stack.enter_async_context(Client("probe", lockfile=lockfile))
-        found = await probe.find("receiver", timeout=10)
-        await probe.find("sender", timeout=10)
+        found = await probe.find("receiver", timeout=30)
+        await probe.find("sender", timeout=30)
         await until_subscribed(probe, found, "test.echo")
         assert found.metadata["x.k"] == "v"
         assert (await probe.get_subscriptions(found.public_id))["test.echo"] == {"x": "1"}
-        await sender.wait_registered(timeout=10)
-        here = await sender.find("receiver", timeout=10)
+        await sender.wait_registered(timeout=30)
+        here = await sender.find("receiver", timeout=30)
         assert (await sender.call(here.public_id, "test.echo", {"n": 3}, timeout=5)).result == {"n": "3"}

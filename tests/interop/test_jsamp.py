@@ -84,11 +84,11 @@ async def test_snooper_logs_what_our_client_sends(tmp_path: Path) -> None:
         Client("ours", lockfile=lockfile) as client,
         snooper(lockfile, tmp_path, "test.*") as tool,
     ):
-        snoop = await client.find("Snooper", timeout=10)
+        snoop = await client.find("Snooper", timeout=30)
         await conversation.until_subscribed(client, snoop, "test.order")
         await client.notify_all("test.order", {"k": "notified"})
         await tool.line('"k": "notified"')
-        response = await client.call(snoop.public_id, "test.order", {"k": "called"}, timeout=10)
+        response = await client.call(snoop.public_id, "test.order", {"k": "called"}, timeout=30)
         await tool.line('"k": "called"')
     assert response.status == "samp.warning"
     assert response.errortxt == "Message logged, not acted on"

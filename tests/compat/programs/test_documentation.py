@@ -105,7 +105,7 @@ async def test_a_tk_application_asks_in_a_dialog(keys: str, allowed: bool, tmp_p
         await display.press("^SAMP Hub$", keys)
         if allowed:
             await registering
-            assert await other.find("page", timeout=10)
+            assert await other.find("page", timeout=30)
             await page.unregister()
         else:
             with pytest.raises(asyncsamp.RegistrationError, match="did not let"):

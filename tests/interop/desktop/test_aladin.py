@@ -31,7 +31,7 @@ async def test_tables_images_and_positions_go_in(tmp_path: Path, picture: Path) 
     ):
         tool = await aladin_ready(client, display)
         assert tool.metadata["samp.name"] == "Aladin"
-        assert (await client.call(tool, AppPing(), timeout=10)).ok
+        assert (await client.call(tool, AppPing(), timeout=30)).ok
 
         sent = await client.send_image(image(), "aladin", name="field", local=True, timeout=60)
         assert sent.names == ["Aladin"]
@@ -39,7 +39,7 @@ async def test_tables_images_and_positions_go_in(tmp_path: Path, picture: Path) 
         assert (await client.select_rows(table, [0, 1, 2], "aladin")).names == ["Aladin"]
 
         await client.point_at(SkyCoord(RA, DEC, unit="deg"), "aladin")
-        answered = await client.call(tool, CoordGetSky(), timeout=10)
+        answered = await client.call(tool, CoordGetSky(), timeout=30)
         there = CoordPointAtSky.from_params(answered.result)
         assert (there.ra, there.dec) == pytest.approx((RA, DEC), abs=1e-3)
 

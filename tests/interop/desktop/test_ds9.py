@@ -25,7 +25,7 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
         ds9_on(display, lockfile, tmp_path),
     ):
         tool = await found(client, "SAOImageDS9", "image.load.fits")
-        assert (await client.call(tool, AppPing(), timeout=10)).ok
+        assert (await client.call(tool, AppPing(), timeout=30)).ok
 
         sent = await client.send_image(image(), "ds9", name="M 31", timeout=60)
         assert sent.names == ["SAOImageDS9"]
@@ -37,7 +37,7 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
         await client.ds9("zoom to fit")
         assert await client.ds9_get("scale mode") == "zscale"
         await client.point_at(RA, DEC, "ds9")
-        response = await client.call(tool, Ds9Get(cmd="cmap"), timeout=10)
+        response = await client.call(tool, Ds9Get(cmd="cmap"), timeout=30)
         assert response.result["value"] == "heat"
 
         assert (await client.send_image(image()[0].data, "ds9", local=True, timeout=60)).names

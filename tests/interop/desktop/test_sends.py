@@ -71,7 +71,7 @@ class Watcher:
 
     async def sees(self, mtype: str, act: Callable[[], Awaitable[object]]) -> Message:
         """Act until the mtype comes, as a user would again if nothing happened."""
-        for _ in range(8):
+        for _ in range(20):
             await act()
             try:
                 async with asyncio.timeout(3):

@@ -57,7 +57,7 @@ async def test_a_table_goes_in_and_selections_come_back(tmp_path: Path, picture:
         topcat = await found(client, "TOPCAT", "table.load.votable")
         assert topcat.metadata["samp.name"] == "topcat"
         assert "Catalogues And Tables" in str(topcat.metadata["samp.description.text"])
-        assert (await client.call(topcat, AppPing(), timeout=10)).ok
+        assert (await client.call(topcat, AppPing(), timeout=30)).ok
 
         sent = await client.send_table(table, "topcat", name="stars", timeout=60)
         assert sent.names == ["topcat"]

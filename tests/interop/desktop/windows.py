@@ -48,7 +48,7 @@ async def choose_rows(display: Screen, first: int, last: int) -> None:
     await display.find(NEW_SUBSET)
 
 
-async def until_it_arrives(act: Callable[[], Awaitable[None]], stream: Any, tries: int = 8) -> Any:
+async def until_it_arrives(act: Callable[[], Awaitable[None]], stream: Any, tries: int = 20) -> Any:
     """Act, as a user would again if nothing happened: a window may not have been ready."""
     arriving = asyncio.ensure_future(anext(stream))
     for _ in range(tries):

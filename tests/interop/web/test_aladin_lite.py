@@ -57,7 +57,7 @@ async def test_it_appears_and_points(tmp_path: Path) -> None:
             "Aladin Lite",
             True,
         )
-        response = await client.call(remote, "coord.pointAt.sky", {"ra": 10.75, "dec": 41.25}, timeout=10)
+        response = await client.call(remote, "coord.pointAt.sky", {"ra": 10.75, "dec": 41.25}, timeout=30)
         assert response.ok
         ra, dec = await tab.evaluate("window.aladin.getRaDec()")
         assert (ra, dec) == pytest.approx((10.75, 41.25), abs=1e-3)
@@ -69,7 +69,7 @@ async def test_it_shows_a_table_from_a_file(tmp_path: Path) -> None:
     async with aladin_lite(tmp_path) as (tab, client, remote):
         before = await tab.screenshot()
         params = {"url": table.as_uri(), "table-id": "t1", "name": "stars"}
-        assert (await client.call(remote, "table.load.votable", params, timeout=10)).ok
+        assert (await client.call(remote, "table.load.votable", params, timeout=30)).ok
         await tab.wait_for_function(SHOWN)
         assert await tab.evaluate("window.alerts") == []
         await tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -77,9 +77,9 @@ async def test_it_shows_a_table_from_a_file(tmp_path: Path) -> None:
         # It knows the table by the URL that it was given, which is not the one that others know.
         await tab.evaluate(WATCH)
         chosen = {"url": table.as_uri(), "table-id": "another id", "row-list": ["7", "8"]}
-        assert (await client.call(remote, "table.select.rowList", chosen, timeout=10)).ok
+        assert (await client.call(remote, "table.select.rowList", chosen, timeout=30)).ok
         chosen |= {"url": (tmp_path / "another.vot").as_uri(), "row-list": ["9"]}
-        assert (await client.call(remote, "table.select.rowList", chosen, timeout=10)).ok
+        assert (await client.call(remote, "table.select.rowList", chosen, timeout=30)).ok
         assert await tab.evaluate("window.selected") == [[7, 8]]
 
 

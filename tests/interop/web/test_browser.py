@@ -42,7 +42,7 @@ async def test_a_page_speaks_with_the_desktop(scheme: str, name: str, tmp_path: 
         assert (await client.find("page", timeout=5)).public_id == page_id
         answered = await tab.evaluate(CALL, [client.public_id, {"name": "a & <b>", "": "\t"}])
         assert answered["samp.result"]["heard"] == {"name": "a & <b>", "": "\t"}
-        response = await client.call(page_id, "coord.pointAt.sky", {"ra": 10.5, "dec": -3}, timeout=10)
+        response = await client.call(page_id, "coord.pointAt.sky", {"ra": 10.5, "dec": -3}, timeout=30)
         assert response.result == {"ra": "10.5", "dec": "-3"}
         await tab.evaluate("samp.do('unregister')")
         assert page_id not in await client.get_registered_clients()
@@ -62,7 +62,7 @@ async def test_a_burst_arrives_in_order_and_once(tmp_path: Path) -> None:
                 if number % 50 == 0:
                     await asyncio.sleep(0)
         await tab.wait_for_function("samp.received.length >= 500")
-        await client.call(page_id, "test.burst", {"n": "last"}, timeout=10)
+        await client.call(page_id, "test.burst", {"n": "last"}, timeout=30)
         got = await tab.evaluate("samp.received.map(one => one.message['samp.params'].n)")
         assert sorted(map(int, got[:-1])) == list(range(500))
         for number in range(500, 1000):

@@ -11,7 +11,7 @@ from .figures import Latency, asyncsamp_hub, measure_calls, measure_notification
 from .harness import FILES, jsamp_web_hub
 from .site import open_site
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(180)]
 
 RUNS = 3
 """A busy machine is unfair now to the one, now to the other: one run of these has to show it."""

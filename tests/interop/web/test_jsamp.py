@@ -55,11 +55,11 @@ async def test_our_web_connection_on_jsamps_hub(tmp_path: Path) -> None:
         await other.settled()
         params = {"text": " a & <b> ", "list": ["1", []], "map": {"k": {}}}
         for one, two in ((web, other), (other, web)):
-            assert (await one.call(two.public_id, "test.echo", params, timeout=10)).result == params
-            assert (await one.call_and_wait(two.public_id, "test.echo", params, timeout=10)).result == params
+            assert (await one.call(two.public_id, "test.echo", params, timeout=30)).result == params
+            assert (await one.call_and_wait(two.public_id, "test.echo", params, timeout=30)).result == params
             async with two.messages("test.note") as notes:
                 await one.notify(two.public_id, "test.note", {"n": 1})
                 assert (await anext(notes)).params == {"n": "1"}
         with pytest.raises(ReplyError, match="told to fail"):
-            await other.call(web.public_id, "test.fail", timeout=10)
+            await other.call(web.public_id, "test.fail", timeout=30)
         assert (await other.find("by web")).public_id == web.public_id

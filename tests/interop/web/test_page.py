@@ -66,7 +66,7 @@ async def test_clients_and_messages_come_and_go(tmp_path: Path) -> None:
             rows = tab.locator("#clients tr")
             await expect(rows).to_have_count(2)
             await expect(tab.locator("#clients")).to_contain_text("test.echo")
-            await two.call(one.public_id, "test.echo", {"text": MARKUP, "big": "x" * 100_000}, timeout=10)
+            await two.call(one.public_id, "test.echo", {"text": MARKUP, "big": "x" * 100_000}, timeout=30)
             message = tab.locator("#messages tr", has_text="test.echo")
             await expect(message).to_contain_text("answered")
             await expect(message).to_contain_text("<img src=x")

@@ -47,7 +47,7 @@ async def busy_page(folder: Path) -> AsyncIterator[tuple[Page, Hub]]:
         tab = await context.new_page()
         await tab.goto(page.new_link())
         await expect(tab.locator("#clients tr")).to_have_count(2)
-        await one.call(two.public_id, "test.echo", {"a": "1"}, timeout=10)
+        await one.call(two.public_id, "test.echo", {"a": "1"}, timeout=30)
         asking = await context.new_page()
         await asking.goto(site.url("page.html"))
         await asking.evaluate("samp.register('archive').catch(() => 0); 0")

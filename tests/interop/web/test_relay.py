@@ -32,7 +32,7 @@ async def test_tables_both_ways_and_calls(tmp_path: Path) -> None:
         sent = await remote.send_table(Table({"a": [1, 2, 3]}), "desktop")
         assert len(sent) == 1
         assert b"<TD>2</TD>" in await desk.read.get()
-        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "&<>" * 5}, timeout=10)
+        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "&<>" * 5}, timeout=30)
         assert answer.result == {"x": "&<>" * 5}
         async with remote.tables() as tables:
             await desk.tool.send_table(Table({"b": [4, 5]}), "remote")
@@ -47,7 +47,7 @@ async def test_a_page_that_is_loaded_again_goes_on_with_the_same_registration(tm
     ):
         before = remote.public_id
         await tab.reload()
-        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+        answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=30)
         assert answer.result == {"x": "1"}
         assert remote.public_id == before
         await desk.tool.notify(before, "test.heard", {"n": "1"})
@@ -102,7 +102,7 @@ async def test_a_second_page_waits_until_the_first_leaves(tmp_path: Path) -> Non
             await first.close()
             # A call that goes to the page that leaves would be lost.
             await expect(second.locator("#state")).to_contain_text("Connected")
-            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=30)
             assert answer.result == {"x": "1"}
 
 
@@ -154,7 +154,7 @@ async def test_a_hub_that_takes_no_data_says_what_else_can_be_done(tmp_path: Pat
                 DataError, match=r"start python -m asyncsamp\.hub there instead, or send a URL"
             ):
                 await remote.send_table(Table({"a": [1]}), "desktop")
-            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+            answer = await remote.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=30)
             assert answer.result == {"x": "1"}
             async with remote.tables() as tables:
                 await desktop.send_table(Table({"b": [4, 5]}), "remote")

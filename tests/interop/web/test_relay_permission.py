@@ -128,7 +128,7 @@ async def test_a_window_of_the_hubs_where_the_browser_does_not_let_the_page(tmp_
                 assert len(await anext(tables)) == 400_000
             await window.close()
             with pytest.raises(HubLostError, match="the browser does not let this page"):
-                await client.call_and_wait("desktop", "test.echo", {}, timeout=10)
+                await client.call_and_wait("desktop", "test.echo", {}, timeout=30)
             await client.unregister()
 
 
@@ -179,7 +179,7 @@ async def test_the_hubs_window_is_loaded_again_and_opened_twice(tmp_path: Path) 
                 async with window.expect_event("load"):
                     await again()
                 await expect(window.locator("#text")).to_contain_text("Keep it open")
-                answer = await client.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=10)
+                answer = await client.call_and_wait("desktop", "test.echo", {"x": "1"}, timeout=30)
                 assert answer.result == {"x": "1"}
                 await desktop.notify(before, "test.heard", {})
                 await anext(heard)

@@ -36,7 +36,7 @@ async def test_it_takes_a_table_and_answers(rewrite: bool, tmp_path: Path) -> No
         await tab.goto(site.url("page.html"))
         await tab.evaluate("begin()")
         page = await subscriber(client, "samp.js page", "table.load.votable")
-        response = await client.call(page, "table.load.votable", {"url": table.as_uri()}, timeout=10)
+        response = await client.call(page, "table.load.votable", {"url": table.as_uri()}, timeout=30)
         assert response.ok
         await tab.wait_for_function("seen.texts.length + seen.errors.length == 1")
         assert await tab.evaluate("[seen.texts, seen.errors]") == [[VOTABLE], []]
