@@ -23,12 +23,12 @@ ROOM = "m31"
 class Side:
     """One hub's engine, bus and data port, and a tool that reads."""
 
-    def __init__(self, server: BusServer, member: str, *, offers: bool = True) -> None:
+    def __init__(self, server: BusServer, member: str, *, offers: bool = True, named: bool = False) -> None:
         self.name = f"{member}.0123abcd"
         self.engine = HubEngine(Limits(), {})
         self.backs = asyncio.Event()
         self.bus = NatsBus(server, back=self._back)
-        self.port = DataPort(self.engine, self.bus, Subjects(ROOM, self.name), offers=offers)
+        self.port = DataPort(self.engine, self.bus, Subjects(ROOM, self.name), offers=offers, named=named)
         self.tool = aiohttp.ClientSession(auto_decompress=False)
 
     def _back(self) -> None:
@@ -76,12 +76,14 @@ class Sides:
 
 
 @contextlib.asynccontextmanager
-async def two_sides(folder: Path, config: str = "", *, offers: bool = True) -> AsyncIterator[Sides]:
+async def two_sides(
+    folder: Path, config: str = "", *, offers: bool = True, named: bool = False
+) -> AsyncIterator[Sides]:
     async with running_server(folder, config) as server, contextlib.AsyncExitStack() as stack:
         sides = []
         for member in ("alice", "bob"):
             bus = BusServer(url=server.url)
-            side = Side(bus, member, offers=offers)
+            side = Side(bus, member, offers=offers, named=named)
             stack.push_async_callback(side.close)
             await side.start()
             sides.append(side)

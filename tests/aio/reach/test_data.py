@@ -323,6 +323,32 @@ async def test_more_transfers_than_a_hub_may_have_wait_for_their_turn(sides: Sid
     assert {(status, len(body)) for status, body, _ in answers} == {(200, 300_000)}
 
 
+@pytest.mark.parametrize(("named", "one_more"), [(True, Failure), (False, Head)])
+async def test_the_hubs_of_one_member_share_what_it_may_have(
+    named: bool, one_more: type, tmp_path: Path
+) -> None:
+    """Where the server proves names; else all hubs share what there is for all."""
+    (tmp_path / "t.vot").write_bytes(b"table")
+    release = asyncio.Event()
+
+    async def serve(request: web.BaseRequest) -> web.StreamResponse:
+        await release.wait()
+        return web.Response(body=b"table")
+
+    async with two_sides(tmp_path / "server", named=named) as sides, Server(serve) as base:
+        urls = base + "/t", (tmp_path / "t.vot").as_uri()
+        slow, quick = (sides.sent(url).split("/")[4] for url in urls)
+        mallory = Mallory(sides)
+        for number in range(80 if named else 63):
+            ask = Ask(slow, f"{number:016x}", "GET", {}).dump()
+            mallory.ask(ask, sender=f"bob.{number:08x}")
+        mallory.ask(Ask(quick, "f" * 16, "GET", {}).dump(), sender="bob.0000ffff")
+        while isinstance(said := read_said((await mallory.next()).payload), bytes):
+            pass
+        assert isinstance(said, one_more)
+        release.set()
+
+
 class Mallory:
     """A member that speaks by hand."""
 

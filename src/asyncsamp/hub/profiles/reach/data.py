@@ -7,7 +7,6 @@ import contextlib
 import logging
 import secrets
 import socket
-from collections import defaultdict
 from collections.abc import Callable, Set
 
 from aiohttp import web
@@ -22,8 +21,9 @@ from .bus import Bus, BusMessage
 from .reading import Reading, ReadingError
 from .serving import Serving
 from .source import SourceReader
-from .subjects import Subjects, is_hub, speaker_of
+from .subjects import Subjects, is_hub, member_of, speaker_of
 from .transfer import ALIVE, Failure, Head, read_ask
+from .turns import Turn, Turns
 from .urls import NOT_OFFERED, Capability, ReachUrls, parse_address
 
 __all__ = ["DataPort"]
@@ -34,7 +34,11 @@ _MAX_REQUEST = 64 * 1024  # a request has no body to speak of
 
 _TRANSFERS = 16
 _WAITING = 64
-"""Transfers to one hub at once, and such as wait for their turn. A page of thumbnails asks for a dozen."""
+"""Transfers to one member at once, and such as wait for their turn. A page of thumbnails asks for a dozen."""
+
+_ALL_TRANSFERS = 64
+_ALL_WAITING = 256
+"""The same for all: each one under way has 2 MiB on its way and a file open."""
 
 _MAX_UNSURE = 1_000
 """Paths that others named and the system has not said yet what they mean."""
@@ -48,9 +52,12 @@ class DataPort:
         bus: What carries pieces; best one of its own, so that they hold up no message.
         subjects: Of the room.
         offers: Whether what trusted clients send may be read by the room.
+        named: Whether the server proves the names of members, so that all hubs of one count as one reader.
     """
 
-    def __init__(self, engine: Engine, bus: Bus, subjects: Subjects, *, offers: bool) -> None:
+    def __init__(
+        self, engine: Engine, bus: Bus, subjects: Subjects, *, offers: bool, named: bool = False
+    ) -> None:
         self._engine = engine
         self._bus = bus
         self._subjects = subjects
@@ -64,8 +71,8 @@ class DataPort:
         self._urls: ReachUrls | None = None
         self._readings: set[Reading] = set()
         self._servings: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_TRANSFERS))
-        self._waiting: defaultdict[str, int] = defaultdict(int)
+        self._who: Callable[[str], str] = member_of if named else str
+        self._turns = Turns(each=_TRANSFERS, each_waits=_WAITING, every=_ALL_TRANSFERS, all_wait=_ALL_WAITING)
         self._looking: set[asyncio.Task[None]] = set()
         self._unsure: dict[str, tuple[str, int]] = {}  # path -> who named it, and when
         self._end: Callable[[], None] = lambda: None
@@ -162,9 +169,6 @@ class DataPort:
         except RemoteProtocolError as error:
             self._bus.publish(message.reply, Failure(str(error)).dump())
             return
-        if self._waiting[reader] >= _WAITING:
-            self._bus.publish(message.reply, Failure("too many transfers at once").dump())
-            return
         key = reader, ask.reading
         earlier = self._servings.get(key)
         if earlier is not None:
@@ -174,35 +178,32 @@ class DataPort:
         if offer is None:
             self._bus.publish(message.reply, Failure("the hub that has it no longer offers it").dump())
             return
+        turn = self._turns.take(self._who(reader))
+        if turn is None:
+            self._bus.publish(message.reply, Failure("too many transfers at once").dump())
+            return
         credit = self._subjects.answer_of(reader, secrets.token_hex(11))
         serving = Serving(self._bus, self._sources, offer, ask, to=message.reply, credit=credit)
         task = asyncio.get_running_loop().create_task(
-            self._serve(reader, serving, message.reply), name="asyncsamp-reach-serving"
+            self._serve(turn, serving, message.reply), name="asyncsamp-reach-serving"
         )
         self._servings[key] = task
-        task.add_done_callback(lambda _: self._servings.get(key) is task and self._servings.pop(key))
+        task.add_done_callback(lambda _: self._ended(key, task, turn))
 
-    async def _serve(self, reader: str, serving: Serving, to: str) -> None:
-        turn = self._turns[reader]
-        self._waiting[reader] += 1
-        try:
-            while turn.locked():  # the reader is to know that we are there
-                self._bus.publish(to, ALIVE)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(1.0):
-                        await turn.acquire()
-                        break
-            else:
-                await turn.acquire()
-        finally:
-            self._waiting[reader] -= 1
+    def _ended(self, key: tuple[str, str], task: asyncio.Task[None], turn: Turn) -> None:
+        self._turns.give_back(turn)
+        if self._servings.get(key) is task:
+            del self._servings[key]
+
+    async def _serve(self, turn: Turn, serving: Serving, to: str) -> None:
+        while not turn.begun.done():  # the reader is to know that we are there
+            self._bus.publish(to, ALIVE)
+            await asyncio.wait((turn.begun,), timeout=1.0)
         try:
             await self._settle()
             await serving.run()
         except FaultError as error:
             self._bus.publish(to, Failure(error.text).dump())
-        finally:
-            turn.release()
 
     # ---- what others named, by what it is
 

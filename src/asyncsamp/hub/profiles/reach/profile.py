@@ -335,7 +335,8 @@ class Reach:
     async def _start_data(self, engine: Engine, subjects: Subjects) -> DataPort:
         """Open the port where tools here read what other hubs offer; pieces have a bus of their own."""
         self._data_bus = bus = NatsBus(self._server(), back=self._data_back)
-        self._data = data = DataPort(engine, bus, subjects, offers=self._offers)
+        named = self.invitation.has_account
+        self._data = data = DataPort(engine, bus, subjects, offers=self._offers, named=named)
         await bus.start()
         await data.start()
         return data
