@@ -89,9 +89,10 @@ def check_name(name: str) -> str:
             f"{name!r} is not the name of a client: give one by which others find it, as in Client('my tool')"
         )
     if not is_text(name):
+        meant = spelled(name)
+        advice = "take another" if "?" in meant else f"take {meant!r}, for instance"
         raise LocalProtocolError(
-            f"the client's name {name!r} cannot go out, since SAMP has only ASCII: "
-            f"take {spelled(name)!r}, for instance"
+            f"the client's name {name!r} cannot go out, since SAMP has only ASCII: {advice}"
         )
     return name
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from ..client.messaging import MessagingClient
-from ..client.tracker import RemoteClient, shown
+from ..client.tracker import RemoteClient, shown, what_is_taken
 from ..errors import LocalProtocolError, NoRecipientsError, NotSubscribedError, ToolError, UnknownClientError
 from ..tools import Tool, known_as, known_tools
 
@@ -51,7 +51,8 @@ async def find_recipients(
         if found.public_id not in takes:
             takers = shown(other for other in others if other.public_id in takes)
             raise NotSubscribedError(
-                f"{shown([found])} does not take {' or '.join(mtypes)}; those who do: {takers or 'none'}"
+                f"{shown([found])} does not take {' or '.join(mtypes)}; those who do: {takers or 'none'}",
+                advice=what_is_taken(found.subscriptions),
             )
     return [(found, takes[found.public_id]) for found in named.values()]
 

@@ -83,6 +83,10 @@ def test_a_handler_among_the_mtypes(handler: Any) -> None:
             "Gr\u00f6\u00dfe",
             "the client's name 'Gr\u00f6\u00dfe' cannot go out, since SAMP has only ASCII: take 'Groesse',",
         ),
+        (
+            "\u65e5\u672c",
+            "the client's name '\u65e5\u672c' cannot go out, since SAMP has only ASCII: take another",
+        ),
     ],
 )
 def test_names_that_a_client_cannot_have(name: Any, text: str) -> None:

@@ -493,7 +493,10 @@ async def test_recipients_who_are_not_there_or_take_no_tables(tmp_path: Path) ->
     async with pair(tmp_path) as (sender, receiver):
         with pytest.raises(UnknownClientError, match=r"no client named 'topcat'.*'Receiver' \(c\d+\)"):
             await sender.send_table(stars(), "topcat")
-        with pytest.raises(NotSubscribedError, match=r"'Receiver' \(c\d+\) does not take .*who do: none"):
+        with pytest.raises(
+            NotSubscribedError,
+            match=r"'Receiver' \(c\d+\) does not take .*who do: none; it takes (a\.b|no mes)",
+        ):
             await sender.send_table(stars(), "receiver")
         live = await sender.find("receiver")
         await receiver.unregister()
@@ -664,8 +667,11 @@ async def test_what_is_no_table(tmp_path: Path, data: Any) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ({"a": 1}, r"^the column 'a' is a int: each column of a table is a list .*, as in {'a': \[1\]}$"),
-        ({"a": "text"}, r"^the column 'a' is a str: "),
+        (
+            {"a": 1},
+            r"^the column 'a' is of type int: each column of a table is a list .*, as in {'a': \[1\]}$",
+        ),
+        ({"a": "text"}, r"^the column 'a' is of type str: "),
         ({}, "^the dict has no columns, so there is nothing to send$"),
         (
             {"a": [1, 2], "b": [1]},

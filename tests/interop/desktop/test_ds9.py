@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,7 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
         assert await client.ds9_get("version")
 
         await display.drawn(picture, "SAOImage ds9", colours=200)
+        assert (await client.ds9("exit")).names == ["SAOImageDS9"]
+        async with asyncio.timeout(20):
+            while tool.registered:
+                await client.clients.changed()

@@ -89,8 +89,8 @@ def _check_columns(data: dict[Any, Any]) -> None:
     for name, column in data.items():
         if not hasattr(column, "__len__") or isinstance(column, str | bytes | dict):
             raise DataError(
-                f"the column {quoted(str(name))} is a {type(column).__name__}: each column of a table is a "
-                "list or an array, also one with a single row, as in {'a': [1]}"
+                f"the column {quoted(str(name))} is of type {type(column).__name__}: each column of a table "
+                "is a list or an array, also one with a single row, as in {'a': [1]}"
             )
     rows = {str(name): len(column) for name, column in data.items()}
     if len(set(rows.values())) > 1:
