@@ -9,6 +9,7 @@ import threading
 import time
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from asyncsamp.data import context
 from asyncsamp.data.fetching import fetch
 from asyncsamp.data.formats.claims import check_votable_claims
 from asyncsamp.data.formats.images import read_image
-from asyncsamp.data.formats.table_read import read_table
+from asyncsamp.data.formats.kinds import Kind, recognise_bytes
+from asyncsamp.data.formats.table_read import read_spectrum, read_table
 from asyncsamp.mtypes import TableLoadVotable
 
 from ..desktops import pair
@@ -70,9 +72,9 @@ def test_links_are_no_matter() -> None:
 def test_rows_that_are_not_there() -> None:
     with pytest.raises(DataError, match="more rows than it has bytes"):
         read_table((VOTABLE % (' nrows="100000000000"', "<TABLEDATA/>")).encode())
-    unit = fits.BinTableHDU.from_columns([fits.Column("a", "0A", array=np.array([""]))])
-    unit.header["NAXIS1"] = 0
-    header = unit.header.copy()
+    rows = fits.BinTableHDU.from_columns([fits.Column("a", "0A", array=np.array([""]))])
+    rows.header["NAXIS1"] = 0
+    header = rows.header.copy()
     header["NAXIS2"] = 10**11
     data = fits.PrimaryHDU().header.tostring().encode() + header.tostring().encode()
     with pytest.raises(DataError, match="claims 100000000000 rows"):
@@ -136,10 +138,55 @@ def test_arrays_that_are_there() -> None:
     assert table["a"][0].tolist() == [[7, 8, 9], [1, 2, 3]]
 
 
+EMPTY = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 0}
+IMAGE = {"XTENSION": "'IMAGE'", "BITPIX": 8, "NAXIS": 1, "NAXIS1": 1}
+TABLE = {"XTENSION": "'BINTABLE'", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 8, "NAXIS2": 1, "TFORM1": "'1PB(0)'"}
+COUNT = 999_999_999
+
+
+def unit(cards: dict[str, object]) -> bytes:
+    """Return a header, with one block of data."""
+    text = "".join(f"{key:<8}= {value:>20}".ljust(80) for key, value in cards.items())
+    return (text + "END").encode().ljust(2880) + bytes(2880)
+
+
+@pytest.mark.parametrize(
+    ("units", "claim"),
+    [
+        ([EMPTY | {"NAXIS": COUNT}], "claims NAXIS = 999999999; FITS allows 999"),
+        ([EMPTY | {"naxis": 1000}], "claims NAXIS = 1000;"),
+        ([EMPTY | {"NAXIS1": 2880, "NAXIS": 1}, IMAGE | {"NAXIS": COUNT}], "claims NAXIS ="),
+        ([EMPTY | {"NAXIS1": 2880, "NAXIS": 1}, TABLE | {"TFIELDS": COUNT}], "claims TFIELDS ="),
+        (
+            [EMPTY | {"NAXIS1": 2880, "NAXIS": 1}, TABLE | {"TFIELDS": 1, "ZIMAGE": "T", "ZNAXIS": COUNT}],
+            "claims ZNAXIS =",
+        ),
+        ([EMPTY | {"NAXIS": 1, "NAXIS1": -2880}], "claims -2880 bytes of data in its HDU 0"),
+        ([EMPTY | {"NAXIS1": 2880, "NAXIS": 1}, IMAGE | {"PCOUNT": -2881}], "claims -2880 bytes .* HDU 1"),
+    ],
+)
+@pytest.mark.parametrize("read", [read_table, read_image, read_spectrum])
+def test_counts_and_sizes_that_no_fits_file_has(
+    read: Callable[[bytes], Any], units: list[dict[str, object]], claim: str
+) -> None:
+    with pytest.raises(DataError, match=claim):
+        read(b"".join(map(unit, units)))
+
+
+@pytest.mark.parametrize("cards", [{"NAXIS": COUNT}, {"PCOUNT": -2880}, {"NAXIS": "two"}])
+def test_to_recognise_a_fits_file_takes_no_time_whatever_it_claims(cards: dict[str, object]) -> None:
+    assert recognise_bytes(unit(EMPTY | cards)) is Kind.IMAGE
+
+
+def test_what_is_not_fits_is_no_spectrum() -> None:
+    with pytest.raises(DataError, match="this is not a FITS file: "):
+        read_spectrum(b"SIMPLE  =")
+
+
 def test_pixels_that_a_small_file_unpacks_to() -> None:
     file = BytesIO()
-    unit = fits.CompImageHDU(np.zeros((1000, 1000), "i4"))
-    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(file)
+    pixels = fits.CompImageHDU(np.zeros((1000, 1000), "i4"))
+    fits.HDUList([fits.PrimaryHDU(), pixels]).writeto(file)
     assert len(read_image(file.getvalue())) == 2
     with pytest.raises(DataError, match=r"claims .* bytes of data; no more than 1000000 are read"):
         read_image(file.getvalue(), 1_000_000)

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...errors import DataError
 from ..optional import need, quiet
-from .claims import MAX_SIZE, check_fits_claims
+from .claims import MAX_SIZE
+from .fits_units import open_units
 
 __all__ = ["read_image", "read_moc", "refuse_table", "write_image", "write_moc", "write_spectrum"]
 
@@ -88,11 +89,9 @@ def read_image(data: bytes, max_size: int = MAX_SIZE) -> Any:
     Raises:
         DataError: It is not FITS, holds no image, or claims more than `max_size` bytes of pixels.
     """
-    fits = need("astropy.io.fits")
     try:
         with quiet():
-            units = fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=False)
-            check_fits_claims(units, len(data), max_size)
+            units = open_units(data, max_size)
             for unit in units:
                 _ = unit.data
     except DataError:
@@ -113,12 +112,11 @@ def read_moc(data: bytes, max_size: int = MAX_SIZE) -> Any:
         MissingExtraError: mocpy is not installed.
     """
     mocpy = need("mocpy", "moc")
-    fits = need("astropy.io.fits")
     try:
         if not data.startswith(b"SIMPLE  ="):
             return mocpy.MOC.from_string(data.decode("ascii").strip())
-        with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
-            check_fits_claims(units, len(data), max_size)
+        with quiet(), open_units(data, max_size):
+            pass
         return mocpy.MOC.from_fits(io.BytesIO(data))
     except DataError:
         raise

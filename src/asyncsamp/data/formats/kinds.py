@@ -28,6 +28,7 @@ _MOST_HEADER = 64 * _BLOCK
 _MOST_UNITS = 100
 _EVENTS = ("EVENTS", "STDEVT", "RAYEVENT")
 """Tables of these names are lists of events, of which tools make an image."""
+_MOST_AXES = 999  # by the FITS standard
 _CDF = (b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02")
 
 _SEND_TABLE = "use send_table"
@@ -141,7 +142,8 @@ def _note_unit(found: FitsContent, cards: dict[str, str], axes: list[int]) -> No
 
 
 def _axes(cards: dict[str, str]) -> list[int]:
-    return [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, int(cards.get("NAXIS", "0")) + 1)]
+    count = min(int(cards.get("NAXIS", "0")), _MOST_AXES)
+    return [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, count + 1)]
 
 
 def _fits_kind(head: bytes) -> Kind:
@@ -149,14 +151,18 @@ def _fits_kind(head: bytes) -> Kind:
     offset = 0
     while offset < len(head):
         cards, start = _cards(head, offset)
-        axes = _axes(cards)
+        try:
+            axes = _axes(cards)
+            size = _size(cards, axes)
+        except ValueError:
+            break
         extension = cards.get("XTENSION", "")
         if extension in ("BINTABLE", "TABLE") and cards.get("ZIMAGE") != "T":
             return _columns_kind(cards)
         describes_table = cards.get("VOTMETA") == "T"  # the primary HDU is a text, in "fits-plus"
         if extension == "BINTABLE" or (axes and all(axes) and not describes_table):
             return Kind.SPECTRUM if len([axis for axis in axes if axis > 1]) == 1 else Kind.IMAGE
-        offset = start + _padded(_size(cards, axes))
+        offset = start + _padded(size)
         if not cards:
             break
     return Kind.IMAGE
@@ -194,7 +200,7 @@ def _size(cards: dict[str, str], axes: list[int]) -> int:
     size = abs(int(cards.get("BITPIX", "0"))) // 8 if axes else 0
     for axis in axes:
         size *= axis
-    return size + int(cards.get("PCOUNT", "0") or 0)
+    return max(0, size + int(cards.get("PCOUNT", "0") or 0))  # never back to a header that was read
 
 
 def _padded(size: int) -> int:

@@ -13,9 +13,10 @@ from ..._util.likeness import did_you_mean
 from ...errors import DataError, SampError
 from ..optional import need, quiet
 from . import binary2
-from .claims import MAX_SIZE, check_fits_claims, check_votable_claims
+from .claims import MAX_SIZE, check_votable_claims
 from .fits_plus import describe
 from .fits_rows import columns_of
+from .fits_units import open_units
 from .images import read_image
 from .votable_metadata import KEY, from_votable, to_votable
 
@@ -163,7 +164,7 @@ def read_spectrum(data: bytes, max_size: int = MAX_SIZE) -> Any:
     Raises:
         DataError: It is neither, or claims what `claims` does not let it.
     """
-    if data.startswith(b"SIMPLE  =") and not _has_columns(data):
+    if data.startswith(b"SIMPLE  =") and not _has_columns(data, max_size):
         return read_image(data, max_size)
     return read_table(data, max_size)
 
@@ -171,10 +172,15 @@ def read_spectrum(data: bytes, max_size: int = MAX_SIZE) -> Any:
 # ---- reading
 
 
-def _has_columns(data: bytes) -> bool:
+def _has_columns(data: bytes, max_size: int) -> bool:
     fits = need("astropy.io.fits")
-    with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
-        return any(isinstance(unit, fits.BinTableHDU | fits.TableHDU) for unit in units)
+    try:
+        with quiet(), open_units(data, max_size) as units:
+            return any(isinstance(unit, fits.BinTableHDU | fits.TableHDU) for unit in units)
+    except DataError:
+        raise
+    except Exception as error:  # astropy raises what it likes
+        raise DataError(f"this is not a FITS file: {_first_line(error)}") from error
 
 
 def _with_index(frame: Any) -> Any:
@@ -264,8 +270,7 @@ def _read_fits(data: bytes, max_size: int) -> Any:
     fits = need("astropy.io.fits")
     table = need("astropy.table")
     try:
-        with quiet(), fits.open(io.BytesIO(data), memmap=False) as units:
-            check_fits_claims(units, len(data), max_size)
+        with quiet(), open_units(data, max_size) as units:
             unit = next((unit for unit in units if isinstance(unit, fits.BinTableHDU | fits.TableHDU)), None)
             if unit is None:
                 raise DataError("the FITS file holds no table")
