@@ -20,6 +20,7 @@ from asyncsamp import (
     HubLostError,
     HubNotFoundError,
     Limits,
+    LocalProtocolError,
     Message,
     NotRegisteredError,
     ReplyError,
@@ -143,7 +144,7 @@ def test_streams_end_after_their_timeout_and_next_says_so(new_client: NewClient)
     one = new_client("one")
     stream = one.messages("test.never", timeout=0.05)
     assert list(stream) == []
-    with pytest.raises(TimeoutError, match=r"nothing came within 0\.01 s"):
+    with pytest.raises(TimeoutError, match=r"no message of test\.never came within 0\.01 s; "):
         stream.next(timeout=0.01)
     stream.close()
     stream.close()
@@ -151,6 +152,13 @@ def test_streams_end_after_their_timeout_and_next_says_so(new_client: NewClient)
     with pytest.raises(EOFError, match="the stream has ended"):
         stream.next()
     assert list(stream) == []
+
+
+def test_a_handler_among_the_mtypes() -> None:
+    with pytest.raises(
+        LocalProtocolError, match="is not a valid mtype but a function: a handler comes after"
+    ):
+        Client("one").on("x-a", lambda message: None)  # type: ignore[call-overload]
 
 
 def test_a_wait_for_rows_says_which_button_sends_them(new_client: NewClient) -> None:

@@ -76,6 +76,11 @@ class MessageStream:
     def __repr__(self) -> str:
         return f"<MessageStream {self._name} {len(self._queue)} waiting, {self.dropped} dropped>"
 
+    @property
+    def mtypes(self) -> str:
+        """What it takes, for people."""
+        return self._name
+
     def __len__(self) -> int:
         """How many messages wait."""
         return len(self._queue)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, overload
 
 from ..client.stream import MessageStream as AsyncMessageStream
+from ..client.validation import check_patterns
 from ..data.client import Client as AsyncClient
 from ..errors import NotRegisteredError
 from ..hub.hub import Hub as AsyncHub
@@ -153,6 +154,7 @@ class BaseClient(_Base):
             TypeError: The handler is an `async def`, or does not take one argument.
             LocalProtocolError: An mtype is not valid.
         """
+        check_patterns(mtypes)  # here, since who gives the handler among them makes no second call
 
         def decorate(handler: Any) -> Any:
             check_handler(handler)
@@ -182,7 +184,7 @@ class BaseClient(_Base):
     def _messages(
         self, make: Callable[[AsyncClient], AsyncMessageStream], timeout: float | None
     ) -> MessageStream:
-        return MessageStream(self._portal, self._run(self._begin(make)), timeout)
+        return MessageStream(self._portal, self._run(self._begin(make)), timeout, self._inner)
 
     def _received(self, make: Callable[[AsyncClient], Closable[T]], timeout: float | None) -> Stream[T]:
         inner = self._run(self._begin(make))

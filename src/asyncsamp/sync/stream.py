@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ..client.messaging import MessagingClient
 from ..client.stream import MessageStream as AsyncMessageStream
+from ..data.hints import Awaited, what_next
 from ..data.streams import Received
 from ..errors import WaitTimeoutError
 from ..values import Message
@@ -68,8 +70,8 @@ class Stream(Generic[T]):
             timeout: Seconds to wait; that of the stream if None.
 
         Raises:
-            WaitTimeoutError: Nothing came in time; of tables, images and rows it says who is there and how
-                they send them.
+            WaitTimeoutError: Nothing came in time; of messages, tables, images and rows it says who is there
+                and how they send them.
             EOFError: The stream has ended.
         """
         seconds = self._timeout if timeout is None else timeout
@@ -79,10 +81,13 @@ class Stream(Generic[T]):
         try:
             item = self._portal.run(_next(self._inner, seconds))
         except TimeoutError:
-            raise WaitTimeoutError("nothing came", seconds or 0.0) from None
+            raise self._portal.run(self._nothing_came(seconds or 0.0)) from None
         if item is _END:
             raise EOFError("the stream has ended: it was closed, or the client has unregistered")
         return item
+
+    async def _nothing_came(self, seconds: float) -> WaitTimeoutError:
+        return WaitTimeoutError("nothing came", seconds)
 
     def close(self) -> None:
         """End the stream. What waits in it can still be read."""
@@ -158,9 +163,16 @@ class MessageStream(Stream[Message]):
     that found no room.
     """
 
-    def __init__(self, portal: Portal, inner: AsyncMessageStream, timeout: float | None) -> None:
+    def __init__(
+        self, portal: Portal, inner: AsyncMessageStream, timeout: float | None, client: MessagingClient
+    ) -> None:
         super().__init__(portal, inner, _plain(inner.close), timeout)
         self._messages = inner
+        self._client = client
+
+    async def _nothing_came(self, seconds: float) -> WaitTimeoutError:
+        awaited = Awaited(f"no message of {self._messages.mtypes} came", "have one sent from there")
+        return WaitTimeoutError(awaited.missing, seconds, await what_next(self._client, awaited))
 
     def __len__(self) -> int:
         return len(self._messages)
