@@ -47,6 +47,8 @@ _UNREGISTER = "samp.webhub.unregister"
 
 _PING = "samp.webhub.ping"
 
+_PULL = "samp.webhub.pullCallbacks"
+
 _REPEATED = frozenset(
     f"samp.webhub.{operation}"
     for operation in (
@@ -253,7 +255,7 @@ class _PageSender:
         body = await dump_call(method, params)
         try:
             async with asyncio.timeout(timeout):
-                status, answered = await self._post(url, body, again=method in _REPEATED)
+                status, answered = await self._post(url, body, method)
         except TimeoutError:
             self._relay.doubt()
             raise PeerTimeoutError(url, f"no answer within {timeout:g} s", sent=True) from None
@@ -268,13 +270,13 @@ class _PageSender:
             raise FaultError(answer.text, code=answer.code)
         return answer
 
-    async def _post(self, url: str, body: bytes, *, again: bool) -> tuple[int, bytes]:
+    async def _post(self, url: str, body: bytes, method: str) -> tuple[int, bytes]:
         while True:
             await self._page_back()
             try:
-                return await self._relay.post(url, body, max_body=self._max_body)
+                return await self._relay.post(url, body, max_body=self._max_body, slow=method == _PULL)
             except PageError as error:
-                if error.kind != "left" or not again or self._closed:
+                if error.kind != "left" or method not in _REPEATED or self._closed:
                     raise
 
     async def _page_back(self) -> None:

@@ -3,7 +3,8 @@
 A message is a map of plain values with at most one piece of bytes. To the page:
 
     {"op": "take", "page"}                      you are the page that is used
-    {"op": "post", "page", "id", "url"}         + body: POST it, and answer with what comes
+    {"op": "post", "page", "id", "url"}         + body: POST it, and answer with what comes; with "slow" that
+                                                takes long, and the page says "heard" at once
     {"op": "get", "page", "id", "url"}          GET it, in pieces
     {"op": "upload", "page", "id", "url"}       what follows in pieces goes there; with "source" the page
                                                 reads it itself, at its own site
@@ -20,6 +21,7 @@ and from it:
     {"op": "ready", "page"}, {"op": "bye", "page"}
     {"op": "answer", "page", "id", "status", "last"}   + body, or a piece of it
     {"op": "ack", "page", "id"}                 a piece of an upload was taken
+    {"op": "heard", "page", "id"}               a POST that is slow has come; to be ignored
     {"op": "error", "page", "id", "kind", "text"}
 """
 
@@ -85,7 +87,7 @@ class _Job:
     def take(self, message: Mapping[str, Any], data: bytes) -> None:
         """Take a message of the page."""
         op = message.get("op")
-        if self._ended:
+        if self._ended or op not in ("ack", "answer", "error"):
             return
         if op == "ack":
             self._acknowledged += 1
@@ -273,13 +275,17 @@ class PageRelay:
 
     # ---- to the page
 
-    async def post(self, url: str, body: bytes, *, max_body: int = MAX_BODY) -> tuple[int, bytes]:
+    async def post(
+        self, url: str, body: bytes, *, max_body: int = MAX_BODY, slow: bool = False
+    ) -> tuple[int, bytes]:
         """Have the page POST. Cancelling is safe: the page gives the request up.
 
         Args:
             url: Where to post.
             body: What.
             max_body: Bytes of the answer at most.
+            slow: Whether the answer waits for something to happen. The page says then that it has heard, so
+                that no server on the way holds back what it is told next.
 
         Returns:
             The status and the body of the answer.
@@ -288,7 +294,7 @@ class PageRelay:
             PageError: The page could not do it, or has left.
             RemoteProtocolError: The answer is larger.
         """
-        number, job = self._begin("post", url, body)
+        number, job = self._begin("post", url, body, **({"slow": True} if slow else {}))
         try:
             answer = bytearray()
             while True:
@@ -379,7 +385,7 @@ class PageRelay:
         finally:
             self._end(number)
 
-    def _begin(self, op: str, url: str, body: bytes | None = None, **more: str) -> tuple[int, _Job]:
+    def _begin(self, op: str, url: str, body: bytes | None = None, **more: str | bool) -> tuple[int, _Job]:
         if not self._page:
             raise PageError("no-page")
         number, job = next(self._ids), _Job()

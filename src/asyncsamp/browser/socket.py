@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import WSMsgType, web
 
+from ..rpc.quick_ack import hasten
 from .relay import PageRelay
 
 __all__ = ["PageSocket", "frame", "page_module", "unframe"]
@@ -91,12 +92,14 @@ class PageSocket:
             raise web.HTTPForbidden(text="the page of another site may not use this relay\n")
         socket = web.WebSocketResponse(max_msg_size=_MAX_MESSAGE, heartbeat=20.0, compress=False)
         await socket.prepare(request)
-        assert request.transport is not None
-        line = _Line(request.transport)
+        transport = request.transport
+        assert transport is not None
+        line = _Line(transport)
         self._lines.append(line)
         writing = asyncio.create_task(line.write(socket), name="asyncsamp-page-socket")
         try:
             async for message in socket:
+                hasten(transport)  # a server on the way may hold back what comes next until then
                 if message.type is WSMsgType.BINARY:
                     content, data = unframe(message.data)
                     if line.is_of(content):

@@ -276,6 +276,18 @@ async def test_what_is_over_is_not_stopped() -> None:
             assert await posting == (200, b"")
 
 
+async def test_a_page_says_that_it_has_heard_what_is_slow() -> None:
+    """Else Jupyter's server holds back what follows, for 40 ms."""
+    async with used_page() as (socket, raw):
+        for slow in (False, True):
+            posting = asyncio.create_task(socket.relay.post(HUB, b"x", slow=slow))
+            asked = await raw.asked("post")
+            assert asked.get("slow", False) == slow
+            await raw.send(b"not a piece", op="heard", id=asked["id"])
+            await raw.send(b"whole", op="answer", id=asked["id"], status=200, last=True)
+            assert await posting == (200, b"whole")
+
+
 async def test_a_page_that_does_not_read_is_broken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asyncsamp.browser.socket._MAX_WAITING_BYTES", 1000)
     async with used_page() as (socket, raw):

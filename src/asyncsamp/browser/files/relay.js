@@ -88,6 +88,9 @@ export class Relay {
   async begin(message, data) {
     const job = new Job(this, message);
     this.jobs.set(message.id, job);
+    // A server between this page and the program may hold back a small message until the one before is acknowledged
+    // (Nagle's algorithm; Jupyter's does), which the system does after 40 ms, or with what this page sends.
+    if (message.slow) this.send({ op: "heard", id: message.id });
     try {
       if (!HUB.test(message.url)) {
         this.show("refused", `The program asked this page for ${message.url}, which it does not reach: refused.`);
