@@ -12,16 +12,21 @@ import pytest
 from asyncsamp import Message
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
+from asyncsamp.hub.profiles.reach.link import Outgoing
 from asyncsamp.hub.profiles.reach.subjects import speaker_of
 from asyncsamp.hub.profiles.reach.wire import (
     NO_STREAM,
     Ack,
     Frame,
+    Item,
+    Messages,
     RemoteClient,
+    Reply,
     Sync,
     dump_ack,
     dump_frames,
     dump_item,
+    load_item,
     load_payload,
 )
 from asyncsamp.values import ValueMap
@@ -125,3 +130,59 @@ async def test_who_begins_anew_is_given_up_only_if_it_had_taken_something(
         await watcher.find("four @far", timeout=PATIENCE)
         assert len(streams) == 2
         assert here.reach.hubs == {"far": 1}
+
+
+@pytest.mark.timeout(40)
+async def test_what_was_taken_before_a_hub_was_given_up_is_not_taken_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has heard no acknowledgement, and has not noticed: it begins the same stream again."""
+    async with open_room(tmp_path) as room, stranger(room, listens=False) as bus:
+        here = await room.join("here", limits=SOON)
+        hub = await name_of(bus, here)
+        tool = await here.client("tool")
+        replies: list[Reply] = []
+
+        def listen(message: BusMessage) -> None:
+            came = load_payload(message.payload)
+            if isinstance(came, Frame) and came.kind == "reply":
+                reply = load_item(came.kind, came.body)
+                assert isinstance(reply, Reply)
+                replies.append(reply)
+
+        async with tool.messages("test.n", "test.call") as came:
+            await tool.settled()
+            end = bus.subscribe("samp.room.*.*.to.anybody.00000001", listen)
+            line = Outgoing("0a", frames=100, size=100_000)
+            payloads: list[bytes] = []
+
+            def say(item: Item) -> None:
+                new = line.put(*dump_item(item), 1 << 20)
+                payloads.extend(new)
+                for payload in new:
+                    bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+
+            def note(number: int) -> Messages:
+                message: ValueMap = {"samp.mtype": "test.n", "samp.params": {"n": str(number)}}
+                return Messages("c1", [(tool.public_id, None)], message)
+
+            say(Sync("far", [RemoteClient("c1", {"samp.name": "one"}, {})]))
+            await until(lambda: "one @far" in names(tool))
+            say(note(1))
+            call: ValueMap = {"samp.mtype": "test.call", "samp.params": {}}
+            say(Messages("c1", [(tool.public_id, "m1")], call))
+            async with asyncio.timeout(PATIENCE):
+                assert [(await anext(came)).mtype for _ in range(2)] == ["test.n", "test.call"]
+            end()  # nobody listens any more
+            await until(lambda: "is given up" in caplog.text)
+            bus.subscribe("samp.room.*.*.to.anybody.00000001", listen)
+            for payload in payloads:
+                bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+            say(note(2))
+            async with asyncio.timeout(PATIENCE):
+                assert (await anext(came)).params == {"n": "2"}
+            await until(lambda: replies)
+        assert "one @far" in names(tool)
+    (told,) = replies
+    assert (told.caller, told.msg_id) == ("c1", "m1")
+    assert "lost each other" in str(told.response)

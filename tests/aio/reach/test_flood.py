@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
@@ -19,12 +20,15 @@ import pytest
 
 import asyncsamp
 from asyncsamp import Client, HubFaultError, Message, RemoteClient
+from asyncsamp.hub.profiles.reach import wire
+from asyncsamp.hub.profiles.reach.link import Outgoing
+from asyncsamp.hub.profiles.reach.wire import Item, Messages, Sync, dump_item
 from asyncsamp.values import Value, ValueMap
 
 from ..couriers import FakeCourier
 from ..hub_process import hub_process
 from ..nats_server import PATIENCE, running_server
-from .rooms import LIMITS, Place, names, open_room, until
+from .rooms import LIMITS, Place, name_of, names, open_room, stranger, until
 
 OUTBOX, WINDOW = 100, 20
 
@@ -75,6 +79,43 @@ async def test_a_full_recipient_holds_up_nobody_and_loses_nothing(tmp_path: Path
                 except HubFaultError:
                     await asyncio.sleep(0.01)
         await courier.until(lambda: courier.numbers[-1] == -2)
+
+
+@pytest.mark.timeout(40)
+async def test_what_is_said_to_several_full_recipients_reaches_each(tmp_path: Path) -> None:
+    limits = replace(LIMITS, outbox=OUTBOX, reach_window=WINDOW)
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here", limits=limits)
+        hub, engine, couriers = await name_of(bus, here), here.hub.engine, [FakeCourier() for _ in range(6)]
+        recipients: list[tuple[str, str | None]] = []
+        for courier in couriers:
+            courier.hold = lambda delivery: True
+            slow = engine.register(courier)
+            engine.set_callable(slow, True)
+            await engine.operate(slow, "declareSubscriptions", [{"test.note": {}}])
+            recipients.append((slow, None))
+        line = Outgoing("0a", frames=1, size=1)
+        count = OUTBOX + WINDOW
+
+        def say(item: Item) -> None:
+            (payload,) = line.put(*dump_item(item), 1 << 20)
+            bus.publish(f"samp.room.anybody.00000001.to.{hub}", payload)
+
+        one = wire.RemoteClient("c1", {"samp.name": "one"}, {})
+        say(Sync("far", [one]))
+        watcher = await here.client("watcher")
+        await watcher.find("one @far", timeout=PATIENCE)
+        for number in range(count):
+            message: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": str(number)}}
+            say(Messages("c1", recipients, message))
+        await couriers[0].until(lambda: couriers[0].under_way)
+        say(Sync("further", [one]))
+        await until(lambda: "further" in here.reach.hubs)  # all before it has been taken
+        for courier in couriers:
+            courier.let_go()
+        for courier in couriers:
+            await courier.until(partial(_has_taken, courier, count))
+            assert courier.numbers == list(range(count))
 
 
 @pytest.mark.timeout(40)
@@ -232,6 +273,10 @@ def differences(came: list[str], sent: list[str]) -> str:
         ],
     }
     return "; ".join(f"{len(those)} {what}: {those[:5]}" for what, those in found.items() if those)
+
+
+def _has_taken(courier: FakeCourier, count: int) -> bool:
+    return len(courier.numbers) >= count
 
 
 def resident(pid: int) -> int:

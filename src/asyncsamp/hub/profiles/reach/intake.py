@@ -76,7 +76,6 @@ class Intake:
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._kept: dict[str, deque[tuple[Proxy, str | None, ValueMap]]] = {}  # by our own client
-        self._kept_count = 0
         self._leaving: dict[str, None] = {}  # have left, but something of them is kept
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
@@ -119,7 +118,6 @@ class Intake:
             if self._send(proxy, client, msg_id, message) is _Outcome.FULL:
                 return
             kept.popleft()
-            self._kept_count -= 1
         del self._kept[client]
         self._tell(Go(client))
         for remote in list(self._leaving):
@@ -168,14 +166,27 @@ class Intake:
         body = self._incoming.join(frame)
         if body is None:
             return None
+        again = self._incoming.was_taken(frame.stream, frame.number)
         if len(body.body) > LARGE:
-            return self._large(body)
-        return self._take(load_item(body.kind, body.body))
+            return self._large(body, again)
+        item = load_item(body.kind, body.body)
+        return self._repeated(item) if again else self._take(item)
 
-    async def _large(self, body: Body) -> None:
-        waiting = self._take(await asyncio.to_thread(load_item, body.kind, body.body))
+    async def _large(self, body: Body, again: bool) -> None:
+        item = await asyncio.to_thread(load_item, body.kind, body.body)
+        waiting = self._repeated(item) if again else self._take(item)
         if waiting is not None:
             await waiting
+
+    def _repeated(self, item: Item) -> Coroutine[Any, Any, None] | None:
+        """Take what had been taken before the peer was given up: who is there, but no message twice."""
+        if isinstance(item, Messages):
+            for client, msg_id in item.recipients:
+                self._refuse(
+                    item.sender, client, msg_id, "it was under way when the two hubs lost each other"
+                )
+            return None
+        return None if isinstance(item, Reply) else self._take(item)
 
     async def _search(self, item: Messages | Reply) -> None:
         """Take in what is better searched in a thread: a short body may have many values."""
@@ -245,11 +256,10 @@ class Intake:
                 return sent
             kept = self._kept[client] = deque()
             self._tell(Pause(client))
-        if self._kept_count >= self._most_frames:  # the peer goes on though it was asked to pause
+        if len(kept) >= self._most_frames:  # the peer goes on though it was asked to pause
             self._refuse(proxy.remote, client, msg_id, "it does not take its messages")
             return None
         kept.append((proxy, msg_id, message))
-        self._kept_count += 1
         return None
 
     def _send(

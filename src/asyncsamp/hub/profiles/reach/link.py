@@ -10,7 +10,7 @@ No I/O.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -109,13 +109,17 @@ class Incoming:
     Args:
         max_body: Bytes of a body at most.
         former: Streams of the peer that have ended.
+        known: How much was taken of streams that may begin again, since the peer was given up in between.
     """
 
-    def __init__(self, *, max_body: int, former: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, max_body: int, former: Iterable[str] = (), known: Mapping[str, int] | None = None
+    ) -> None:
         self.stream = ""
         self.taken = 0
         self._come = 0
         self._former: deque[str] = deque(former, maxlen=_STREAMS_KEPT)
+        self._known = dict(known or {})
         self._max_body = max_body
         self._pieces: list[bytes] = []
         self._pieces_of = ""  # the stream; frames that were admitted may be joined after it was replaced
@@ -126,6 +130,16 @@ class Incoming:
     def streams(self) -> list[str]:
         """All streams of the peer that are remembered, the present one last."""
         return [*self._former, self.stream] if self.stream else list(self._former)
+
+    def was_taken(self, stream: str, number: int) -> bool:
+        """Return whether a frame was taken before the peer was given up: what it says has been done."""
+        return number <= self._known.get(stream, 0)
+
+    @property
+    def known(self) -> dict[str, int]:
+        """How much has been taken of the streams that may begin again, for who meets the peer anew."""
+        before = self._known.get(self.stream, 0)
+        return {**self._known, self.stream: max(self.taken, before)} if self.stream else self._known
 
     def is_replaced_by(self, frame: Frame) -> bool:
         """Return whether a frame ends the present stream: the peer has begun another one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...._util.threads import values_of
@@ -95,6 +95,7 @@ class Peer:
         lose: Called with the peer, the reason, and whether it is never to be met again.
         met: Called when its clients have been taken in.
         former: Streams of it that have ended.
+        known: How much was taken of its streams before it was given up.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Peer:
         lose: Callable[[Peer, str, bool], None],
         met: Callable[[], None],
         former: Iterable[str] = (),
+        known: Mapping[str, int] | None = None,
     ) -> None:
         self._context = context
         self._exports = exports
@@ -137,7 +139,7 @@ class Peer:
         self._batch: _Batch | None = None
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
-        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024, former=former)
+        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024, former=former, known=known)
         self._calls = OpenCalls(limits.max_pending_calls)
         self.proxies = Proxies(context, hub, lambda: self.label, room_for_one)
         self._intake = Intake(
@@ -263,6 +265,11 @@ class Peer:
     def streams(self) -> list[str]:
         """Its streams that are known: none of them may begin again."""
         return self._incoming.streams
+
+    @property
+    def known(self) -> dict[str, int]:
+        """How much has been taken of its streams, for when it is met anew."""
+        return self._incoming.known
 
     def is_ended_by(self, came: Frame | Ack) -> bool:
         """Return whether what has come shows that the other hub has given this one up, and begun anew.

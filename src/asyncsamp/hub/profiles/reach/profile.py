@@ -35,6 +35,9 @@ _FINISHED = 10_000
 """Hubs that have said goodbye, or do not keep to the protocol, that are remembered: what still comes of them
 must not bring them back."""
 
+_GIVEN_UP = 1_000
+"""Hubs that were given up of which is kept how much was taken: one that did not see it says it again."""
+
 _HUBS_AT_FULL_RATE = 50
 """Up to so many hubs are told each `Limits.reach_beat` that we are here; of more, so many a second."""
 
@@ -95,6 +98,7 @@ class Reach:
         self._encoded: Encoded | None = None
         self._peers: dict[str, Peer] = {}
         self._finished: dict[str, None] = {}
+        self._known: dict[str, dict[str, int]] = {}  # of hubs that were given up, by stream
         self._beating: asyncio.Task[None] | None = None
         self._stop_observing: Callable[[], None] = lambda: None
         self._grace_until = 0.0
@@ -451,6 +455,7 @@ class Reach:
             lose=self._lose,
             met=self._met.set,
             former=former,
+            known=self._known.pop(hub, None),
         )
         self._peers[hub] = peer
         log.info("the hub %s is in the room", hub)
@@ -503,6 +508,9 @@ class Reach:
 
     def _close(self, peer: Peer, reason: str) -> None:
         del self._peers[peer.hub]
+        self._known[peer.hub] = peer.known
+        while len(self._known) > _GIVEN_UP:
+            del self._known[next(iter(self._known))]
         task = peer.task
         if task is not None:
             self._ending.add(task)
