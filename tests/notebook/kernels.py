@@ -52,8 +52,9 @@ class Kernel:
                     self._written += message["content"]["text"]
 
     async def interrupt(self) -> None:
-        """What the stop button does."""
+        """What the stop button does. The kernel sees it when its loop wakes: a question wakes it."""
         await self._client.km.interrupt_kernel()
+        self._client.kc.kernel_info()
 
     async def restart(self) -> None:
         """What the restart button does."""
