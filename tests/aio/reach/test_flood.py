@@ -148,6 +148,33 @@ async def test_what_was_accepted_arrives_though_its_sender_has_left(tmp_path: Pa
         await until(lambda: "sender @here" not in names(watcher))
 
 
+@pytest.mark.timeout(40)
+async def test_what_was_accepted_arrives_though_its_sender_has_left_before_it_was_shown(
+    tmp_path: Path,
+) -> None:
+    """The window is full all the while, so that nothing of it could cross."""
+    limits = replace(LIMITS, reach_window=WINDOW)
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here", limits=limits), await room.join("there", limits=limits)
+        tool, filler = await there.client("tool"), await here.client("filler")
+        async with tool.messages("test.note", limit=100) as came:
+            seen = await filler.find("tool @there", timeout=PATIENCE)
+            await until(lambda: seen.subscribes("test.note"))
+            room.server.freeze()
+            for number in range(2 * WINDOW):
+                await filler.notify(seen, "test.note", {"n": str(number)})
+            passing = await here.client("passing")
+            for number in range(2 * WINDOW, 2 * WINDOW + 3):
+                await passing.notify(seen.public_id, "test.note", {"n": str(number)})
+            await passing.unregister()
+            room.server.thaw()
+            async with asyncio.timeout(PATIENCE):
+                got = [await anext(came) for _ in range(2 * WINDOW + 3)]
+            assert [message.params["n"] for message in got] == [str(n) for n in range(2 * WINDOW + 3)]
+            assert got[-1].sender_name in ("passing @here", "")
+            await until(lambda: "passing @here" not in names(tool))
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seconds", [0.0, 0.001], ids=["frozen", "slow"])
 @pytest.mark.alone

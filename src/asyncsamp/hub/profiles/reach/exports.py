@@ -48,6 +48,7 @@ class Exports:
         outgoing: Callable[[str, ValueMap], ValueMap],
     ) -> None:
         self._engine = engine
+        self._last: dict[str, Standing] = {}
         self._is_remote = is_remote
         self._share = frozenset(name.casefold() for name in share)
         self._limits = limits
@@ -61,24 +62,43 @@ class Exports:
         """Whether `client` is one of this hub's own, or was until just now."""
         return client != self._engine.hub_id and not self._is_remote(self._engine.courier_of(client))
 
-    def shows(self, client: str) -> bool:
-        """Whether `client` is shown: one of our own, and of those that are shared."""
+    def note(self, client: str) -> None:
+        """Remember how `client` stands, for when it has left and something of it is still to cross."""
+        standing = self._engine.describe(client)
+        if standing is not None and self.is_own(client):
+            self._last[client] = standing
+
+    def forget_left(self, needed: Callable[[str], bool]) -> None:
+        """Forget the clients that have left, but for those that are `needed`."""
+        for client in [client for client in self._last if self._engine.describe(client) is None]:
+            if not needed(client):
+                del self._last[client]
+
+    def _standing(self, client: str, left: bool) -> Standing | None:
+        return self._last.get(client) if left else self._engine.describe(client)
+
+    def shows(self, client: str, *, left: bool = False) -> bool:
+        """Whether `client` is shown, or was when it `left`: one of our own, and of those that are shared."""
         if not self.is_own(client):
             return False
-        standing = self._engine.describe(client)
+        standing = self._standing(client, left)
         if standing is None or _is_elsewhere(standing):
             return False
         name = standing.metadata.get("samp.name")
         return not self._share or (isinstance(name, str) and name.casefold() in self._share)
 
-    def view(self, client: str, *, trusted: bool, speaks: bool = False) -> RemoteClient | None:
-        """Return `client` as it is shown to a hub; None if it is not.
+    def view(
+        self, client: str, *, trusted: bool, speaks: bool = False, left: bool = False
+    ) -> RemoteClient | None:
+        """Return `client` as it is shown to a hub, or was when it `left`; None if it is not.
 
         One that has declared nothing yet may be a bridge's, for a client that is elsewhere. It is shown when
         it has, or when it `speaks`.
         """
-        standing = self._engine.describe(client)
-        if standing is None or not self.shows(client) or not (speaks or self._declared(client)):
+        standing = self._standing(client, left)
+        if standing is None or not self.shows(client, left=left):
+            return None
+        if not speaks and not _declares(standing):
             return None
         metadata = self._outgoing(client, dict(standing.metadata))
         return RemoteClient(client, metadata, self._subscriptions(standing, trusted))
@@ -91,7 +111,11 @@ class Exports:
 
     def _declared(self, client: str) -> bool:
         standing = self._engine.describe(client)
-        return standing is not None and bool(standing.metadata or standing.subscriptions)
+        return standing is not None and _declares(standing)
+
+
+def _declares(standing: Standing) -> bool:
+    return bool(standing.metadata or standing.subscriptions)
 
 
 def _is_elsewhere(standing: Standing) -> bool:

@@ -181,7 +181,8 @@ class Peer:
 
         One that has left is shown until what it has sent has passed: nobody takes messages of a stranger.
         """
-        if client in self._shown and self._context.engine.describe(client) is None:
+        shown = client in self._shown or self._exports.shows(client, left=True)
+        if shown and self._context.engine.describe(client) is None:
             owed = self._owed(client)
             if owed:
                 self._changed.pop(client, None)
@@ -349,11 +350,18 @@ class Peer:
         reason = ""
         if delivery.sender == engine.hub_id or mtype.startswith(OF_THE_HUB):
             reason = "what a hub says stays in that hub"
-        elif delivery.sender not in self._shown and not self._exports.shows(delivery.sender):
+        elif not (delivery.sender in self._shown or self._is_shown(delivery.sender)):
             reason = "its sender is not shown to other hubs"
         if reason and isinstance(delivery, DeliverCall):
             raise DeliveryError(reason)
         return not reason
+
+    def _is_shown(self, sender: str) -> bool:
+        return self._exports.shows(sender, left=sender in self._leaving)
+
+    def is_leaving(self, client: str) -> bool:
+        """Whether something of a client that has left is still to cross."""
+        return client in self._leaving
 
     async def _mapped(self, delivery: DeliverCall | DeliverNotification) -> Content:
         """Return the message, with the peer's own id of a call whose progress it tells."""
@@ -442,7 +450,8 @@ class Peer:
     def _tell_change(self, client: str, *, speaks: bool = False) -> None:
         self._changed.pop(client, None)
         speaks = speaks or client in self._shown
-        view = self._exports.view(client, trusted=self._trusted, speaks=speaks)
+        left = client in self._leaving
+        view = self._exports.view(client, trusted=self._trusted, speaks=speaks, left=left)
         if view is not None:
             self._shown.add(client)
             self._tell(ClientIs(view))

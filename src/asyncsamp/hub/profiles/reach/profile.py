@@ -192,6 +192,8 @@ class Reach:
             log.warning("the invitation to the room %s has expired; ask for a new one", self.invitation.room)
         await self._bus.start()
         self._stop_observing = engine.observe_clients(self._observed)
+        for client in engine.clients:
+            self._exports.note(client)
         loop = asyncio.get_running_loop()
         self._beating = loop.create_task(self._beat(engine.limits.reach_here), name="asyncsamp-reach-beat")
 
@@ -327,6 +329,7 @@ class Reach:
     def _observed(self, what: str, client: str) -> None:
         exports = self._exports
         assert exports is not None
+        exports.note(client)
         if what == "relieved" or what == "unregistered":
             for peer in list(self._peers.values()):
                 peer.relieved(client)
@@ -396,15 +399,20 @@ class Reach:
         """Tell each peer, and now and then everybody, that we are here."""
         context = self._context
         assert context is not None
+        assert self._exports is not None
         said = context.clock()
         while True:
             slower = max(1.0, len(self._peers) / _HUBS_AT_FULL_RATE)
             await asyncio.sleep(context.engine.limits.reach_beat * slower)
             for peer in list(self._peers.values()):
                 peer.beat()
+            self._exports.forget_left(self._is_leaving)
             if context.clock() - said >= every:
                 said = context.clock()
                 self._say_here()
+
+    def _is_leaving(self, client: str) -> bool:
+        return any(peer.is_leaving(client) for peer in self._peers.values())
 
     def _say_here(self) -> None:
         context = self._context
