@@ -227,6 +227,18 @@ class StateKeeper:
         self._task = None
 
     async def _write(self) -> None:
+        try:
+            await self._write_whole()
+        except Exception as error:  # also where the system gives no thread: who waits for it must go on
+            if not self._failing:  # said once; the hub goes on without
+                unexpected = error if not isinstance(error, StateError) else None
+                text = "the hub cannot save its state, and would not come back after a crash: %s"
+                log.error(text, error, exc_info=unexpected)
+            self._failing = True
+        else:
+            self._failing = False
+
+    async def _write_whole(self) -> None:
         # Shielded, since a thread cannot be stopped: a write must not outlive close().
         write = asyncio.ensure_future(self._file.write(self._snapshot()))
         try:
@@ -234,12 +246,6 @@ class StateKeeper:
         except asyncio.CancelledError:
             await asyncio.gather(write, return_exceptions=True)
             raise
-        except StateError as error:
-            if not self._failing:  # said once; the hub goes on without
-                log.error("the hub cannot save its state, and would not come back after a crash: %s", error)
-            self._failing = True
-        else:
-            self._failing = False
 
     async def _pause(self) -> None:
         """Let changes gather for a while, unless somebody waits for the next write."""

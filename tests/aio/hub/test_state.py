@@ -297,6 +297,23 @@ async def test_a_write_that_fails_leaves_the_old_state(
     assert json.loads(left.read_text()) == {"format": 1, "standard": {}}
 
 
+async def test_a_hub_goes_on_when_the_system_gives_no_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub(lockfile=tmp_path / "samp", state=tmp_path / "state")
+    async with hub, Client("client", connection=DirectConnection(hub)) as client, asyncio.timeout(10):
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "to_thread", no_thread)
+            await client.declare_metadata({"x": "1"})
+        await client.declare_metadata({"x": "2"})
+        assert '"x":"2"' in await asyncio.to_thread((tmp_path / "state").read_text)
+    assert [record.levelname for record in caplog.records if "come back" in record.message] == ["ERROR"]
+
+
+async def no_thread(*given: object) -> object:
+    raise RuntimeError("can't start new thread")
+
+
 async def test_changes_are_saved_once_for_many(tmp_path: Path) -> None:
     file = StateFile(tmp_path / "state.json")
     snapshots: list[int] = []
