@@ -403,3 +403,16 @@ def test_connecting_a_hundred_times_leaves_no_thread_and_no_file(hub: samp.SAMPH
         once()
     assert left()[0] <= before[0] + 1
     assert left()[1] <= before[1] + 3
+
+
+@pytest.mark.parametrize("wrong", [{"metadata": {"author.name": "M\u00fcller"}}, {"addr": "192.0.2.7"}])
+def test_a_client_that_could_not_connect_is_not_left_at_the_hub(
+    hub: samp.SAMPHubServer, pair: Pair, wrong: dict[str, Any]
+) -> None:
+    client = samp.SAMPIntegratedClient(name="ghost", **wrong)
+    before = pair[0].get_registered_clients()
+    with pytest.raises(Exception, match=r"author\.name|192\.0\.2\.7|assign"):
+        client.connect(hub=hub)
+    assert pair[0].get_registered_clients() == before
+    assert not client.is_connected
+    client.disconnect()

@@ -126,12 +126,31 @@ class SAMPClient:
             raise SAMPClientError("Registration failed: the hub gave no private key or no id")
         self._key = key
         at_exit.unregister_at_exit(self, self.hub.lockfile["samp.hub.xmlrpc.url"].replace("\\", ""), key)
+        try:
+            self._introduce(key)
+        except BaseException:
+            self._withdraw(key)
+            raise
+
+    def _introduce(self, key: str) -> None:
+        """Tell the hub that has let us in where we listen, and what we are."""
         if self._callable:
             self._endpoint = portal().run(_listen(_Receiver(self, key), key, self._addr))
             self.hub.set_xmlrpc_callback(key, self._endpoint.url)
             self._declare_subscriptions()
         if self._metadata:
             self.declare_metadata()
+
+    def _withdraw(self, key: str) -> None:
+        """Leave the hub again: it would keep a client that nobody can take away."""
+        self._key = self._id = None
+        at_exit.forget(self)
+        try:
+            self.hub.unregister(key)
+        except Exception as error:
+            log.info("a client whose registration failed could not unregister: %s", error)
+        finally:
+            self._close()
 
     def come_back(self) -> None:
         """Register with the hub that the proxy is connected to now, the last one being gone.
