@@ -103,6 +103,11 @@ def test_positions() -> None:
     [
         (10.0, None, "point at a SkyCoord, or at ra and dec in degrees; got 10.0 alone"),
         (SkyCoord([1, 2], [3, 4], unit="deg"), None, "one position at a time, please"),
+        (
+            SkyCoord(1, 2, unit="deg", frame="altaz"),
+            None,
+            "in altaz cannot be turned into ICRS: give it",
+        ),
         (1.0, 91.0, "dec is 91.0"),
         (float("nan"), 1.0, "ra is nan"),
         ("x", 1.0, "'x' is not a position: point at SkyCoord.from_name('x')"),

@@ -21,6 +21,11 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
             "server, or at ra and dec in degrees"
         )
     if dec is None:
+        if not hasattr(position, "icrs") and hasattr(position, "frame"):
+            raise DataError(
+                f"this SkyCoord in {position.frame.name} cannot be turned into ICRS: give it what its frame "
+                "needs, such as obstime and location"
+            )
         if not hasattr(position, "icrs"):
             raise DataError(f"point at a SkyCoord, or at ra and dec in degrees; got {position!r} alone")
         if getattr(position, "shape", ()) != ():

@@ -151,7 +151,7 @@ def _not_a_format(data: object, wanted: str) -> str:
     )
     if is_place(data) and not is_url(data):
         return f"{text}; to read a file in that format: {_read_first(data, wanted)}"
-    return text + did_you_mean(wanted, _FORMATS)
+    return text + did_you_mean(str(wanted), _FORMATS)
 
 
 def _read_first(path: object, format: str) -> str:

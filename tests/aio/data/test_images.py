@@ -116,6 +116,8 @@ async def test_a_part_of_an_image(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.images():
         with pytest.raises(DataError, match="SlicedLowLevelWCS, cannot be written as FITS: give one as wcs="):
             await sender.send_image(part)
+        with pytest.raises(DataError, match=r"wcs= is a Header; expected a WCS, as WCS\(header\)"):
+            await sender.send_image(PIXELS, wcs=wcs().to_header())
         whole = HighLevelWCSWrapper(wcs())
         assert (await sender.send_image(PIXELS, wcs=whole, timeout=10)).names == ["Receiver"]
 

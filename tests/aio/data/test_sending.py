@@ -44,6 +44,8 @@ async def test_a_file_goes_as_it_is_in_a_format_that_is_not_written_here(tmp_pat
             await sender.send_table(TABLE, format="cdf")
         with pytest.raises(LocalProtocolError, match="is not known: expected one of auto, votable"):
             await sender.send_table(TABLE, format="csv")
+        with pytest.raises(LocalProtocolError, match="format=None is not known"):
+            await sender.send_table(TABLE, format=None)  # type: ignore[arg-type]
         with pytest.raises(LocalProtocolError, match=r"; did you mean 'votable'\?$"):
             await sender.send_table(TABLE, format="vottable")
         with pytest.raises(NotSubscribedError, match=r"does not take table\.load\.fits"):

@@ -611,6 +611,8 @@ async def test_who_takes_only_fits_does_not_keep_the_others_from_their_votable(t
         assert len(await asyncio.wait_for(anext(tables), 5)) == 3
         with pytest.raises(DataError, match="not ASCII"):
             await sender.send_table(stars(), "onlyfits", timeout=10)
+        with pytest.raises(DataError, match=r"'o' \(holds numbers as objects, .* use a masked column"):
+            await sender.send_table(Table({"o": [None, 1, 2]}), timeout=10)
         with pytest.raises(DataError, match=r"holds dict"):
             await sender.send_table(Table({"bad": [{}]}), timeout=10)
 

@@ -15,7 +15,7 @@ from typing import Any
 from ...errors import DataError
 from ..optional import need
 
-__all__ = ["cut_out", "filled", "has_fixed_widths", "pieces"]
+__all__ = ["TABLE", "column_like", "cut_out", "filled", "has_fixed_widths", "pieces"]
 
 _NUMBERS = {
     "unsignedByte": "u1",
@@ -37,7 +37,9 @@ _BEHIND = b"</STREAM></BINARY2></DATA>"
 
 _BEGIN_OF_ROWS = re.compile(rb"<BINARY2>\s*<STREAM\s+encoding\s*=\s*[\"']base64[\"']\s*>")
 _END_OF_ROWS = re.compile(rb"</STREAM>\s*</BINARY2>")
-_TABLE = re.compile(rb"<(?:\w+:)?TABLE\b")
+TABLE = re.compile(rb"<(?:\w+:)?TABLE\b")
+"""The beginning of a table."""
+
 _SPACE = b" \t\r\n"
 _SIZES = re.compile(r"[1-9][0-9]{0,6}(x[1-9][0-9]{0,6})*")
 
@@ -150,7 +152,7 @@ def cut_out(data: bytes) -> tuple[bytes, memoryview] | None:
     if data.find(b">", begin.end(), end.start()) >= 0:  # it may be the end of a comment
         return None
     described = data[: begin.start()] + b"<TABLEDATA></TABLEDATA>" + data[end.end() :]
-    if len(_TABLE.findall(described)) != 1:
+    if len(TABLE.findall(described)) != 1:
         return None
     return described, memoryview(data)[begin.end() : end.start()]
 
@@ -224,15 +226,18 @@ def _column(numpy: Any, block: Any, number: int, field: Any, like: Any) -> Any |
         mask = mask | numpy.isnan(values) if values.dtype.kind in "fc" else mask
     if values.dtype.kind == "U" and mask.any():  # as in TABLEDATA, where it is empty
         values, mask = numpy.where(mask, "", values), numpy.zeros(len(block), bool)
-    table = need("astropy.table")
-    mask = numpy.broadcast_to(mask, values.shape)
+    return column_like(like, values, numpy.broadcast_to(mask, values.shape))
+
+
+def column_like(like: Any, values: Any, mask: Any) -> Any:
+    """Return a column of values, some of which are missing, of which the same is said as of `like`."""
     said = {
         "unit": like.unit,
         "description": like.description,
         "format": like.format,
         "meta": dict(like.meta),
     }
-    return table.MaskedColumn(values, name=like.name, mask=mask, copy=False, **said)
+    return need("astropy.table").MaskedColumn(values, name=like.name, mask=mask, copy=False, **said)
 
 
 def _texts(numpy: Any, place: Any) -> Any | None:

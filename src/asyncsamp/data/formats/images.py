@@ -190,6 +190,8 @@ def _pixels_of(data: Any, mask: Any) -> Any:
 def _header_of(wcs: Any) -> Any:
     """Return a WCS as a FITS header. Raises `DataError` for one that cannot be said there."""
     plain = getattr(wcs, "low_level_wcs", wcs)
+    if not hasattr(plain, "pixel_n_dim"):
+        raise DataError(f"wcs= is a {type(plain).__name__}; expected a WCS, as WCS(header) makes")
     if not hasattr(plain, "to_header"):
         raise DataError(
             f"the image's WCS, a {type(plain).__name__}, cannot be written as FITS: give one as wcs=, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..._util.foreign_text import listed, quoted
 from ..._util.likeness import did_you_mean
 from ...errors import DataError, SampError
 from ..optional import need, quiet
-from . import binary2
+from . import binary2, tabledata
 from .claims import MAX_SIZE, check_votable_claims
 from .fits_plus import describe
 from .fits_rows import columns_of
@@ -202,24 +203,27 @@ def _column_name(name: Any) -> str:
 
 def _read_votable(data: bytes, max_size: int, beside: int = 0) -> Any:
     """Return the first table; `beside` is the size of what holds its rows, if they are not in `data`."""
-    cut = binary2.cut_out(data)
-    if cut is None:
-        check_votable_claims(data, max_size, beside=beside)
-    else:
-        described, base64 = cut
-        check_votable_claims(described, max_size, beside=len(base64))
-        table = _read_binary2(described, base64, max_size)
+    for rows_as in (binary2, tabledata):
+        if (cut := rows_as.cut_out(data)) is None:
+            continue
+        described, rows = cut
+        check_votable_claims(described, max_size, beside=len(rows))
+        table = _read_columns(rows_as.filled, described, rows, max_size)
         if table is not None:
             return table
-        check_votable_claims(data, max_size)  # what is read now is the whole
+        beside = 0  # what is read now is the whole
+        break
+    check_votable_claims(data, max_size, beside=beside)
     return _parse_votable(data)[0]
 
 
-def _read_binary2(described: bytes, base64: memoryview, max_size: int) -> Any | None:
-    """Return the table of a VOTable whose rows are in BINARY2; None if they are to be read row by row."""
+def _read_columns(
+    filled: Callable[[Any, Any, memoryview, int], Any], described: bytes, rows: memoryview, max_size: int
+) -> Any | None:
+    """Return the table of a VOTable whose rows stand apart; None if they are to be read row by row."""
     empty, element = _parse_votable(described)
     try:
-        return binary2.filled(element.fields, empty, base64, max_size)
+        return filled(element.fields, empty, rows, max_size)
     except DataError:
         raise
     except Exception as error:

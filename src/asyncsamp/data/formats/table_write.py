@@ -6,6 +6,7 @@ import io
 import re
 import threading
 from collections.abc import Callable
+from numbers import Number
 from typing import Any
 
 from ..._util.foreign_text import listed, quoted
@@ -379,9 +380,11 @@ def _no_votable(column: Any) -> str:
 
 
 _NOT_ASCII = "with text that is not ASCII"
+_MIXED = "holds numbers as objects, as it does with None or text among them"
 _CONVERT = "remove them, or convert them to numbers or text"
 _ADVICE = {
     _NOT_ASCII: "FITS holds only ASCII: send it with format='votable', which holds all, or spell it in ASCII",
+    _MIXED: "where a number is missing use a masked column, as MaskedColumn([0, 1], mask=[True, False])",
     "of type uint64": "VOTable has no integers so large: convert to int64 or float64, as in "
     "table['n'] = table['n'].astype('int64')",
 }
@@ -404,7 +407,7 @@ def _no_objects(column: Any) -> str:
             continue
         if type(item).__name__ == "MaskedConstant":
             continue
-        return f"holds {type(item).__name__}"
+        return _MIXED if isinstance(item, Number) else f"holds {type(item).__name__}"
     return ""
 
 
