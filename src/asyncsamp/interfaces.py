@@ -480,6 +480,14 @@ class Engine(Protocol):
         """
         ...
 
+    def may_receive(self, client: str) -> bool:
+        """Return whether others may send `client` anything.
+
+        Args:
+            client: A public id.
+        """
+        ...
+
     def disconnect(self, client: str, reason: str) -> None:
         """Remove `client` by force; nothing if it is gone already.
 

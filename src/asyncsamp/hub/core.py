@@ -238,6 +238,11 @@ class HubCore:
         record = self._record(client)
         record.may_send, record.receives = may_send, receives
 
+    def may_receive(self, client: str) -> bool:
+        """Whether others may send `client` anything; also if it has left."""
+        record = self._clients.get(client)
+        return record is None or record.receives
+
     def is_registered(self, client: str) -> bool:
         """Whether `client` is the public id of a registered client."""
         return client in self._clients

@@ -137,6 +137,10 @@ class HubEngine:
         if self._core.is_registered(client):
             self._core.permit(client, may_send, receives)
 
+    def may_receive(self, client: str) -> bool:
+        """Return whether others may send `client` anything."""
+        return self._core.may_receive(client)
+
     def observe(
         self, callback: Callable[[HubEvent], None], sample: Callable[[], bool] | None = None
     ) -> Callable[[], None]:

@@ -20,7 +20,7 @@ from asyncsamp import Client, DataError, Message
 from asyncsamp._util import file_urls
 from asyncsamp.data import sending
 from asyncsamp.data.fetching import fetch
-from asyncsamp.data.share.files import LocalFiles
+from asyncsamp.data.share.files import LocalFiles, _retired
 
 from ..desktops import pair
 
@@ -238,6 +238,23 @@ async def test_a_file_url_ends_with_its_time(client: Client) -> None:
     assert not client.unshare(url)
     assert client.unshare(await client.share(DATA, local=True, lifetime=1000))
     assert await fetch(stays) == DATA
+
+
+async def test_many_file_urls_do_not_take_all_descriptors(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each kept the number of its descriptor for good, so that some hundred were the last."""
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr("asyncsamp.data.share.files._MOST_DESCRIPTORS", len(_retired) + 5)
+    for number in range(20):
+        url = await client.share(b"%d" % number, local=True)
+        assert await fetch(url) == b"%d" % number
+        assert client.unshare(url)
+    kept = await client.share(DATA, local=True)
+    assert path_of(kept).read_bytes() == DATA
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_before + 5
+    await client.unregister()
+    assert not path_of(kept).exists()
 
 
 async def test_file_urls_of_what_was_sent_end_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

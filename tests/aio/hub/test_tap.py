@@ -9,8 +9,18 @@ from typing import Any
 
 import pytest
 
-from asyncsamp import Client, FaultCode, Hub, Limits, Message, StandardConnection, xmlrpc
+from asyncsamp import (
+    Client,
+    FaultCode,
+    Hub,
+    HubFaultError,
+    Limits,
+    Message,
+    StandardConnection,
+    xmlrpc,
+)
 from asyncsamp.hub import tap as tap_module
+from asyncsamp.hub.permissions import Permission, Permissions, Subject
 from asyncsamp.interfaces import TAP
 from asyncsamp.values import Value
 
@@ -46,6 +56,24 @@ async def sent(way: StandardConnection, mtype: str, count: int) -> list[dict[str
         assert missed == 0
         found += [line for line in lines if line.get("mtype") == mtype]
     return found
+
+
+async def test_who_may_receive_nothing_is_told_nothing(tmp_path: Path) -> None:
+    permissions = Permissions(tmp_path / "permissions.json")
+    spy = Subject("client", "spy")
+    async with Hub(lockfile=tmp_path / "x.samp", permissions=permissions) as hub:
+        way = StandardConnection(lockfile=hub.lockfile)
+        async with Client("spy", connection=way):
+            await way.traffic()
+            waiting = asyncio.create_task(way.traffic())
+            await permissions.decide(spy, Permission.RECEIVE, False)
+            async with Client("one", lockfile=hub.lockfile) as one:
+                await one.notify_all("x.secret", {"word": "42"})
+            for asked in (waiting, way.traffic()):
+                with pytest.raises(HubFaultError, match="receive no messages, so it is told of none"):
+                    await asked
+            await permissions.decide(spy, Permission.RECEIVE, True)
+            assert await way.traffic() == ([], 0)
 
 
 async def test_a_call_between_others_is_told_with_its_answer(

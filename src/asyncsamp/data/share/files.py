@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import re
 import shutil
@@ -19,6 +20,9 @@ __all__ = ["LocalFiles"]
 _LONGEST_STEM, _LONGEST_ENDING = 180, 10
 """Bytes of a file's name, and of what stands behind its last dot."""
 
+_MOST_DESCRIPTORS = 256
+"""Descriptors that files in memory may take of the process, also of those that have been let go."""
+
 _FOLDER = re.compile(r"asyncsamp-(\d+)-\w+")
 
 
@@ -26,8 +30,8 @@ class LocalFiles:
     """Bytes that have a file:// URL while this process lives.
 
     On Linux they are files without a folder, in memory, which the kernel takes away with the
-    process, however it ends. Elsewhere they are temporary files: removed by `close`, and,
-    after a kill -9, by the next process that needs any.
+    process, however it ends. Elsewhere, and where there have been many, they are temporary files:
+    removed by `close`, and, after a kill -9, by the next process that needs any.
     """
 
     def __init__(self) -> None:
@@ -77,7 +81,7 @@ class LocalFiles:
         return path is not None or descriptor is not None
 
     def _put(self, data: bytes, name: str) -> str:
-        if hasattr(os, "memfd_create") and hasattr(os, "eventfd") and Path("/proc/self/fd").is_dir():
+        if _may_be_in_memory(len(self._descriptors)):
             return self._put_in_memory(data, name)
         if self._folder is None:
             _sweep()
@@ -100,11 +104,24 @@ class LocalFiles:
         return url
 
 
+def _may_be_in_memory(those_there: int) -> bool:
+    if not (hasattr(os, "memfd_create") and hasattr(os, "eventfd") and Path("/proc/self/fd").is_dir()):
+        return False
+    resource = importlib.import_module("resource")  # which Windows has not
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return those_there + len(_retired) < min(_MOST_DESCRIPTORS, allowed // 4)
+
+
+_retired: set[int] = set()
+"""Descriptors of this process that stand for files which have been let go."""
+
+
 def _retire(descriptor: int) -> None:
     """Let the file go, and keep its number: else the URL would come to mean the next file that is opened.
 
     What takes its place cannot be opened by anybody.
     """
+    _retired.add(descriptor)
     nothing = os.eventfd(0)
     try:
         os.dup2(nothing, descriptor, inheritable=False)
@@ -129,6 +146,8 @@ def _sweep() -> None:
 
 
 def _lives(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # it cannot be asked without a signal
     with contextlib.suppress(PermissionError):
         try:
             os.kill(pid, 0)

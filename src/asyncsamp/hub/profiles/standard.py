@@ -279,12 +279,26 @@ class StandardProfile:
         engine = self._engine
         assert engine is not None
         client = self._caller(TAP, params)
+        self._check_receives(engine, client)
         tap = self._taps.get(client)
         if tap is None:
             self._taps[client] = Tap(engine.observe, engine.limits.tap)
             return {"lines": "", "missed": "0"}
         with engine.listening(client):
-            return await tap.batch()
+            told = await tap.batch()
+        self._check_receives(engine, client)
+        return told
+
+    def _check_receives(self, engine: Engine, client: str) -> None:
+        """End the tap of a client that the user lets receive nothing, since it tells what others receive."""
+        if engine.may_receive(client):
+            return
+        if (tap := self._taps.pop(client, None)) is not None:
+            tap.close()
+        raise FaultError(
+            "the user of the hub lets this client receive no messages, so it is told of none",
+            code=FaultCode.NOT_ALLOWED,
+        )
 
     def _caller(self, operation: str, params: Sequence[Value | RawMap]) -> str:
         if not params:
