@@ -76,9 +76,9 @@ class Line:
                 connection.sendall(request)
                 while not whole:
                     data = connection.recv(_PIECE)
-                    whole = reader.feed(data) if data else _ended(reader)
-            except ConnectionError:
-                if kept is not None and not reader.started:
+                    whole = reader.feed(data) if data else _ended(reader, connection)
+            except ConnectionError as error:
+                if kept is not None and not reader.started and not isinstance(error, _UnansweredError):
                     continue  # it was closed as idle just now, and never read the request
                 raise
             finally:
@@ -103,9 +103,15 @@ class Line:
         return None
 
 
-def _ended(reader: ResponseParser) -> bool:
+class _UnansweredError(ConnectionError):
+    """The peer has read a request, and did not answer: it may have done what was asked."""
+
+
+def _ended(reader: ResponseParser, connection: socket.socket) -> bool:
     if reader.feed_eof():
         return True
     if reader.started:
         raise RemoteProtocolError("the connection ended before the answer was complete")
-    raise ConnectionResetError("the connection ended before the answer came")
+    if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):  # by the reset of who closed before
+        raise ConnectionResetError("the connection had ended before the request came")
+    raise _UnansweredError("the connection ended before the answer came")
