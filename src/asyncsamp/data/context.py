@@ -152,8 +152,15 @@ class DataContext:
 
     def expect_echo(self, recipients: list[str], table: Known, numbers: list[int]) -> None:
         """Note that `recipients` are about to be told of these rows, and may tell us of them in turn."""
-        until = asyncio.get_running_loop().time() + _ECHO_SECONDS
-        self._echoes += [_Echo(recipient, table, frozenset(numbers), until) for recipient in recipients]
+        loop = asyncio.get_running_loop()
+        until, rows = loop.time() + _ECHO_SECONDS, frozenset(numbers)
+        self._echoes += [_Echo(recipient, table, rows, until) for recipient in recipients]
+        loop.call_later(_ECHO_SECONDS, self._forget_echoes)  # they may be of millions of rows
+
+    def _forget_echoes(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self._echoes and self._echoes[0].until <= now:
+            self._echoes.popleft()
 
     def _rows(self, message: Message, item_id: str | None, url: str | None, numbers: list[int]) -> Rows:
         """Return what the message says. Whether it is an echo is decided here, once for all streams."""

@@ -169,6 +169,18 @@ async def test_an_echo_is_one_for_every_stream(tmp_path: Path) -> None:
         assert [(await soon(stream)).tolist() for stream in (one, two)] == [[5], [5]]
 
 
+async def test_rows_are_not_kept_for_echoes_that_come_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.data.context._ECHO_SECONDS", 0.02)
+    async with pair(tmp_path) as (sender, receiver), receiver.selections("t1"):
+        await receiver.settled()
+        async with asyncio.timeout(10):
+            await sender.select_rows("t1", [1, 2], "receiver")
+            while sender._context()._echoes:
+                await asyncio.sleep(0)
+
+
 async def test_the_echo_of_one_is_not_that_of_another(tmp_path: Path) -> None:
     mine = table()
     async with (
