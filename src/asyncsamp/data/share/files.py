@@ -108,7 +108,7 @@ def _may_be_in_memory(those_there: int) -> bool:
     if not (hasattr(os, "memfd_create") and hasattr(os, "eventfd") and Path("/proc/self/fd").is_dir()):
         return False
     resource = importlib.import_module("resource")  # which Windows has not
-    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    allowed: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return those_there + len(_retired) < min(_MOST_DESCRIPTORS, allowed // 4)
 
 
