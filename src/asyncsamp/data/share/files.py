@@ -109,7 +109,8 @@ def _may_be_in_memory(those_there: int) -> bool:
         return False
     resource = importlib.import_module("resource")  # which Windows has not
     allowed: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return those_there + len(_retired) < min(_MOST_DESCRIPTORS, allowed // 4)
+    most = _MOST_DESCRIPTORS if allowed == resource.RLIM_INFINITY else min(_MOST_DESCRIPTORS, allowed // 4)
+    return those_there + len(_retired) < most
 
 
 _retired: set[int] = set()
