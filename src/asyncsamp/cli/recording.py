@@ -119,21 +119,25 @@ async def _record_of(hub: str | None, path: Path, of: str, count: int | None) ->
 
 
 async def _record_before(client: Client, behind: _Behind, recorder: _Recorder, count: int | None) -> None:
-    """Pass on what is sent to us, and write it with the answer."""
+    """Pass on what is sent to us, and write it with the answer, before the caller has that."""
     mtypes = [mtype for mtype in behind.client.subscriptions if not mtype.startswith("samp.")]
-    answers: dict[str, Response] = {}
+
+    def write(message: Message, response: Response | None) -> None:
+        calls = {} if message.msg_id is None else {message.msg_id: behind.client.public_id}
+        recorder.clients([behind.client])
+        recorder.message(Seen(message, time.time(), calls=calls, answer=response))
 
     async def answer(message: Message) -> Response:
-        answers[message.msg_id or ""] = response = await behind.call(message)
+        response = await behind.call(message)
+        with contextlib.suppress(OSError):  # which ends the recording below, and is nothing to the caller
+            write(message, response)
         return response
 
     async for message in answered(client, mtypes, answer, limit=WAITING):
         if message.msg_id is None:
             await behind.notify(message)
-        known = answers.pop(message.msg_id or "", None)
-        calls = {} if message.msg_id is None else {message.msg_id: behind.client.public_id}
-        recorder.clients([behind.client])
-        recorder.message(Seen(message, time.time(), calls=calls, answer=known))
+            write(message, None)
+        recorder.check()
         if count is not None and recorder.written >= count:
             return
 
@@ -213,12 +217,16 @@ class _Recorder:
     def flush(self) -> None:
         self._file.flush()
 
+    def check(self) -> None:
+        """Raise `OSError` if a line could not be written."""
+        if self._failure is not None:
+            raise self._failure
+
     def _since(self, moment: float) -> float:
         return round(max(0.0, moment - self._begun), 6)
 
     def _line(self, value: object) -> None:
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         self._file.write(json.dumps(value) + "\n")
         if not self._due:
             self._due = True
