@@ -80,9 +80,21 @@ async def test_a_page_that_closes_between_two_pulls_and_says_so_is_gone(tmp_path
         assert (await page.post(PAGE_LEFT, page.key)).fault.code == FaultCode.NOT_REGISTERED
 
 
+async def test_a_page_that_closes_while_its_pull_is_answered_is_gone(tmp_path: Path) -> None:
+    """The answer is written before the system tells that nobody is there to read it."""
+    async with web_hub(tmp_path, limits=SOON) as hub, Slow(hub) as client:
+        page = await hub.page("table.note")
+        reader, pull = await page.begin_pull("600")
+        await page.post(PAGE_LEFT, page.key)
+        await client.notify(page.id, "table.note", {})
+        assert b"table.note" in await reader.read()
+        await until_gone(client, page)
+        await close(pull)
+
+
 async def test_a_page_that_closes_takes_nothing_from_another_that_pulls(tmp_path: Path) -> None:
     """Two tabs show a notebook, and one of them has relayed before."""
-    async with web_hub(tmp_path, limits=SOON) as hub, Slow(hub) as client:
+    async with web_hub(tmp_path, limits=Limits(web_silence_broken=0.4)) as hub, Slow(hub) as client:
         page = await hub.page("table.note")
         pulling = asyncio.create_task(page.pull("0.5"))
         await page.post(PAGE_LEFT, page.key)

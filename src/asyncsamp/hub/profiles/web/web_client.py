@@ -50,6 +50,7 @@ class Page:
         self._requests = 0
         self._pulling = 0
         self._pull_broke = False
+        self._left = False  # it has said so, and not begun to pull since
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._reason = ""
@@ -66,7 +67,7 @@ class Page:
         self._requests += 1
         if pull:
             self._pulling += 1
-            self._pull_broke = False
+            self._pull_broke = self._left = False
         self._stop_timer()
 
     def request_ends(self, *, pull: bool = False, broken: bool = False) -> None:
@@ -79,7 +80,7 @@ class Page:
         self._requests -= 1
         if pull:
             self._pulling -= 1
-            self._pull_broke = broken and not self._pulling
+            self._pull_broke = (broken or self._left) and not self._pulling
         if self._closed:
             return
         limits = self._limits
@@ -95,7 +96,12 @@ class Page:
             self._set_timer(limits.web_silence_sender, "it has been silent for too long")
 
     def leaves(self) -> None:
-        """Note that a page of its closes, or is loaded again: as if its pull had broken off."""
+        """Note that a page of its closes, or is loaded again: as if its pull had broken off.
+
+        Also one that is under way, though it may seem to be answered in order before the system tells that
+        nobody is there any more.
+        """
+        self._left = True
         self._pull_broke = not self._pulling
 
     def close(self) -> None:
