@@ -87,6 +87,7 @@ async def test_a_hub_is_embedded(number: int, tmp_path: Path) -> None:
     assert not (tmp_path / ".samp").exists()
 
 
+@pytest.mark.alone  # one at a time has that port
 @pytest.mark.parametrize(("keys", "allowed"), [("alt+y", True), ("alt+n", False)])
 async def test_a_tk_application_asks_in_a_dialog(keys: str, allowed: bool, tmp_path: Path) -> None:
     """Its hub has the port 21012, as in the example."""
