@@ -80,7 +80,7 @@ async def refuse_no_image(place: str | Path) -> None:
 async def refuse_no_table(place: str | Path) -> None:
     """Raise `DataError` if a FITS file holds images only; as `refuse_no_image`."""
     seen = await _look(place)
-    if seen is not None and seen.units.whole and seen.units.pixels and not seen.units.columns:
+    if seen is not None and seen.units.is_image:
         raise DataError(f"{place} is an image in FITS, not a table: use send_image")
 
 
@@ -99,7 +99,7 @@ async def refuse_no_moc(place: str | Path) -> None:
     seen = await _look(place)
     if seen is None:
         return
-    if seen.units.whole and seen.units.pixels and not seen.units.columns:
+    if seen.units.is_image:
         raise DataError(f"{place} is an image in FITS, not a coverage map: use send_image")
     found = not_an_image(seen.head)
     if found is not None:

@@ -13,13 +13,12 @@ from typing import Any
 from ...errors import DataError
 from ..optional import need
 from .fits_rows import is_ascii
+from .kinds import BLOCK
 
 __all__ = ["LARGE", "describe", "fits_plus", "is_lossless"]
 
 LARGE = 20_000
 """Rows from which a table goes as FITS to who takes both: written as VOTable it takes seconds a million."""
-
-_BLOCK = 2880
 
 
 def is_lossless(table: Any) -> bool:
@@ -53,7 +52,7 @@ def fits_plus(unit: Any, votable: bytes, sink: io.BytesIO) -> None:
             ("NTABLE", 1),
         ]
     )
-    sink.getbuffer()[:_BLOCK] = header.tostring().encode("ascii")
+    sink.getbuffer()[:BLOCK] = header.tostring().encode("ascii")
 
 
 def describe(table: Any, described: Any) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..optional import need
+from .kinds import BLOCK
 
 __all__ = ["append", "columns_of", "is_ascii", "layout_of"]
 
-_BLOCK = 2880
 _ROWS = 50_000
 """Rows that are written, or read of one column, at once: 2 MB, which takes a millisecond."""
 
@@ -91,7 +91,7 @@ def append(sink: io.BytesIO, header: Any, table: Any, layout: Any, done: Callabl
             _put(numpy, rows[f"f{number}"], column[begin : begin + len(rows)])
         sink.write(rows.view("u1").data)
         done(begin + len(rows))
-    sink.write(bytes(-len(table) * layout.itemsize % _BLOCK))
+    sink.write(bytes(-len(table) * layout.itemsize % BLOCK))
 
 
 def _put(numpy: Any, place: Any, values: Any) -> None:

@@ -9,14 +9,9 @@ from typing import Any
 from ...errors import DataError
 from ..optional import need
 from .claims import MAX_SIZE, check_fits_claims
+from .kinds import BLOCK, CARD, MOST_COUNTED
 
 __all__ = ["open_units"]
-
-_BLOCK = 2880
-_CARD = 80
-
-_MOST = 999
-"""Axes and columns that a unit may have, by the FITS standard."""
 
 _COUNT = re.compile(rb"\s*(?:HIERARCH\s+)?(Z?NAXIS|TFIELDS)\s*=\s*[+-]?\s*(\d+)", re.IGNORECASE)
 """A card by which astropy counts, in any spelling that it takes."""
@@ -69,12 +64,14 @@ def _check_counts(data: bytes, offset: int) -> int:
     The cards are looked at as they stand, each of several with one name: astropy has two parsers, and
     they do not take the same one.
     """
-    for start in range(offset, len(data), _CARD):
-        card = data[start : start + _CARD]
+    for start in range(offset, len(data), CARD):
+        card = data[start : start + CARD]
         if card.rstrip() == b"END":
-            return start // _BLOCK * _BLOCK + _BLOCK
+            return start // BLOCK * BLOCK + BLOCK
         found = _COUNT.match(card)
-        if found is not None and int(found[2]) > _MOST:
+        if found is not None and int(found[2]) > MOST_COUNTED:
             key = found[1].decode("ascii").upper()
-            raise DataError(f"the FITS file claims {key} = {int(found[2])}; FITS allows {_MOST} at most")
+            raise DataError(
+                f"the FITS file claims {key} = {int(found[2])}; FITS allows {MOST_COUNTED} at most"
+            )
     return len(data)

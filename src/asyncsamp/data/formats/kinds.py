@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 __all__ = [
+    "BLOCK",
+    "CARD",
+    "MOST_COUNTED",
     "FitsContent",
     "Kind",
     "container",
@@ -21,14 +24,17 @@ __all__ = [
     "unpacked",
 ]
 
-_BLOCK = 2880
-_CARD = 80
-_MOST_HEADER = 64 * _BLOCK
+BLOCK, CARD = 2880, 80
+"""Bytes of a block of FITS, and of a card of its headers."""
+
+_MOST_HEADER = 64 * BLOCK
 """Bytes of the header of one unit that are read: of a table with hundreds of columns."""
 _MOST_UNITS = 100
 _EVENTS = ("EVENTS", "STDEVT", "RAYEVENT")
 """Tables of these names are lists of events, of which tools make an image."""
-_MOST_AXES = 999  # by the FITS standard
+MOST_COUNTED = 999
+"""Axes and columns that a unit may have, by the FITS standard."""
+
 _CDF = (b"\xcd\xf3\x00\x01", b"\xcd\xf2\x60\x02")
 
 _SEND_TABLE = "use send_table"
@@ -79,6 +85,11 @@ class FitsContent:
     drawn: bool = False
     moc: bool = False
     whole: bool = False
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it has images, and certainly nothing else."""
+        return self.whole and self.pixels and not self.columns
 
 
 def container(head: bytes) -> str:
@@ -142,7 +153,7 @@ def _note_unit(found: FitsContent, cards: dict[str, str], axes: list[int]) -> No
 
 
 def _axes(cards: dict[str, str]) -> list[int]:
-    count = min(int(cards.get("NAXIS", "0")), _MOST_AXES)
+    count = min(int(cards.get("NAXIS", "0")), MOST_COUNTED)
     return [int(cards.get(f"NAXIS{n}", "0") or 0) for n in range(1, count + 1)]
 
 
@@ -182,10 +193,10 @@ def _cards(head: bytes, offset: int) -> tuple[dict[str, str], int]:
     """Return the cards of the header at `offset`, with "END" if it is whole, and where its data begin."""
     cards: dict[str, str] = {}
     while offset < len(head):
-        block = head[offset : offset + _BLOCK]
-        offset += _BLOCK
-        for start in range(0, len(block), _CARD):
-            card = block[start : start + _CARD].decode("latin-1")
+        block = head[offset : offset + BLOCK]
+        offset += BLOCK
+        for start in range(0, len(block), CARD):
+            card = block[start : start + CARD].decode("latin-1")
             if card.startswith("END "):
                 cards["END"] = ""
                 return cards, offset
@@ -204,7 +215,7 @@ def _size(cards: dict[str, str], axes: list[int]) -> int:
 
 
 def _padded(size: int) -> int:
-    return -(-size // _BLOCK) * _BLOCK
+    return -(-size // BLOCK) * BLOCK
 
 
 def unpacked(head: bytes, size: int) -> bytes:
@@ -227,15 +238,19 @@ def not_an_image(head: bytes) -> tuple[str, str] | None:
     table = _TABLES.get(container(head))
     if table is not None:
         return table, _SEND_TABLE
-    for first, what, advice in _OTHERS:
-        if head.startswith(first):
-            return what, advice
+    if (other := _other(head)) is not None:
+        return other
     return ("a text", f"if it is a table, {_SEND_TABLE}; {_CONVERT}") if is_text(head) else None
 
 
 def foreign_file(head: bytes) -> str:
     """Return what data that begin with `head` are, if no tool takes them as any kind of data; else ""."""
-    return next((what for first, what, _ in _OTHERS if head.startswith(first)), "")
+    other = _other(head)
+    return "" if other is None else other[0]
+
+
+def _other(head: bytes) -> tuple[str, str] | None:
+    return next(((what, advice) for first, what, advice in _OTHERS if head.startswith(first)), None)
 
 
 def is_text(head: bytes) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from ..._util import file_urls
 from ..._util.threads import to_its_end
+from ...rpc import descriptors
 
 __all__ = ["LocalFiles"]
 
@@ -107,9 +107,8 @@ class LocalFiles:
 def _may_be_in_memory(those_there: int) -> bool:
     if not (hasattr(os, "memfd_create") and hasattr(os, "eventfd") and Path("/proc/self/fd").is_dir()):
         return False
-    resource = importlib.import_module("resource")  # which Windows has not
-    allowed: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    most = _MOST_DESCRIPTORS if allowed == resource.RLIM_INFINITY else min(_MOST_DESCRIPTORS, allowed // 4)
+    allowed = descriptors.allowed()
+    most = _MOST_DESCRIPTORS if allowed is None else min(_MOST_DESCRIPTORS, allowed // 4)
     return those_there + len(_retired) < most
 
 
