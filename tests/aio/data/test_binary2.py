@@ -23,6 +23,7 @@ from asyncsamp.data.formats.table_write import write_votable
 from asyncsamp.errors import DataError
 
 from ...installed import require_program
+from .same_tables import same
 
 KINDS = st.sampled_from(["f8", "f4", "i8", "i4", "i2", "u1", "bool", "U7", "S5", "c8"])
 TEXT = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=5)
@@ -42,17 +43,6 @@ def write(table: Table, **options: Any) -> bytes:
 
 def by_astropy(data: bytes) -> Table:
     return votable.parse(io.BytesIO(data)).get_first_table().to_table(use_names_over_ids=True)
-
-
-def same(one: Table, other: Table) -> None:
-    assert one.colnames == other.colnames
-    for name in one.colnames:
-        a, b = np.ma.asarray(one[name]), np.ma.asarray(other[name])
-        assert a.dtype.kind == b.dtype.kind
-        np.testing.assert_array_equal(np.ma.getmaskarray(a), np.ma.getmaskarray(b))
-        np.testing.assert_array_equal(a[~np.ma.getmaskarray(a)].data, b[~np.ma.getmaskarray(b)].data)
-        assert (one[name].unit, one[name].description) == (other[name].unit, other[name].description)
-        assert one[name].meta.get("ucd") == other[name].meta.get("ucd")
 
 
 @settings(deadline=None, max_examples=40)

@@ -69,9 +69,7 @@ def _check_counts(data: bytes, offset: int) -> int:
         if card.rstrip() == b"END":
             return start // BLOCK * BLOCK + BLOCK
         found = _COUNT.match(card)
-        if found is not None and int(found[2]) > MOST_COUNTED:
+        if found is not None and (count := int(found[2])) > MOST_COUNTED:
             key = found[1].decode("ascii").upper()
-            raise DataError(
-                f"the FITS file claims {key} = {int(found[2])}; FITS allows {MOST_COUNTED} at most"
-            )
+            raise DataError(f"the FITS file claims {key} = {count}; FITS allows {MOST_COUNTED} at most")
     return len(data)
