@@ -84,6 +84,12 @@ class RawMap:
 Content: TypeAlias = "ValueMap | RawMap"
 """A message or a response on its way through a hub."""
 
+
+def mtype_in(message: Content) -> Value | None:
+    """Return what a message says as samp.mtype; None if it says nothing."""
+    return message.mtype if isinstance(message, RawMap) else message.get("samp.mtype")
+
+
 MAX_DEPTH = 64
 """How deep a value may nest. The standard gives no bound (DATA-4); real messages use four levels."""
 

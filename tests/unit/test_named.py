@@ -19,7 +19,8 @@ from asyncsamp.hub.named import (
     names_of_path,
     names_of_url,
 )
-from asyncsamp.values import Value
+from asyncsamp.values import Value, ValueMap
+from asyncsamp.xmlrpc import encode_value, read_message
 
 SITE, OTHER = "https://example.org", "https://example.com"
 
@@ -195,6 +196,18 @@ def test_programs_are_never_full() -> None:
 @given(st.text(alphabet="%25/.fileht p:~ab\0\ud800", max_size=60))
 def test_any_text_is_looked_through(text: str) -> None:
     assert isinstance(names([text, {text: text}]), set)
+
+
+WORDS = st.sampled_from(["name", "a.fits", "/etc/passwd", "http://h/x?y=1", "a&b.vot", "%2Ftmp", "x", ""])
+NESTED = st.recursive(WORDS, lambda inner: st.lists(inner) | st.dictionaries(WORDS, inner), max_leaves=8)
+
+
+@given(st.dictionaries(WORDS, NESTED))
+def test_what_came_as_xml_names_what_its_values_name(params: ValueMap) -> None:
+    message: ValueMap = {"samp.mtype": "table.load.fits", "samp.params": params}
+    came = read_message(encode_value(message).xml.encode("ascii"))
+    if came is not None:  # else it is decoded by who gets it
+        assert find_names(came) == find_names(message)
 
 
 @pytest.mark.parametrize("text", ["file:/" * 40_000, "%25" * 80_000, "a/" * 120_000, "a.b " * 60_000])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asyncsamp import xmlrpc
 from asyncsamp.errors import RemoteProtocolError
 from asyncsamp.values import MAX_DEPTH, RawMap, Value, ValueMap
-from asyncsamp.xmlrpc import read_relayed
+from asyncsamp.xmlrpc import read_message, read_relayed
 from tests.fuzz.targets import raw_target
 
 from ..effort import examples
@@ -70,6 +70,21 @@ def test_what_we_write_passes_byte_for_byte(params: ValueMap, extra: ValueMap) -
     assert raw(data).values() == message
     assert raw(data).xml == xmlrpc.encode_value(message).xml.encode()
     assert raw(data).mtype == "a.b"
+
+
+@settings(max_examples=examples(80), deadline=None)
+@given(st.dictionaries(texts, values, max_size=4), st.dictionaries(texts, values, max_size=2))
+def test_what_another_hub_passes_on_is_held_to_the_same(params: ValueMap, extra: ValueMap) -> None:
+    data = notify({**extra, "samp.mtype": "a.b", "samp.params": params})
+    if read_relayed(data) is None:
+        return
+    came = raw(data)
+    again = read_message(came.xml)
+    assert again is not None
+    assert (again.xml, again.mtype, again.values()) == (came.xml, came.mtype, came.values())
+    assert read_message(came.xml + b"\n") is None
+    assert read_message(came.xml[:-1]) is None
+    assert read_message(b" " + came.xml) is None
 
 
 @pytest.mark.parametrize("size", [1, 255, 256, 257, 70_000, 1_000_000])

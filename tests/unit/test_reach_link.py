@@ -79,11 +79,18 @@ def test_there_is_room_for_so_many_frames_and_bytes() -> None:
     assert sending.has_room
     sending.put("sync", b"", 2000)
     assert sending.has_room
-    sending.put("msg", b"", 2000)
+    sending.put("msg", b"", 2000, messages=1)
     assert not sending.has_room
     assert sending.take_ack(1)
     assert sending.has_room
     assert (sending.waiting, sending.messages_waiting) == (1, 1)
+    several = outgoing(frames=20)
+    several.put("msgs", b"x" * 3000, 2000, messages=19)
+    assert (several.has_room, several.waiting, several.messages_waiting) == (False, 4, 19)
+    assert several.take_ack(1)
+    assert several.has_room
+    assert several.take_ack(4)
+    assert several.messages_waiting == 0
     large = outgoing(size=1000)
     large.put("sync", b"x" * 1000, 2000)
     assert not large.has_room

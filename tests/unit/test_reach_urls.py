@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asyncsamp.hub.named import NamedUrls, find_names
-from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED, ReachUrls, parse_address
-from asyncsamp.values import Value
+from asyncsamp.hub.profiles.reach.urls import (
+    NOT_OFFERED,
+    ReachUrls,
+    find_marked,
+    may_be_marked,
+    parse_address,
+)
+from asyncsamp.values import Value, ValueMap
+from asyncsamp.xmlrpc import encode_value, read_message
 
 STRANGER = "reach:mallory"
 
@@ -144,6 +151,15 @@ def test_anything_else_crosses_as_it_is(text: str) -> None:
 def test_any_value_comes_back_as_it_was(value: Value) -> None:
     a, b = Hub("a"), Hub("b")
     assert a.gets(b.sends(b.gets(a.sends(value)))) == value
+
+
+@given(
+    st.dictionaries(st.text("a.: "), st.sampled_from(LOCAL) | st.text() | st.lists(st.sampled_from(LOCAL)))
+)
+def test_no_url_is_overlooked_in_what_is_not_decoded(params: ValueMap) -> None:
+    came = read_message(encode_value({"samp.mtype": "a.b", "samp.params": params}).xml.encode("ascii"))
+    if came is not None and find_marked(params):
+        assert may_be_marked(came.xml)
 
 
 def test_urls_at_any_depth_and_not_within_texts() -> None:

@@ -23,16 +23,20 @@ from asyncsamp.hub.profiles.reach.wire import (
     Pause,
     RemoteClient,
     Reply,
+    Several,
     Sync,
     dump_ack,
     dump_frames,
     dump_here,
     dump_item,
+    dump_message,
+    dump_messages,
     load_here,
     load_item,
     load_payload,
 )
-from asyncsamp.values import ValueMap
+from asyncsamp.values import RawMap, ValueMap
+from asyncsamp.xmlrpc import encode_value, read_message
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="\ufffe\uffff"))
 IDS = TEXT.filter(lambda text: 0 < len(text) < 200)
@@ -43,11 +47,13 @@ MAPS = st.dictionaries(TEXT, VALUES, max_size=4)
 CLIENTS = st.builds(RemoteClient, IDS, MAPS, MAPS)
 RECIPIENTS = st.lists(st.tuples(IDS, st.none() | IDS), max_size=3, unique_by=lambda each: each[0])
 LABELS = st.from_regex("[a-z]{1,20}", fullmatch=True)
+MESSAGES = st.builds(Messages, IDS, RECIPIENTS, MAPS)
 ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Sync, LABELS, st.lists(CLIENTS, max_size=3)),
     st.builds(ClientIs, CLIENTS),
     st.builds(ClientLeft, IDS),
-    st.builds(Messages, IDS, RECIPIENTS, MAPS),
+    MESSAGES,
+    st.builds(Several, st.lists(MESSAGES, max_size=3)),
     st.builds(Reply, IDS, IDS, IDS, MAPS),
     st.builds(Pause, IDS),
     st.builds(Go, IDS),
@@ -82,10 +88,26 @@ def test_any_bytes_are_read_or_refused(payload: bytes) -> None:
         pass
 
 
-@given(st.sampled_from(["sync", "client", "left", "msg", "reply", "pause", "go", "other"]), VALUES)
+@given(st.sampled_from(["sync", "client", "left", "msg", "msgs", "reply", "pause", "go", "other"]), VALUES)
 def test_any_value_is_an_item_or_refused(kind: str, value: Any) -> None:
     with contextlib.suppress(RemoteProtocolError):
         load_item(kind, json.dumps(value).encode())
+
+
+def test_a_message_crosses_as_it_came_where_it_can() -> None:
+    message: ValueMap = {"samp.mtype": "a.b", "samp.params": {"x": "1 < 2", "l": ["", {"k": "v"}]}}
+    came = read_message(encode_value(message).xml.encode())
+    assert came is not None
+    kind, body = dump_messages(
+        [("c1", [("c2", None)], dump_message(came)), ("c3", [("c4", "m1")], dump_message(message))]
+    )
+    item = load_item(kind, body)
+    assert isinstance(item, Several)
+    first, second = item.messages
+    assert isinstance(first.message, RawMap)
+    assert (first.sender, first.recipients) == ("c1", [("c2", None)])
+    assert (first.message.xml, first.message.mtype, first.message.values()) == (came.xml, "a.b", message)
+    assert second == Messages("c3", [("c4", "m1")], message)
 
 
 def test_acknowledgements() -> None:
@@ -93,6 +115,7 @@ def test_acknowledgements() -> None:
     assert load_payload(dump_ack("", 0)) == Ack("!", 0)
 
 
+XML = encode_value({"samp.mtype": "a.b", "samp.params": {}}).xml
 DEEP = "[" * 10_000 + "]" * 10_000
 
 
@@ -131,6 +154,19 @@ def test_payloads_that_are_none(payload: str) -> None:
         ("msg", '["c1",[["c2"]],{"samp.mtype":["\\b"]}]'),
         ("msg", '["c1",[["c2"]],{"samp.mtype":["a", false]}]'),
         ("msg", '["c1",[["c2"]],"a text"]'),
+        ("msg", '["c1",[["c2"]],""]'),
+        ("msg", json.dumps(["c1", [["c2"]], XML[1:]])),
+        ("msg", json.dumps(["c1", [["c2"]], XML + " "])),
+        ("msg", json.dumps(["c1", [["c2"]], XML.replace("a.b", "\u00e9")])),
+        ("msg", json.dumps(["c1", [["c2"]], XML.replace("a.b", "&#233;")])),
+        ("msg", json.dumps(["c1", [["c2"]], XML.replace("a.b", "&file;")])),
+        ("msg", json.dumps(["c1", [["c2"]], XML.replace("a.b", "a\n\nb")])),
+        ("msg", json.dumps(["c1", [["c2"]], XML.replace("samp.mtype", "samp.other")])),
+        ("msg", json.dumps(["c1", [["c2"]], "<!DOCTYPE a>" + XML])),
+        ("msg", json.dumps(["c1", [["c2"]], XML + XML])),
+        ("msgs", '[["c1",[["c2"]],{}],"a text"]'),
+        ("msgs", '[["c1",[["c2"]],{}],["c1",[["c2"]]]]'),
+        ("msgs", '["c1",[["c2"]],{}]'),
         ("msg", '["c1",[[]],{}]'),
         ("msg", '["c1",["c2"],{}]'),
         ("msg", '["c1","c2",{}]'),

@@ -24,7 +24,7 @@ from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from .._util import file_urls
-from ..values import Value
+from ..values import RawMap, Value
 from .texts import find_texts
 
 __all__ = [
@@ -57,21 +57,32 @@ _UPWARDS = re.compile(r"(?:\.\.?(?:/|$)|~[^/]*/)+")
 _SHORT = 40
 """Characters of a text whose names are remembered."""
 _SUSPECT = re.compile(r"[/%.]")
+_TEXTS = re.compile(r"<(?:string|name)>([^<]+)")
 
 
-def find_names(value: Value) -> dict[str, set[str]]:
+def find_names(value: Value | RawMap) -> dict[str, set[str]]:
     """Return the texts in `value` that could name files or URLs, each with the names that it could mean.
 
     What stands under the key "name" is for people, so a bare file name there means no file.
     """
     found: dict[str, set[str]] = {}
-    for key, text in find_texts(value, keys=True):
+    for key, text in (
+        _texts_as_they_came(value) if isinstance(value, RawMap) else find_texts(value, keys=True)
+    ):
         if _SUSPECT.search(text):
             bare = key != "name"
             names = _names_of_short(text, bare) if len(text) <= _SHORT else set(_names_in(text, bare=bare))
             if names:
                 found.setdefault(text, set()).update(names)
     return found
+
+
+def _texts_as_they_came(message: RawMap) -> list[tuple[str, str]]:
+    """Return the texts of a message and the keys of its maps, without decoding it where that can be."""
+    xml = message.xml
+    if b"&" in xml or b"<name>name</name>" in xml:
+        return find_texts(message.values(), keys=True)
+    return [("", text) for text in _TEXTS.findall(xml.decode("ascii"))]
 
 
 def absolute_paths(names: Iterable[str]) -> list[str]:

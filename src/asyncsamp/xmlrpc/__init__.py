@@ -19,7 +19,7 @@ from .codec import (
     load_response,
     load_value,
 )
-from .raw_passing import read_relayed
+from .raw_passing import read_message, read_relayed
 
 __all__ = [
     "MAX_PARAMS",
@@ -34,5 +34,6 @@ __all__ = [
     "load_call",
     "load_response",
     "load_value",
+    "read_message",
     "read_relayed",
 ]

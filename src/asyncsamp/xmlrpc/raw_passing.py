@@ -20,7 +20,7 @@ import re
 from ..values import MAX_DEPTH, RawMap, Value
 from .codec import MAX_PARAMS, load_value
 
-__all__ = ["read_relayed"]
+__all__ = ["read_message", "read_relayed"]
 
 _PIECE = 1 << 16
 """Bytes that are looked at in one go: other threads run between two of them, and the memory is used again."""
@@ -113,6 +113,21 @@ def read_relayed(data: bytes) -> tuple[str, list[Value | RawMap]] | None:
     except _NotPlainError:
         return None
     return (begun[1].decode("ascii"), params) if whole else None
+
+
+def read_message(data: bytes) -> RawMap | None:
+    """Return the message whose `<value>` is `data`, as it came; None if it cannot pass so, or is not one.
+
+    Args:
+        data: What another hub has passed on.
+    """
+    if not _is_plain(data, 0):
+        return None
+    try:
+        end, mtype = _past_content(data, 0, is_reply=False)
+        return RawMap(_cut(data, 0, end), mtype, load_value) if end == len(data) else None
+    except (_NotPlainError, ValueError):
+        return None
 
 
 def _is_plain(data: bytes, since: int) -> bool:

@@ -80,21 +80,6 @@ async def test_what_is_published_comes_in_order_and_nothing_else(server: NatsSer
         assert queue.empty()
 
 
-async def test_what_may_wait_comes_in_order_and_needs_nobody_to_take_it_along(server: NatsServer) -> None:
-    queue: asyncio.Queue[BusMessage] = asyncio.Queue()
-    async with Watched(BusServer(url=server.url)) as a, Watched(BusServer(url=server.url)) as b:
-        await a.until(backs=1)
-        await b.until(backs=1)
-        b.bus.subscribe("samp.*.here", queue.put_nowait)
-        assert await asking(b, a, queue)
-        for number in range(100):
-            a.bus.publish("samp.x.here", b"%d" % number, may_wait=number % 5 > 0)
-            if number % 10 == 9:  # the last of those that may wait has something just before it
-                assert [int((await came(queue)).payload) for _ in range(10)] == [
-                    *range(number - 9, number + 1)
-                ]
-
-
 async def asking(listening: Watched, other: Watched, queue: asyncio.Queue[BusMessage]) -> bool:
     """Whether the server knows by now what `listening` listens to."""
     async with asyncio.timeout(PATIENCE):

@@ -82,7 +82,8 @@ async def test_tables_both_ways(page: str, kernel: int, route: str, tmp_path: Pa
         assert b"<TD>2</TD>" in await read.get()
         assert len(await read.get()) > 9_600_000
         await expect(tab.locator(".asyncsamp-relay")).to_contain_text("Connected to the SAMP hub")
-        await desktop.send_table(Table({"b": [1, 2, 3, 4]}), await desktop.find("notebook", timeout=30))
+        kernel_client = await subscriber(desktop, "notebook", "table.load.votable")
+        await desktop.send_table(Table({"b": [1, 2, 3, 4]}), kernel_client)
         await shown(tab, "rows: 4")
         await tab.screenshot(path=tmp_path / "notebook.png")
         assert sum(route in place for place in asked if place.startswith("GET")) == 10

@@ -54,13 +54,6 @@ _QUEUE_BYTES = 64 * 1024 * 1024
 """Bytes that wait for the line at most. The windows of the peers and the credit of transfers bound them
 before; what comes above is dropped, as by a cut, and sent again by who wants it to arrive."""
 
-_GATHER = 0.002
-"""Seconds within which what may wait is sent together with what was before it: each sending costs both hubs
-and the server a system call and more, as much as all else that is done for a small message."""
-
-_GATHER_BYTES = 64 * 1024
-"""Bytes that are not gathered any longer."""
-
 _CALLBACK_BYTES = 128 * 1024 * 1024
 """Bytes that wait for the callback of one subscription at most."""
 
@@ -98,12 +91,10 @@ class Bus(Protocol):
         """Bytes that one message may have, as the server says."""
         ...
 
-    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         """Send soon, in the order of the calls. Dropped while there is no server: nothing is sent late.
 
         With `reply` the server answers there (`BusMessage.nobody_there`) if nobody listens to `subject`.
-        What `may_wait`, since nobody waits for an answer to it, is held for two milliseconds if something
-        has just been sent, and goes together with what comes meanwhile.
         """
         ...
 
@@ -328,8 +319,6 @@ class NatsBus:
         self._queue: deque[tuple[str, bytes, str] | int] = deque()  # an int: the number of a subscription
         self._queued = 0
         self._wanted = asyncio.Event()
-        self._sent_at = 0.0
-        self._gathering: asyncio.TimerHandle | None = None
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._small: set[asyncio.Task[Any]] = set()
@@ -354,7 +343,7 @@ class NatsBus:
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._keep_connected(context), name="asyncsamp-bus")
 
-    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         """Send soon; see `Bus.publish`."""
         if self._line is None or self._closing:
             return
@@ -362,10 +351,7 @@ class NatsBus:
             return
         self._queue.append((subject, payload, reply))
         self._queued += len(payload)
-        if not may_wait or self._queued > _GATHER_BYTES:
-            self._wanted.set()
-        elif self._gathering is None:
-            self._gather()
+        self._wanted.set()
 
     def subscribe(self, subject: str, callback: Callback) -> Callable[[], None]:
         """Let `callback` have what comes; see `Bus.subscribe`."""
@@ -445,27 +431,10 @@ class NatsBus:
             with contextlib.suppress(asyncio.CancelledError):
                 await pump
 
-    def _gather(self) -> None:
-        """Have what waits sent a moment after what was sent last; at once if that was long ago."""
-        loop = asyncio.get_running_loop()
-        left = self._sent_at + _GATHER - loop.time()
-        if left <= 0:
-            self._wanted.set()
-        else:
-            self._gathering = loop.call_later(left, self._wanted.set)
-
-    def _end_gathering(self) -> None:
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-
     async def _pump(self, line: _Line) -> None:
-        loop = asyncio.get_running_loop()
         while not line.over:
             await self._wanted.wait()
             self._wanted.clear()
-            self._end_gathering()
-            self._sent_at = loop.time()
             while self._queue and not line.over:
                 try:
                     await self._send(line, self._queue.popleft())
@@ -505,7 +474,6 @@ class NatsBus:
         self._active.clear()
         self._queue.clear()
         self._queued = 0
-        self._end_gathering()
         self._run(line.close())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -9,12 +9,12 @@ from typing import Protocol
 
 from ....interfaces import Courier, Engine, MaySend
 from ....rpc import is_large
-from ....values import Value, ValueMap
+from ....values import Content, RawMap, Value, ValueMap
 from ...named import find_names
 from ...texts import replace_texts
 from .bus import Bus
 from .subjects import Subjects
-from .urls import find_marked
+from .urls import find_marked, may_be_marked
 
 __all__ = ["Context", "Urls"]
 
@@ -82,6 +82,17 @@ class Context:
         trusted = self._is_program(client)
         table = self.urls.outgoing_table(await asyncio.to_thread(find_marked, value), trusted=trusted)
         return await _replaced(value, table)
+
+    def message(self, member: str, message: Content) -> Content:
+        """Return a message of a client of that member's hub as ours get it: as it came, where it can be."""
+        if not isinstance(message, RawMap):
+            return self.incoming(member, message)
+        if may_be_marked(message.xml):
+            return self.incoming(member, message.values())
+        site = self._site(member)
+        if site:
+            self.urls.incoming_table((), find_names(message), site=site)
+        return message
 
     def incoming(self, member: str, value: ValueMap) -> ValueMap:
         """Return what a client of that member's hub says as ours get it."""

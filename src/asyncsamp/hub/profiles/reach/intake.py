@@ -9,16 +9,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Literal
 
+from ...._util.threads import values_of
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....rpc import is_large
 from ....rpc.offload import LARGE
-from ....values import Response, ValueMap
+from ....values import Content, RawMap, Response, ValueMap, mtype_in
 from .calls import OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB
 from .link import Body, Incoming
 from .proxies import Proxies, Proxy
-from .wire import ClientIs, ClientLeft, Frame, Go, Item, Messages, Pause, Reply, Sync, load_item
+from .wire import ClientIs, ClientLeft, Frame, Go, Item, Messages, Pause, Reply, Several, Sync, load_item
 
 __all__ = ["Intake"]
 
@@ -75,7 +76,7 @@ class Intake:
         self._queue: deque[Frame] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self._kept: dict[str, deque[tuple[Proxy, str | None, ValueMap]]] = {}  # by our own client
+        self._kept: dict[str, deque[tuple[Proxy, str | None, Content]]] = {}  # by our own client
         self._leaving: dict[str, None] = {}  # have left, but something of them is kept
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
@@ -180,29 +181,35 @@ class Intake:
 
     def _repeated(self, item: Item) -> Coroutine[Any, Any, None] | None:
         """Take what had been taken before the peer was given up: who is there, but no message twice."""
-        if isinstance(item, Messages):
-            for client, msg_id in item.recipients:
+        messages = (
+            [item] if isinstance(item, Messages) else item.messages if isinstance(item, Several) else []
+        )
+        for each in messages:
+            for client, msg_id in each.recipients:
                 self._refuse(
-                    item.sender, client, msg_id, "it was under way when the two hubs lost each other"
+                    each.sender, client, msg_id, "it was under way when the two hubs lost each other"
                 )
-            return None
-        return None if isinstance(item, Reply) else self._take(item)
+        return None if isinstance(item, Messages | Several | Reply) else self._take(item)
 
-    async def _search(self, item: Messages | Reply) -> None:
+    async def _search(self, messages: list[Messages]) -> None:
         """Take in what is better searched in a thread: a short body may have many values."""
-        if isinstance(item, Messages):
-            waiting = self._messages(item, await self._context.received(self._member, item.message))
-        else:
-            waiting = self._reply(item, await self._context.received(self._member, item.response))
+        for item in messages:
+            received = await self._context.received(self._member, await values_of(item.message))
+            await _all(self._message(item, received))
+
+    async def _search_reply(self, item: Reply) -> None:
+        waiting = self._reply(item, await self._context.received(self._member, item.response))
         if waiting is not None:
             await waiting
 
     def _take(self, item: Item) -> Coroutine[Any, Any, None] | None:
         match item:
-            case Messages(message=message):
-                return self._search(item) if is_large(message) else self._messages(item)
+            case Messages():
+                return self._messages([item])
+            case Several(messages):
+                return self._messages(messages)
             case Reply(response=response):
-                return self._search(item) if is_large(response) else self._reply(item)
+                return self._search_reply(item) if is_large(response) else self._reply(item)
             case ClientIs(client):
                 self._leaving.pop(client.client, None)
                 return self._proxies.show(client)
@@ -226,25 +233,31 @@ class Intake:
     def _keeps(self, remote: str) -> bool:
         return any(proxy.remote == remote for kept in self._kept.values() for proxy, _, _ in kept)
 
-    def _messages(self, item: Messages, received: ValueMap | None = None) -> Coroutine[Any, Any, None] | None:
+    def _messages(self, messages: list[Messages]) -> Coroutine[Any, Any, None] | None:
+        if any(_is_large(item.message) for item in messages):
+            return self._search(messages)
+        waiting = [held for item in messages for held in self._message(item, None)]
+        return _all(waiting) if waiting else None
+
+    def _message(self, item: Messages, received: ValueMap | None) -> list[Awaitable[object]]:
+        """Hand a message to the hub; return what must be awaited."""
         if len(item.recipients) > self._context.engine.limits.max_clients:
             raise RemoteProtocolError("a message to more clients than this hub takes in")
-        mtype = item.message.get("samp.mtype")
+        mtype = mtype_in(item.message)
         proxy = self._proxies.by_remote.get(item.sender)
         if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):
             for client, msg_id in item.recipients:
                 self._refuse(item.sender, client, msg_id, "its sender may not send it to this hub")
-            return None
-        message = self._context.incoming(self._member, item.message) if received is None else received
-        waiting = [
+            return []
+        message = self._context.message(self._member, item.message) if received is None else received
+        return [
             held
             for client, msg_id in item.recipients
             if isinstance(held := self._deliver(proxy, client, msg_id, message), Awaitable)
         ]
-        return _all(waiting) if waiting else None
 
     def _deliver(
-        self, proxy: Proxy, client: str, msg_id: str | None, message: ValueMap
+        self, proxy: Proxy, client: str, msg_id: str | None, message: Content
     ) -> Awaitable[object] | None:
         if not self._shown(client):
             self._refuse(proxy.remote, client, msg_id, "there is no such client, or not any more")
@@ -263,7 +276,7 @@ class Intake:
         return None
 
     def _send(
-        self, proxy: Proxy, client: str, msg_id: str | None, message: ValueMap
+        self, proxy: Proxy, client: str, msg_id: str | None, message: Content
     ) -> Awaitable[object] | Literal[_Outcome.FULL] | None:
         """Hand a message to the hub; return what must be awaited, or that its recipient is full.
 
@@ -306,6 +319,10 @@ class Intake:
         """Answer a call that cannot be delivered; a notification is lost, as SAMP allows."""
         if msg_id is not None:
             self._tell(Reply(client, sender, msg_id, Response.failure(reason).to_map()))
+
+
+def _is_large(message: Content) -> bool:
+    return len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(message)
 
 
 def _waiting(begun: object) -> Awaitable[object] | None:

@@ -28,7 +28,8 @@ class Outgoing:
 
     Args:
         stream: A name that this hub has not used before.
-        frames: How many frames may be under way before who sends should wait.
+        frames: How many frames may be under way before who sends should wait; a frame of several messages
+            counts as many.
         size: How many bytes.
     """
 
@@ -38,13 +39,14 @@ class Outgoing:
         self._last = 0
         self._frames = frames
         self._size = size
-        self._kept: deque[tuple[bytes, bool]] = deque()  # payload; whether it is of a message
+        self._kept: deque[tuple[bytes, int]] = deque()  # payload, and how many messages end with it
         self._bytes = 0
+        self._count = 0
 
     @property
     def has_room(self) -> bool:
         """Whether a message may be put in; what tells of clients may always."""
-        return len(self._kept) < self._frames and self._bytes < self._size
+        return self._count < self._frames and self._bytes < self._size
 
     @property
     def waiting(self) -> int:
@@ -54,15 +56,17 @@ class Outgoing:
     @property
     def messages_waiting(self) -> int:
         """How many messages are among them."""
-        return sum(is_message for _, is_message in self._kept)
+        return sum(messages for _, messages in self._kept)
 
-    def put(self, kind: str, body: bytes, max_payload: int) -> list[bytes]:
-        """Append an item, and return the payloads that are to be published."""
+    def put(self, kind: str, body: bytes, max_payload: int, *, messages: int = 0) -> list[bytes]:
+        """Append an item of so many messages, and return the payloads that are to be published."""
         payloads = dump_frames(self.stream, self._last + 1, kind, body, max_payload)
         self._last += len(payloads)
         for payload in payloads:
-            self._kept.append((payload, kind == "msg" and payload is payloads[-1]))
+            ending = messages if payload is payloads[-1] else 0
+            self._kept.append((payload, ending))
             self._bytes += len(payload)
+            self._count += ending or 1
         return payloads
 
     def take_ack(self, taken: int) -> bool:
@@ -75,7 +79,9 @@ class Outgoing:
         if taken <= self.acknowledged:
             return False
         for _ in range(taken - self.acknowledged):
-            self._bytes -= len(self._kept.popleft()[0])
+            payload, messages = self._kept.popleft()
+            self._bytes -= len(payload)
+            self._count -= messages or 1
         self.acknowledged = taken
         return True
 

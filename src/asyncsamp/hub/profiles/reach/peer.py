@@ -6,20 +6,21 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ....rpc import is_large
 from ....rpc.offload import LARGE
-from ....values import Content, RawMap
+from ....values import Content, RawMap, mtype_in
 from .calls import PROGRESS, OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB, Exports
+from .gathering import Gathering
 from .intake import Intake
 from .link import Incoming, Outgoing, Verdict
 from .proxies import Proxies, Proxy
 from .subjects import member_of
+from .urls import may_be_marked
 from .wire import (
     NO_STREAM,
     Ack,
@@ -33,8 +34,7 @@ from .wire import (
     Sync,
     dump_ack,
     dump_item,
-    dump_messages,
-    dump_value,
+    dump_message,
 )
 
 __all__ = ["Encoded", "Peer"]
@@ -61,25 +61,28 @@ class Encoded:
 
     async def encode(self, sender: str, message: Content) -> bytes:
         """Return `message` of our client `sender` as frames have it; waits only if it is large."""
-        if self._message is message:
-            return self._body
+        if self._message is not message:
+            as_it_came = await _as_it_came(message) if isinstance(message, RawMap) else None
+            self._body = as_it_came or await self._searched(sender, message)
+            self._message = message
+        return self._body
+
+    async def _searched(self, sender: str, message: Content) -> bytes:
         values = await values_of(message)
         if len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(values):
-            body = await asyncio.to_thread(dump_value, await self._context.sent(sender, values))
-        else:
-            body = dump_value(self._context.outgoing(sender, values))
-        self._message, self._body = message, body
-        return body
+            return await asyncio.to_thread(dump_message, await self._context.sent(sender, values))
+        return dump_message(self._context.outgoing(sender, values))
 
 
-@dataclass(slots=True)
-class _Batch:
-    """A message on its way to one peer; its other recipients there join it within a turn of the loop."""
+async def _as_it_came(message: RawMap) -> bytes | None:
+    """Return a message as frames have it, without decoding it; None if there may be a URL in it."""
+    if len(message.xml) > LARGE:
+        return await asyncio.to_thread(_dump_unmarked, message)
+    return _dump_unmarked(message)
 
-    sender: str
-    message: Content
-    body: bytes
-    recipients: dict[str, str | None] = field(default_factory=dict)  # with the id of the call
+
+def _dump_unmarked(message: RawMap) -> bytes | None:
+    return None if may_be_marked(message.xml) else dump_message(message)
 
 
 class Peer:
@@ -136,7 +139,7 @@ class Peer:
         self._shown: set[str] = set()
         self._changed: dict[str, None] = {}
         self._leaving: dict[str, dict[Proxy, int]] = {}  # who has left, and how much is owed to whom
-        self._batch: _Batch | None = None
+        self._gathering = Gathering(self._put)
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
         self._incoming = Incoming(max_body=limits.max_body + 64 * 1024, former=former, known=known)
@@ -163,7 +166,7 @@ class Peer:
     @property
     def messages_waiting(self) -> int:
         """How many messages to it are not acknowledged."""
-        return self._outgoing.messages_waiting
+        return self._outgoing.messages_waiting + len(self._gathering)
 
     # ---- to the peer
 
@@ -222,7 +225,7 @@ class Peer:
             await self._room(proxy)
             self._show_sender(delivery.sender)
             msg_id = delivery.msg_id if isinstance(delivery, DeliverCall) else None
-            self._post(delivery.sender, message, body, proxy.remote, msg_id)
+            self._gathering.add(delivery.sender, message, body, proxy.remote, msg_id)
 
     def beat(self) -> None:
         """Say that we are here, and see whether the peer is. Called every `Limits.reach_beat`."""
@@ -299,10 +302,14 @@ class Peer:
             self._owes_greeting = True
         self._soon()
 
+    def flush(self) -> None:
+        """Send what waits for further messages."""
+        self._gathering.flush()
+
     def close(self, reason: str) -> None:
         """Have nothing more to do with it, and remove its clients."""
         self.gone = True
-        self._batch = None
+        self._gathering.drop()
         self._intake.close()
         for timer in (self._ack, self._probe):
             if timer is not None:
@@ -345,7 +352,7 @@ class Peer:
 
     def _may_cross(self, delivery: DeliverCall | DeliverNotification) -> bool:
         """Whether a message is one for others; a call that is not is refused."""
-        mtype = str(delivery.message["samp.mtype"])
+        mtype = str(mtype_in(delivery.message))
         engine = self._context.engine
         reason = ""
         if delivery.sender == engine.hub_id or mtype.startswith(OF_THE_HUB):
@@ -365,7 +372,7 @@ class Peer:
 
     async def _mapped(self, delivery: DeliverCall | DeliverNotification) -> Content:
         """Return the message, with the peer's own id of a call whose progress it tells."""
-        if delivery.message["samp.mtype"] != PROGRESS:
+        if mtype_in(delivery.message) != PROGRESS:
             return delivery.message
         return self._calls.renamed(await values_of(delivery.message))
 
@@ -410,28 +417,8 @@ class Peer:
         if not self.gone:
             self.changed(sender)
 
-    def _post(self, sender: str, message: Content, body: bytes, remote: str, msg_id: str | None) -> None:
-        batch = self._batch
-        if (
-            batch is None
-            or batch.message is not message
-            or batch.sender != sender
-            or remote in batch.recipients
-        ):
-            self._post_batch()
-            batch = self._batch = _Batch(sender, message, body)
-            self._loop.call_soon(self._post_batch)
-        batch.recipients[remote] = msg_id
-
-    def _post_batch(self) -> None:
-        batch, self._batch = self._batch, None
-        if batch is not None:
-            is_call = any(msg_id is not None for msg_id in batch.recipients.values())
-            kind, body = dump_messages(batch.sender, list(batch.recipients.items()), batch.body)
-            self._put(kind, body, may_wait=not is_call)
-
     def _tell(self, item: Item) -> None:
-        self._post_batch()
+        self._gathering.flush()
         self._put(*dump_item(item))
 
     def _tell_or_break(self, item: Item) -> None:
@@ -459,14 +446,14 @@ class Peer:
             self._shown.discard(client)
             self._tell(ClientLeft(client))
 
-    def _put(self, kind: str, body: bytes, *, may_wait: bool = False) -> None:
+    def _put(self, kind: str, body: bytes, messages: int = 0) -> None:
         if not self._outgoing.waiting:
             self._waits_since = self._context.clock()
-        for payload in self._outgoing.put(kind, body, self._context.bus.max_payload):
-            self._publish(payload, may_wait=may_wait)
+        for payload in self._outgoing.put(kind, body, self._context.bus.max_payload, messages=messages):
+            self._publish(payload)
 
-    def _publish(self, payload: bytes, *, may_wait: bool = False) -> None:
-        self._context.bus.publish(self._to, payload, self._refusals, may_wait=may_wait)
+    def _publish(self, payload: bytes) -> None:
+        self._context.bus.publish(self._to, payload, self._refusals)
 
     def _acknowledge(self) -> None:
         """Say what has been taken of the peer's stream; as a heartbeat, too."""

@@ -206,6 +206,7 @@ class Reach:
             await asyncio.wait((self._beating,))
             self._beating = None
         for peer in list(self._peers.values()):
+            peer.flush()
             self._close(peer, "the hub leaves the room")
         if self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)

@@ -35,6 +35,7 @@ __all__ = [
     "Offer",
     "ReachUrls",
     "find_marked",
+    "may_be_marked",
     "parse_address",
 ]
 
@@ -54,6 +55,7 @@ _SCHEME = re.compile(
     r"[\0-\x20\s]*(?:(?:url:)+[\0-\x20\s]*)?(file|https?|ftp|jar|netdoc|reach):", re.IGNORECASE
 )
 """What is a URL to some program: Java's take "url:" before any other scheme, and "netdoc:" for a file."""
+_IN_XML = re.compile(rb"(?:file|https?|ftp|jar|netdoc|reach):", re.IGNORECASE)
 _HUB = r"[A-Za-z0-9_-]{1,64}\.[0-9a-f]{8}"
 _ADDRESS = re.compile(rf"{_HUB}/[A-Za-z0-9_-]{{22}}/[A-Za-z0-9._~%-]{{0,800}}(?:#[\w-]{{1,32}})?", re.ASCII)
 _FRAGMENT = re.compile(r"#[\w-]{1,32}\Z", re.ASCII)
@@ -235,6 +237,11 @@ class ReachUrls:
         if not host or reaches_this_machine(host, self._host_names):
             return True
         return looks_like_number(host) and number_of(host) is None  # which systems read differently
+
+
+def may_be_marked(xml: bytes) -> bool:
+    """Whether `find_marked` could find anything in what is written so, plainly: see `xmlrpc.raw_passing`."""
+    return b":" in xml and _IN_XML.search(xml) is not None  # most messages have none
 
 
 def find_marked(value: Value) -> set[str]:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...._util.foreign_text import plain_line, quoted
 from ....errors import RemoteProtocolError
-from ....values import MAX_DEPTH, Value, ValueMap
+from ....values import MAX_DEPTH, Content, RawMap, Value, ValueMap
+from ....xmlrpc import read_message
 
 __all__ = [
     "NO_STREAM",
@@ -29,13 +30,14 @@ __all__ = [
     "Pause",
     "RemoteClient",
     "Reply",
+    "Several",
     "Sync",
     "dump_ack",
     "dump_frames",
     "dump_here",
     "dump_item",
+    "dump_message",
     "dump_messages",
-    "dump_value",
     "load_here",
     "load_item",
     "load_payload",
@@ -110,11 +112,14 @@ class ClientLeft(NamedTuple):
 
 
 class Messages(NamedTuple):
-    """A message of `sender` to recipients, each with the id of the call; None for a notification."""
+    """A message of `sender` to recipients, each with the id of the call; None for a notification.
+
+    It stands in the body as a map or, where it can be passed on as it came, as its XML.
+    """
 
     sender: str
     recipients: list[tuple[str, str | None]]
-    message: ValueMap
+    message: Content
 
 
 class Reply(NamedTuple):
@@ -138,7 +143,13 @@ class Go(NamedTuple):
     client: str
 
 
-Item: TypeAlias = Sync | ClientIs | ClientLeft | Messages | Reply | Pause | Go
+class Several(NamedTuple):
+    """Messages one after another."""
+
+    messages: list[Messages]
+
+
+Item: TypeAlias = Sync | ClientIs | ClientLeft | Messages | Several | Reply | Pause | Go
 
 
 # ---- payloads
@@ -196,15 +207,24 @@ def load_here(payload: bytes) -> str:
 # ---- items
 
 
-def dump_value(value: Value) -> bytes:
-    """Return a value as it stands in a body; for `dump_messages`."""
-    return _dump(value)
+def dump_message(message: Content) -> bytes:
+    """Return a message as it stands in a body; for `dump_messages`."""
+    return _dump(message.xml.decode("ascii") if isinstance(message, RawMap) else message)
 
 
-def dump_messages(sender: str, recipients: list[tuple[str, str | None]], message: bytes) -> tuple[str, bytes]:
-    """Return kind and body of `Messages`, whose message has been through `dump_value` already."""
+def dump_messages(messages: list[tuple[str, list[tuple[str, str | None]], bytes]]) -> tuple[str, bytes]:
+    """Return kind and body of `Messages`, or of `Several`.
+
+    Args:
+        messages: Of each its sender, its recipients, and the message, which has been through `dump_message`.
+    """
+    bodies = [_dump_message(*each) for each in messages]
+    return ("msg", bodies[0]) if len(bodies) == 1 else ("msgs", b"[%s]" % b",".join(bodies))
+
+
+def _dump_message(sender: str, recipients: list[tuple[str, str | None]], message: bytes) -> bytes:
     to = [[client] if msg_id is None else [client, msg_id] for client, msg_id in recipients]
-    return "msg", b"%s,%s]" % (_dump([sender, to])[:-1], message)
+    return b"%s,%s]" % (_dump([sender, to])[:-1], message)
 
 
 def dump_item(item: Item) -> tuple[str, bytes]:
@@ -217,7 +237,9 @@ def dump_item(item: Item) -> tuple[str, bytes]:
         case ClientLeft(client=left):
             return "left", _dump([left])
         case Messages(sender, recipients, message):
-            return dump_messages(sender, recipients, _dump(message))
+            return "msg", _dump_message(sender, recipients, dump_message(message))
+        case Several(messages):
+            return "msgs", b"[%s]" % b",".join([dump_item(each)[1] for each in messages])
         case Reply():
             return "reply", _dump(list(item))
         case Pause(client=full):
@@ -251,7 +273,16 @@ def _read_messages(content: list[Value]) -> Messages:
     read = [_recipient(each) for each in recipients]
     if len({client for client, _ in read}) < len(read):
         raise RemoteProtocolError("a msg frame with a recipient that stands there twice")
-    return Messages(_id(sender), read, _map(message))
+    return Messages(_id(sender), read, _message(message))
+
+
+def _read_several(content: list[Value]) -> Several:
+    messages = []
+    for each in content:
+        if not isinstance(each, list):
+            raise RemoteProtocolError("a message that is not a list")
+        messages.append(_read_messages(each))
+    return Several(messages)
 
 
 def _read_reply(content: list[Value]) -> Reply:
@@ -265,6 +296,7 @@ _READERS: dict[str, tuple[Callable[[list[Value]], Item], int]] = {
     "client": (lambda content: ClientIs(_client(content)), MAX_DEPTH + 1),
     "left": (lambda content: ClientLeft(_id(*_items("left", content, 1))), 1),
     "msg": (_read_messages, MAX_DEPTH + 1),
+    "msgs": (_read_several, MAX_DEPTH + 2),
     "reply": (_read_reply, MAX_DEPTH + 1),
     "pause": (lambda content: Pause(_id(*_items("pause", content, 1))), 1),
     "go": (lambda content: Go(_id(*_items("go", content, 1))), 1),
@@ -282,6 +314,18 @@ def _recipient(content: Value) -> tuple[str, str | None]:
     if not isinstance(content, list) or not 1 <= len(content) <= 2:
         raise RemoteProtocolError("a recipient that is not a client, or a client and a call")
     return _id(content[0]), _id(content[1]) if len(content) == 2 else None
+
+
+def _message(value: Value) -> Content:
+    if not isinstance(value, str):
+        return _map(value)
+    try:
+        message = read_message(value.encode("ascii"))
+    except UnicodeEncodeError:
+        message = None
+    if message is None:
+        raise RemoteProtocolError("a text that is not the XML of a message as a hub may pass it on")
+    return message
 
 
 def _items(kind: str, content: list[Value], count: int) -> list[Value]:
