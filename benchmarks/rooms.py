@@ -20,10 +20,14 @@ from urllib.parse import urlsplit
 from asyncsamp import Client, Hub, Message, RemoteClient, SampError
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.profile import Reach
+from asyncsamp.lockfile import parse_lockfile
 from asyncsamp.reach.accounts import Listen, server_config
 from asyncsamp.reach.server import NatsServer, find_server
 
+from .crowd import MTYPE, Crowd, Target
 from .hubs import JSAMP_JAR
+from .rawxml import call, message, string, token
+from .wire import FaultError, Link
 
 __all__ = [
     "TITLE",
@@ -114,22 +118,24 @@ async def measure_rooms(say: Callable[[str], None]) -> RoomFigures:
         say("1 GB")
         data = await _transfer(folder)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    note = "Clients are of asyncsamp, in one process for both sides."
+    note = (
+        "Clients are of asyncsamp, in one process for both sides. Those that notify between two hubs are "
+        "lean ones, as in the other parts, so that the hubs are the bound."
+    )
     plot = "![A call across, and a client that comes, by the number of hubs](../docs/benchmarks/rooms.svg)"
     head = f"{TITLE}\n\n{plot}\n\nBy `python -m benchmarks --reach`, on {machine}. {note}\n"
     return RoomFigures("\n".join([head, two.text(), many.text(), data.text()]), points)
 
 
-Pair = tuple[Callable[[str], Client], Callable[[str], Client], str]
-"""Makes clients here and there, and what a name there ends with here."""
+Pair = tuple[Path, Path, str]
+"""The lockfiles here and there, and what a name there ends with here."""
 
 
 @contextlib.asynccontextmanager
 async def one_hub(folder: Path) -> AsyncIterator[Pair]:
     """One hub for both."""
     async with hub(folder, "one") as (lockfile, _):
-        make = _clients(lockfile)
-        yield make, make, ""
+        yield lockfile, lockfile, ""
 
 
 @contextlib.asynccontextmanager
@@ -140,7 +146,7 @@ async def a_room(folder: Path) -> AsyncIterator[Pair]:
         hub(folder, "here", "--join", url, "--reach-label", "here", "--reach-mtypes", "all") as (here, _),
         hub(folder, "there", "--join", url, "--reach-label", "there", "--reach-mtypes", "all") as (there, _),
     ):
-        yield _clients(here), _clients(there), " @there"
+        yield here, there, " @there"
 
 
 @contextlib.asynccontextmanager
@@ -151,7 +157,7 @@ async def a_bridge(folder: Path) -> AsyncIterator[Pair]:
         hub(folder, "right") as (right, _),
         child(*_bridge_command([left, right])),
     ):
-        yield _clients(left), _clients(right), "*"
+        yield left, right, "*"
 
 
 def _bridge_command(lockfiles: list[Path]) -> list[str]:
@@ -197,10 +203,6 @@ async def child(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.communicate()
 
 
-def _clients(lockfile: Path) -> Callable[[str], Client]:
-    return lambda name: Client(name, lockfile=lockfile)
-
-
 async def seen(client: Client, name: str, ending: str) -> RemoteClient:
     """Wait until a client of the other side is seen, whatever the bridge calls it."""
     await client.get_clients()  # from then on they are followed
@@ -216,8 +218,8 @@ async def seen(client: Client, name: str, ending: str) -> RemoteClient:
 # ---- two
 
 
-async def _speaking(here: Callable[[str], Client], there: Callable[[str], Client], ending: str) -> list[str]:
-    async with here("sender") as sender, there("echo") as echo:
+async def _speaking(here: Path, there: Path, ending: str) -> list[str]:
+    async with Client("sender", lockfile=here) as sender, Client("echo", lockfile=there) as echo:
 
         @echo.on("test.echo")
         async def answer(message: Message) -> dict[str, str]:
@@ -227,9 +229,45 @@ async def _speaking(here: Callable[[str], Client], there: Callable[[str], Client
         to = await seen(sender, "echo", ending)
         call = [await timed(sender.call(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
         wait = [await timed(sender.call_and_wait(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
-        rate, wrong = await _notify(sender, echo, to, NOTIFICATIONS)
         comings = [await timed(_coming(sender, there, f"new{n}", ending)) for n in range(COMINGS)]
+    rate, wrong = await _notify_leanly(here, there, ending)
     return [_two(call), _two(wait), f"{rate:,.0f}{wrong}", _two(comings)]
+
+
+async def _notify_leanly(here: Path, there: Path, ending: str) -> tuple[float, str]:
+    """Return how many a second arrive, one sent after another, and what is wrong with them."""
+    async with (
+        Crowd(_target(here), 1, subscribed_from=1) as senders,
+        Crowd(_target(there), 1) as receivers,
+        Client("watcher", lockfile=here) as watcher,
+    ):
+        ledger = receivers.ledger = senders.ledger
+        [sender], [receiver] = senders.members, receivers.members
+        to = receiver.id if here == there else (await seen(watcher, "load 0", ending)).public_id
+        note = message(MTYPE, {"token": string("#TOKEN#")})
+        head, _, tail = call("samp.hub.notify", string(sender.key), string(to), note).partition(b"#TOKEN#")
+        begun = perf_counter()
+        for _ in range(NOTIFICATIONS):
+            mark = token(sender.number, receiver.number, ledger.send(sender.number, receiver.number))
+            await _until_taken(sender.link, head + mark.encode("ascii") + tail)
+        await ledger.all_received(_WAIT)
+        rate = NOTIFICATIONS / (perf_counter() - begun)
+    wrong = {"lost or doubled": ledger.lost + ledger.doubled, "not in order": ledger.swapped}
+    return rate, "".join(f", {count} {what}" for what, count in wrong.items() if count)
+
+
+async def _until_taken(link: Link, body: bytes) -> None:
+    while True:
+        try:
+            await link.ask(body)
+            return
+        except FaultError:  # full
+            await asyncio.sleep(0.01)
+
+
+def _target(lockfile: Path) -> Target:
+    found = parse_lockfile(lockfile.read_text())
+    return Target(found.url, found.secret)
 
 
 async def timed(work: Awaitable[object]) -> float:
@@ -266,8 +304,8 @@ async def _send(sender: Client, to: RemoteClient, count: int) -> None:
                 await asyncio.sleep(0.01)
 
 
-async def _coming(watcher: Client, there: Callable[[str], Client], name: str, ending: str) -> None:
-    async with there(name) as client:
+async def _coming(watcher: Client, there: Path, name: str, ending: str) -> None:
+    async with Client(name, lockfile=there) as client:
         client.on("test.echo")(_nothing)
         await seen(watcher, name, ending)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 __all__ = ["run", "say_ready"]
+
+_T = TypeVar("_T")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -20,10 +22,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def run(serve: Coroutine[Any, Any, None], *, uvloop: bool) -> None:
-    """Serve until it ends, or the process is killed; on uvloop if so wanted and it is installed."""
+def run(work: Coroutine[Any, Any, _T], *, uvloop: bool) -> _T:
+    """Return what comes of some work; on uvloop if so wanted and it is installed."""
     with asyncio.Runner(loop_factory=_loop_factory() if uvloop else None) as runner:
-        runner.run(serve)
+        return runner.run(work)
 
 
 async def say_ready(port: int) -> None:

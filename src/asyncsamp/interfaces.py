@@ -300,6 +300,24 @@ class Courier(Protocol):
         ...
 
 
+@runtime_checkable
+class QuickCourier(Courier, Protocol):
+    """A courier that can often hand a delivery over without any wait, so that it needs no task."""
+
+    def deliver_at_once(self, delivery: Delivery) -> bool:
+        """Hand `delivery` to its recipient if that takes no wait.
+
+        Called while nothing before it waits or is under way.
+
+        Args:
+            delivery: What goes to whom.
+
+        Returns:
+            Whether it was taken. If not, nothing has been done, and `deliver` is to be called.
+        """
+        ...
+
+
 class Named(Protocol):
     """What strangers, such as web pages, named before anybody had sent it to them (`hub.named`)."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .._util.foreign_text import plain_line
 from .._util.sizing import estimate_size
 from ..delivery import DeliverCall, Delivery, DeliveryError
-from ..interfaces import Courier
+from ..interfaces import Courier, QuickCourier
 from ..limits import Limits
 from ..values import RawMap, Value
 from .core import HubCore
@@ -51,6 +51,7 @@ class Deliveries:
         self._who = who
         self._loop = asyncio.get_running_loop()
         self._couriers: dict[str, Courier] = {}
+        self._quick: dict[str, QuickCourier] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._complaints: dict[str, RateLimit] = {}
         self._weighed: tuple[Value | RawMap, int] = ("", 0)
@@ -80,6 +81,8 @@ class Deliveries:
     def attach(self, client: str, courier: Courier, low_water: int = LOW_WATER) -> None:
         """Let `courier` reach `client`; senders are held while more than `low_water` deliveries wait."""
         self._couriers[client] = courier
+        if isinstance(courier, QuickCourier):
+            self._quick[client] = courier
         self._outboxes[client] = Outbox(client, self._deliver, self._limits, low_water, courier.has_unread)
 
     def post(self, delivery: Delivery) -> None:
@@ -88,6 +91,8 @@ class Deliveries:
         box = self._outboxes[client]
         if self._observers.callbacks:
             self._observers.posted(delivery)
+        if self._quick and not box.busy and self._deliver_at_once(delivery):
+            return
         # What goes out at once need not be weighed, so a hub whose clients keep up pays nothing for it.
         box.put(delivery, self._weigh(delivery) if box.busy else 0)
         if box.outrun and (self._ahead is None or len(box) > len(self._ahead)):
@@ -116,6 +121,7 @@ class Deliveries:
     def forget(self, client: str, *, last_words: bool) -> None:
         """Drop what waits for `client`; with `last_words` only once it has taken it, or a time is over."""
         box = self._outboxes.pop(client)
+        self._quick.pop(client, None)
         self._complaints.pop(client, None)
         if last_words and box.busy:
             name = f"asyncsamp-farewell-{client}"
@@ -163,6 +169,15 @@ class Deliveries:
         if self._weighed[0] is not content:
             self._weighed = (content, estimate_size(content))
         return self._weighed[1]
+
+    def _deliver_at_once(self, delivery: Delivery) -> bool:
+        """Deliver without a task, if the recipient's courier can just now."""
+        quick = self._quick.get(delivery.recipient)
+        if quick is None or not quick.deliver_at_once(delivery):
+            return False
+        if self._observers.notifications or self._observers.calls:
+            self._observers.delivered(delivery)
+        return True
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver, or see to it that nobody waits for what could not be delivered. Raises nothing."""

@@ -156,6 +156,8 @@ class NamedUrls:
             moment: When, if that turns out later; None for now.
         """
         self.moment += 1
+        if moment is None and isinstance(names, Collection) and self._has_all(site, names):
+            return False
         when = self.moment if moment is None else moment
         was_full = site in self._full
         ours = self._named.setdefault(site, OrderedDict())
@@ -200,6 +202,11 @@ class NamedUrls:
             before: As of `closes`.
         """
         return bool(self._full) or self.closes("", names, before)
+
+    def _has_all(self, site: str, names: Collection[str]) -> bool:
+        """Whether all are noted already: then those of now change nothing, since the first time counts."""
+        ours = self._named.get(site)
+        return ours is not None and all(hash(name) in ours for name in names)
 
     def _shrink(self, site: str) -> None:
         while len(self._named[site]) > self._by_site:

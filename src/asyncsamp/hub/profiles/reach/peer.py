@@ -59,6 +59,15 @@ class Encoded:
         self._message: Content | None = None
         self._body = b""
 
+    def encode_at_once(self, message: Content) -> bytes | None:
+        """Return a short message that crosses as it came; None for any other."""
+        if self._message is not message and isinstance(message, RawMap) and len(message.xml) <= LARGE:
+            body = _dump_unmarked(message)
+            if body is None:
+                return None
+            self._message, self._body = message, body
+        return self._body if self._message is message else None
+
     async def encode(self, sender: str, message: Content) -> bytes:
         """Return `message` of our client `sender` as frames have it; waits only if it is large."""
         if self._message is not message:
@@ -199,6 +208,18 @@ class Peer:
         """One of our clients takes its messages again, or has left."""
         self._intake.relieved(client)
 
+    def deliver_at_once(self, proxy: Proxy, delivery: Delivery) -> bool:
+        """Send a message for one of its clients, if it crosses as it came and nothing is to be waited for."""
+        if isinstance(delivery, DeliverResponse) or proxy.turn.locked() or not self._is_open(proxy):
+            return False
+        if delivery.sender in self._leaving or mtype_in(delivery.message) == PROGRESS:
+            return False
+        body = self._encoded.encode_at_once(delivery.message)
+        if body is None or self._why_not(delivery):
+            return False
+        self._send(proxy, delivery, delivery.message, body)
+        return True
+
     async def deliver(self, proxy: Proxy, delivery: Delivery) -> None:
         """Send what is for one of its clients, in order, once there is room. Raises `DeliveryError`."""
         sender = delivery[1]
@@ -223,9 +244,14 @@ class Peer:
             message = await self._mapped(delivery)
             body = await self._encoded.encode(delivery.sender, message)
             await self._room(proxy)
-            self._show_sender(delivery.sender)
-            msg_id = delivery.msg_id if isinstance(delivery, DeliverCall) else None
-            self._gathering.add(delivery.sender, message, body, proxy.remote, msg_id)
+            self._send(proxy, delivery, message, body)
+
+    def _send(
+        self, proxy: Proxy, delivery: DeliverCall | DeliverNotification, message: Content, body: bytes
+    ) -> None:
+        self._show_sender(delivery.sender)
+        msg_id = delivery.msg_id if isinstance(delivery, DeliverCall) else None
+        self._gathering.add(delivery.sender, message, body, proxy.remote, msg_id)
 
     def beat(self) -> None:
         """Say that we are here, and see whether the peer is. Called every `Limits.reach_beat`."""
@@ -345,23 +371,29 @@ class Peer:
 
     async def _room(self, proxy: Proxy | None) -> None:
         """Wait until there is room in the window, and the client takes messages."""
-        while not self.gone and not (self._outgoing.has_room and (proxy is None or not proxy.paused)):
+        while not self.gone and not self._is_open(proxy):
             await self._moved.wait()
         if self.gone:
             raise DeliveryError(f"the hub {self.label} has left the room")
 
+    def _is_open(self, proxy: Proxy | None) -> bool:
+        return not self.gone and self._outgoing.has_room and (proxy is None or not proxy.paused)
+
     def _may_cross(self, delivery: DeliverCall | DeliverNotification) -> bool:
         """Whether a message is one for others; a call that is not is refused."""
-        mtype = str(mtype_in(delivery.message))
-        engine = self._context.engine
-        reason = ""
-        if delivery.sender == engine.hub_id or mtype.startswith(OF_THE_HUB):
-            reason = "what a hub says stays in that hub"
-        elif not (delivery.sender in self._shown or self._is_shown(delivery.sender)):
-            reason = "its sender is not shown to other hubs"
+        reason = self._why_not(delivery)
         if reason and isinstance(delivery, DeliverCall):
             raise DeliveryError(reason)
         return not reason
+
+    def _why_not(self, delivery: DeliverCall | DeliverNotification) -> str:
+        """Return why a message is not one for others; empty if it is."""
+        mtype = str(mtype_in(delivery.message))
+        if delivery.sender == self._context.engine.hub_id or mtype.startswith(OF_THE_HUB):
+            return "what a hub says stays in that hub"
+        if not (delivery.sender in self._shown or self._is_shown(delivery.sender)):
+            return "its sender is not shown to other hubs"
+        return ""
 
     def _is_shown(self, sender: str) -> bool:
         return self._exports.shows(sender, left=sender in self._leaving)

@@ -231,6 +231,21 @@ class Reach:
                 return await peer.deliver(proxy, delivery)
         raise DeliveryError("its hub has left the room")
 
+    def deliver_at_once(self, delivery: Delivery) -> bool:
+        """Send it if there is room, and nothing in it has to be searched or waited for.
+
+        Args:
+            delivery: What goes to whom.
+
+        Returns:
+            Whether it was sent.
+        """
+        for peer in self._peers.values():
+            proxy = peer.proxies.by_client.get(delivery.recipient)
+            if proxy is not None:
+                return peer.deliver_at_once(proxy, delivery)
+        return False
+
     async def is_alive(self, client: str) -> bool:
         """Return whether the hub of a client is there, as far as is known: its end ends all its clients.
 
