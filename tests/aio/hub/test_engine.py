@@ -13,6 +13,7 @@ import pytest
 from asyncsamp.delivery import DeliverCall, Delivery, DeliveryError
 from asyncsamp.errors import FaultCode, FaultError
 from asyncsamp.hub.engine import HubEngine
+from asyncsamp.hub.observer import MessageEvent
 from asyncsamp.limits import Limits
 from asyncsamp.values import Value, ValueMap
 
@@ -39,9 +40,9 @@ def message(number: int = 0) -> ValueMap:
 class Member:
     """A registered client and its courier."""
 
-    def __init__(self, engine: HubEngine, *mtypes: str) -> None:
+    def __init__(self, engine: HubEngine, *mtypes: str, courier: FakeCourier | None = None) -> None:
         self.engine = engine
-        self.courier = FakeCourier()
+        self.courier = FakeCourier() if courier is None else courier
         self.id = engine.register(self.courier)
         engine.set_callable(self.id, True)
         self.mtypes = mtypes
@@ -77,6 +78,44 @@ async def fault(work: asyncio.Future[Value]) -> FaultError:
 
 def nothing_is_kept(engine: HubEngine) -> bool:
     return not engine._waits and not engine._core._pending
+
+
+class Quick(FakeCourier):
+    """Takes deliveries at once as long as it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once: list[int] = []
+        self.quick = True
+
+    def deliver_at_once(self, delivery: Delivery) -> bool:
+        """Take one delivery, if that is wanted."""
+        if self.quick:
+            self.taken.append(delivery)
+            self.at_once.append(number_of(delivery))
+        return self.quick
+
+
+async def test_a_courier_that_need_not_wait_keeps_the_order(engine: HubEngine) -> None:
+    told: list[str] = []
+    engine.observe(lambda event: told.append(event.what) if isinstance(event, MessageEvent) else None)
+    two, courier = await join(engine), Quick()
+    one = Member(engine, courier=courier)
+    await one.does("declareSubscriptions", {"test.note": {}})
+    await two.notes(one, 0)
+    assert (courier.at_once, courier.attempts, told) == ([0], [], ["sent", "delivered"])
+    courier.quick, courier.hold = False, lambda delivery: number_of(delivery) == 1
+    await two.notes(one, 1)
+    await courier.until(lambda: courier.under_way)
+    courier.quick = True
+    held = asyncio.ensure_future(two.notes(one, 2))  # one before it is under way
+    await turns_until(lambda: len(told) == 4)
+    assert courier.at_once == [0]
+    courier.let_go()
+    await courier.until(lambda: len(courier.taken) == 3)
+    await held
+    await two.notes(one, 3)
+    assert (courier.numbers, courier.at_once) == ([0, 1, 2, 3], [0, 3])
 
 
 class TestMembers:

@@ -9,7 +9,9 @@ import pytest
 
 from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, ReplyError
 from asyncsamp.hub.profiles.reach.exports import HUB, NAME
+from asyncsamp.values import ValueMap
 
+from ..nats_server import PATIENCE
 from .rooms import open_room, until
 
 
@@ -54,6 +56,23 @@ async def test_notifications_come_in_order_and_the_sender_can_be_answered(tmp_pa
         assert [int(str(note.params["number"])) for note in came] == list(range(500))
         assert {note.sender_name for note in came} == {"notebook @cluster"}
         assert (await tool.call(came[0].sender, "test.echo", {"x": "y"})).result == {"x": "y"}
+
+
+async def test_what_waits_for_others_when_its_hub_leaves_still_goes(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
+        async with tool.messages("test.note") as notes:
+            there = await notebook.find("tool @laptop", timeout=PATIENCE)
+            await until(lambda: there.subscribes("test.note"))
+            await notebook.notify(there, "test.note", {"number": 0})
+            for number in range(1, 20):  # all within the two milliseconds after it
+                message: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": str(number)}}
+                engine = cluster.hub.engine
+                await engine.operate(notebook.public_id, "notify", [there.public_id, message])
+            await cluster.reach.stop()
+            came = [int(str((await anext(notes)).params["number"])) for _ in range(20)]
+        assert came == list(range(20))
 
 
 async def test_broadcasts_reach_all_hubs_of_the_room_once(tmp_path: Path) -> None:
