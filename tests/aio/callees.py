@@ -15,7 +15,7 @@ from asyncsamp.values import Value
 
 __all__ = ["Callee"]
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 class Callee:

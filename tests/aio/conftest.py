@@ -121,7 +121,7 @@ async def _threads() -> None:
     """Wait for what is in a thread, such as the closing of a file, which turns of the loop do not hasten."""
     at_work = [task for task in _tasks() if getattr(task.get_coro(), "__name__", "") == "to_thread"]
     if at_work:
-        await asyncio.wait(at_work, timeout=5)
+        await asyncio.wait(at_work, timeout=30)
 
 
 def _no_more(loop: asyncio.AbstractEventLoop, now: set[str], at_first: set[str]) -> bool:

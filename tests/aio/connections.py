@@ -25,17 +25,23 @@ from asyncsamp import (
 )
 from asyncsamp.interfaces import Connection
 
-__all__ = ["LIMITS", "WAYS", "House", "open_house", "turns_until"]
+__all__ = ["HASTY", "LIMITS", "WAYS", "House", "open_house", "turns_until"]
 
 LIMITS = Limits(
-    close_timeout=0.05,
+    close_timeout=5,
     refused_pause=0.01,
     reconnect_first=0.01,
     reconnect_last=0.05,
     hub_check_interval=0.05,
-    shutdown_patience=0.5,
+    shutdown_patience=5,
 )
-"""Short pauses, so that a test which waits for one does not wait long."""
+"""Short pauses, so that a test which waits for one does not wait long.
+
+What ends a goodbye that nobody answers is long: a busy machine stands still for a second now and then.
+"""
+
+HASTY = replace(LIMITS, close_timeout=0.1)
+"""For a client whose handlers never end. Its goodbye may be lost, which a test must not mind."""
 
 
 class House:

@@ -10,7 +10,7 @@ from asyncsamp.values import ValueMap
 
 __all__ = ["FakeCourier", "note", "number_of"]
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 
 def note(number: int, recipient: str = "c1") -> DeliverNotification:

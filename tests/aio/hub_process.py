@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ..ports import lasting_port
+
 __all__ = ["HubProcess", "hub_process"]
 
 
@@ -49,7 +51,7 @@ async def hub_process(lockfile: Path, port: int = 0, *options: str) -> AsyncIter
             "--lockfile",
             str(lockfile),
             "--port",
-            str(port),
+            str(port or lasting_port()),
             "--no-web-profile",
             *options,
         ),

@@ -12,7 +12,7 @@ from .wire import connect
 
 __all__ = ["PING", "Stranger", "answered", "ping_works", "port_of", "post", "register", "stranger"]
 
-SECONDS = 5.0
+SECONDS = 30.0
 
 PING = xmlrpc.dump_call("samp.hub.ping", [])
 

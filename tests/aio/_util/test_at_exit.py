@@ -22,7 +22,7 @@ class Owner:
 @pytest.fixture
 def server() -> socket.socket:
     made = socket.create_server(("127.0.0.1", 0))
-    made.settimeout(5)
+    made.settimeout(30)
     return made
 
 
@@ -33,7 +33,7 @@ def one_request(server: socket.socket) -> str:
     def take() -> None:
         connection, _ = server.accept()
         with connection:
-            connection.settimeout(5)
+            connection.settimeout(30)
             data = b""
             while not data.endswith(b"</methodCall>\n"):
                 data += connection.recv(65536)

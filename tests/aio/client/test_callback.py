@@ -66,7 +66,7 @@ async def test_what_the_hub_says_is_handed_on(
     endpoint: CallbackEndpoint, sender: RpcClient, receiver: Taken
 ) -> None:
     async def say(operation: str, *params: Value) -> Value:
-        return await sender.call(endpoint.url, f"samp.client.{operation}", [KEY, *params], timeout=5)
+        return await sender.call(endpoint.url, f"samp.client.{operation}", [KEY, *params], timeout=30)
 
     assert await say("receiveNotification", "hub", MESSAGE) == ""
     assert await say("receiveCall", "c2", "m1", MESSAGE) == ""
@@ -113,7 +113,7 @@ async def test_what_is_refused(
     text: str,
 ) -> None:
     with pytest.raises(FaultError) as caught:
-        await sender.call(endpoint.url, method, params, timeout=5)
+        await sender.call(endpoint.url, method, params, timeout=30)
     assert caught.value.code == code
     assert caught.value.text.startswith(text)
     assert KEY not in caught.value.text
@@ -125,7 +125,7 @@ async def test_what_the_receiver_refuses_is_a_fault(
 ) -> None:
     receiver.refusal = FaultError("not now", code=FaultCode.LIMIT_REACHED)
     with pytest.raises(FaultError, match="not now"):
-        await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=5)
+        await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=30)
 
 
 async def test_an_error_in_the_client_is_not_said_to_be_the_hubs(
@@ -134,7 +134,7 @@ async def test_an_error_in_the_client_is_not_said_to_be_the_hubs(
     receiver.refusal = ZeroDivisionError("k-secret")
     for _ in range(2):  # the first request of a connection, and the next one
         with pytest.raises(FaultError) as caught:
-            await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=5)
+            await sender.call(endpoint.url, "samp.client.receiveCall", [KEY, "c2", "m1", MESSAGE], timeout=30)
         assert (caught.value.code, caught.value.text) == (FaultCode.INTERNAL, "internal error in the client")
     assert "ZeroDivisionError" in caplog.text
 

@@ -326,10 +326,8 @@ async def test_a_hub_that_does_not_answer(
     odd.answers["notifyAll"] = never
     await standard.register("test", listener)
     with pytest.raises(HubLostError) as caught:
-        await standard.ask_hub("notifyAll", MESSAGE, timeout=0.05)
-    assert (
-        str(caught.value) == f"the SAMP hub at {odd.url} was lost during notifyAll: no answer within 0.05 s"
-    )
+        await standard.ask_hub("notifyAll", MESSAGE, timeout=0.5)
+    assert str(caught.value) == f"the SAMP hub at {odd.url} was lost during notifyAll: no answer within 0.5 s"
     assert listener.taken.empty(), "it may be slow; that is for the watch to find out"
 
 

@@ -27,7 +27,7 @@ from asyncsamp import (
 from asyncsamp.values import Value
 
 from ..cancelling import each_await
-from ..connections import LIMITS, House, turns_until
+from ..connections import HASTY, LIMITS, House, turns_until
 from ..hub_process import hub_process
 from ..odd_hub import OddHub, fault, odd_hub
 
@@ -55,7 +55,7 @@ async def test_registering_can_be_cancelled(house: House, listening: bool) -> No
 
 
 async def test_unregistering_can_be_cancelled(house: House) -> None:
-    client = house.client()
+    client = house.client(limits=replace(house.limits, close_timeout=0.5))
     client.on("a.b")(nothing)
     client.on("a.never")(_never)
     await client.register()
@@ -172,7 +172,8 @@ async def test_calls_that_a_reader_has_not_answered_are_answered_when_we_leave(h
     assert refused[0].response.errortxt == "the client left before it answered"
 
 
-async def test_leaving_does_not_wait_for_a_hub_that_takes_no_answers(odd: OddHub, client: Client) -> None:
+async def test_leaving_does_not_wait_for_a_hub_that_takes_no_answers(odd: OddHub) -> None:
+    client = Client("client", lockfile=odd.lockfile, limits=replace(LIMITS, close_timeout=1))
     await client.register()
     stream = client.messages("a.b", answer=False)
     await client.settled()
@@ -184,7 +185,7 @@ async def test_leaving_does_not_wait_for_a_hub_that_takes_no_answers(odd: OddHub
         return ""
 
     odd.answers["reply"] = never
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await client.unregister()
     assert odd.operations()[-2:] == ["reply", "unregister"]
 
@@ -277,7 +278,7 @@ async def test_while_it_leaves_handlers_may_still_use_the_hub(house: House) -> N
 
 
 async def test_our_own_calls_end_when_we_leave(house: House) -> None:
-    client, other = await house.join("client"), await house.join("other")
+    client, other = await house.join("client"), await house.join("other", limits=HASTY)
     other.on("a.never")(_never)
     await other.settled()
     calling = asyncio.ensure_future(client.call(other.public_id, "a.never"))
@@ -328,7 +329,7 @@ def test_a_client_in_a_second_loop(tmp_path: Path) -> None:
     async def use() -> None:
         await asyncio.gather(client.register(), client.register())
         assert await client.call(client.public_id, "a.b") == Response()
-        await asyncio.gather(client.find("hub"), client.find("hub", timeout=1))
+        await asyncio.gather(client.find("hub"), client.find("hub", timeout=10))
         await asyncio.gather(client.unregister(), client.unregister())
 
     for _ in range(2):
@@ -535,11 +536,9 @@ async def test_a_hub_that_does_not_say_who_is_there(odd: OddHub, client: Client)
     go.set()
 
 
-async def test_a_hub_that_will_not_hear_goodbye(
-    odd: OddHub, client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_hub_that_will_not_hear_goodbye(odd: OddHub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    await client.register()
+    client = await Client("client", lockfile=odd.lockfile, limits=HASTY).register()
 
     async def never(params: list[Value]) -> Value:
         await asyncio.Event().wait()

@@ -25,7 +25,7 @@ from asyncsamp import (
 )
 from asyncsamp.values import Value
 
-from ..connections import LIMITS, House, turns_until
+from ..connections import HASTY, LIMITS, House, turns_until
 from ..hub_process import hub_process
 from ..odd_hub import OddHub, fault, odd_hub
 
@@ -101,7 +101,7 @@ async def test_a_view_from_the_last_hub_addresses_nobody_at_the_next(house: Hous
 
 async def test_calls_in_flight_fail(house: House) -> None:
     """DESIGN 5.6: with HubLostError, whichever way they were made."""
-    client, other = await house.join("client"), house.client("other", reconnect=False)
+    client, other = await house.join("client"), house.client("other", reconnect=False, limits=HASTY)
     other.on("a.b")(never)
     await house.enter(other)
     calls = [
@@ -269,7 +269,7 @@ async def test_who_leaves_does_not_care(tmp_path: Path, caplog: pytest.LogCaptur
 @pytest.mark.parametrize("same_port", [True, False])
 async def test_kill_9_and_a_new_hub(tmp_path: Path, same_port: bool) -> None:
     lockfile = tmp_path / "x.samp"
-    client = Client("client", lockfile=lockfile, limits=LIMITS)
+    client = Client("client", lockfile=lockfile, limits=HASTY)
     sender = Client("sender", lockfile=lockfile, limits=LIMITS)
     client.on("a.echo")(echo)
     client.on("a.never")(never)
@@ -286,7 +286,7 @@ async def test_kill_9_and_a_new_hub(tmp_path: Path, same_port: bool) -> None:
             assert isinstance(error, HubLostError)
         await out(client)
     async with hub_process(lockfile, hub.port if same_port else 0):
-        await asyncio.gather(client.wait_registered(10), sender.wait_registered(10))
+        await asyncio.gather(client.wait_registered(30), sender.wait_registered(30))
         view = await sender.find("client", timeout=10)
         await turns_until(lambda: view.subscribes("a.echo"))
         assert (await sender.call(view, "a.echo", {"n": 1})).result == {"n": "1"}

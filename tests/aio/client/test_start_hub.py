@@ -149,7 +149,9 @@ async def test_what_fails_meanwhile_says_that_the_client_starts_a_hub(lockfile: 
         await first.unregister()
         async with asyncio.timeout(20):
             await anext(changes)
-            with pytest.raises(HubLostError, match=r"looking for a hub for 0\.\d s and starts one itself if"):
+            with pytest.raises(
+                HubLostError, match=r"looking for a hub for \d+\.\d s and starts one itself if"
+            ):
                 await second.notify_all("a.b")
             await second.wait_registered()  # as the text says
 

@@ -223,7 +223,7 @@ async def test_pulling_goes_on_when_a_refusal_is_answered_with_nonsense(
         monkeypatch.setattr(connection, "ask_hub", nonsense)
         await connection.register("x", receiver)
         await connection.listen()
-        assert await asyncio.wait_for(receiver.heard.get(), 5) == ("c2", message)
+        assert await asyncio.wait_for(receiver.heard.get(), 30) == ("c2", message)
         await connection.close()
 
 

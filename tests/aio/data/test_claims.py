@@ -126,10 +126,10 @@ def test_a_word_that_ends_in_nrows_claims_nothing() -> None:
 
 
 def test_many_fields_without_an_end_take_no_long_time() -> None:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for document in (b"<FIELD " * 150_000 + b">", b"<FIELD " * 150_000, b"FIELD" * 200_000):
         check_votable_claims(document)
-    assert time.perf_counter() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_arrays_that_are_there() -> None:

@@ -50,7 +50,7 @@ def wcs() -> WCS:
 async def sent_and_received(tmp_path: Path, data: Any, **options: Any) -> fits.HDUList:
     async with pair(tmp_path) as (sender, receiver), receiver.images() as images:
         await sender.send_image(data, "receiver", timeout=10, **options)
-        return await asyncio.wait_for(anext(images), 5)
+        return await asyncio.wait_for(anext(images), 30)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ async def test_what_is_no_image(tmp_path: Path, data: Any, text: str) -> None:
             await sender.send_image(data)
         assert text in str(caught.value)
         await sender.send_image(PIXELS, timeout=10)
-        assert (await asyncio.wait_for(anext(images), 5))[0].shape == (3, 4)
+        assert (await asyncio.wait_for(anext(images), 30))[0].shape == (3, 4)
 
 
 async def test_a_file_that_holds_no_image(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_spectra_go_as_they_are(tmp_path: Path, spectrum: Any) -> None:
 async def test_an_hdu_of_columns_is_a_table(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         await sender.send_table(columns(), timeout=10)
-        table = await asyncio.wait_for(anext(tables), 5)
+        table = await asyncio.wait_for(anext(tables), 30)
         assert table.meta["samp"]["name"] == "SPECTRUM"
         assert list(table["flux"]) == [3, 4]
 

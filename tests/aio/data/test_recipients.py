@@ -25,7 +25,7 @@ async def test_the_hub_is_asked_all_at_once(tmp_path: Path, monkeypatch: pytest.
 
         return asked
 
-    async with pair(tmp_path) as (sender, receiver), asyncio.timeout(5):
+    async with pair(tmp_path) as (sender, receiver), asyncio.timeout(30):
         receiver.on("a.b")(_nothing)
         await receiver.settled()
         for name in ("get_subscribed_clients", "get_clients"):

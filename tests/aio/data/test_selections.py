@@ -22,7 +22,7 @@ def table() -> Table:
 
 
 async def soon(stream: Any) -> Any:
-    return await asyncio.wait_for(anext(stream), 5)
+    return await asyncio.wait_for(anext(stream), 30)
 
 
 async def test_rows_come_as_numpy_indices(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ async def test_a_wait_that_is_over_says_who_is_there_and_which_button_sends(
 async def test_the_next_item_and_the_end(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.selections("t") as selections:
         await sender.select_rows("t", [1])
-        assert (await selections.next(timeout=5)).tolist() == [1]
+        assert (await selections.next(timeout=30)).tolist() == [1]
         selections.close()
         with pytest.raises(EOFError, match="the stream has ended"):
             await selections.next()
@@ -100,7 +100,7 @@ async def test_the_next_item_and_the_end(tmp_path: Path) -> None:
 async def test_by_id_and_by_url(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.selections("t1") as by_id:
         async with receiver.selections("http://h/t.vot") as by_url:
-            await sender.call(receiver.public_id, TableSelectRowList(table_id="t1", row_list=[1]), timeout=5)
+            await sender.call(receiver.public_id, TableSelectRowList(table_id="t1", row_list=[1]), timeout=30)
             await sender.call(
                 receiver.public_id, TableSelectRowList(url="http://h/t.vot", row_list=[2]), timeout=5
             )
@@ -133,17 +133,17 @@ async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
         @receiver.on(TableSelectRowList)
         async def tell_all(message: TableSelectRowList) -> None:
             rows = TableSelectRowList(table_id=sent.item_id, row_list=message.row_list[::-1])
-            assert (await receiver.call(sender.public_id, rows, timeout=5)).ok
+            assert (await receiver.call(sender.public_id, rows, timeout=30)).ok
 
         async with sender.selections(mine) as selections:
             await receiver.settled()
             await sender.select_rows(mine, [1, 2], "receiver")
             # What the user selects is taken, also if it is the same rows once more.
             again = TableSelectRowList(table_id=sent.item_id, row_list=[5])
-            await receiver.call(sender.public_id, again, timeout=5)
+            await receiver.call(sender.public_id, again, timeout=30)
             assert (await soon(selections)).tolist() == [5]
             same = TableSelectRowList(table_id=sent.item_id, row_list=[1, 2])
-            await receiver.call(sender.public_id, same, timeout=5)
+            await receiver.call(sender.public_id, same, timeout=30)
             assert (await soon(selections)).tolist() == [1, 2]
 
 
@@ -160,12 +160,12 @@ async def test_an_echo_is_one_for_every_stream(tmp_path: Path) -> None:
 
         @receiver.on(TableSelectRowList)
         async def tell_all(message: TableSelectRowList) -> None:
-            await receiver.call(sender.public_id, message, timeout=5)
+            await receiver.call(sender.public_id, message, timeout=30)
 
         await receiver.settled()
         await sender.select_rows(mine, [1, 2], "receiver")
         again = TableSelectRowList(table_id="t1", row_list=[5])
-        await receiver.call(sender.public_id, again, timeout=5)
+        await receiver.call(sender.public_id, again, timeout=30)
         assert [(await soon(stream)).tolist() for stream in (one, two)] == [[5], [5]]
 
 
@@ -195,7 +195,7 @@ async def test_the_echo_of_one_is_not_that_of_another(tmp_path: Path) -> None:
             with pytest.raises(ReplyError, match="there is no such table here"):
                 await sender.highlight_row(mine, 3, "receiver")
             row = TableHighlightRow(table_id=sent.item_id, row=3)
-            await third.call(sender.public_id, row, timeout=5)
+            await third.call(sender.public_id, row, timeout=30)
             assert await soon(highlights) == 3
 
 
@@ -221,10 +221,10 @@ async def test_rows_and_tables_that_are_not_there(tmp_path: Path) -> None:
                 (TableHighlightRow(table_id="other", row=1), "there is no such table here"),
             ):
                 with pytest.raises(ReplyError, match=text):
-                    await receiver.call(to, wrong, timeout=5)
+                    await receiver.call(to, wrong, timeout=30)
             with pytest.raises(ReplyError, match="'row': 'x' is not a SAMP int"):
-                await receiver.call(to, "table.highlight.row", {"table-id": "t", "row": "x"}, timeout=5)
-            await receiver.call(to, TableSelectRowList(table_id=sent.item_id, row_list=[9]), timeout=5)
+                await receiver.call(to, "table.highlight.row", {"table-id": "t", "row": "x"}, timeout=30)
+            await receiver.call(to, TableSelectRowList(table_id=sent.item_id, row_list=[9]), timeout=30)
             assert (await soon(selections)).tolist() == [9]
             await receiver.notify(to, TableHighlightRow(url=sent.url, row=2))
             assert await soon(highlights) == 2

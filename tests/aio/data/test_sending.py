@@ -29,7 +29,7 @@ async def test_a_table_goes_in_the_format_that_is_wanted(tmp_path: Path, kind: s
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         sent = await sender.send_table(TABLE, "receiver", format=kind, timeout=10)
         assert sent[receiver.public_id].mtype == f"table.load.{kind}"
-        assert list((await asyncio.wait_for(anext(tables), 5))["a"]) == [1, 2, 3]
+        assert list((await asyncio.wait_for(anext(tables), 30))["a"]) == [1, 2, 3]
 
 
 async def test_a_file_goes_as_it_is_in_a_format_that_is_not_written_here(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_the_url_of_a_file_may_have_a_percent_sign_that_was_not_encoded(tm
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         sent = await sender.send_table(f"file://{tmp_path}/50%20.fits", "receiver", timeout=10)
         assert sent[receiver.public_id].mtype == "table.load.fits"
-        assert list((await asyncio.wait_for(anext(tables), 5))["a"]) == [1, 2, 3]
+        assert list((await asyncio.wait_for(anext(tables), 30))["a"]) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("which", [2, "T2"])
@@ -105,7 +105,7 @@ async def test_the_hdu_that_is_wanted(tmp_path: Path, which: int | str) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         for data in (two_tables(), tmp_path / "two.fits", str(tmp_path / "two.fits")):
             await sender.send_table(data, "receiver", hdu=which, timeout=10)
-            assert list((await asyncio.wait_for(anext(tables), 5))["n"]) == [2]
+            assert list((await asyncio.wait_for(anext(tables), 30))["n"]) == [2]
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ async def test_it_ends_with_unshare_with_its_time_and_with_the_client(
     assert client.unshare(url)
     assert not client.unshare(url)
     for gone in (url, short):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 async with session.get(gone) as answer:
                     if answer.status == 404:
@@ -230,7 +230,7 @@ async def test_file_urls_leave_nothing_behind(client: Client, tmp_path: Path) ->
 async def test_a_file_url_ends_with_its_time(client: Client) -> None:
     stays = await client.share(DATA, local=True)
     url = await client.share(DATA, local=True, lifetime=0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(client._context().files) > 1:
             await asyncio.sleep(0)
     with pytest.raises(OSError, match="No such"):
@@ -268,7 +268,7 @@ async def test_file_urls_of_what_was_sent_end_too(tmp_path: Path, monkeypatch: p
         await receiver.settled()
         await sender.send_image([[1, 2], [3, 4]], "receiver", local=True)
         await sender.send_table(Table({"a": [1]}), "receiver", local=True, name="x" * 300)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(sender._context().files):
                 await asyncio.sleep(0)
 
@@ -355,7 +355,7 @@ async def test_where_there_are_no_files_in_memory(tmp_path: Path, monkeypatch: p
     short = await files.put(DATA, "x" * 300 + ".fits")
     assert short.endswith("x.fits")
     files.expire(short, 0.01)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while path_of(short).exists():
             await asyncio.sleep(0)
     assert len(files) == 1
@@ -391,7 +391,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing(client: Client) -> None
         yield b"never"
 
     reading = asyncio.create_task(fetch(await client.share(slow)))
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 30)
     reading.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await reading

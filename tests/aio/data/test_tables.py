@@ -77,7 +77,7 @@ async def sent_and_received(tmp_path: Path, data: Any, **options: Any) -> Table:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         sent = await sender.send_table(data, "receiver", timeout=10, **options)
         assert sent.names == ["Receiver"]
-        received: Table = await asyncio.wait_for(anext(tables), 5)
+        received: Table = await asyncio.wait_for(anext(tables), 30)
         return received
 
 
@@ -114,7 +114,7 @@ async def test_the_name_is_none_if_none_was_sent(tmp_path: Path) -> None:
     await asyncio.to_thread(stars().write, tmp_path / "t.vot", format="votable")
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         await sender.notify("receiver", "table.load.votable", {"url": (tmp_path / "t.vot").as_uri()})
-        table = await asyncio.wait_for(anext(tables), 5)
+        table = await asyncio.wait_for(anext(tables), 30)
     told = table.meta["samp"]
     assert (told["name"], told["table-id"], told["sender-name"]) == (None, "", "Sender")
 
@@ -150,13 +150,13 @@ async def test_a_votable_comes_back_as_it_was(tmp_path: Path) -> None:
         sender.tables() as back,
     ):
         await sender.send_table(file, "receiver", timeout=10)
-        table = await asyncio.wait_for(anext(there), 5)
+        table = await asyncio.wait_for(anext(there), 30)
         assert table.colnames == ["RA", "name"]
         assert table.meta["limit"] == 6.5
         assert table.meta["votable"].params == {"limit": 6.5}
         assert [item.system for item in table.meta["votable"].coordinate_systems] == ["FK5"]
         sent = await receiver.send_table(table, "sender", timeout=10)
-        again = await asyncio.wait_for(anext(back), 5)
+        again = await asyncio.wait_for(anext(back), 30)
         written = await asyncio.to_thread(votable.parse, io.BytesIO(await read(sent.url)))
     assert again.meta["votable"].params == {"limit": 6.5}
     resource = written.resources[0]
@@ -391,7 +391,7 @@ async def test_a_table_has_one_id_for_all_but_is_never_sent_twice_under_it(tmp_p
         assert again.item_id != first.item_id
         named = await sender.send_table(data, "receiver", table_id="mine", timeout=10)
         assert named.item_id == "mine"
-        received = [await asyncio.wait_for(anext(tables), 5) for _ in range(3)]
+        received = [await asyncio.wait_for(anext(tables), 30) for _ in range(3)]
         assert [table.meta["samp"]["table-id"] for table in received] == [
             first.item_id,
             again.item_id,
@@ -399,10 +399,10 @@ async def test_a_table_has_one_id_for_all_but_is_never_sent_twice_under_it(tmp_p
         ]
         # The id of a table that came in is kept when it is passed on.
         assert (await receiver.send_table(received[0], "third", timeout=10)).item_id == first.item_id
-        passed_on = await asyncio.wait_for(anext(others), 5)
+        passed_on = await asyncio.wait_for(anext(others), 30)
         async with third.selections(passed_on) as rows:
             await receiver.select_rows(received[0], [1], "third")
-            assert (await asyncio.wait_for(anext(rows), 5)).tolist() == [1]
+            assert (await asyncio.wait_for(anext(rows), 30)).tolist() == [1]
 
 
 # ---- progress
@@ -443,7 +443,7 @@ async def test_a_large_table_does_not_hold_up_the_loop(tmp_path: Path) -> None:
         begun = asyncio.get_running_loop().time()
         await sender.send_table(data, "receiver", timeout=20)
         took = asyncio.get_running_loop().time() - begun
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 20000
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 20000
         ticking.cancel()
     assert ticks > took / 0.05  # blocked, there would be next to none
 
@@ -550,7 +550,7 @@ async def test_two_of_that_name(tmp_path: Path) -> None:
         assert other.public_id in str(caught.value)
         async with other.tables() as tables:
             await sender.send_table(stars(), other.public_id, timeout=10)
-            assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+            assert len(await asyncio.wait_for(anext(tables), 30)) == 3
 
 
 async def test_a_failure_of_one_is_named_and_the_others_have_it(
@@ -575,7 +575,7 @@ async def test_a_failure_of_one_is_named_and_the_others_have_it(
         assert "out of paper" in str(failed)
         assert "Broken" in sent._repr_html_()
         assert "out of paper" in caplog.text
-        await asyncio.wait_for(anext(tables), 5)
+        await asyncio.wait_for(anext(tables), 30)
         with pytest.raises(ReplyError, match="out of paper"):
             await sender.send_table(stars(), "broken", timeout=10)
         tables.close()
@@ -608,7 +608,7 @@ async def test_who_takes_only_fits_does_not_keep_the_others_from_their_votable(t
         assert sent.names == ["Receiver"]
         assert "with text that is not ASCII" in str(sent.failed[only_fits.public_id])
         assert isinstance(sent.failed[only_fits.public_id].error, DataError)
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 3
         with pytest.raises(DataError, match="not ASCII"):
             await sender.send_table(stars(), "onlyfits", timeout=10)
         with pytest.raises(DataError, match=r"'o' \(holds numbers as objects, .* use a masked column"):
@@ -638,12 +638,12 @@ async def test_what_is_written_when_sending_is_cancelled_ends_too(
         only_fits.messages("table.load.fits"),
     ):
         task = asyncio.create_task(sender.send_table(stars(), timeout=10))
-        await asyncio.wait_for(writing.wait(), 5)
+        await asyncio.wait_for(writing.wait(), 30)
         assert len(sender._context().shares) == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(sender._context().shares):
                 await asyncio.sleep(0)
 
@@ -656,7 +656,7 @@ async def test_columns_that_no_table_can_hold_are_named(tmp_path: Path) -> None:
         assert "'bad' (holds dict), 'worse' (of type timedelta64[s])" in str(caught.value)
         assert "good" not in str(caught.value)
         await sender.send_table(stars(), timeout=10)
-        await asyncio.wait_for(anext(tables), 5)
+        await asyncio.wait_for(anext(tables), 30)
 
 
 @pytest.mark.parametrize("data", [3, None, object()])
@@ -698,7 +698,7 @@ async def test_texts_that_fits_has_not_go_as_votable(tmp_path: Path) -> None:
         ):
             await sender.send_table(data, format="fits")
         await sender.send_table(data, format="votable", timeout=10)
-        assert list((await asyncio.wait_for(anext(tables), 5))["s"]) == ["\u00e4"]
+        assert list((await asyncio.wait_for(anext(tables), 30))["s"]) == ["\u00e4"]
 
 
 @pytest.mark.parametrize(
@@ -724,7 +724,7 @@ async def test_files_that_are_to_be_read_first(tmp_path: Path, name: str, format
 async def test_the_third_argument_is_the_name(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables, receiver.images():
         await sender.send_table(stars(), "receiver", "gal", timeout=10)
-        assert (await asyncio.wait_for(anext(tables), 5)).meta["samp"]["name"] == "gal"
+        assert (await asyncio.wait_for(anext(tables), 30)).meta["samp"]["name"] == "gal"
         for send in (sender.send_table, sender.send_image, sender.send_spectrum, sender.send_moc):
             with pytest.raises(LocalProtocolError, match="name=3 is not a name: expected the text"):
                 await send(stars(), "receiver", 3)  # type: ignore[arg-type]
@@ -763,7 +763,7 @@ async def refused(tmp_path: Path, url: str, **settings: Any) -> str:
         for name in settings:
             setattr(receiver._context(), name, 60 * 1024 * 1024)
         await sender.send_table(stars(), timeout=10)
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 3
         return str(caught.value)
 
 
@@ -840,7 +840,7 @@ async def test_gzip_and_an_empty_first_answer_over_http(tmp_path: Path) -> None:
     async with RpcServer(handle) as server, pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         for _ in range(2):
             await sender.send_table(f"http://127.0.0.1:{server.port}/t.vot.gz", timeout=10)
-            assert len(await asyncio.wait_for(anext(tables), 5)) == 2
+            assert len(await asyncio.wait_for(anext(tables), 30)) == 2
 
 
 # ---- streams
@@ -862,8 +862,8 @@ async def test_the_sender_is_answered_when_the_table_is_loaded_and_not_before(tm
         assert not sending.done()
         go.set()
         assert (await sending).names == ["Receiver"]
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 2
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 3
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 2
 
 
 async def test_a_stream_that_is_left_or_forgotten_takes_no_more(tmp_path: Path) -> None:
@@ -884,8 +884,8 @@ async def test_a_stream_that_is_left_or_forgotten_takes_no_more(tmp_path: Path) 
 async def test_two_streams_have_the_same_table(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as one, receiver.tables() as two:
         await sender.send_table(stars(), timeout=10)
-        first = await asyncio.wait_for(anext(one), 5)
-        assert await asyncio.wait_for(anext(two), 5) is first
+        first = await asyncio.wait_for(anext(one), 30)
+        assert await asyncio.wait_for(anext(two), 30) is first
 
 
 async def test_nobody_came(tmp_path: Path) -> None:
@@ -944,7 +944,7 @@ async def test_a_reader_survives_a_hub_that_refuses_for_a_while(
         monkeypatch.setattr(connection, "ask_hub", ask_hub)
         async with receiver.images():  # whatever is declared next says it all
             await sender.send_table(stars(), "receiver", timeout=10)
-        assert len(await asyncio.wait_for(anext(tables), 5)) == 3
+        assert len(await asyncio.wait_for(anext(tables), 30)) == 3
 
 
 async def test_streams_end_with_the_error_that_ended_the_feed(
@@ -960,19 +960,19 @@ async def test_streams_end_with_the_error_that_ended_the_feed(
         monkeypatch.setattr(stream, "put", fail)
         await sender.send_table(stars(), "receiver", timeout=10)
         with pytest.raises(ExceptionGroup) as caught:
-            await asyncio.wait_for(anext(stream), 5)
+            await asyncio.wait_for(anext(stream), 30)
         assert caught.group_contains(ZeroDivisionError, match="a bug")
         async with receiver.tables() as another:
             await sender.send_table(stars(), "receiver", timeout=10)
-            assert len(await asyncio.wait_for(anext(another), 5)) == 3
+            assert len(await asyncio.wait_for(anext(another), 30)) == 3
 
 
 async def test_nobody_receives_anything_without_a_registration(tmp_path: Path) -> None:
     client = Client("Nobody", lockfile=tmp_path / "samp")
     with pytest.raises(NotRegisteredError):
-        await client.receive_table(timeout=5)
+        await client.receive_table(timeout=30)
     with pytest.raises(NotRegisteredError):
-        await client.receive_image(timeout=5)
+        await client.receive_image(timeout=30)
 
 
 async def test_a_stream_that_is_closed_at_once_leaves_no_subscription(tmp_path: Path) -> None:
@@ -987,7 +987,7 @@ async def test_streams_end_with_the_client(tmp_path: Path) -> None:
         waiting = asyncio.create_task(anext(receiver.tables(), None))
         await receiver.settled()
         await receiver.unregister()
-        assert await asyncio.wait_for(waiting, 5) is None
+        assert await asyncio.wait_for(waiting, 30) is None
         await receiver.register()
         assert receiver.registered
 
@@ -1005,7 +1005,7 @@ async def test_a_table_that_is_being_loaded_when_the_client_leaves_is_answered(t
         await receiver.settled()
         url = f"http://127.0.0.1:{server.port}/t"
         sending = asyncio.create_task(sender.send_table(url, timeout=10))
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 30)
         await receiver.unregister()
         with pytest.raises(ReplyError, match="nobody waits for a table here"):
             await sending
@@ -1060,7 +1060,7 @@ async def test_messages_wait_in_a_bounded_stream_until_there_is_a_place_for_them
         calls = [
             asyncio.ensure_future(sender.call(receiver.public_id, *message, timeout=10)) for _ in range(11)
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for _ in range(4):
                 await asked.get()
             done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
@@ -1134,7 +1134,7 @@ async def test_the_url_of_a_fits_table_goes_as_fits(tmp_path: Path) -> None:
     async with pair(tmp_path) as (sender, receiver), receiver.tables() as tables:
         sent = await sender.send_table(path.as_uri(), "receiver", timeout=10)
         assert [answer.mtype for answer in sent.values()] == ["table.load.fits"]
-        assert list((await asyncio.wait_for(anext(tables), 5))["n"]) == [1, 2]
+        assert list((await asyncio.wait_for(anext(tables), 30))["n"]) == [1, 2]
 
 
 async def test_the_current_table_of_another(tmp_path: Path) -> None:
@@ -1215,7 +1215,7 @@ async def test_who_never_shows_a_table_is_not_asked_for_ever(tmp_path: Path) -> 
         await topcat.settled()
         await asker.send_table(stars(), "receiver", timeout=10)
         with pytest.raises(ReplyError, match="No current table; click one"):
-            await asker.get_table("receiver", timeout=0.8)
+            await asker.get_table("receiver", timeout=2)
         assert 1 < asked < 9
 
 

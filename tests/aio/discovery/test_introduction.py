@@ -29,6 +29,12 @@ async def odd(tmp_path: Path) -> AsyncIterator[OddHub]:
         yield hub
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine takes longer than the time that people are kept waiting for a name."""
+    monkeypatch.setattr(introduction, "PATIENCE", 30.0)
+
+
 async def ask(hub: OddHub, sender: RpcClient) -> HubRunningError:
     refusal = HubRunningError(str(hub.lockfile), hub.url)
     return await introduced(refusal, locate({}, hub.lockfile), sender)

@@ -28,7 +28,7 @@ from ..connections import turns_until
 from ..couriers import FakeCourier
 from ..raw import call, ping_works, port_of, post, register, stranger
 
-LIMITS = Limits(refused_pause=0.001, shutdown_patience=0.1)
+LIMITS = Limits(refused_pause=0.001, shutdown_patience=10)
 NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {}}
 
 
@@ -365,7 +365,7 @@ class TestShutdown:
             key, client = await register(hub, callee.url, **{"*": {}})
             await call(hub, "notify", key, client, NOTE)
             await callee.until(1)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 await hub.shutdown()
             hanging.set()
         assert not await exists(path)
@@ -424,7 +424,7 @@ class TestShutdown:
 
 class TestIdle:
     async def test_an_idle_hub_stops(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        async with make_hub(path, timeout=0.02) as hub, asyncio.timeout(5):
+        async with make_hub(path, timeout=0.02) as hub, asyncio.timeout(30):
             await hub.serve_forever()
         assert not hub.running
         assert not await exists(path)

@@ -27,12 +27,12 @@ from ...installed import require_module
 from ..callees import Callee
 from ..raw import call, ping_works
 
-SECONDS = 10.0
+SECONDS = 40.0
 NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {}}
 COMMAND = (sys.executable, "-m", "asyncsamp.hub", "--no-web-profile")
 READY = re.compile(r"SAMP hub ready at (http://127\.0\.0\.1:[0-9]+/xmlrpc), lockfile (.*)\n")
 
-pytestmark = pytest.mark.timeout(60)  # each test starts programs, and a busy machine is slow at that
+pytestmark = pytest.mark.timeout(150)  # each test starts programs, and a busy machine is slow at that
 
 
 @dataclass
@@ -286,11 +286,11 @@ class TestEnd:
             assert not await exists(path)
 
     async def test_idle_clients_are_told_to_go(self, path: Path) -> None:
-        async with running("--lockfile", str(path), "--client-timeout", "1") as hub, Callee() as callee:
+        async with running("--lockfile", str(path), "--client-timeout", "3") as hub, Callee() as callee:
             _, client = await hub.join(callee.url, "samp.hub.disconnect")
             received = await callee.until(1)
-            assert "idle for 1 s" in str(received[0])
-            assert f"client {client} is removed: idle for 1 s" in (await hub.end())[1]
+            assert "idle for 3 s" in str(received[0])
+            assert f"client {client} is removed: idle for 3 s" in (await hub.end())[1]
 
     async def test_a_log_of_everything_holds_no_secret(self, path: Path) -> None:  # HUB-71
         async with running("--lockfile", str(path), "--log-level", "DEBUG") as hub, Callee() as callee:
@@ -472,7 +472,7 @@ class TestMain:
         try:
             assert stop_on_signals(loop, stop) == []
             os.kill(os.getpid(), signal.SIGTERM)
-            await asyncio.wait_for(stop.wait(), 5)
+            await asyncio.wait_for(stop.wait(), 30)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

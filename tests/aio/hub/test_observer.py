@@ -19,10 +19,11 @@ from asyncsamp.hub.core import CallEnded
 from asyncsamp.hub.observer import HubEvent, Observers, describe_event
 from asyncsamp.values import Message, ValueMap
 
+from ..connections import turns_until
 from ..couriers import FakeCourier
 
-LIMITS = Limits(refused_pause=0.001, vigil_interval=0.01, shutdown_patience=0.1)
-HASTY = Limits(close_timeout=0.05)
+LIMITS = Limits(refused_pause=0.001, vigil_interval=0.01, shutdown_patience=10)
+HASTY = Limits(close_timeout=0.5)
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +51,7 @@ async def house(folder: Path) -> AsyncIterator[tuple[Hub, Client, Client]]:
 async def until(events: HubEventStream, what: str, mtype: str = "") -> list[HubEvent]:
     """Return what happens, up to an event of that kind, of a message of that mtype if one is given."""
     seen: list[HubEvent] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for event in events:
             seen.append(event)
             if event.what == what and (not mtype or messages([event], mtype)):
@@ -73,7 +74,7 @@ async def test_a_call_is_seen_from_its_beginning_to_its_end(tmp_path: Path) -> N
     assert {(event.sender, event.recipient) for event in seen} == {("c1", "c2")}
     assert len({(event.number, event.msg_id) for event in seen}) == 1
     assert seen[0].msg_id
-    assert 0 <= seen[0].seconds <= seen[-1].seconds < 5
+    assert 0 <= seen[0].seconds <= seen[-1].seconds < 30
 
 
 async def test_a_notification_is_delivered(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ async def test_a_notification_is_delivered(tmp_path: Path) -> None:
 async def test_a_call_that_nobody_waits_for_and_one_whose_recipient_leaves(tmp_path: Path) -> None:
     async with house(tmp_path) as (hub, sender, receiver), hub.events() as events:
         with pytest.raises(TimeoutError):
-            await sender.call_and_wait(receiver.public_id, "test.never", timeout=0.05)
+            await sender.call_and_wait(receiver.public_id, "test.never", timeout=1)
         seen = messages(await until(events, "abandoned"), "test.never")
         assert seen[-1].what == "abandoned"
         waiting = asyncio.ensure_future(sender.call(receiver.public_id, "test.never"))
@@ -141,10 +142,10 @@ async def test_a_slow_reader_misses_the_oldest_and_holds_up_nobody(tmp_path: Pat
     async with house(tmp_path) as (hub, sender, receiver), hub.events(limit=3) as events:
         for number in range(5):
             await sender.call(receiver.public_id, "test.ask", {"x": str(number)})
-        assert events.missed >= 12
-        assert events.missed + 3 >= 15
+        # The last delivery may be seen after its answer.
+        await turns_until(lambda: events.missed >= 12)
         seen = [await anext(events) for _ in range(3)]
-        assert seen[-1].what == "answered"
+        assert "answered" in {event.what for event in seen[-2:]}
         assert all(event.content != {} for event in messages(seen, "test.ask"))
 
 
@@ -192,8 +193,8 @@ async def test_debug_logs_every_message_and_info_the_names(
         hub.engine.observe(watch)
         await sender.call(receiver.public_id, "test.ask", {"x": "y" * 100_000})
         with pytest.raises(TimeoutError):
-            await sender.call_and_wait(receiver.public_id, "test.never", timeout=0.05)
-        async with asyncio.timeout(5):
+            await sender.call_and_wait(receiver.public_id, "test.never", timeout=1)
+        async with asyncio.timeout(30):
             await abandoned.wait()  # who ends his half of a connection may wait for the answer yet
     hubs = [record for record in caplog.records if record.name == "asyncsamp.hub"]
     assert "client c2 is Receiver" in [one.getMessage() for one in hubs if one.levelno == logging.INFO]

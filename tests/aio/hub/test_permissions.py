@@ -62,7 +62,10 @@ class TestStore:
         assert not await again.revoke(ARCHIVE)
         assert await loaded(path) == {TOPCAT: {Permission.SEND: False}}
 
-    async def test_what_another_process_decides_counts(self, tmp_path: Path) -> None:
+    async def test_what_another_process_decides_counts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("asyncsamp.hub.permissions._FRESH", 60.0)
         mine, other = Permissions(tmp_path / "p.json"), Permissions(tmp_path / "p.json")
         told: list[bool] = []
         end = mine.observe(lambda: told.append(mine.may(ARCHIVE, Permission.READ)))

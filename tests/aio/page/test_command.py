@@ -35,7 +35,7 @@ class Terminal:
             readable = loop.create_future()
             loop.add_reader(self.descriptor, readable.set_result, None)
             try:
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(45):
                     await readable
             finally:
                 loop.remove_reader(self.descriptor)
@@ -103,7 +103,7 @@ async def test_the_browser_is_opened_if_asked_for(tmp_path: Path) -> None:
     program.chmod(0o700)
     async with on_terminal(tmp_path, "--no-web-profile", "--open", BROWSER=f"{program} %s") as terminal:
         link = (await terminal.until(LINK))[1]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await asyncio.to_thread(opened.exists):
                 await asyncio.sleep(0)
         assert await asyncio.to_thread(opened.read_text) == link

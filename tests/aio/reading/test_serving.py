@@ -35,7 +35,7 @@ async def get(port: int, head: str = "") -> bytes:
     writing.write(f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode())
     got = b""
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while piece := await reading.read(65536):
                 got += piece
     writing.close()

@@ -115,13 +115,13 @@ async def test_a_server_that_lacks_descriptors_tries_again_now_and_then() -> Non
     clock = asyncio.get_running_loop().time
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "accept", scarce)
+        begun = clock()
         async with RpcServer(hello) as server, connect(server.port) as (reader, writer):
             writer.write(post(b""))
-            begun = clock()
             await turns_until(lambda: tried >= 4)
             assert clock() - begun > 0.25
             lacking = False
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert b" 200 " in await reader.readline()
 
 

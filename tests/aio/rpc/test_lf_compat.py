@@ -227,7 +227,7 @@ async def test_a_larger_body_is_not_held_back_but_judged_as_it_comes() -> None:
         body = xmlrpc.dump_call("big", ["x" * STRANGERS_BODY])
         request = ds9(body)
         writer.write(request[:1000])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await called.wait()
         writer.write(request[1000:])
         assert (await reader.read()).endswith(b"\r\n\r\n" + body)

@@ -222,7 +222,7 @@ async def test_a_connection_that_is_being_accepted_when_it_closes_is_closed_too(
             await asyncio.sleep(0)
         await server.close()
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for sock in socks:
                 with contextlib.suppress(ConnectionError):
                     assert await loop.sock_recv(sock, 1) == b""

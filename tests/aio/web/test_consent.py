@@ -233,7 +233,7 @@ async def test_a_yes_is_for_one_host_name_of_a_site(tmp_path: Path) -> None:
     ("ago", "asked"),
     [
         ((50, 30, 1), False),
-        ((115, 90, 58), False),
+        ((100, 75, 45), False),
         ((120, 90, 65), True),  # the minute is over
         ((600, 300, 1), True),  # a no now and then is not a flood
     ],

@@ -57,7 +57,7 @@ async def test_a_hub_runs_without_its_web_profile_while_the_port_is_taken(
             async with Client("desktop", lockfile=hub.lockfile) as client:
                 assert await client.get_registered_clients() == ["hub"]
             taken.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await web.wait_serving()
             assert web.running
             await Page(port).register()
@@ -89,7 +89,7 @@ async def test_two_hubs_take_turns(tmp_path: Path) -> None:
             page = Page(one.port)
             await page.register()
             await first.shutdown()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await two.wait_serving()
             await Page(two.port).register()
 

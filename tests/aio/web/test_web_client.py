@@ -15,12 +15,12 @@ from asyncsamp.values import ValueMap
 from ..web_server import Server
 from ..webpage import Page, WebHub, close, open_request, web_hub
 
-SOON = Limits(web_silence_broken=0.1)
+SOON = Limits(web_silence_broken=0.5)
 """A page whose pull broke off goes at once; any other stays for minutes."""
 
 
 async def until_gone(client: Client, page: Page) -> None:
-    async with asyncio.timeout(10), client.messages("samp.hub.event.unregister") as events:
+    async with asyncio.timeout(30), client.messages("samp.hub.event.unregister") as events:
         if page.id in await client.get_registered_clients():
             async for event in events:
                 if event.params["id"] == page.id:
@@ -94,9 +94,9 @@ async def test_a_page_that_closes_while_its_pull_is_answered_is_gone(tmp_path: P
 
 async def test_a_page_that_closes_takes_nothing_from_another_that_pulls(tmp_path: Path) -> None:
     """Two tabs show a notebook, and one of them has relayed before."""
-    async with web_hub(tmp_path, limits=Limits(web_silence_broken=0.4)) as hub, Slow(hub) as client:
+    async with web_hub(tmp_path, limits=Limits(web_silence_broken=1.0)) as hub, Slow(hub) as client:
         page = await hub.page("table.note")
-        pulling = asyncio.create_task(page.pull("0.5"))
+        pulling = asyncio.create_task(page.pull("1.5"))
         await page.post(PAGE_LEFT, page.key)
         assert await pulling == []
         await client.notify(page.id, "table.note", {})
@@ -141,7 +141,7 @@ async def test_a_page_that_pulls_again_stays_though_its_older_pull_breaks_off(tm
         _, writer = await begin_call(page, client.public_id)
         await client.called.wait()
         await close(first)
-        pulling = asyncio.create_task(page.pull("0.5"))
+        pulling = asyncio.create_task(page.pull("1"))
         assert await pulling == []
         await client.notify(page.id, "table.note", {})
         assert len(await page.pull()) == 1
