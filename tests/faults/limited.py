@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ..interop.peers import Process, process
 
-__all__ = ["cpu_seconds", "limited_hub", "memory"]
+__all__ = ["calm", "cpu_seconds", "limited_hub", "memory", "told"]
 
 _LIMITED = """
 import resource, runpy, sys
@@ -37,6 +38,21 @@ def cpu_seconds(process: Process) -> float:
     """Return how long a process has computed."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def calm(process: Process, seconds: float) -> None:
+    """Return once a process has hardly computed for so long; what is under way comes to its end first."""
+    async with asyncio.timeout(20 * seconds):
+        while True:
+            begun = cpu_seconds(process)
+            await asyncio.sleep(seconds)  # not for something to happen, but to see that nothing does
+            if cpu_seconds(process) - begun < 0.2 * seconds:
+                return
+
+
+def told(hub: Process) -> list[str]:
+    """Return what a hub has said on stderr, but that it stood still, as it does on a busy machine."""
+    return [line for line in hub.stderr.lines if "stood still" not in line]
 
 
 def memory(pid: int | str) -> int:

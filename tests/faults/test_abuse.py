@@ -46,6 +46,7 @@ async def measure(well: Process, number: int, seconds: float) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.alone
 async def test_the_well_behaved_notice_nothing(tmp_path: Path, long: bool) -> None:
     alone, beside = (120.0, 600.0) if long else (3.0, 8.0)
     lockfile = tmp_path / "hub.samp"

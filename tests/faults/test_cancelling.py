@@ -65,9 +65,9 @@ async def scene(home: Path) -> AsyncIterator[tuple[Hub, Client, str]]:
 
         async with worker, Client("hasty", lockfile=lockfile) as client:
             yield hub, client, worker.public_id
-            assert (await client.call(worker.public_id, "c.work", {"n": 2}, timeout=5)).result == {"n": "2"}
+            assert (await client.call(worker.public_id, "c.work", {"n": 2}, timeout=30)).result == {"n": "2"}
             assert len(client._inbox.calls) == 0
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while hub.engine.owing().get(worker.public_id):
                     await asyncio.sleep(0)
                 while len(hub.engine.clients) > 4:
@@ -106,7 +106,7 @@ async def test_many_at_once_and_at_any_turn(tmp_path: Path, long: bool) -> None:
 
     async with scene(tmp_path) as (_, client, other):
         end = asyncio.get_running_loop().time() + (60.0 if long else 1.0)
-        while asyncio.get_running_loop().time() < end:
+        while asyncio.get_running_loop().time() < end or counts["cancelled"] <= 20:
             async with asyncio.TaskGroup() as group:
                 for _ in range(20):
                     group.create_task(hasten(client, other))

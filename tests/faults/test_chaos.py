@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ..interop.peers import Process, own_hub, process
+from ..ports import lasting_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,8 @@ class Chaos:
 
     async def start_hub(self) -> None:
         state = str(self.home / "state.json")
-        running = own_hub(self.lockfile, self.home, "--no-web-profile", "--state", state)
+        port = [] if self.hub else ["--port", str(lasting_port())]  # later it knows it by its state
+        running = own_hub(self.lockfile, self.home, "--no-web-profile", "--state", state, *port)
         self.hub = await self._stack.enter_async_context(running)
 
     async def add(self) -> None:

@@ -96,6 +96,7 @@ async def test_a_stream_that_nobody_reads_takes_little_memory(tmp_path: Path, lo
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.alone
 async def test_the_others_hardly_wait_for_one_with_very_much_metadata(tmp_path: Path, long: bool) -> None:
     """With a state file: what has changed is encoded beside the event loop."""
     lockfile = tmp_path / "hub.samp"

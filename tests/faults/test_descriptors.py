@@ -15,7 +15,7 @@ from asyncsamp.values import Value
 
 from ..aio.raw import port_of, post
 from ..aio.wire import connect
-from .limited import cpu_seconds, limited_hub
+from .limited import calm, cpu_seconds, limited_hub, told
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -42,20 +42,18 @@ async def test_all_are_let_in_and_the_hub_is_calm(
             for client in clients:
                 group.create_task(client.register())
         streams = [await stack.enter_async_context(client.messages("a.b")) for client in clients[1:11]]
-        begun = cpu_seconds(hub)
-        await asyncio.sleep(CALM)  # not for something to happen, but to see that nothing does
-        assert cpu_seconds(hub) - begun < 0.2 * CALM
+        await calm(hub, CALM)
         for number in range(10):
             assert len(await clients[0].notify_all("a.b", {"n": number})) == 10
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for stream in streams:
                 assert [(await anext(stream)).params["n"] for _ in range(10)] == [str(n) for n in range(10)]
         assert len(await clients[0].get_registered_clients()) == count
         for first in range(0, count, 40):  # all at once they might not be heard in time on a slow machine
             await asyncio.gather(*(client.unregister() for client in clients[first : first + 40]))
         hub.send_signal(signal.SIGTERM)
-        assert await hub.exit(10) == 0
-        assert len(hub.stderr.lines) <= 3, hub.stderr.lines
+        assert await hub.exit(30) == 0
+        assert len(told(hub)) <= 3, hub.stderr.lines
 
 
 async def test_if_all_connections_are_at_work_newcomers_are_told(tmp_path: Path) -> None:
@@ -75,17 +73,17 @@ async def test_if_all_connections_are_at_work_newcomers_are_told(tmp_path: Path)
                 _, writer = await stack.enter_async_context(connect(port))
                 writer.write(request)
                 await anext(asked)
-            hasty = Limits(request_timeout=2.0)  # by default a client tries for ten seconds
+            hasty = Limits(request_timeout=5.0)  # by default a client tries for ten seconds
             clock = asyncio.get_running_loop().time
             begun, computed = clock(), cpu_seconds(hub)
             with pytest.raises(RegistrationError, match="too many connections for this program") as refused:
                 await Client("newcomer", lockfile=lockfile, limits=hasty).register()
             assert refused.value.code == FaultCode.LIMIT_REACHED
             assert cpu_seconds(hub) - computed < 0.2 * (clock() - begun), "it waits calmly"
-            assert len(hub.stderr.lines) <= 3, hub.stderr.lines
+            assert len(told(hub)) <= 3, hub.stderr.lines
             await stack.aclose()
             newcomer = Client("newcomer", lockfile=lockfile)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not newcomer.registered:
                     with contextlib.suppress(RegistrationError):
                         await newcomer.register()

@@ -17,7 +17,7 @@ from .bystanders import Bystanders, bystanders, nothing_kept, the_log_says
 
 pytestmark = pytest.mark.both_loops
 
-SHORT = Limits(close_timeout=0.1)
+SHORT = Limits(close_timeout=1.0)  # the goodbye has it as well
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_a_handler_that_raises_is_run_once(
 
         await bad.settled()
         with pytest.raises(ReplyError, match="ValueError: on purpose"):
-            await caller.call(bad.public_id, "bad.call", timeout=5)
+            await caller.call(bad.public_id, "bad.call", timeout=30)
         await others.went_on()
     assert len(runs) == 1
     the_log_says(caplog, "the handler of bad.call failed")
@@ -68,7 +68,7 @@ async def test_a_handler_that_cancels_itself(
         await bad.settled()
         for _ in range(2):  # the client goes on
             with pytest.raises(ReplyError, match="cancelled before it ended"):
-                await caller.call(bad.public_id, "bad.call", timeout=5)
+                await caller.call(bad.public_id, "bad.call", timeout=30)
         await others.went_on()
     the_log_says(caplog, *["the handler of bad.call was cancelled before it ended"] * 2)
     nothing_kept(hub)
@@ -103,7 +103,7 @@ async def test_a_second_reply_is_refused_and_one_after_the_end(
         bad = Client("bad", lockfile=hub.lockfile)
         messages: list[Message] = []
         async with bad, bad.messages("bad.call", answer=False) as stream:
-            asked = asyncio.create_task(caller.call(bad.public_id, "bad.call", timeout=5))
+            asked = asyncio.create_task(caller.call(bad.public_id, "bad.call", timeout=30))
             messages.append(await anext(stream))
             await bad.reply(messages[0], {"n": 1})
             assert (await asked).result == {"n": "1"}
@@ -155,7 +155,7 @@ async def test_the_clock_of_the_wall_does_not_matter(
         begun = time.perf_counter()
         with pytest.raises(TimeoutError):
             await others.sender.call(late.public_id, "bad.call", timeout=0.2)
-        assert 0.15 < time.perf_counter() - begun < 5
+        assert 0.15 < time.perf_counter() - begun < 30
         late.off("bad.call")
     nothing_kept(hub)
 

@@ -21,13 +21,14 @@ from .misbehaving import MANNERS, drip, recipient, well
 
 pytestmark = pytest.mark.both_loops
 
-FAST = Limits(
-    delivery_timeout=1.0, delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05, max_body=200_000
-)
+FAST = Limits(delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05, max_body=200_000)
 
 
 @pytest.fixture
-def limits() -> Limits:
+def limits(request: pytest.FixtureRequest) -> Limits:
+    """Only who never answers is waited for; a busy machine may be late with the answers of the others."""
+    if "never answering" in request.node.name:
+        return dataclasses.replace(FAST, delivery_timeout=3.0)
     return FAST
 
 
@@ -60,7 +61,7 @@ async def test_a_caller_is_told_how_the_recipient_misbehaved(
         assert [method.rpartition(".")[2] for method, _ in bad.deliveries[:2]] == ["receiveCall"] * 2
         await call(hub, "unregister", bad.key)
     nothing_kept(hub)
-    assert others.longest < 5.0
+    assert others.longest < 10.0
 
 
 async def test_one_that_fails_at_every_message_does_not_fill_the_log(
@@ -78,8 +79,6 @@ async def test_one_that_fails_at_every_message_does_not_fill_the_log(
     nothing_kept(hub)
 
 
-# The drops alone take about 0.3 s.
-@pytest.mark.parametrize("limits", [dataclasses.replace(FAST, delivery_timeout=10)], ids=["patient"])
 async def test_one_that_answers_by_a_byte_at_a_time_is_borne(
     hub: Hub, others: Bystanders, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -101,7 +100,7 @@ async def test_one_that_dies_is_removed_and_its_callers_told(
         waiting = asyncio.create_task(caller.call_and_wait(dying.id, "bad.call", timeout=0))
         await dying.came.wait()
         await dying.stop_listening()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(SampError, match=f"client {dying.id!r}: left before it answered"):
                 await waiting
         assert dying.id not in await caller.get_registered_clients()
@@ -133,7 +132,7 @@ async def test_a_dead_subscriber_spoils_no_broadcast(
     nothing_kept(hub)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", ["killed", "stopped"])
 async def test_a_process(fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     limits = Limits(delivery_patience=0.1, refused_pause=0.01, vigil_interval=0.05)
@@ -159,7 +158,7 @@ async def test_a_process(fault: str, tmp_path: Path, caplog: pytest.LogCaptureFi
                 if sys.platform == "linux":  # which tells that it has not read what is under way
                     assert seen == list(range(100))
             await peer.process.kill()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(20):
                 with pytest.raises(SampError, match="left before it answered"):
                     await held
             the_log_says(caplog, f"client {peer.id} (own) is gone: nobody listens")
@@ -182,7 +181,7 @@ asyncio.run(main())
 """A program that says whom it sees, each time that changes."""
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_one_that_was_stopped_learns_who_came_and_left(tmp_path: Path) -> None:
     limits = Limits(outbox=20, delivery_patience=0.05, deliveries_in_flight=4)
     lockfile = tmp_path / "hub.samp"
@@ -204,12 +203,12 @@ async def test_one_that_was_stopped_learns_who_came_and_left(tmp_path: Path) -> 
         async with Client("late", lockfile=lockfile):
             seen = len(watcher.stdout.lines)
             watcher.send_signal(signal.SIGCONT)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while "early" in (now := await watcher.stdout.at(seen)) or "late" not in now:
                     seen += 1
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_full_outbox_refuses_and_goes_on_when_it_is_taken(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -234,7 +233,7 @@ async def test_a_full_outbox_refuses_and_goes_on_when_it_is_taken(
             await sender.notify(lazy.id, "bad.note")
         await others.went_on()
         release.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(lazy.deliveries) < len(told):
                 await others.went_on(1)
         received = [int(params[2]["samp.params"]["n"]) for _, params in lazy.deliveries]  # type: ignore[index]

@@ -19,6 +19,7 @@ from asyncsamp.values import Value
 
 from ..aio.raw import post, stranger
 from ..interop.peers import own_hub
+from ..ports import lasting_port
 
 CLIENTS = 8
 CHANGES = 60
@@ -77,7 +78,7 @@ class Callers:
 
     async def until(self, requests: int) -> None:
         """Wait until so many have been sent; the last one is under way then."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.requests < requests:
                 await asyncio.sleep(0)
 
@@ -107,7 +108,8 @@ async def test_no_change_is_lost_that_was_answered(tmp_path: Path, long: bool) -
     moments = random.Random(7)
     callers: Callers | None = None
     for _ in range(kills):
-        async with own_hub(lockfile, tmp_path, *options) as hub:
+        port = [] if callers else ["--port", str(lasting_port())]  # later it knows it by its state
+        async with own_hub(lockfile, tmp_path, *options, *port) as hub:
             if callers is None:
                 published = parse_lockfile(await asyncio.to_thread(lockfile.read_text))
                 callers = Callers(published.url, published.secret)

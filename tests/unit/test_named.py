@@ -212,9 +212,9 @@ def test_what_came_as_xml_names_what_its_values_name(params: ValueMap) -> None:
 
 @pytest.mark.parametrize("text", ["file:/" * 40_000, "%25" * 80_000, "a/" * 120_000, "a.b " * 60_000])
 def test_a_long_text_takes_no_long_time(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     names(text)
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_what_any_site_named_is_closed_to_other_machines_unless_it_was_offered_before() -> None:

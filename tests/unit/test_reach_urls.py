@@ -238,10 +238,10 @@ def test_a_spelling_that_only_java_reads_is_not_offered(url: str) -> None:
 
 
 def test_much_white_space_is_looked_through_at_once() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     for text in (" " * 500_000, "url:" * 200_000, " url:" * 100_000, "url:" + " " * 500_000):
         assert Hub("a").sends(text) == text
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_what_is_not_offered_stays_so_when_it_is_passed_on() -> None:
