@@ -1,4 +1,4 @@
-"""A real nats-server on loopback, on any port, and a way to stop, kill and start it again."""
+"""A real nats-server on loopback, and a way to stop, kill and start it again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+
+from ..ports import lasting_port
 
 PATIENCE = 30.0
 
@@ -32,7 +34,7 @@ class NatsServer:
     def __init__(self, folder: Path, program: str, config: str = "") -> None:
         self.folder = folder
         self.program = program
-        self.port = -1
+        self.port = lasting_port()
         self.urls: dict[str, list[str]] = {}
         self._config = folder / "nats.conf"
         self._config.write_text(config)

@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 LIMITS = Limits(
-    close_timeout=0.05,
-    shutdown_patience=0.2,
+    close_timeout=10,
+    shutdown_patience=5,
     reconnect_first=0.01,
     reach_beat=0.1,
     reach_here=0.3,

@@ -23,7 +23,7 @@ from .relay import running_relay
 from .rooms import Machines, names, until
 from .serving_program import Member, Room, run, served_room
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = pytest.mark.timeout(120)
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ SOON = replace(LIMITS, reach_refused=0.3)
 """The hub that stays gives the other one up; that one has the patience to keep it."""
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_hub_that_was_given_up_during_a_cut_is_met_anew_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,7 +89,7 @@ async def test_a_hub_that_was_given_up_during_a_cut_is_met_anew_once(
     assert len(given_up) == 2, given_up
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.timeout(120)
 async def test_who_begins_anew_is_given_up_only_if_it_had_taken_something(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,7 +132,7 @@ async def test_who_begins_anew_is_given_up_only_if_it_had_taken_something(
         assert here.reach.hubs == {"far": 1}
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.timeout(120)
 async def test_what_was_taken_before_a_hub_was_given_up_is_not_taken_twice(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,14 +141,14 @@ async def test_what_was_taken_before_a_hub_was_given_up_is_not_taken_twice(
         here = await room.join("here", limits=SOON)
         hub = await name_of(bus, here)
         tool = await here.client("tool")
-        replies: list[Reply] = []
+        replies: dict[tuple[str, int], Reply] = {}  # a frame that is not acknowledged comes again
 
         def listen(message: BusMessage) -> None:
             came = load_payload(message.payload)
             if isinstance(came, Frame) and came.kind == "reply":
                 reply = load_item(came.kind, came.body)
                 assert isinstance(reply, Reply)
-                replies.append(reply)
+                replies[came.stream, came.number] = reply
 
         async with tool.messages("test.n", "test.call") as came:
             await tool.settled()
@@ -183,6 +183,6 @@ async def test_what_was_taken_before_a_hub_was_given_up_is_not_taken_twice(
                 assert (await anext(came)).params == {"n": "2"}
             await until(lambda: replies)
         assert "one @far" in names(tool)
-    (told,) = replies
+    (told,) = replies.values()
     assert (told.caller, told.msg_id) == ("c1", "m1")
     assert "lost each other" in str(told.response)

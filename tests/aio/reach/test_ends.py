@@ -52,9 +52,11 @@ async def test_a_server_that_is_killed_costs_no_message_and_no_call(tmp_path: Pa
             assert (await calling).ok
 
 
+@pytest.mark.timeout(180)
 async def test_who_waits_for_a_hub_that_leaves_or_is_killed_is_told(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        here = await room.join("here")
+        # Who has left or does not answer is known to be gone long before this patience is over.
+        here = await room.join("here", limits=replace(LIMITS, reach_patience=3 * PATIENCE))
         notebook = await here.client("notebook")
         for number in (signal.SIGTERM, signal.SIGKILL):
             lockfile = tmp_path / f"there-{number}"
@@ -68,9 +70,11 @@ async def test_who_waits_for_a_hub_that_leaves_or_is_killed_is_told(tmp_path: Pa
             await process.stdout.readline()
             tool = Client("tool", lockfile=lockfile, reconnect=False)
             await tool.register()
+            asked = asyncio.Semaphore(0)
 
             @tool.on("test.never")
-            async def never(message: Message) -> None:
+            async def never(message: Message, asked: asyncio.Semaphore = asked) -> None:
+                asked.release()
                 await asyncio.Event().wait()
 
             await tool.settled()
@@ -78,11 +82,13 @@ async def test_who_waits_for_a_hub_that_leaves_or_is_killed_is_told(tmp_path: Pa
             async with asyncio.timeout(PATIENCE):
                 while not seen.subscribes("test.never"):
                     await asyncio.sleep(0.01)
-            waiting = asyncio.create_task(notebook.call_and_wait(seen, "test.never", timeout=30))
-            calling = asyncio.create_task(notebook.call(seen, "test.never", timeout=30))
-            await asyncio.sleep(0.3)
+            waiting = asyncio.create_task(notebook.call_and_wait(seen, "test.never", timeout=3 * PATIENCE))
+            calling = asyncio.create_task(notebook.call(seen, "test.never", timeout=3 * PATIENCE))
+            async with asyncio.timeout(PATIENCE):
+                await asked.acquire()
+                await asked.acquire()
             process.send_signal(number)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(PATIENCE):
                 with pytest.raises(HubFaultError, match="tool @there"):
                     await waiting
                 with pytest.raises(ReplyError, match="tool @there"):

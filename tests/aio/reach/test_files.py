@@ -115,7 +115,7 @@ async def test_urls_keep_their_identity_through_three_hubs(tmp_path: Path) -> No
             await tool.settled()
 
         async def goes_on(here: int, there: int, params: ValueMap) -> ValueMap:
-            other = await tools[here].find(f"tool {places[there].label} @{places[there].label}", timeout=5)
+            other = await tools[here].find(f"tool {places[there].label} @{places[there].label}", timeout=30)
             await until(lambda: other.subscribes("test.pass") and "x.url" in other.metadata)
             answer = await tools[here].call(other, "test.pass", params, timeout=PATIENCE)
             assert answer.result == params, "a result crosses as params do"

@@ -26,7 +26,10 @@ from .rooms import open_room
 from .serving_program import served_room
 
 
-async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(tmp_path: Path) -> None:
+async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.notebook._MEET", PATIENCE)
     async with open_room(tmp_path) as room:
         lockfile = tmp_path / "laptop"
         process = await asyncio.create_subprocess_exec(

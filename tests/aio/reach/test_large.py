@@ -42,7 +42,7 @@ def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return done
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(150)
 @pytest.mark.alone
 async def test_large_values_are_searched_in_threads(searched: list[tuple[str, bool]], tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:

@@ -31,9 +31,10 @@ async def test_a_client_of_another_hub_is_like_one_of_this(tmp_path: Path) -> No
         tool = await laptop.client("TOPCAT", metadata={"author.name": "Mark"})
         await an_echo(tool)
         notebook = await cluster.client("notebook")
-        seen = await notebook.find("TOPCAT @laptop", timeout=5)
+        seen = await notebook.find("TOPCAT @laptop", timeout=PATIENCE)
         assert seen.metadata["author.name"] == "Mark"
         assert (seen.metadata[NAME], seen.metadata[HUB]) == ("TOPCAT", "laptop")
+        await until(lambda: seen.subscribes("test.echo"))
         assert await notebook.get_subscribed_clients("test.echo") == {seen.public_id: {}}
         params = {"text": 'a "b" <c>\n', "list": ["1", {"x": ""}]}
         assert (await notebook.call_and_wait(seen, "test.echo", params)).result == params
@@ -48,7 +49,7 @@ async def test_notifications_come_in_order_and_the_sender_can_be_answered(tmp_pa
         tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
         await an_echo(notebook)
         async with tool.messages("test.note", limit=10_000) as notes:
-            there = await notebook.find("tool @laptop", timeout=5)
+            there = await notebook.find("tool @laptop", timeout=PATIENCE)
             await until(lambda: there.subscribes("test.note"))
             for number in range(500):
                 await notebook.notify(there, "test.note", {"number": number})
@@ -84,16 +85,17 @@ async def test_broadcasts_reach_all_hubs_of_the_room_once(tmp_path: Path) -> Non
         sender = await places[0].client("sender")
         for place in "bc":
             for n in range(2):
-                await sender.find(f"tool-{n} @{place}", timeout=5)
-        async with asyncio.timeout(5):
+                await sender.find(f"tool-{n} @{place}", timeout=PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             while len(await sender.get_subscribed_clients("test.echo")) < 6:
                 await asyncio.sleep(0.01)
         answers = [
-            response.result async for _, response in sender.call_all("test.echo", {"x": "1"}, timeout=5)
+            response.result
+            async for _, response in sender.call_all("test.echo", {"x": "1"}, timeout=PATIENCE)
         ]
         assert answers == [{"x": "1"}] * 6
         streams = [await tool.messages("test.note").__aenter__() for tool in tools]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(await sender.get_subscribed_clients("test.note")) < 6:
                 await asyncio.sleep(0.01)
         assert len(await sender.notify_all("test.note", {})) == 6
@@ -107,23 +109,17 @@ async def test_what_changes_there_changes_here(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         laptop, cluster = await room.join("laptop"), await room.join("cluster")
         tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
-        seen = await notebook.find("tool @laptop", timeout=5)
+        seen = await notebook.find("tool @laptop", timeout=PATIENCE)
         await tool.declare_metadata({"samp.name": "renamed"})
-        assert (await notebook.find("renamed @laptop", timeout=5)).public_id == seen.public_id
+        assert (await notebook.find("renamed @laptop", timeout=PATIENCE)).public_id == seen.public_id
         await an_echo(tool)
-        async with asyncio.timeout(5):
-            while not seen.subscribes("test.echo"):
-                await asyncio.sleep(0.01)
+        await until(lambda: seen.subscribes("test.echo"))
         tool.off("test.echo")
-        async with asyncio.timeout(5):
-            while seen.subscribes("test.echo"):
-                await asyncio.sleep(0.01)
+        await until(lambda: not seen.subscribes("test.echo"))
         with pytest.raises(NotSubscribedError, match="renamed @laptop"):
             await notebook.notify(seen, "test.echo")
         await tool.unregister()
-        async with asyncio.timeout(5):
-            while seen.registered:
-                await asyncio.sleep(0.01)
+        await until(lambda: not seen.registered)
 
 
 async def test_progress_of_a_call_that_crosses(tmp_path: Path) -> None:
@@ -137,7 +133,8 @@ async def test_progress_of_a_call_that_crosses(tmp_path: Path) -> None:
             await tool.notify(message.sender, "samp.msg.progress", percent)
 
         await tool.settled()
-        there = await notebook.find("tool @laptop", timeout=5)
+        there = await notebook.find("tool @laptop", timeout=PATIENCE)
+        await until(lambda: there.subscribes("test.long"))
         told: list[Message] = []
         await notebook.call(there, "test.long", on_progress=told.append)
         assert [message.params["txt"] for message in told] == ["half"]
@@ -153,7 +150,8 @@ async def test_an_error_is_told_and_a_caller_that_cannot_be_called_gets_its_answ
             raise ValueError("no such column")
 
         await tool.settled()
-        there = await notebook.find("tool @laptop", timeout=5)
+        there = await notebook.find("tool @laptop", timeout=PATIENCE)
+        await until(lambda: there.subscribes("test.fail"))
         with pytest.raises(ReplyError, match="no such column"):
             await notebook.call_and_wait(there, "test.fail")
         with pytest.raises(HubFaultError, match="subscribe"):
@@ -165,7 +163,8 @@ async def test_a_large_message_is_cut_and_joined(tmp_path: Path) -> None:
         laptop, cluster = await room.join("laptop"), await room.join("cluster")
         tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
         await an_echo(tool)
-        there = await notebook.find("tool @laptop", timeout=5)
+        there = await notebook.find("tool @laptop", timeout=PATIENCE)
+        await until(lambda: there.subscribes("test.echo"))
         rows = {"rows": [str(number) for number in range(60_000)]}
         assert (await notebook.call_and_wait(there, "test.echo", rows)).result == rows
 
@@ -176,5 +175,5 @@ async def test_two_hubs_of_one_label_are_told_apart(tmp_path: Path) -> None:
         for place in places:
             await place.client("tool")
         notebook = await places[0].client("notebook")
-        await notebook.find("tool @laptop-2", timeout=5)
-        await notebook.find("tool @laptop-3", timeout=5)
+        await notebook.find("tool @laptop-2", timeout=PATIENCE)
+        await notebook.find("tool @laptop-3", timeout=PATIENCE)

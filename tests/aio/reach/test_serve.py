@@ -24,7 +24,7 @@ from asyncsamp.reach.server import NatsServer
 from ..nats_server import PATIENCE, nats_server
 from .serving_program import Member, refused, run, served_room
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 SECONDS = 1 / 86400
 
@@ -164,7 +164,7 @@ async def test_somebody_is_invited_and_put_out_while_the_room_is_served(tmp_path
 
 
 async def test_an_invitation_ends_at_the_server(tmp_path: Path) -> None:
-    async with served_room(tmp_path, "--expires", str(3 * SECONDS), "alice") as room:
+    async with served_room(tmp_path, "--expires", str(10 * SECONDS), "alice") as room:
         assert (await room.invitation("alice")).expires is not None
         async with Member(await room.invitation("alice")) as alice:
             assert await alice.joined()
@@ -339,8 +339,9 @@ async def test_an_invitation_to_another_room_is_not_replaced(tmp_path: Path) -> 
 
 
 async def test_what_the_server_does_not_follow_is_said_once_and_asked_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("asyncsamp.reach.server._RELOAD", PATIENCE)
     (_, public), listen = new_key(), Listen(port=-1)
     right = server_config("m31", [accounts.Member("alice", public)], listen)
     server = NatsServer(nats_server(), tmp_path)
