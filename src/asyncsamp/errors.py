@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "CallTimeoutError",
@@ -250,19 +250,34 @@ class FaultError(SampError):
 class HubFaultError(SampError):
     """The hub refused an operation of our client: the fault of SAMP 1.3 §3.13 (HUB-70, STD-7).
 
+    Attributes:
+        text: What the hub says, with the advice.
+        plain: The text without the advice.
+
     Args:
         text: What the hub says.
         code: The faultCode; None takes that of the class. Only those of our own hub have a common meaning.
         operation: What was asked of the hub.
+        advice: What can be done about it; "" for nothing.
     """
 
     default_code: ClassVar[FaultCode] = FaultCode.INTERNAL
 
-    def __init__(self, text: str, *, code: int | None = None, operation: str = "") -> None:
-        self.text = text
+    def __init__(self, text: str, *, code: int | None = None, operation: str = "", advice: str = "") -> None:
+        self.plain = text
+        self.advice = advice
+        self.text = text + _then(advice)
         self.code = int(self.default_code if code is None else code)
         self.operation = operation
-        super().__init__(f"the hub refused {operation}: {text}" if operation else text)
+        super().__init__(f"the hub refused {operation}: {self.text}" if operation else self.text)
+
+    def advised(self, advice: str) -> Self:
+        """Return the same error with another advice.
+
+        Args:
+            advice: What can be done about it.
+        """
+        return type(self)(self.plain, code=self.code, operation=self.operation, advice=advice)
 
     @classmethod
     def from_fault(cls, code: int, text: str, operation: str) -> HubFaultError:
@@ -312,19 +327,17 @@ class UnknownClientError(HubFaultError):
         advice: str = "",
     ) -> None:
         self.missing = missing
-        self.plain = text
-        self.advice = advice
-        super().__init__(text + _then(advice), code=code, operation=operation)
+        super().__init__(text, code=code, operation=operation, advice=advice)
 
-    def advised(self, advice: str) -> UnknownClientError:
+    def advised(self, advice: str) -> Self:
         """Return the same error with another advice.
 
         Args:
             advice: What can be done about it.
         """
-        return UnknownClientError(
-            self.plain, code=self.code, operation=self.operation, missing=self.missing, advice=advice
-        )
+        error = super().advised(advice)
+        error.missing = self.missing
+        return error
 
 
 class NotSubscribedError(HubFaultError):
@@ -342,19 +355,6 @@ class NotSubscribedError(HubFaultError):
     """
 
     default_code = FaultCode.NOT_SUBSCRIBED
-
-    def __init__(self, text: str, *, code: int | None = None, operation: str = "", advice: str = "") -> None:
-        self.plain = text
-        self.advice = advice
-        super().__init__(text + _then(advice), code=code, operation=operation)
-
-    def advised(self, advice: str) -> NotSubscribedError:
-        """Return the same error with another advice.
-
-        Args:
-            advice: What can be done about it.
-        """
-        return NotSubscribedError(self.plain, code=self.code, operation=self.operation, advice=advice)
 
 
 class RegistrationError(HubFaultError):

@@ -292,6 +292,23 @@ def test_a_fault_has_the_code_of_its_kind_unless_told_otherwise(
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        NotSubscribedError("no", code=7, operation="call", advice="first"),
+        UnknownClientError("no", code=7, operation="call", advice="first", missing="topcat"),
+    ],
+)
+def test_another_advice_changes_nothing_else(error: HubFaultError) -> None:
+    other = error.advised("second")
+    assert type(other) is type(error)
+    assert (other.text, str(other)) == ("no; second", "the hub refused call: no; second")
+    unlike = {"text", "advice"}
+    assert {name: value for name, value in vars(other).items() if name not in unlike} == {
+        name: value for name, value in vars(error).items() if name not in unlike
+    }
+
+
+@pytest.mark.parametrize(
     ("code", "kind"),
     [
         (FaultCode.UNKNOWN_CLIENT, UnknownClientError),

@@ -9,6 +9,8 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from .processes import lives
+
 __all__ = ["beside", "create_private", "make_folder", "replace_private", "sweep"]
 
 # O_EXCL and O_NOFOLLOW: neither a file nor a link that somebody has put there is written through.
@@ -33,8 +35,6 @@ def sweep(folder: Path) -> None:
 
     They may hold keys. Those of a process that runs stay; where that cannot be known (Windows) all stay.
     """
-    if os.name == "nt":
-        return
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
@@ -46,13 +46,7 @@ def sweep(folder: Path) -> None:
 def _runs(process: int, run: str) -> bool:
     if process == os.getpid():  # in a container each hub may have the same number
         return run == _RUN
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # it is another user's
-        pass
-    return True
+    return lives(process)
 
 
 def create_private(path: Path, data: bytes) -> None:

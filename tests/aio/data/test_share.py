@@ -343,13 +343,15 @@ async def test_where_there_are_no_files_in_memory(tmp_path: Path, monkeypatch: p
     await process.wait()
     left = tmp_path / f"asyncsamp-{process.pid}-abc"
     mine = tmp_path / f"asyncsamp-{os.getpid()}-other"
-    for folder in (left, mine):
+    odd = tmp_path / f"asyncsamp-{10**30}-abc"  # of no process that there can be
+    for folder in (left, mine, odd):
         folder.mkdir()
     files = LocalFiles()
     url = await files.put(DATA, "x.fits")
     assert url.endswith("/x.fits")
     assert await fetch(url) == DATA
     assert not left.exists()
+    assert not odd.exists()
     assert mine.exists()
     assert files.drop("file:///other") is False
     short = await files.put(DATA, "x" * 300 + ".fits")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..._util import file_urls
+from ..._util.processes import lives
 from ..._util.threads import to_its_end
 from ...rpc import descriptors
 
@@ -141,16 +141,5 @@ def _sweep() -> None:
     """Remove what processes left that were killed."""
     for folder in Path(tempfile.gettempdir()).glob("asyncsamp-*"):
         found = _FOLDER.fullmatch(folder.name)
-        if found and not _lives(int(found[1])):
+        if found and not lives(int(found[1])):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lives(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # it cannot be asked without a signal
-    with contextlib.suppress(PermissionError):
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-    return True
