@@ -66,3 +66,26 @@ def test_what_dead_hubs_have_left_is_removed(home: Path) -> None:
     assert name == str(home / ".samp-1" / "samp-hub-y")
     assert not any(path.exists() for path in dead)
     assert helpers.read_lockfile(str(name)) == PARAMS
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["my notes\n", "", "# SAMP lockfile\nsamp.secret=s\n", "samp.hub.xmlrpc.url=http://127.0.0.1:9/\n"],
+    ids=["a user's file", "empty", "half written", "without a secret"],
+)
+def test_what_is_not_a_lockfile_is_not_removed(home: Path, content: str) -> None:
+    folder = home / ".samp-1"
+    folder.mkdir()
+    kept = [home / ".samp", folder / "samp-hub-x"]
+    for path in kept:
+        path.write_text(content)
+    helpers.remove_garbage_lock_files()
+    assert [path.read_text() for path in kept] == [content, content]
+
+
+def test_a_link_is_not_removed(home: Path) -> None:
+    helpers.write_lockfile(str(home / "elsewhere"), PARAMS)
+    (home / ".samp").symlink_to(home / "elsewhere")
+    helpers.remove_garbage_lock_files()
+    assert (home / ".samp").is_symlink()
+    assert helpers.read_lockfile(str(home / ".samp")) == PARAMS

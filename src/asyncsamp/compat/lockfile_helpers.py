@@ -6,10 +6,11 @@ import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..discovery import Location, is_alive, locate, publish
+from ..discovery import Location, is_alive, locate, publish, remove_if_dead
 from ..discovery import read_lockfile as read
 from ..errors import HubNotFoundError, HubRunningError, LockfileError
 from ..lockfile import Lockfile, render_lockfile
@@ -110,12 +111,13 @@ def check_running_hub(lockfilename: str) -> tuple[bool, dict[str, str]]:
 
 
 def remove_garbage_lock_files() -> None:
-    """Remove `~/.samp` and the files in `~/.samp-1` that name no hub that is alive."""
+    """Remove `~/.samp` and the lockfiles in `~/.samp-1` that name no hub that is alive.
+
+    Links, and files that are not lockfiles, stay as they are.
+    """
     for path in [Path.home() / ".samp", *_multiple()]:
-        alive, _ = check_running_hub(str(path))
-        if not alive and path.is_file():
-            with suppress(OSError):
-                path.unlink()
+        with suppress(OSError):
+            _with_sender(partial(remove_if_dead, path))
 
 
 def _folder() -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .introduction import introduced
 from .location import Location, locate, locate_multiple, web_appname
 from .proof import PID_NAME, PROVE, RENEW_KEY, has_proof, make_proof
-from .publishing import publish, still_ours, withdraw
+from .publishing import publish, remove_if_dead, still_ours, withdraw
 from .reading import find_hub, is_alive, lockfile_owner, read_lockfile, stale_lockfile
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "make_proof",
     "publish",
     "read_lockfile",
+    "remove_if_dead",
     "stale_lockfile",
     "still_ours",
     "web_appname",

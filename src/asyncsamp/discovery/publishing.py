@@ -18,7 +18,7 @@ from .location import Location
 from .reading import is_alive, read_lockfile
 from .startup_lock import turn
 
-__all__ = ["publish", "still_ours", "withdraw"]
+__all__ = ["publish", "remove_if_dead", "still_ours", "withdraw"]
 
 log = logging.getLogger("asyncsamp.hub")
 
@@ -102,6 +102,34 @@ async def still_ours(location: Location, lockfile: Lockfile) -> bool:
         return same_secret(await read_lockfile(location), lockfile)
     except (HubNotFoundError, LockfileError):
         return False
+
+
+async def remove_if_dead(path: Path, sender: RpcClient) -> bool:
+    """Remove a lockfile that names no hub that is alive.
+
+    Nothing else is removed: no link, no damaged lockfile, which somebody may be writing at this moment, and
+    no file that is not a lockfile. If it is cancelled, the file may have been removed or not.
+
+    Args:
+        path: Where the lockfile may be.
+        sender: Asks the hub that is named there.
+
+    Returns:
+        Whether it was removed.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    async with turn(path.parent):  # a hub that comes back with its state has the same secret
+        try:
+            _, present = await asyncio.to_thread(look, path)
+        except LockfileError:  # a folder, a pipe
+            return False
+        if not isinstance(present, Lockfile) or await asyncio.to_thread(path.is_symlink):
+            return False
+        if await is_alive(present.url, sender):
+            return False
+        return await asyncio.to_thread(take_away, path, present)
 
 
 async def _stale(path: Path, ours: Lockfile, sender: RpcClient, reclaim: bool) -> Identity | None:
