@@ -534,8 +534,12 @@ class Engine(Protocol):
         """
         ...
 
-    def note_change(self) -> None:
-        """Take note that the profile has changed what it must know after a crash."""
+    def note_return(self, client: str) -> None:
+        """Take note that `client` is there after a crash, and that its profile has given it another key.
+
+        Args:
+            client: A public id.
+        """
         ...
 
     @property

@@ -46,6 +46,8 @@ class Limits:
         shutdown_patience: How long a closing hub waits for clients to take the news.
         state_interval: Pause between two writes of a hub's state file, under load; a first change is
             written at once.
+        restored_silence: How long a client that cannot be called may do nothing after a hub has come back
+            from a crash: nothing else tells whether it has died meanwhile.
         lockfile_interval: How often a hub looks whether its lockfile is still there, and puts it back if
             it is not.
         request_timeout: How long a client waits for the hub to answer an operation that answers at once
@@ -130,6 +132,7 @@ class Limits:
     max_wait: float = 43_200.0
     shutdown_patience: float = 1.0
     state_interval: float = 0.1
+    restored_silence: float = 3_600.0
     lockfile_interval: float = 10.0
     request_timeout: float = 30.0
     call_timeout: float = 300.0

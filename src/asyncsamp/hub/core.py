@@ -213,14 +213,18 @@ class HubCore:
 
     # ---- who is here
 
-    def register(self, may_send: MaySend | None = None, origin: str | None = None) -> str:
+    def register(
+        self, may_send: MaySend | None = None, origin: str | None = None, *, returning: bool = False
+    ) -> str:
         """Admit a client and return its public id (HUB-3, HUB-20).
+
+        A client is `returning` that was registered before the hub was restarted: there is always room for it.
 
         Raises `FaultError` while the hub closes or when it is full.
         """
         if self._closing:
             raise FaultError("the hub is shutting down", code=FaultCode.SHUTTING_DOWN)
-        if len(self._clients) > self._max_clients:
+        if len(self._clients) > self._max_clients and not returning:
             text = f"the hub takes no more than {self._max_clients} clients"
             raise FaultError(text, code=FaultCode.REGISTRATION_REFUSED)
         client = next(self._client_ids)

@@ -75,6 +75,8 @@ class HubEngine:
         self.permissions = permissions
         self._permitted = None if permissions is None else ClientPermissions(self._core, permissions)
         self._roll_call: asyncio.Task[None] | None = None
+        self._unheard: set[str] = set()  # who came back, cannot be asked, and has not asked for anything yet
+        self._hearing: asyncio.TimerHandle | None = None
         itself = HubClient(self._core, self._apply)
         self._deliveries.attach(self.hub_id, itself)
         itself.declare(metadata)
@@ -228,8 +230,9 @@ class HubEngine:
             if client in self.last_active:
                 self.last_active[client] = self._loop.time()
 
-    def note_change(self) -> None:
-        """Take note that a profile has changed what it must know after a crash."""
+    def note_return(self, client: str) -> None:
+        """Take note that `client` is there after a crash, and that its profile has given it another key."""
+        self._note_activity(client)
         self._changed()
 
     @property
@@ -328,6 +331,8 @@ class HubEngine:
         self._roll_call = self._loop.create_task(
             self._liveness.check_all(self.clients), name="asyncsamp-roll-call"
         )
+        if self._unheard:
+            self._hearing = self._loop.call_later(self.limits.restored_silence, self._remove_unheard)
 
     async def shut_down(self, *, tell: bool = True) -> None:
         """Tell everybody, wait a bounded time for them to take it, end all that waits (HUB-62).
@@ -346,6 +351,8 @@ class HubEngine:
             self._permitted.close()
         await self._deliveries.drain()
         ending = [*self._deliveries.close(), *self._liveness.close()]
+        if self._hearing is not None:
+            self._hearing.cancel()
         if self._roll_call is not None:
             self._roll_call.cancel()
             ending.append(self._roll_call)
@@ -381,6 +388,8 @@ class HubEngine:
         self.last_operation = self._loop.time()
         if client in self.last_active:
             self.last_active[client] = self.last_operation
+        if self._unheard:
+            self._unheard.discard(client)
 
     def _changed(self) -> None:
         if self._keeper is not None:
@@ -395,8 +404,10 @@ class HubEngine:
 
     def _bring_back(self, client: str, courier: Courier, record: Mapping[str, Any]) -> None:
         self._client_ids.next_is(client)
-        self._core.register()
+        self._core.register(returning=True)
         self._deliveries.attach(client, courier)
+        if not record["callable"]:
+            self._unheard.add(client)
         self.last_active[client] = self._loop.time()
         for what, declare in (
             ("metadata", self._core.declare_metadata),
@@ -488,11 +499,17 @@ class HubEngine:
             self._apply()
             self._changed()
 
+    def _remove_unheard(self) -> None:
+        """Remove who cannot be asked whether it is there, and has done nothing since the hub came back."""
+        for client in sorted(self._unheard):
+            self._remove_dead(client, "nothing was heard of it since the hub came back")
+
     def _forget(self, effect: Forget) -> None:
         self._deliveries.forget(effect.client, last_words=effect.last_words)
         self.last_active.pop(effect.client, None)
         log.info("%s unregistered", self._who(effect.client))
         self._names.pop(effect.client, None)
         self._judged_by_profile.discard(effect.client)
+        self._unheard.discard(effect.client)
         if self._permitted is not None:
             self._permitted.forget(effect.client)

@@ -313,6 +313,9 @@ class Hub:
         except (LookupError, TypeError, ValueError, AttributeError, SampError) as error:
             raise StateError(str(self._state.path), "its content is damaged") from error
         log.warning("hub comes back after a crash, with %d clients", len(known))
+        if len(known) > self.limits.max_clients:
+            text = "it takes no more than %d: no new one gets in until some have left"
+            log.warning(text, self.limits.max_clients)
 
     def _keep_state(self, engine: HubEngine) -> None:
         if self._state is None:

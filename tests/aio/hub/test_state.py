@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ from asyncsamp import (
     Hub,
     HubLostError,
     HubRunningError,
+    Limits,
     Message,
+    RegistrationError,
     StateError,
     ValueMap,
 )
 from asyncsamp._util.private_files import beside
+from asyncsamp.discovery import RENEW_KEY
 from asyncsamp.hub import state as state_module
+from asyncsamp.hub.observer import ClientEvent
 from asyncsamp.hub.state import StateFile, StateKeeper, damage
 from asyncsamp.rpc import RpcClient
 
@@ -247,6 +251,64 @@ async def test_clients_that_cannot_come_back_are_announced(tmp_path: Path) -> No
     state.write_bytes(saved)
     async with Hub(lockfile=tmp_path / "samp", state=state) as second:
         assert name not in second.engine.clients
+
+
+@asynccontextmanager
+async def crashed(folder: Path, *names: str) -> AsyncIterator[dict[str, str]]:
+    """The state that a killed hub has left, with clients that cannot be called; gives their private keys."""
+    state = folder / "state.json"
+    async with Hub(lockfile=folder / "samp", state=state) as hub, AsyncExitStack() as stack:
+        for name in names:
+            await stack.enter_async_context(Client(name, lockfile=folder / "samp", reconnect=False))
+        await hub.engine.saved()
+        content = await asyncio.to_thread(state.read_bytes)
+    await asyncio.to_thread(state.write_bytes, content)
+    clients = json.loads(content)["standard"]["clients"]
+    assert [callback for _, callback in clients.values()] == [None] * len(names)
+    yield {client: key for client, (key, _) in clients.items()}
+
+
+async def test_all_come_back_to_a_hub_that_takes_fewer_now(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub = Hub(lockfile=tmp_path / "samp", state=tmp_path / "state.json", limits=Limits(max_clients=2))
+    async with crashed(tmp_path, "one", "two", "three") as keys, hub:
+        assert list(hub.clients) == list(keys)
+        assert [client.name for client in hub.clients.values()] == ["one", "two", "three"]
+        assert "no more than 2: no new one gets in until some have left" in caplog.text
+        with pytest.raises(RegistrationError, match="no more than 2 clients"):
+            await Client("four", lockfile=tmp_path / "samp").register()
+        sender = RpcClient()
+        for key in list(keys.values())[:2]:
+            await sender.call(hub.url, "samp.hub.unregister", [key], timeout=5)
+        await sender.close()
+        async with Client("four", lockfile=tmp_path / "samp"):
+            pass
+
+
+async def test_who_cannot_be_called_and_asks_for_nothing_has_an_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have died with the hub, and there is nothing by which that could be found out."""
+    limits = Limits(restored_silence=0.01)
+    hub = Hub(lockfile=tmp_path / "samp", state=tmp_path / "state.json", limits=limits)
+    async with crashed(tmp_path, "silent") as keys, hub, hub.events() as events, asyncio.timeout(10):
+        (silent,) = keys
+        assert list(hub.clients) == [silent]
+        assert await anext(events) == ClientEvent("unregistered", silent, "silent")
+        assert "nothing was heard of it since the hub came back" in caplog.text
+
+
+async def test_who_asks_for_something_stays(tmp_path: Path) -> None:
+    hub = Hub(lockfile=tmp_path / "samp", state=tmp_path / "state.json")
+    async with crashed(tmp_path, "silent", "asks", "resumes") as keys, hub:
+        _, asks, resumes = keys
+        sender = RpcClient()
+        await sender.call(hub.url, "samp.hub.getRegisteredClients", [keys[asks]], timeout=5)
+        await sender.call(hub.url, RENEW_KEY, [keys[resumes]], timeout=5)
+        await sender.close()
+        hub.engine._remove_unheard()
+        assert list(hub.clients) == [asks, resumes]
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ class StandardProfile:
         key = new_key(STANDARD)
         del self._clients[self._keys[client]]
         self._clients[key], self._keys[client] = client, key
-        self._engine.note_change()
+        self._engine.note_return(client)
         await self._engine.saved()
         return key
 
