@@ -21,8 +21,10 @@ from asyncsamp import (
     ToolError,
     UnknownClientError,
 )
+from asyncsamp._util.processes import lives
 from asyncsamp.discovery import locate
 from asyncsamp.tools.registry import Tool
+from asyncsamp.tools.running import running
 from asyncsamp.tools.starting import start, start_hub
 
 from .programs import write_tools
@@ -173,7 +175,26 @@ async def test_a_hub_that_is_started_reads_no_module_of_the_current_folder(
         await start_hub(locate(lockfile=lockfile), is_there)
     pid = int(caplog.messages[-1].removeprefix("a hub was started: pid "))
     os.kill(pid, signal.SIGTERM)
-    await asyncio.to_thread(os.waitpid, pid, 0)
+    await looked_after()
+
+
+async def looked_after() -> None:
+    """Wait until every tool that was started has ended, and nothing is left of it."""
+    thread = running._thread
+    if thread is not None:
+        await asyncio.to_thread(thread.join, 30)
+    assert running._thread is None
+    assert running._tools == {}
+
+
+async def test_a_tool_that_ends_later_leaves_no_zombie(hub: Hub, client: Client) -> None:
+    viewer = await client.find("viewer", start=True)
+    response = await client.call(viewer, "image.load.fits", {"url": "x"})
+    pid = int(str(response.result["pid"]))
+    assert lives(pid)
+    await client.notify_all("test.quit")
+    await looked_after()
+    assert not lives(pid)  # a zombie would
 
 
 async def test_a_tool_that_is_not_installed_is_said_to_be(client: Client) -> None:

@@ -9,30 +9,23 @@ import os
 import secrets
 import subprocess
 import sys
-import tempfile
-from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import IO
 
 from .. import mtypes
 from .._util import file_urls
-from .._util.foreign_text import plain_line
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..discovery import Location
 from ..errors import HubFaultError, ToolError
 from ..values import ReplyError
+from .output import Output
 from .registry import ALADIN_JARS, Tool
+from .running import running
 
 __all__ = ["HUB_TIMEOUT", "MARK", "StartedTool", "start", "start_hub"]
 
 log = logging.getLogger("asyncsamp.tools")
-
-_LAST_LINES = 10
-"""Lines of a tool's output that are shown when it dies while it starts."""
-
-_LINE_LENGTH = 200
 
 _PING_TIMEOUT = 5.0
 """Seconds for a tool to answer a ping; it may be busy drawing its windows, and is asked again."""
@@ -64,7 +57,7 @@ class StartedTool:
     Args:
         tool: Which tool.
         process: Its process.
-        output: The file into which it writes.
+        output: Where it writes.
         mark: The value of `MARK` in its environment, which no process has but its own.
 
     Attributes:
@@ -74,7 +67,7 @@ class StartedTool:
         registered: Whether a client of its name has come since it was started.
     """
 
-    def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: IO[bytes], mark: str) -> None:
+    def __init__(self, tool: Tool, process: subprocess.Popen[bytes], output: Output, mark: str) -> None:
         self.tool = tool
         self.pid = process.pid
         self.mark = mark
@@ -84,14 +77,9 @@ class StartedTool:
 
     @property
     def died(self) -> bool:
-        """Whether it has failed. A launcher that ends with 0 has handed over to another process."""
+        """Whether it has failed. A launcher that ends with 0 has handed over to another process. Blocking."""
+        self._output.bound()
         return self._process.poll() not in (None, 0)
-
-    def last_words(self) -> str:
-        """Return the last lines of its output, as they may be shown on a terminal. Blocking."""
-        self._output.seek(0)
-        lines = deque(self._output, maxlen=_LAST_LINES)
-        return "\n".join(plain_line(line.decode("utf-8", "replace"), _LINE_LENGTH) for line in lines)
 
     def give_up(self, reason: str) -> ToolError:
         """Return the error that says why it did not start. Blocking.
@@ -99,15 +87,12 @@ class StartedTool:
         Args:
             reason: What happened, as what follows the name of the tool.
         """
-        said = self.last_words()
+        said = self._output.last_words()
         return ToolError(f"{self.tool.name} {reason}" + (f"; it said:\n{said}" if said else ""))
 
     def close(self) -> None:
-        """Let go of it; it goes on running, as the user's own."""
-        self._output.close()
-        if self._process.poll() is None:
-            # A Popen that is dropped while its child runs warns; this one is meant to outlive us.
-            self._process.returncode = 0
+        """Let go of it; it goes on running, as the user's own. Blocking."""
+        running.look_after(self._process, self._output)
 
 
 async def start(client: MessagingClient, tool: Tool, location: Location, *, timeout: float) -> RemoteClient:
@@ -231,12 +216,12 @@ def _launch(tool: Tool, location: Location) -> StartedTool:
         )
     command = [program, *_arguments(tool, location)]
     mark = secrets.token_hex(8)
-    output = tempfile.TemporaryFile()  # noqa: SIM115 - StartedTool closes it
+    output = Output()
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own tool, without a shell
             command,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=output.file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env={**os.environ, **dict(tool.environment), "SAMP_HUB": _variable(location), MARK: mark},
