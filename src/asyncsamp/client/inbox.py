@@ -76,7 +76,7 @@ class Inbox:
         self._limits = limits
         self._complaints = Complaints(log)
         self._owner: Owner | None = None
-        self._hub_id = ""
+        self._registration: Registration | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._due: deque[tuple[Handler, Message]] = deque()  # of those that do not wait, each has a turn
         self._closing = False
@@ -89,7 +89,8 @@ class Inbox:
     def begin(self, owner: Owner, registration: Registration) -> None:
         """Take in what comes for this registration."""
         self._owner = owner
-        self._hub_id = registration.hub_id
+        self._registration = registration
+        self._untold.clear()  # who was asked for while there was no hub
         self.others.self_id = registration.self_id
         self._closing = False
 
@@ -193,20 +194,20 @@ class Inbox:
 
     # ---- names
 
-    async def with_name(self, message: Message) -> Message:
+    async def with_name(self, message: Message, registration: Registration | None) -> Message:
         """Return the message with the name of its sender, which the hub is asked for if it is not known.
 
+        If the registration for which it came is over, it is returned as it is: the id is another's now.
         It never raises, and waits a second at most. Cancelling is safe.
         """
-        if message.sender_name:
+        if message.sender_name or registration is not self._registration:
             return message
         if not self.others.knows(message.sender) and message.sender not in self._untold:
             asking = self._learn(message.sender)
             await asyncio.wait({asking}, timeout=_NAME_PATIENCE)
             if not asking.done():
                 self._tell_not(message.sender)  # the next message does not wait
-        name = self.others.name_of(message.sender)
-        return replace(message, sender_name=name) if name else message
+        return self._named(message) if registration is self._registration else message
 
     def _learn(self, client: str) -> asyncio.Task[None]:
         """Ask the hub for the metadata of a client, in a task; many who want to know ask once."""
@@ -281,7 +282,7 @@ class Inbox:
             self._owe(message.msg_id)
         to_answer = message.msg_id is not None and handling is None
         for stream in self.router.streams(message.mtype):
-            stream.put(message, to_answer=to_answer)
+            stream.put(message, to_answer=to_answer, registration=self._registration)
             to_answer = False
         if handling is not None:
             self._handle_named(handling, message)
@@ -408,7 +409,7 @@ class Inbox:
             msg_id = message.params.get("msgid")
             if isinstance(msg_id, str):
                 self.calls.progress(msg_id, message)
-        elif message.sender == self._hub_id:
+        elif self._registration is not None and message.sender == self._registration.hub_id:
             self._attend_hub(message)
 
     def _attend_hub(self, message: Message) -> None:

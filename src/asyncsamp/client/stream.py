@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from .._util.sizing import estimate_size
+from ..interfaces import Registration
 from ..values import Message, Response
 from .loop_check import CheckLoop, any_loop
 
@@ -26,6 +27,7 @@ class _Item:
     message: Message
     to_answer: bool
     size: int
+    registration: Registration | None
 
 
 class MessageStream:
@@ -52,7 +54,7 @@ class MessageStream:
         *,
         answer: Answer,
         answers_itself: bool,
-        with_name: Callable[[Message], Awaitable[Message]],
+        with_name: Callable[[Message, Registration | None], Awaitable[Message]],
         on_enter: Callable[[], Awaitable[None]],
         on_close: Callable[[MessageStream], None],
         check_loop: CheckLoop = any_loop,
@@ -90,19 +92,20 @@ class MessageStream:
         """Whether no more messages come in."""
         return self._closed
 
-    def put(self, message: Message, *, to_answer: bool) -> None:
+    def put(self, message: Message, *, to_answer: bool, registration: Registration | None = None) -> None:
         """Take a message in.
 
         Args:
             message: What has come.
             to_answer: Whether a reply is this stream's business.
+            registration: That for which it came: at the next hub the id of its sender is another's.
         """
         # Weighed only if it waits behind others: one message is kept whatever its size.
         size = estimate_size(message.params) if self._queue else 0
         full = len(self._queue) >= self._limit or self._bytes + size > self._max_bytes
         if full and not self._make_room(message, to_answer, size):
             return
-        self._queue.append(_Item(message, to_answer, size))
+        self._queue.append(_Item(message, to_answer, size, registration))
         self._bytes += size
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -151,7 +154,7 @@ class MessageStream:
                 finally:
                     self._waiter = None
             first = self._queue[0]
-            named = await self._with_name(first.message)
+            named = await self._with_name(first.message, first.registration)
             # Meanwhile it may have been dropped for a newer one.
             if self._queue and self._queue[0] is first:
                 self._take(first)

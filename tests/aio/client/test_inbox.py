@@ -693,6 +693,38 @@ async def test_a_name_that_the_hub_does_not_tell(
     inbox.end(lambda: NotRegisteredError("c", "wait"))
 
 
+async def test_who_was_asked_for_without_a_hub_is_asked_for_at_the_next(inbox: Inbox, owner: Owner) -> None:
+    stream = listen(inbox, "a.b")
+    inbox.receive_notification("c2", message())
+    inbox.end(lambda: NotRegisteredError("c", "wait"))
+    assert (await anext(stream)).sender_name == ""
+    owner.names["c2"] = "TOPCAT"
+    inbox.begin(owner, Registration("c1", "hub"))
+    inbox.receive_notification("c2", message())
+    assert (await anext(stream)).sender_name == "TOPCAT"
+
+
+async def test_a_name_of_the_next_hub_comes_too_late(
+    inbox: Inbox, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(operation: str, *params: Value, timeout: float | None = None) -> Value:
+        asked.set()
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setattr(owner, "request", silent)
+    stream = listen(inbox, "a.b")
+    inbox.receive_notification("c2", message())
+    reading = asyncio.ensure_future(anext(stream))
+    await asked.wait()
+    inbox.end(lambda: NotRegisteredError("c", "wait"))
+    inbox.begin(owner, Registration("c1", "hub"))
+    inbox.others.declared("c2", metadata={"samp.name": "another"})
+    assert (await reading).sender_name == ""
+
+
 async def test_messages_stay_in_order_while_a_name_is_asked_for(inbox: Inbox, owner: Owner) -> None:
     """Whenever they come: before the hub is asked, meanwhile, and at the moment it has answered."""
     for turns in range(8):

@@ -99,6 +99,32 @@ async def test_a_view_from_the_last_hub_addresses_nobody_at_the_next(house: Hous
             await operation
 
 
+@pytest.mark.parametrize("name", ["", "one"])
+async def test_a_message_that_waits_from_the_last_hub_has_no_name_of_the_next(
+    house: House, name: str
+) -> None:
+    """The id of its sender is somebody else's there. The name stays if it was known."""
+    client = await house.join("client")
+    async with house.client("one", reconnect=False) as one:
+        sender = one.public_id
+        stream = client.messages("a.note")
+        await client.settled()
+        if name:
+            await client.find(name)
+        await one.notify(client.public_id, "a.note")
+        await turns_until(lambda: len(stream))
+        await house.hub.shutdown()
+        await out(client)
+        await out(one)
+    await house.hub.start()
+    for stranger in ("two", "three"):
+        await house.join(stranger)
+    await client.wait_registered(10)
+    assert sender in [*await client.get_registered_clients(), client.public_id]
+    message = await anext(stream)
+    assert (message.sender, message.sender_name) == (sender, name)
+
+
 async def test_calls_in_flight_fail(house: House) -> None:
     """DESIGN 5.6: with HubLostError, whichever way they were made."""
     client, other = await house.join("client"), house.client("other", reconnect=False, limits=HASTY)

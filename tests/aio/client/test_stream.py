@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from asyncsamp.client.stream import MessageStream
+from asyncsamp.interfaces import Registration
 from asyncsamp.values import Message, Response
 
 
@@ -33,7 +34,7 @@ class DataContext:
     def _answer(self, message: Message, response: Response) -> None:
         self.answers.append((message.msg_id, response.errortxt or response.status))
 
-    async def _with_name(self, message: Message) -> Message:
+    async def _with_name(self, message: Message, registration: Registration | None) -> Message:
         await self.named.wait()
         return message
 
