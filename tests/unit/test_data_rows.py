@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from asyncsamp.data.positions import sky_position
-from asyncsamp.data.rows import row_list, row_number, within
+from asyncsamp.data.rows import MANY, many, row_list, row_number, within
 from asyncsamp.data.table_registry import Item, TableRegistry
 from asyncsamp.errors import DataError
 
@@ -69,6 +69,23 @@ def test_rows_of_a_table_of_unknown_length() -> None:
     for wrong in ([-1], slice(2)):
         with pytest.raises(DataError):
             row_list(wrong, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "of_table", "expected"),
+    [
+        (range(MANY), None, False),
+        (range(MANY + 1), None, True),
+        (np.ones(MANY + 1, bool), None, True),
+        (slice(1), MANY, False),
+        (slice(1), MANY + 1, True),
+        (slice(1), None, False),
+        (iter([1]), MANY + 1, False),
+        (np.array(1), None, False),
+    ],
+)
+def test_when_rows_are_many(rows: Any, of_table: int | None, expected: bool) -> None:
+    assert many(rows, of_table) is expected
 
 
 def test_one_row() -> None:

@@ -22,7 +22,7 @@ from .formats.images import read_image, read_moc
 from .formats.table_read import read_spectrum, read_table
 from .optional import need
 from .positions import sky_position
-from .rows import within
+from .rows import MANY, within
 from .share.files import LocalFiles
 from .streams import Feed
 from .table_registry import Item, Known, TableRegistry
@@ -150,11 +150,11 @@ class DataContext:
 
     # ---- echoes
 
-    def expect_echo(self, recipients: list[str], table: Known, numbers: list[int]) -> None:
+    def expect_echo(self, recipients: list[str], table: Known, numbers: frozenset[int]) -> None:
         """Note that `recipients` are about to be told of these rows, and may tell us of them in turn."""
         loop = asyncio.get_running_loop()
-        until, rows = loop.time() + _ECHO_SECONDS, frozenset(numbers)
-        self._echoes += [_Echo(recipient, table, rows, until) for recipient in recipients]
+        until = loop.time() + _ECHO_SECONDS
+        self._echoes += [_Echo(recipient, table, numbers, until) for recipient in recipients]
         loop.call_later(_ECHO_SECONDS, self._forget_echoes)  # they may be of millions of rows
 
     def _forget_echoes(self) -> None:
@@ -162,13 +162,11 @@ class DataContext:
         while self._echoes and self._echoes[0].until <= now:
             self._echoes.popleft()
 
-    def _rows(self, message: Message, item_id: str | None, url: str | None, numbers: list[int]) -> Rows:
-        """Return what the message says. Whether it is an echo is decided here, once for all streams."""
-        within(numbers, None)
-        return Rows(item_id, url, numbers, self._is_echo(message.sender, item_id, url, frozenset(numbers)))
-
     def _is_echo(self, sender: str, item_id: str | None, url: str | None, numbers: frozenset[int]) -> bool:
-        """Whether `sender` only says what we have just said to it. Each echo counts once."""
+        """Whether `sender` only says what we have just said to it. Each echo counts once.
+
+        It is asked once for all streams.
+        """
         now = asyncio.get_running_loop().time()
         for echo in self._echoes:
             if (
@@ -238,12 +236,24 @@ class DataContext:
         return data, Item(item_id if isinstance(item_id, str) else "", url)
 
     async def _read_selection(self, message: Message) -> Rows:
-        read = mtypes.TableSelectRowList.from_message(message)
-        return self._rows(message, read.table_id, read.url, read.row_list)
+        listed = message.params.get("row-list")
+        large = isinstance(listed, list) and len(listed) > MANY
+        read, numbers = await asyncio.to_thread(_selected, message) if large else _selected(message)
+        is_echo = self._is_echo(message.sender, read.table_id, read.url, numbers)
+        return Rows(read.table_id, read.url, read.row_list, is_echo)
 
     async def _read_highlight(self, message: Message) -> Rows:
         read = mtypes.TableHighlightRow.from_message(message)
-        return self._rows(message, read.table_id, read.url, [read.row])
+        within([read.row], None)
+        is_echo = self._is_echo(message.sender, read.table_id, read.url, frozenset((read.row,)))
+        return Rows(read.table_id, read.url, [read.row], is_echo)
+
+
+def _selected(message: Message) -> tuple[mtypes.TableSelectRowList, frozenset[int]]:
+    """Return what the message says, and which rows. Raises `DataError`, `RemoteProtocolError`."""
+    read = mtypes.TableSelectRowList.from_message(message)
+    within(read.row_list, None)
+    return read, frozenset(read.row_list)
 
 
 def _loaded_size(loaded: Loaded) -> int:

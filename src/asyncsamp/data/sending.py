@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from .._util.spelling import spelled
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
+from ..values import ValueMap
 from .asking import SETTLES, table_url
 from .broadcast import deliver
 from .context import DataContext
@@ -26,7 +28,7 @@ from .progress import ProgressWanted
 from .recipients import Recipients, find_recipients
 from .recognising import refuse_no_image, refuse_no_moc, refuse_no_spectrum, refuse_no_table
 from .results import Answer, Sent
-from .rows import row_list, row_number
+from .rows import coded, many, row_list, row_number
 from .sources import TableSource, file_source, is_place, is_url, local_source, table_mtypes
 from .table_registry import Item
 
@@ -308,24 +310,38 @@ async def highlight_row(
         return mtypes.TableHighlightRow(table_id=item.item_id or None, url=item.url or None, row=number)
 
     recipients = await _recipients(context, to, (mtypes.TableHighlightRow.mtype,), timeout)
-    context.expect_echo([other.public_id for other, _ in recipients], known, [number])
+    context.expect_echo([other.public_id for other, _ in recipients], known, frozenset((number,)))
     return await deliver(context.client, recipients, message, what="the row", timeout=timeout)
 
 
 async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipients, *, timeout: float) -> Sent:
     """See `Client.select_rows`."""
     known = context.items.find(table)
-    numbers = row_list(rows, known.rows)
+    work = partial(_coded_rows, rows, known.rows)
+    texts, numbers = await asyncio.to_thread(work) if many(rows, known.rows) else work()
 
     def message(other: RemoteClient, _: str) -> mtypes.TypedMessage:
         item = known.to(other.public_id)
-        return mtypes.TableSelectRowList(
-            table_id=item.item_id or None, url=item.url or None, row_list=numbers
-        )
+        return _CodedRows(table_id=item.item_id or None, url=item.url or None, row_list=texts)
 
     recipients = await _recipients(context, to, (mtypes.TableSelectRowList.mtype,), timeout)
     context.expect_echo([other.public_id for other, _ in recipients], known, numbers)
     return await deliver(context.client, recipients, message, what="the selection", timeout=timeout)
+
+
+class _CodedRows(mtypes.TableSelectRowList):
+    """Its rows are what goes over the wire, coded once for all who are told."""
+
+    def to_params(self) -> ValueMap:
+        which = mtypes.TableSelectRowList(table_id=self.table_id, url=self.url, row_list=[])
+        texts: Any = self.row_list
+        return {**which.to_params(), "row-list": texts}
+
+
+def _coded_rows(rows: Any, of_table: int | None) -> tuple[Any, frozenset[int]]:
+    """Return row numbers as they go over the wire, and which they are. Raises `DataError`."""
+    numbers = row_list(rows, of_table)
+    return coded(numbers), frozenset(numbers)
 
 
 async def ds9(context: DataContext, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import numpy as np
 import pytest
 from astropy.table import Row, Table
 
-from asyncsamp import Client, DataError, Hub, HubLostError, ReplyError, WaitTimeoutError
+from asyncsamp import Client, DataError, Hub, HubLostError, Message, ReplyError, WaitTimeoutError
+from asyncsamp.data.rows import MANY, coded
 from asyncsamp.mtypes import TableHighlightRow, TableSelectRowList
 
 from ..desktops import pair
@@ -122,6 +125,50 @@ async def test_rows_of_a_file_that_was_sent(tmp_path: Path) -> None:
                 assert (await soon(selections)).tolist() == [1]
                 await receiver.select_rows(theirs, [2], "sender")
                 assert (await soon(back)).tolist() == [2]
+
+
+class Rows(list[int]):
+    """Rows that note in which thread they are read."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.thread = threading.current_thread()
+        return super().__iter__()
+
+
+async def test_many_rows_are_coded_once_and_not_in_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[int] = []
+    readers: list[threading.Thread] = []
+
+    def noting_coded(numbers: list[int]) -> list[str]:
+        times.append(len(numbers))
+        return coded(numbers)
+
+    def noting_read(message: Message) -> TableSelectRowList:
+        readers.append(threading.current_thread())
+        return from_message(message)
+
+    from_message = TableSelectRowList.from_message
+    monkeypatch.setattr("asyncsamp.data.sending.coded", noting_coded)
+    monkeypatch.setattr(TableSelectRowList, "from_message", noting_read)
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        Client("Third", lockfile=tmp_path / "samp") as third,
+        receiver.selections("t1") as one,
+        third.selections("t1") as two,
+    ):
+        rows = Rows(range(MANY + 1))
+        sent = await sender.select_rows("t1", rows)
+        assert sorted(sent.names) == ["Receiver", "Third"]
+        for stream in (one, two):
+            assert (await soon(stream)).tolist() == list(range(MANY + 1))
+        assert times == [MANY + 1]
+        loops = threading.current_thread()
+        assert rows.thread is not loops
+        assert loops not in readers
+        await sender.select_rows("t1", [1], "receiver")
+        assert readers[-1] is loops  # few rows are not worth a thread
 
 
 async def test_an_echo_is_not_taken_for_the_user(tmp_path: Path) -> None:
