@@ -349,6 +349,44 @@ def test_messages_are_handled_in_order_beside_one_that_takes_long(pair: Pair) ->
     assert [came.get(timeout=30) for _ in range(50)] == list(range(50))
 
 
+def test_many_messages_make_few_threads(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the hub keeps what a client is too slow for."""
+    monkeypatch.setattr("asyncsamp.compat.handler_threads._TURN", 3600.0)
+    one, two = pair
+    came: queue.Queue[int] = queue.Queue()
+    release = threading.Event()
+    two.bind_receive_notification("test.long", lambda *message: release.wait(30))
+    two.bind_receive_notification("test.n", lambda key, sender, mtype, params, extra: came.put(params["n"]))
+    one.enotify_all("test.long")
+    for number in range(120):
+        one.enotify_all("test.n", n=number)
+    handling = [each for each in threading.enumerate() if each.name == "asyncsamp-compat-handler"]
+    assert len(handling) == 1
+    release.set()
+    assert [came.get(timeout=30) for _ in range(120)] == list(range(120))
+
+
+def test_a_function_waits_for_the_response_to_a_call_of_its_own(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though there are no more threads than those that wait."""
+    monkeypatch.setattr("asyncsamp.compat.handler_threads._TURN", 0.01)
+    one, two = pair
+    two.client._endpoint._receiver._threads._most = 1
+    answered = threading.Event()
+    done = threading.Event()
+
+    def handle(*message: Any) -> None:
+        two.ecall(one.get_public_id(), "tag", "samp.app.ping")
+        assert answered.wait(30)
+        done.set()
+
+    two.bind_receive_response("tag", lambda *message: answered.set())
+    two.bind_receive_notification("test.x", handle)
+    one.enotify_all("test.x")
+    assert done.wait(30)
+
+
 def test_functions_that_cannot_work_are_told(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
     one, two = pair
 

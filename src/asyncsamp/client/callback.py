@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 
 from ..errors import FaultCode, FaultError
 from ..interfaces import Receiver
 from ..rpc import XmlRpcServer
+from ..rpc.endpoint import Result
 from ..values import Value
-from ..xmlrpc import Encoded
 
 __all__ = ["CallbackEndpoint", "receive"]
 
 
 class CallbackEndpoint:
-    """A server on a free port that hands what the hub says to a `Receiver`."""
+    """A server on a free port that hands what the hub says to a `Receiver`.
 
-    def __init__(self, receiver: Receiver, private_key: str, *, host: str, max_body: int) -> None:
+    Args:
+        receiver: Who gets it.
+        private_key: What the hub shows.
+        host: Where it listens.
+        max_body: Bytes of one request.
+        room: Returns what is to be awaited before the hub is answered, None for nothing: a hub that waits
+            sends less.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        private_key: str,
+        *,
+        host: str,
+        max_body: int,
+        room: Callable[[], Awaitable[None] | None] = lambda: None,
+    ) -> None:
         self._receiver = receiver
+        self._room = room
         self._keys = [private_key.encode()]
         self._server = XmlRpcServer(
             self._dispatch, self._knows_key, host=host, max_body=max_body, name="callback", owner="the client"
@@ -46,7 +64,7 @@ class CallbackEndpoint:
         plain = begun.replace(b"\0", b"")  # UTF-16 is XML too
         return any(key in plain for key in self._keys)
 
-    def _dispatch(self, method: str, params: list[Value]) -> Value | Encoded:
+    def _dispatch(self, method: str, params: list[Value]) -> Result | Awaitable[Result]:
         prefix, _, operation = method.rpartition(".")
         if prefix != "samp.client":
             raise FaultError(f"there is no method {method!r}", code=FaultCode.UNKNOWN_METHOD)
@@ -56,13 +74,19 @@ class CallbackEndpoint:
                 "this is not the private key of this client", code=FaultCode.NOT_REGISTERED
             )  # CLIENT-6
         receive(self._receiver, operation, params[1:])
-        return ""
+        room = self._room()
+        return "" if room is None else _answer_after(room)
 
     def _is_ours(self, key: bytes) -> bool:
         if secrets.compare_digest(key, self._keys[-1]):
             del self._keys[:-1]
             return True
         return len(self._keys) > 1 and secrets.compare_digest(key, self._keys[0])
+
+
+async def _answer_after(room: Awaitable[None]) -> str:
+    await room
+    return ""
 
 
 _TAKERS: dict[str, tuple[Callable[[Receiver], Callable[..., None]], tuple[type, ...]]] = {

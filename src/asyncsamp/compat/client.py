@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from .._util import at_exit
@@ -20,6 +21,7 @@ from ..sync.portal import portal
 from ..values import ValueMap
 from .constants import SAMP_STATUS_OK, SAMP_STATUS_WARNING
 from .errors import SAMPClientError
+from .handler_threads import HandlerThreads
 from .hub_proxy import SAMPHubProxy
 from .scalars import restored
 
@@ -29,16 +31,13 @@ log = logging.getLogger("asyncsamp.client")
 
 _DEFAULT_HOST = "127.0.0.1"
 
-_TURN = 0.25
-"""Seconds that a message waits for the functions of the one before, so that quick ones run in order."""
-
 _NEXT_STATEMENT = 1.0
 """Seconds after a function was bound to calls in which another may be bound to notifications of the same
 mtype: programs do it in two statements, and what the hub says between them is for both."""
 
 
 class SAMPClient:
-    """A callable client on a `SAMPHubProxy`. Functions that are bound run in a thread for each message.
+    """A callable client on a `SAMPHubProxy`. Functions that are bound run in threads; see `handler_threads`.
 
     Args:
         hub: The proxy of the hub.
@@ -135,7 +134,7 @@ class SAMPClient:
     def _introduce(self, key: str) -> None:
         """Tell the hub that has let us in where we listen, and what we are."""
         if self._callable:
-            self._endpoint = portal().run(_listen(_Receiver(self, key), key, self._addr))
+            self._endpoint = portal().run(_listen(self, key, self._addr))
             self.hub.set_xmlrpc_callback(key, self._endpoint.url)
             self._declare_subscriptions()
         if self._metadata:
@@ -443,42 +442,31 @@ class SAMPClient:
 class _Receiver:
     """Takes what the hub says in the loop's thread, and has the client handle it in another."""
 
-    def __init__(self, client: SAMPClient, key: str) -> None:
+    def __init__(self, client: SAMPClient, key: str, threads: HandlerThreads) -> None:
         self._client = client
         self._key = key
-        self._before = threading.Event()
-        self._before.set()
+        self._threads = threads
 
     def receive_notification(self, sender: str, message: ValueMap) -> None:
-        self._begin(self._client.receive_notification, sender, restored(message))
+        take = self._client.receive_notification
+        self._threads.put(lambda: take(self._key, sender, restored(message)))
 
     def receive_call(self, sender: str, msg_id: str, message: ValueMap) -> None:
-        self._begin(self._client.receive_call, sender, msg_id, restored(message))
+        take = self._client.receive_call
+        self._threads.put(lambda: take(self._key, sender, msg_id, restored(message)))
 
     def receive_response(self, responder: str, msg_tag: str, response: ValueMap) -> None:
-        self._begin(self._client.receive_response, responder, msg_tag, response)
+        take = partial(self._client.receive_response, self._key, responder, msg_tag, response)
+        self._threads.put(take, urgent=True)  # a function may wait for it
 
     def connection_lost(self, reason: str) -> None:
         log.warning("the hub of a client is lost: %s", reason)
 
-    def _begin(self, take: Callable[..., Any], *given: Any) -> None:
-        before, done = self._before, threading.Event()
-        self._before = done
 
-        def work() -> None:
-            before.wait(_TURN)  # not longer: it may wait for this message
-            try:
-                take(self._key, *given)
-            except Exception:
-                log.exception("a function that was bound to messages failed")
-            finally:
-                done.set()
-
-        threading.Thread(target=work, name="asyncsamp-compat-handler", daemon=True).start()
-
-
-async def _listen(receiver: _Receiver, key: str, host: str) -> CallbackEndpoint:
-    endpoint = CallbackEndpoint(receiver, key, host=host, max_body=Limits().max_body)
+async def _listen(client: SAMPClient, key: str, host: str) -> CallbackEndpoint:
+    threads = HandlerThreads()
+    receiver = _Receiver(client, key, threads)
+    endpoint = CallbackEndpoint(receiver, key, host=host, max_body=Limits().max_body, room=threads.room)
     await endpoint.start()
     return endpoint
 
