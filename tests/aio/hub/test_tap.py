@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,36 @@ async def test_a_broadcast_is_told_once_with_all_its_recipients_and_not_delivere
         assert {line["to"] for line in told} == {watcher.public_id, two.public_id}
     assert "message" in told[0]
     assert told[1]["same"] == told[0]["number"]
+
+
+async def test_what_is_large_is_coded_in_a_thread_and_told_in_its_place(
+    hub: Hub, watcher: Client, way: StandardConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def noting(large: tap_module._Large) -> str:
+        threads.append(threading.current_thread())
+        return line(large)
+
+    line = tap_module._Large.line
+    monkeypatch.setattr(tap_module._Large, "line", noting)
+    rows = [str(number) for number in range(30_000)]
+    async with Client("one", lockfile=hub.lockfile) as one, Client("two", lockfile=hub.lockfile) as two:
+
+        @two.on("x.rows")
+        async def give_back(message: Message) -> dict[str, object]:
+            return dict(message.params)
+
+        await two.settled()
+        await one.notify("two", "x.rows", {"n": "1"})
+        await one.call("two", "x.rows", {"row-list": rows})
+        await one.notify("two", "x.rows", {"n": "2"})
+        told = await sent(way, "x.rows", 4)
+    assert [each["what"] for each in told] == ["sent", "sent", "answered", "sent"]
+    assert told[1]["message"]["samp.params"] == told[2]["response"]["samp.result"] == {"row-list": rows}
+    assert told[3]["message"]["samp.params"] == {"n": "2"}
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 async def test_of_who_does_not_ask_the_newest_are_dropped_and_counted(tmp_path: Path) -> None:
