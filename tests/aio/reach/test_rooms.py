@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, ReplyError
-from asyncsamp.hub.profiles.reach.exports import HUB, NAME
+from asyncsamp.hub.profiles.reach.exports import HUB, NAME, OF_REACH
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
@@ -120,6 +120,24 @@ async def test_what_changes_there_changes_here(tmp_path: Path) -> None:
             await notebook.notify(seen, "test.echo")
         await tool.unregister()
         await until(lambda: not seen.registered)
+
+
+async def test_very_much_metadata_are_shown_in_short(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        notebook = await cluster.client("notebook")
+        much = {f"k{number}": str(number) for number in range(5_000)}
+        tool = await laptop.client("tool", metadata={**much, "samp.icon.url": "http://x.example/i.png"})
+        seen = await notebook.find("tool @laptop", timeout=PATIENCE)
+        assert sorted(key for key in seen.metadata if not key.startswith(OF_REACH)) == [
+            "samp.icon.url",
+            "samp.name",
+        ]
+        assert "shown only the name and the like" in caplog.text
+        await tool.declare_metadata({"samp.name": "tool", "k1": "1"})
+        await until(lambda: seen.metadata.get("k1") == "1")
 
 
 async def test_progress_of_a_call_that_crosses(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection
 
 from ....interfaces import Engine, Standing
+from ....rpc import is_large
 from ....values import ValueMap
 from ...mtype_limits import MTypeLimits
 from .wire import RemoteClient
 
 __all__ = ["HUB", "MEMBER", "NAME", "OF_A_BRIDGE", "OF_REACH", "OF_THE_HUB", "Exports"]
+
+log = logging.getLogger("asyncsamp.reach")
 
 OF_REACH = "org.asyncsamp.reach."
 """How the metadata keys begin by which a client of another hub is known as such."""
@@ -22,6 +26,11 @@ OF_A_BRIDGE = "bridge.proxy.source"
 
 OF_THE_HUB = "samp.hub."
 """How the mtypes begin that are a hub's own business: none crosses."""
+
+_SHORT = 1_000
+"""Characters of what is still shown of a client that says very much of itself."""
+
+_LARGE = "its metadata are too large to be searched for URLs"
 
 
 class Exports:
@@ -53,6 +62,7 @@ class Exports:
         self._share = frozenset(name.casefold() for name in share)
         self._limits = limits
         self._outgoing = outgoing
+        self._searched: tuple[ValueMap, ValueMap] | None = None  # as declared, and as sent
 
     def all(self) -> list[str]:
         """Return the public ids of all clients that are shown and have declared something."""
@@ -100,8 +110,20 @@ class Exports:
             return None
         if not speaks and not _declares(standing):
             return None
-        metadata = self._outgoing(client, dict(standing.metadata))
-        return RemoteClient(client, metadata, self._subscriptions(standing, trusted))
+        return RemoteClient(client, self._metadata(client, standing), self._subscriptions(standing, trusted))
+
+    def _metadata(self, client: str, standing: Standing) -> ValueMap:
+        """Return what it says of itself as other hubs get it: searched once for all of them."""
+        declared = standing.metadata
+        if self._searched is None or self._searched[0] is not declared:
+            shown = dict(declared)
+            if is_large(shown):
+                log.warning(
+                    "other hubs are shown only the name and the like of client %s: %s", client, _LARGE
+                )
+                shown = _in_short(shown)
+            self._searched = declared, self._outgoing(client, shown)
+        return self._searched[1]
 
     def _subscriptions(self, standing: Standing, trusted: bool) -> ValueMap:
         if not standing.callable:
@@ -116,6 +138,14 @@ class Exports:
 
 def _declares(standing: Standing) -> bool:
     return bool(standing.metadata or standing.subscriptions)
+
+
+def _in_short(metadata: ValueMap) -> ValueMap:
+    return {
+        key: value
+        for key, value in metadata.items()
+        if key.startswith("samp.") and isinstance(value, str) and len(value) <= _SHORT
+    }
 
 
 def _is_elsewhere(standing: Standing) -> bool:
