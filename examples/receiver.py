@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from asyncsamp import Client, Message, SampError, as_float
+from asyncsamp.mtypes import CoordPointAtSky
 
 client = Client("receiver", description="shows what it is told")
 
@@ -15,7 +16,7 @@ async def load(message: Message) -> dict[str, int]:
 
 
 async def main() -> None:
-    async with client, client.messages("coord.pointAt.sky") as pointings:
+    async with client, client.messages(CoordPointAtSky) as pointings:
         print("listening as", client.public_id, flush=True)
         async for message in pointings:
             ra, dec = as_float(message.params["ra"]), as_float(message.params["dec"])

@@ -406,10 +406,12 @@ class TestDirected:
     def test_a_recipient_that_cannot_be_called(self, operation: str) -> None:
         core = make_core()
         one, two = core.register(), core.register()
-        core.declare_subscriptions(two, {"*": {}})
-        with pytest.raises(FaultError, match="'c2' cannot be called: it has set no callback") as error:
-            self.send(core, operation, one, two)
-        assert error.value.code == FaultCode.NOT_SUBSCRIBED
+        declarations: list[ValueMap] = [{"*": {}}, {}]
+        for declared in declarations:  # that it cannot be called is the better reason
+            core.declare_subscriptions(two, declared)
+            with pytest.raises(FaultError, match="'c2' cannot be called: it has set no callback") as error:
+                self.send(core, operation, one, two)
+            assert error.value.code == FaultCode.NOT_SUBSCRIBED
 
     def test_a_sender_that_may_not_send_it(self, operation: str) -> None:  # WEB-60, WEB-62
         core = make_core()

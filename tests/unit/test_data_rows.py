@@ -113,6 +113,8 @@ def test_positions() -> None:
     assert sky_position(10 * u.deg, 600 * u.arcmin) == (10.0, 10.0)
     ra, dec = sky_position(SkyCoord(0 * u.deg, 90 * u.deg, frame="galactic"), None)
     assert (ra, dec) == pytest.approx((192.859, 27.128), abs=1e-3)
+    assert sky_position(-10, 90) == (350.0, 90.0)
+    assert sky_position(360, -90) == (360.0, -90.0)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,9 @@ def test_positions() -> None:
             None,
             "in altaz cannot be turned into ICRS: give it",
         ),
-        (1.0, 91.0, "dec is 91.0"),
+        (1.0, 91.0, "dec is 91 degrees; expected -90 to 90"),
+        (400, 2, "ra is 400 degrees; expected 0 to 360, or -180 to 180; ra % 360 is the same place"),
+        (-180.5 * u.deg, 2, "ra is -180.5 degrees; expected"),
         (float("nan"), 1.0, "ra is nan"),
         ("x", 1.0, "'x' is not a position: point at SkyCoord.from_name('x')"),
         (1.0, "x", "dec is 'x'; expected a number of degrees"),

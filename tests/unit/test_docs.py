@@ -204,6 +204,7 @@ def test_each_file_has_a_row() -> None:
     written = set(re.findall(rf'["}}]([\w.-]*\.(?:{kinds})|\.samp(?:-1)?)"', source)) - {
         "package.json",
         "asyncsamp.reach",
+        "home.page",
     }
     assert {".samp", "tools.toml", "hub.state", ".page"} <= written
     files = reference("environment.md").split("## Files")[1].split("\n## ")[0]

@@ -34,6 +34,10 @@ POINT = Message("coord.pointAt.sky", {"ra": "10.68", "dec": "41.27"}, sender="c1
         ("~f ds9 & ~m table.* | ~m coord.*", True),
         ("~f ds9 & (~m table.* | ~m coord.*)", False),
         ("!(~f ds9)", True),
+        ("~m coord* & ~m *.sky", True),
+        ("~m coord.pointAt.sky & ~m coord.*", True),
+        ("~m ?oord.* coord.pointAt.sky", True),
+        ("table.* | coord.*", True),
     ],
 )
 def test_a_message_is_chosen(text: str, chosen: bool) -> None:
@@ -53,6 +57,11 @@ def test_a_message_is_chosen(text: str, chosen: bool) -> None:
         ('~t "abc', "lacks a closing \" after '\"abc'"),
         ("~f 'a b", "lacks a closing ' after"),
         ('"', 'lacks a closing "'),
+        ("'x y'", "has 'x y', which is not a pattern of mtypes such as 'coord.*'"),
+        ("~m coord..*", "has 'coord..*', which is not a pattern"),
+        ("~m table/load", "has 'table/load', which is not a pattern"),
+        ("x y", "chooses nothing: no mtype is both 'x' and 'y'; for either write 'x | y'"),
+        ("~f ds9 & ~m coord.* & ~m table.load.fits", "no mtype is both 'coord.*' and 'table.load.fits'"),
     ],
 )
 def test_a_bad_filter_is_refused(text: str, said: str) -> None:

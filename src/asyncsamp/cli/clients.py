@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from .._util.likeness import did_you_mean
-from ..client.tracker import RemoteClient, shown
+from ..client.tracker import NOTHING_TAKEN, RemoteClient, shown
 from ..data.client import Client
 from ..errors import HubFaultError, HubLostError, HubNotFoundError, NotRegisteredError
 from ..mtypes import is_mtype
@@ -156,7 +156,7 @@ class Ping:
 async def ping_one(client: Client, other: RemoteClient, timeout: float) -> Ping:
     """Ping a client, if it takes pings at all: one that only sends cannot be called."""
     if not other.subscribes("samp.app.ping"):
-        return Ping("not callable", "it takes no pings")
+        return Ping("not callable", f"no ping: {'it takes none' if other.subscriptions else NOTHING_TAKEN}")
     begun = time.perf_counter()
     try:
         await client.call(other, "samp.app.ping", timeout=timeout)

@@ -280,14 +280,29 @@ class Inbox:
             return
         if message.msg_id is not None:
             self._owe(message.msg_id)
-        to_answer = message.msg_id is not None and handling is None
-        for stream in self.router.streams(message.mtype):
-            stream.put(message, to_answer=to_answer, registration=self._registration)
-            to_answer = False
         if handling is not None:
+            self._put(message, to_answer=False)
             self._handle_named(handling, message)
-        elif to_answer:
+        elif not self._put(message, to_answer=message.msg_id is not None):
             self.answer(message, self._own_answer(message))
+
+    def _put(self, message: Message, *, to_answer: bool) -> bool:
+        """Give a message to its streams, the first of which answers it; return whether that is settled."""
+        refusal = ""
+        for stream in self.router.streams(message.mtype):
+            try:
+                stream.check(message)
+            except RemoteProtocolError as error:
+                refusal = str(error)
+            else:
+                stream.put(message, to_answer=to_answer, registration=self._registration)
+                to_answer = False
+        if refusal and to_answer:
+            self.answer(message, Response.failure(refusal))
+        elif refusal:  # nobody else is told
+            who = self.others.label(message.sender)
+            self._complaints.warning("%s from %s was left out: %s", message.mtype, who, refusal)
+        return not to_answer or refusal != ""
 
     def _has_room(self, message: Message, handled: bool) -> bool:
         """Whether the message can be taken; a call that cannot is refused with `FaultError`."""

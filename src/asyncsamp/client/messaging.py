@@ -50,8 +50,10 @@ from .validation import (
     may_wait,
     message_map,
     public_id,
+    reading,
     taking,
     warn_of_metadata,
+    warn_of_no_url,
     within,
 )
 from .web import WebConnection
@@ -389,6 +391,10 @@ class MessagingClient:
 
         Use it with `async with`, which also sees to it that the hub knows the subscription.
 
+        A class of `asyncsamp.mtypes` gives messages whose parameters are as it says: one in which some are
+        missing or no numbers is answered with samp.error, or, in a notification, left out with a warning in
+        the log. For a string they come as they are.
+
         Args:
             mtypes: What it takes: mtypes, wildcards, or classes of `asyncsamp.mtypes`.
             limit: How many messages it holds; None means `Limits.stream`.
@@ -407,6 +413,7 @@ class MessagingClient:
             " ".join(patterns),
             self.limits.stream if limit is None else limit,
             self.limits.stream_bytes,
+            check=reading(patterns),
             answer=self._inbox.answer,
             answers_itself=answer,
             with_name=self._inbox.with_name,
@@ -931,8 +938,10 @@ class MessagingClient:
         return self.limits.call_timeout if timeout is None else check_timeout(timeout)
 
     def _complete(self, metadata: Mapping[str, object]) -> ValueMap:
+        told = {"samp.name": self.name, **self._described, **metadata}
         warn_of_metadata(metadata)
-        return encode_map({"samp.name": self.name, **self._described, **metadata}, "metadata")
+        warn_of_no_url(told)
+        return encode_map(told, "metadata")
 
 
 def check_loop(client: MessagingClient, operation: str) -> None:

@@ -52,6 +52,7 @@ class MessageStream:
         limit: int,
         max_bytes: int,
         *,
+        check: Callable[[Message], None],
         answer: Answer,
         answers_itself: bool,
         with_name: Callable[[Message, Registration | None], Awaitable[Message]],
@@ -64,6 +65,7 @@ class MessageStream:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._check_loop = check_loop
+        self._check = check
         self._answer = answer
         self._answers_itself = answers_itself
         self._with_name = with_name
@@ -92,8 +94,19 @@ class MessageStream:
         """Whether no more messages come in."""
         return self._closed
 
+    def check(self, message: Message) -> None:
+        """Check that a message is one that the stream gives.
+
+        Args:
+            message: What has come.
+
+        Raises:
+            RemoteProtocolError: Its parameters are not what a class says that the stream was made for.
+        """
+        self._check(message)
+
     def put(self, message: Message, *, to_answer: bool, registration: Registration | None = None) -> None:
-        """Take a message in.
+        """Take a message in, which has been checked.
 
         Args:
             message: What has come.

@@ -15,7 +15,7 @@ from ..values import Value, ValueMap
 from .loop_check import CheckLoop, any_loop
 from .notebook_html import clients_table, one_client
 
-__all__ = ["OtherClients", "RemoteClient", "Request", "as_map", "shown", "what_is_taken"]
+__all__ = ["NOTHING_TAKEN", "OtherClients", "RemoteClient", "Request", "as_map", "shown", "what_is_taken"]
 
 _GONE_KEPT = 100  # of those who left, so many are remembered, for events that come late
 LONGEST_NAME = 60
@@ -406,12 +406,18 @@ def shown(clients: Iterable[RemoteClient]) -> str:
     return listed(f"{quoted(client.name, LONGEST_NAME)} ({client.public_id})" for client in clients)
 
 
+NOTHING_TAKEN = "it only sends, as a client of asyncsamp does before its first handler or stream"
+"""What is said of a client that takes nothing, not even samp.app.ping."""
+
+
 def what_is_taken(subscriptions: Mapping[str, object]) -> str:
     """Return what a client takes, for people: without what every client takes of the hub.
 
     Args:
         subscriptions: What it subscribes to.
     """
+    if not subscriptions:
+        return NOTHING_TAKEN
     mtypes = [plain_line(mtype, LONGEST_NAME) for mtype in subscriptions if not mtype.startswith(_OF_ALL)]
     return f"it takes {listed(mtypes)}" if mtypes else "it takes no messages but the hub's"
 

@@ -6,10 +6,12 @@ import asyncio
 import dis
 import inspect
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
 from .._util.complaints import Complaints
+from .._util.likeness import nearest
 from .._util.spelling import spelled
 from ..errors import LocalProtocolError, RemoteProtocolError, WaitTimeoutError
 from ..mtypes import TypedMessage, check_mtype, check_subscription, mtype_of
@@ -29,8 +31,10 @@ __all__ = [
     "may_wait",
     "message_map",
     "public_id",
+    "reading",
     "taking",
     "warn_of_metadata",
+    "warn_of_no_url",
     "within",
 ]
 
@@ -46,6 +50,7 @@ _STANDARD = (
     "samp.icon.url",
     "samp.documentation.url",
 )
+_USUAL = ("author.name", "author.email", "author.mail", "author.affiliation", "home.page")
 _SHORTENED = {
     "description": "samp.description.text",
     "samp.description": "samp.description.text",
@@ -53,9 +58,17 @@ _SHORTENED = {
     "samp.icon": "samp.icon.url",
     "documentation": "samp.documentation.url",
     "samp.documentation": "samp.documentation.url",
+    "author": "author.name",
+    "email": "author.email",
+    "affiliation": "author.affiliation",
+    "homepage": "home.page",
+    "homepage.url": "home.page",
 }
 _MEANT = {key.removeprefix("samp."): key for key in _STANDARD} | _SHORTENED
-"""Keys that nobody reads, and what was meant (META-3..7)."""
+"""Keys that nobody reads, and what was meant (META-3..9)."""
+
+_URLS = ("samp.icon.url", "samp.documentation.url")
+_URL = re.compile(r"(?:https?|file|ftp):/", re.IGNORECASE)
 
 MType: TypeAlias = str | TypedMessage
 """An mtype, or a message of `asyncsamp.mtypes` with its parameters."""
@@ -110,9 +123,35 @@ def describe(*, description: str, icon: str, documentation: str) -> dict[str, st
 def warn_of_metadata(metadata: Mapping[str, object]) -> None:
     """Log a warning for each key that looks like a standard one, but is not spelled like it."""
     for key in metadata:
-        meant = _MEANT.get(key)
-        if meant is not None and meant not in metadata:
-            log.warning("metadata: nobody reads %r; the standard key is %r", key, meant)
+        meant = _meant(key) if isinstance(key, str) else ""
+        if meant and meant not in metadata:
+            kind = "usual" if meant in _USUAL else "standard"
+            log.warning("metadata: nobody reads %r; the %s key is %r", key, kind, meant)
+
+
+def warn_of_no_url(metadata: Mapping[str, object]) -> None:
+    """Log a warning for each standard key that should have a URL, and has something else."""
+    for key in _URLS:
+        value = metadata.get(key)
+        if isinstance(value, str) and value and not _URL.match(value):
+            log.warning(
+                "metadata: %s is %r, which is not a URL, so nobody can show it: give one such as "
+                "'https://example.org/...', or Path(FILE).absolute().as_uri() for a file of this machine",
+                key,
+                value,
+            )
+
+
+def _meant(key: str) -> str:
+    """Return the usual key that somebody means by one which nobody reads; "" if none is like it."""
+    usual, lower = (*_STANDARD, *_USUAL), key.casefold()
+    if key in usual:
+        return ""
+    if lower in _MEANT or lower in usual:
+        return _MEANT.get(lower, lower)
+    family, _, rest = lower.partition(".")
+    alike = {each.split(".")[1]: each for each in reversed(usual) if each.startswith(f"{family}.")}
+    return alike.get(nearest(rest.partition(".")[0], alike), "") if rest else ""
 
 
 def check_timeout(timeout: float) -> float:
@@ -188,6 +227,18 @@ def taking(kind: str | type[TypedMessage], handler: Callable[[Any], Any]) -> Han
         return answered
 
     return handle
+
+
+def reading(patterns: Mapping[str, str | type[TypedMessage]]) -> Callable[[Message], None]:
+    """Return what raises `RemoteProtocolError` for a message that is not what one of the classes says."""
+    kinds = {pattern: kind for pattern, kind in patterns.items() if not isinstance(kind, str)}
+
+    def check(message: Message) -> None:
+        kind = kinds.get(message.mtype)
+        if kind is not None:
+            kind.from_message(message)
+
+    return check
 
 
 def may_wait(handler: object) -> bool:

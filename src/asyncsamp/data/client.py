@@ -57,6 +57,10 @@ class Client(MessagingClient):
     wrong `to`, `DataError` for what cannot be sent, `LocalProtocolError` for an invalid timeout; the error
     of the one recipient, or `SendError` if all failed. Cancelling is safe everywhere.
 
+    A client that has only notified or used `call_and_wait` has no port, so nobody can call or ping it. It is
+    callable, and answers `samp.app.ping` by itself, from its first handler, stream, `call` or
+    `get_clients` on; what sends data asks for the other clients, too.
+
     Args:
         name: What others call the client (samp.name).
         metadata: What is declared beside samp.name (META-3..9).
@@ -350,8 +354,9 @@ class Client(MessagingClient):
         Cancelling is safe: what has gone out stays, and answers that come later are dropped.
 
         Args:
-            position: A SkyCoord of any frame, or the right ascension: degrees, a Quantity or an Angle.
-            dec: The declination, likewise; with a SkyCoord, `to` may stand here.
+            position: A SkyCoord of any frame, or the right ascension: degrees from 0 to 360 or from -180 to
+                180, a Quantity or an Angle.
+            dec: The declination, likewise, from -90 to 90; with a SkyCoord, `to` may stand here.
             to: Who gets it, by name, public id or live client; None means all who take it.
             timeout: Seconds for each recipient.
 

@@ -217,7 +217,7 @@ class DataContext:
 
     async def _read_position(self, message: Message) -> Any:
         read = mtypes.CoordPointAtSky.from_message(message)
-        ra, dec = sky_position(read.ra, read.dec)
+        ra, dec = sky_position(read.ra % 360, read.dec)  # whichever way round it is written
         return need("astropy.coordinates").SkyCoord(ra, dec, unit="deg")
 
     async def _loaded(self, read: Callable[[bytes, int], Any], data: bytes, item: Item) -> Any:

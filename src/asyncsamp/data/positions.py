@@ -13,7 +13,8 @@ __all__ = ["sky_position"]
 def sky_position(position: Any, dec: Any) -> tuple[float, float]:
     """Return right ascension and declination, ICRS in degrees.
 
-    Of a SkyCoord, or of two numbers (degrees), Quantities or Angles. Raises `DataError`.
+    Of a SkyCoord, or of two numbers (degrees), Quantities or Angles. A right ascension from -180 on is
+    understood, as maps with 0 in the middle have it, and returned from 0 to 360. Raises `DataError`.
     """
     if isinstance(position, str) and not _is_number(position):
         raise DataError(
@@ -32,9 +33,14 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
             raise DataError(f"one position at a time, please: this SkyCoord holds {position.size}")
         position, dec = position.icrs.ra, position.icrs.dec
     ra, dec = _degrees(position, "ra"), _degrees(dec, "dec")
+    if not -180 <= ra <= 360:
+        raise DataError(
+            f"ra is {ra:g} degrees; expected 0 to 360, or -180 to 180; ra % 360 is the same place, if it has "
+            "gone round"
+        )
     if not -90 <= dec <= 90:
-        raise DataError(f"dec is {dec!r}; expected degrees from -90 to 90")
-    return ra, dec
+        raise DataError(f"dec is {dec:g} degrees; expected -90 to 90")
+    return ra + 360 if ra < 0 else ra, dec
 
 
 def _is_number(text: str) -> bool:

@@ -22,7 +22,7 @@ from .formats.kinds import (
     recognise_bytes,
     unpacked,
 )
-from .sources import is_url, path_of
+from .sources import check_scheme, is_url, path_of
 
 __all__ = ["recognise", "refuse_no_image", "refuse_no_moc", "refuse_no_spectrum", "refuse_no_table"]
 
@@ -41,11 +41,14 @@ async def recognise(place: str | Path) -> Kind:
 
     Raises `DataError` if it cannot be read, or is of another kind than can be sent.
     """
+    check_scheme(place)
     if is_url(place) and not file_urls.is_file_url(str(place)):
         head = await _head_of_url(str(place))
     else:
         paths = file_urls.parse(str(place)).paths if is_url(place) else (str(place),)
         head = await asyncio.to_thread(_head_of_file, str(place), paths)
+    if not head:
+        raise DataError(f"{place} is empty, so there is nothing to show")
     plain = unpacked(head, _HEAD)
     kind = recognise_bytes(plain)
     if kind is None:
@@ -62,11 +65,9 @@ async def refuse_no_image(place: str | Path) -> None:
 
     What is elsewhere, or cannot be read here, is not judged: others may know more. May be cancelled.
     """
-    seen = await _look(place)
+    seen = await _look(place, "an image")
     if seen is None:
         return
-    if not seen.head:
-        raise DataError(f"{place} is empty, so it is not an image")
     found = not_an_image(seen.head)
     if found is not None:
         what, advice = found
@@ -78,15 +79,15 @@ async def refuse_no_image(place: str | Path) -> None:
 
 
 async def refuse_no_table(place: str | Path) -> None:
-    """Raise `DataError` if a FITS file holds images only; as `refuse_no_image`."""
-    seen = await _look(place)
+    """Raise `DataError` if a file is empty, or FITS that holds images only; as `refuse_no_image`."""
+    seen = await _look(place, "a table")
     if seen is not None and seen.units.is_image:
         raise DataError(f"{place} is an image in FITS, not a table: use send_image")
 
 
 async def refuse_no_spectrum(place: str | Path) -> None:
     """Raise `DataError` if a file is clearly not a spectrum; as `refuse_no_image`."""
-    seen = await _look(place)
+    seen = await _look(place, "a spectrum")
     what = "" if seen is None else foreign_file(seen.head)
     if what:
         raise DataError(
@@ -96,7 +97,7 @@ async def refuse_no_spectrum(place: str | Path) -> None:
 
 async def refuse_no_moc(place: str | Path) -> None:
     """Raise `DataError` if a file is clearly not a MOC; as `refuse_no_image`."""
-    seen = await _look(place)
+    seen = await _look(place, "a coverage map")
     if seen is None:
         return
     if seen.units.is_image:
@@ -112,21 +113,29 @@ async def refuse_no_moc(place: str | Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The first bytes of a file, unpacked, and the units that it has if it is FITS."""
+    """The size of a file, its first bytes, unpacked, and the units that it has if it is FITS."""
 
+    size: int
     head: bytes
     units: FitsContent
 
 
-async def _look(place: str | Path) -> _Seen | None:
-    """Return what a file of this machine holds; None for what is elsewhere, or cannot be read."""
+async def _look(place: str | Path, wanted: str) -> _Seen | None:
+    """Return what a file of this machine holds; None for what is elsewhere, or cannot be read.
+
+    Raises `DataError` if it is empty, or a URL that is misspelt.
+    """
+    check_scheme(place)
     if is_url(place) and not file_urls.is_file_url(str(place)):
         return None
     paths = file_urls.parse(str(place)).paths if is_url(place) else (str(path_of(place)),)
     try:
-        return await asyncio.to_thread(_look_into, paths)
+        seen = await asyncio.to_thread(_look_into, paths)
     except OSError:
         return None
+    if seen.size == 0:
+        raise DataError(f"{place} is empty, so it is not {wanted}")
+    return seen
 
 
 def _look_into(paths: tuple[str, ...]) -> _Seen:
@@ -141,7 +150,7 @@ def _look_into(paths: tuple[str, ...]) -> _Seen:
             read, size = lambda start, length: data[start : start + length], len(data)
         units = fits_content(read, size) if container(plain) == "fits" else FitsContent()
         units.whole &= whole
-        return _Seen(plain, units)
+        return _Seen(file.size, plain, units)
     finally:
         file.close_now()
 

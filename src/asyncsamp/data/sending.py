@@ -191,7 +191,7 @@ async def _show_in_frame(
     number = isinstance(frame, int) and not isinstance(frame, bool) and frame > 0
     if frame not in ("new", "current") and not number:
         raise LocalProtocolError(
-            f"frame={frame!r} is not a frame of DS9: expected 'new', 'current' or a number"
+            f"frame={frame!r} is not a frame of DS9: expected 'new', 'current' or a number from 1 on"
         )
     recipients = await _recipients(context, to or "ds9", (mtypes.Ds9Set.mtype,), timeout)
     url = await file_source(context, image, name or _own_name(image), "image", local=local, wcs=wcs)

@@ -26,11 +26,21 @@ from .optional import need
 from .progress import ProgressWanted, reporting
 from .share.content import BytesContent, FileContent
 
-__all__ = ["TableSource", "file_source", "is_place", "local_source", "share_bytes", "table_mtypes"]
+__all__ = [
+    "TableSource",
+    "check_scheme",
+    "file_source",
+    "is_place",
+    "local_source",
+    "share_bytes",
+    "table_mtypes",
+]
 
 log = logging.getLogger("asyncsamp.client")
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_USUAL_SCHEMES = ("http", "https", "ftp", "file")
+_SCHEMES = (*_USUAL_SCHEMES, "ftps", "sftp", "tftp")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _HEAD = 2048
 _FITS_URL = re.compile(r"\.(?:fits?|fts)(?:\.gz)?$", re.IGNORECASE)
@@ -47,6 +57,16 @@ def is_place(data: object) -> bool:
 def is_url(data: object) -> bool:
     """Whether it is a URL, and not a path."""
     return isinstance(data, str) and _URL.match(data) is not None
+
+
+def check_scheme(place: object) -> None:
+    """Raise `DataError` for a URL whose scheme looks like a usual one, but is misspelt."""
+    if not is_url(place):
+        return
+    scheme = str(place).partition(":")[0].lower()
+    meant = "" if scheme in _SCHEMES else did_you_mean(scheme, _USUAL_SCHEMES)
+    if meant:
+        raise DataError(f"{place} cannot be read: no program knows URLs that begin with {scheme!r}{meant}")
 
 
 def path_of(place: str | os.PathLike[str]) -> Path:

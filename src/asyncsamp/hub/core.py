@@ -499,13 +499,13 @@ class HubCore:
         mtype, message = check_message(message)
         self._check_may_say(caller, mtype)
         other = self._other(recipient)
+        if not other.callable:
+            text = f"{self.label(recipient)} cannot be called: it has set no callback"
+            raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         subscriptions = other.subscriptions
         key = next((key for key in keys_for(mtype) if key in subscriptions), None)
         if key is None:
             text = f"{self.label(recipient)} does not subscribe to {mtype!r}"
-            raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
-        if not other.callable:
-            text = f"{self.label(recipient)} cannot be called: it has set no callback"
             raise FaultError(text, code=FaultCode.NOT_SUBSCRIBED)
         if not other.receives and caller != self.hub_id:
             text = f"the user of the hub lets {self.label(recipient)} receive no messages"

@@ -307,8 +307,9 @@ class Client(BaseClient):
         Ctrl-C is safe: what has gone out stays, and answers that come later are dropped.
 
         Args:
-            position: A SkyCoord of any frame, or the right ascension: degrees, a Quantity or an Angle.
-            dec: The declination, likewise; with a SkyCoord, `to` may stand here.
+            position: A SkyCoord of any frame, or the right ascension: degrees from 0 to 360 or from -180 to
+                180, a Quantity or an Angle.
+            dec: The declination, likewise, from -90 to 90; with a SkyCoord, `to` may stand here.
             to: Who gets it, by name, public id or live client; None means all who take it.
             timeout: Seconds for each recipient.
 
@@ -723,6 +724,10 @@ class Client(BaseClient):
         """Return a stream of messages; it listens from now on.
 
         Use it with `with`, which also sees to it that the hub knows the subscription.
+
+        A class of `asyncsamp.mtypes` gives messages whose parameters are as it says: one in which some are
+        missing or no numbers is answered with samp.error, or, in a notification, left out with a warning in
+        the log. For a string they come as they are.
 
         Args:
             mtypes: What it takes: mtypes, wildcards, or classes of `asyncsamp.mtypes`.

@@ -93,6 +93,7 @@ def listen(inbox: Inbox, *patterns: str, answers_itself: bool = True) -> Message
         "test",
         10,
         1_000_000,
+        check=lambda message: None,
         answer=inbox.answer,
         answers_itself=answers_itself,
         with_name=inbox.with_name,

@@ -125,8 +125,12 @@ async def test_a_client_that_only_sends_is_not_callable(client: Client, adder: C
     await client.notify(adder.public_id, "sum.add", {"a": 1, "b": 2})
     await client.call_and_wait(adder.public_id, "sum.add", {"a": 1, "b": 2})
     assert await adder.get_subscriptions(client.public_id) == {}
-    with pytest.raises(NotSubscribedError, match=r"; it takes no messages but the hub's$"):
-        await adder.notify(client.public_id, "samp.app.ping")
+    only_sends = "cannot be called: .*; it only sends, as a client of asyncsamp does before its first handler"
+    for to in (client.public_id, client.name):
+        with pytest.raises(NotSubscribedError, match=only_sends):
+            await adder.call(to, "samp.app.ping")
+    await client.get_clients()
+    assert (await adder.call(client.public_id, "samp.app.ping")).ok
 
 
 async def test_what_a_callable_client_subscribes_to(client: Client, adder: Client) -> None:

@@ -24,6 +24,7 @@ class DataContext:
             "a.b",
             limit,
             max_bytes,
+            check=lambda message: None,
             answer=self._answer,
             answers_itself=answers_itself,
             with_name=self._with_name,

@@ -84,6 +84,47 @@ async def test_a_class_in_a_stream(tmp_path: Path) -> None:
         assert AppStatus.from_message(message) == AppStatus(txt="hello")
 
 
+async def test_a_stream_of_a_class_outlives_what_a_stranger_sends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lockfile = tmp_path / "samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("receiver", lockfile=lockfile) as receiver,
+        Client("stranger", lockfile=lockfile) as stranger,
+        receiver.messages(CoordPointAtSky) as stream,
+    ):
+        for wrong, text in (({"ra": 1}, "the parameter 'dec' is missing"), ({"ra": "a", "dec": 1}, "'ra': ")):
+            with pytest.raises(ReplyError, match=text):
+                await stranger.call("receiver", "coord.pointAt.sky", wrong, timeout=5)
+        await stranger.notify("receiver", "coord.pointAt.sky", {"ra": 1})
+        answer = asyncio.create_task(stranger.call("receiver", CoordPointAtSky(ra=1, dec=2), timeout=5))
+        message = await asyncio.wait_for(anext(stream), 5)
+        assert message.params == {"ra": "1", "dec": "2"}
+        assert (await answer).ok
+    [warning] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "coord.pointAt.sky from " in warning
+    assert " was left out: coord.pointAt.sky: the parameter 'dec' is missing" in warning
+
+
+async def test_a_call_that_a_stream_leaves_out_is_answered_by_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lockfile = tmp_path / "samp"
+    async with (
+        Hub(lockfile=lockfile),
+        Client("receiver", lockfile=lockfile) as receiver,
+        Client("stranger", lockfile=lockfile) as stranger,
+        receiver.messages(AppStatus) as typed,
+        receiver.messages("samp.app.status") as plain,
+    ):
+        answer = asyncio.create_task(stranger.call("receiver", "samp.app.status", timeout=5))
+        assert (await asyncio.wait_for(anext(plain), 5)).params == {}
+        assert (await answer).ok
+        assert len(typed) == 0
+    assert "samp.app.status from " in caplog.text  # left out, and its sender is not told
+
+
 async def test_parameters_beside_those_of_the_class_are_refused(tmp_path: Path) -> None:
     client = Client("sender", lockfile=tmp_path / "samp")
     with pytest.raises(TypeError, match="holds its parameters"):

@@ -196,6 +196,9 @@ async def test_what_a_typed_handler_takes() -> None:
         ("description", "samp.description.text"),
         ("icon.url", "samp.icon.url"),
         ("samp.documentation", "samp.documentation.url"),
+        ("samp.descripton.text", "samp.description.text"),
+        ("samp.icon.URL", "samp.icon.url"),
+        ("samp.doc.url", "samp.documentation.url"),
     ],
 )
 def test_a_key_that_looks_like_a_standard_one(key: str, meant: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -204,9 +207,49 @@ def test_a_key_that_looks_like_a_standard_one(key: str, meant: str, caplog: pyte
     assert f"metadata: nobody reads '{key}'; the standard key is '{meant}'" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("author", "author.name"),
+        ("Author", "author.name"),
+        ("affiliation", "author.affiliation"),
+        ("author.afiliation", "author.affiliation"),
+        ("email", "author.email"),
+        ("homepage", "home.page"),
+    ],
+)
+def test_a_key_that_looks_like_a_usual_one(key: str, meant: str, caplog: pytest.LogCaptureFixture) -> None:
+    Client("x", metadata={key: "text"})
+    assert f"metadata: nobody reads '{key}'; the usual key is '{meant}'" in caplog.text
+
+
+@pytest.mark.parametrize("described", ["icon", "documentation"])
+@pytest.mark.parametrize("place", ["icon.png", "/home/me/icon.png", "www.example.org/i.png"])
+def test_what_should_be_a_url(described: str, place: str, caplog: pytest.LogCaptureFixture) -> None:
+    arguments: dict[str, Any] = {described: place}
+    Client("x", **arguments)
+    assert (
+        f"metadata: samp.{described}.url is '{place}', which is not a URL, so nobody can show it"
+        in caplog.text
+    )
+    caplog.clear()
+    Client("x", icon="file:///home/me/icon.png", documentation="HTTPS://example.org/")
+    assert caplog.text == ""
+
+
 def test_keys_that_are_as_they_should_be(caplog: pytest.LogCaptureFixture) -> None:
     Client(
-        "x", metadata={"samp.icon.url": "u", "author.name": "me", "name": "n", "samp.name": "N", "x.y": "1"}
+        "x",
+        metadata={
+            **{"samp.icon.url": "http://x/u", "author.name": "me", "name": "n", "samp.name": "N"},
+            **{
+                "x.y": "1",
+                "samp.x": "1",
+                "author.mail": "a@b",
+                "x-samp.homepage.url": "http://x/",
+                "topcat.version": "1",
+            },
+        },
     )
     assert caplog.text == ""
 

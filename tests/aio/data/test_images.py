@@ -141,10 +141,18 @@ async def test_files_and_urls(tmp_path: Path, local: bool) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (fits.PrimaryHDU(), "the image has no data"),
-        (fits.ImageHDU(), "the image has no data"),
-        (np.zeros((0, 3)), "the image has no data: an array of two or more axes is needed, this has 0x3"),
-        (np.zeros(3), "this has 3"),
+        (
+            fits.PrimaryHDU(),
+            "this PrimaryHDU holds no pixels, as the first HDU of many files: send the one that",
+        ),
+        (fits.ImageHDU(), "this ImageHDU holds no pixels"),
+        (fits.HDUList([fits.PrimaryHDU()]), "no HDU of this HDUList holds any pixels"),
+        (np.zeros((0, 3)), r"an array of shape (0, 3) has no pixels, so there is no image to send"),
+        (
+            np.zeros(4),
+            "an image has two axes or more; this array has the shape (4,); send_spectrum or send_table",
+        ),
+        (np.array(4.0), "an image has two axes or more; this array has the shape ()"),
         ([[1, 2], [3]], "these are not pixels"),
         (np.zeros((2, 2), dtype=complex), "FITS images cannot hold pixels of type complex128"),
         ("none.fits", "there is no file"),

@@ -146,7 +146,10 @@ async def test_an_image_goes_to_the_frame_that_is_wanted(tmp_path: Path) -> None
             await sender.send_image(np.zeros((2, 2)), "receiver", frame=frame, timeout=10)
         wrong: Any
         for wrong in ("old", 0, True):
-            with pytest.raises(LocalProtocolError, match="is not a frame of DS9: expected 'new', 'current'"):
+            with pytest.raises(
+                LocalProtocolError,
+                match="is not a frame of DS9: expected 'new', 'current' or a number from 1 on",
+            ):
                 await sender.send_image(np.zeros((2, 2)), "receiver", frame=wrong)
     assert said == ["fits with data", "frame new", "fits with data", "frame 3", "fits with data"]
 

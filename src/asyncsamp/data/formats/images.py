@@ -22,8 +22,18 @@ def write_image(data: Any, wcs: Any = None) -> bytes:
     """
     units = _hdulist(data, wcs)
     if not any(_pixels(unit) for unit in units):
-        raise DataError("the image has no data: no HDU of it holds any pixels")
+        raise DataError(_no_pixels(data))
     return _write(units)
+
+
+def _no_pixels(data: Any) -> str:
+    if isinstance(data, list):  # as an HDUList is
+        tables = any(_holds_columns(unit) for unit in data)
+        return "no HDU of this HDUList holds any pixels" + ("; send_table sends its tables" if tables else "")
+    return (
+        f"this {type(data).__name__} holds no pixels, as the first HDU of many files: send the one that has "
+        "some, such as hdulist[1], or the whole HDUList"
+    )
 
 
 def refuse_table(data: Any) -> None:
@@ -134,7 +144,7 @@ def _hdulist(data: Any, wcs: Any) -> Any:
         return fits.HDUList([data])
     if isinstance(data, fits.CompImageHDU | fits.ImageHDU):
         if data.data is None:
-            raise DataError("the image has no data: no HDU of it holds any pixels")
+            raise DataError(_no_pixels(data))
         return fits.HDUList([fits.PrimaryHDU(data.data, data.header)])
     if isinstance(data, nddata.CCDData):
         return data.to_hdu()
@@ -153,9 +163,11 @@ def _hdulist(data: Any, wcs: Any) -> Any:
 def _from_array(data: Any, wcs: Any, unit: Any, meta: dict[Any, Any], mask: Any = None) -> Any:
     fits = need("astropy.io.fits")
     pixels = _pixels_of(data, mask)
-    if pixels.ndim < 2 or pixels.size == 0:
-        shape = "x".join(map(str, pixels.shape)) or "none"
-        raise DataError(f"the image has no data: an array of two or more axes is needed, this has {shape}")
+    if pixels.size == 0:
+        raise DataError(f"an array of shape {pixels.shape} has no pixels, so there is no image to send")
+    if pixels.ndim < 2:
+        meant = "; send_spectrum or send_table take columns" if pixels.ndim else ""
+        raise DataError(f"an image has two axes or more; this array has the shape {pixels.shape}{meant}")
     header = fits.Header() if wcs is None else _header_of(wcs)
     for key, value in meta.items():
         if isinstance(key, str) and len(key) <= 8 and isinstance(value, str | int | float):
