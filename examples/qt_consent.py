@@ -4,8 +4,11 @@ import asyncio
 import os
 import sys
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
-from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
+try:
+    from PySide6.QtCore import QObject, Qt, Signal, Slot
+    from PySide6.QtWidgets import QApplication, QLabel, QMessageBox
+except ImportError as error:
+    sys.exit(f"this needs PySide6 ({error}): pip install PySide6")
 
 from asyncsamp import ConsentAnswer, Permission, SampError, WebProfile
 from asyncsamp.sync import Hub

@@ -5,8 +5,11 @@ import signal
 import sys
 import threading
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QApplication, QLabel
+try:
+    from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+    from PySide6.QtWidgets import QApplication, QLabel
+except ImportError as error:
+    sys.exit(f"this needs PySide6 ({error}): pip install PySide6")
 
 from asyncsamp import SampError
 from asyncsamp.sync import Client

@@ -3,7 +3,13 @@
 import signal
 import sys
 import threading
-import tkinter as tk
+
+try:
+    import tkinter as tk
+except ImportError as error:
+    sys.exit(
+        f"this needs tkinter ({error}): install it from where Python is, such as: apt install python3-tk"
+    )
 
 from asyncsamp import SampError
 from asyncsamp.sync import Client

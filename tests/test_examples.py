@@ -10,6 +10,7 @@ import asyncio
 import re
 import runpy
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -88,6 +89,8 @@ def test_examples_are_short(name: str) -> None:
 async def test_sender_and_receiver(hub: Path) -> None:
     async with Program(hub, EXAMPLES / "receiver.py") as receiver:
         [ready] = await receiver.lines_until("listening as ")
+        await point_without_dec(hub)
+        assert "the parameter 'dec' is missing" in await receiver.line()
         told = await run(hub, EXAMPLES / "sender.py")
         assert told == "pointed 1 clients at M31\nthe receiver loaded 42 rows\n"
         lines = {await receiver.line(), await receiver.line()}
@@ -97,6 +100,12 @@ async def test_sender_and_receiver(hub: Path) -> None:
     assert (code, rest) == (0, "")
     async with Client("witness", lockfile=hub) as witness:
         assert await witness.get_registered_clients() == ["hub"], f"{ready!r} has left properly"
+
+
+async def point_without_dec(hub: Path) -> None:
+    """Do what a stranger may do to a program that shows positions."""
+    async with Client("stranger", lockfile=hub) as stranger:
+        await stranger.notify("receiver", "coord.pointAt.sky", {"ra": 1})
 
 
 NO_HUB = "no running SAMP hub found .*; start one with: python -m asyncsamp.hub"
@@ -138,6 +147,22 @@ async def test_a_window_without_a_desktop(name: str, lockfile: Path, monkeypatch
         monkeypatch.delenv(variable, raising=False)
     text = r"this shows a window, so start it on a desktop: .*\$DISPLAY.*"
     await ends_in_one_line(lockfile, EXAMPLES / name, text=text)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "install"),
+    [
+        ("tk_window.py", "tkinter", "apt install python3-tk"),
+        ("qt_window.py", "PySide6", "pip install PySide6"),
+        ("qt_consent.py", "PySide6", "pip install PySide6"),
+    ],
+)
+def test_a_window_without_what_draws_it(
+    name: str, module: str, install: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    with pytest.raises(SystemExit, match=rf"^this needs {module} \(.*\): .*{install}$"):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
 @pytest.mark.parametrize("name", ["hub_in_web_app.py", "qt_consent.py"])
@@ -258,6 +283,8 @@ async def test_a_sender_and_a_receiver_of_the_site(hub: Path, tmp_path: Path) ->
         async with asyncio.timeout(10):
             while not view.subscribes("coord.pointAt.sky"):
                 await asyncio.sleep(0)
+        await point_without_dec(hub)
+        assert "the parameter 'dec' is missing" in await receiver.line()
         told = await run(hub, tmp_path / "sender.py")
         assert told.splitlines()[-1] == "the receiver loaded 42 rows"
         lines = {await receiver.line(), await receiver.line()}

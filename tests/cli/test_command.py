@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, Hub, Message, ReplyError, Response
+from asyncsamp.client.tracker import NOTHING_TAKEN
 from asyncsamp.lockfile import parse_lockfile
 from asyncsamp.recording import read_recording
 
@@ -63,6 +64,13 @@ async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> No
         (["handle", "a.b", "--", "no-such-program"], 2, "is not there or may not be run"),
         (["handle", "a.b", "--", "{url}"], 2, "may not come from a message"),
         (["snoop", "--filter", "~x"], 2, "where one of ~m, ~f, ~p, ~t is expected"),
+        (["point", "10"], 2, "'10' is one number; a position is two, RA and DEC in degrees, as in: "),
+        (["point", "10", "20", "30"], 2, "'10 20 30' is 3 numbers; a position is two"),
+        (["point", "0:42:99", "41"], 1, "'0:42:99 41' is not a position: "),
+        (["point", "400", "2"], 1, "ra is 400 degrees; expected 0 to 360"),
+        (["snoop", "--filter", "'x y'"], 2, "is not a pattern of mtypes"),
+        (["snoop", "x y"], 2, "'x y' is not a valid subscription"),
+        (["handle", "coord*", "--", "true"], 2, "'coord*' is not a valid subscription"),
         (["replay", "missing"], 1, "missing"),
         (["--hub", "x"], 2, "--hub"),
         (
@@ -75,8 +83,10 @@ async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> No
         (
             ["wait", "topcat", "-W", "0.1"],
             27,
-            "no hub came within 0.1 s, so 'topcat' was not seen;",
+            "no hub came within 0.1 s, so 'topcat' was not seen; start one with: asyncsamp hub\n",
         ),
+        (["wait", "topcat", "-W", "0.1"], 27, "); start one with: asyncsamp hub\n"),
+        (["get"], 2, "name the file to write, as in: asyncsamp get -o stars.vot"),
     ],
 )
 async def test_wrong_use_says_what_is_wrong(command: Command, words: list[str], code: int, said: str) -> None:
@@ -118,6 +128,9 @@ async def test_list_info_and_ping(command: Command, peer: Client) -> None:
     assert "samp.name = viewer" in (await command.run("info", "Viewer")).out
     assert "ms" in (await command.run("ping", "viewer")).out
     assert (await command.run("ping", "--json")).code == 0
+    async with Client("sender", lockfile=command.home / ".samp") as sender:
+        said = (await command.run("ping", "sender")).out
+        assert said == f"sender ({sender.public_id}): no ping: {NOTHING_TAKEN}\n"
     missing = await command.run("ping", "viewr")
     assert missing.code == 3
     assert missing.err.count("did you mean 'viewer'?") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -74,7 +75,20 @@ async def test_point_takes_the_name_of_an_object(command: Command, peer: Client,
         unknown = await command.run("point", "M", "310")
     assert [float(str(taken[0].params[key])) for key in ("ra", "dec")] == [10.68470833, 41.26875]
     assert unknown.code == 1
-    assert "'M 310' is not a position, and no object of that name was found" in unknown.err
+    assert "'M 310' is not a position, and no object of that name was found: Unable to find" in unknown.err
+
+
+async def test_point_without_a_name_server(command: Command, peer: Client, tmp_path: Path) -> None:
+    paths = [str(tmp_path), command.env.get("PYTHONPATH", "")]
+    command.env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]  # where nobody listens any more
+    (tmp_path / "sitecustomize.py").write_text(ANOTHER_SESAME.format(url=f"http://127.0.0.1:{port}"))
+    ended = await command.run("point", "M31")
+    assert ended.code == 1
+    assert "the name server, which knows where 'M31' is, could not be asked: http://127.0.0.1:" in ended.err
+    assert ended.err.endswith("; give RA and DEC in degrees, or try again with the Internet\n")
+    assert "no object" not in ended.err
 
 
 async def test_point_without_astropy_takes_degrees_and_says_what_names_need(

@@ -208,13 +208,13 @@ def select(
 
 @app.command()
 @click.argument("table_id", required=False, metavar="[TABLE_ID]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; it must be named.")
 @click.option("--from", "tool", default="topcat", show_default=True, help="The tool whose table it is.")
 @click.option("--next", "next_one", is_flag=True, help="Wait for the next table that somebody sends.")
 @hub_option
 @timeout_option(60.0)
 def get(
-    table_id: str | None, output: Path, tool: str, next_one: bool, hub: str | None, timeout: float
+    table_id: str | None, output: Path | None, tool: str, next_one: bool, hub: str | None, timeout: float
 ) -> None:
     """Write a table of a tool into a file: its current one, or the one whose number in TOPCAT's list is
     TABLE_ID. For example: asyncsamp get -o stars.vot, or: asyncsamp get 2 -o stars.fits
@@ -223,6 +223,8 @@ def get(
     With --next, TABLE_ID is the table-id that its sender says. The ending of the file says the format:
     .fits, .csv, .txt, .vot (also without an ending).
     """
+    if output is None:
+        raise click.UsageError("name the file to write, as in: asyncsamp get -o stars.vot")
     run("showing", "get", hub, table_id, output, tool, next_one, timeout)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from ..errors import LocalProtocolError
+from ..mtypes import is_mtype
 from ..values import Message
 
 __all__ = ["Filter", "parse_filter"]
@@ -47,6 +49,11 @@ def _all(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
     if not left:
         return one, left
     other, left = _all(left[1:] if left[0] == "&" else left, text)
+    if isinstance(one, _ByMtype) and isinstance(other, _ByMtype) and one.excludes(other):
+        raise LocalProtocolError(
+            f"the filter {text!r} chooses nothing: no mtype is both {one.pattern!r} and {other.pattern!r}; "
+            f"for either write '{one.pattern} | {other.pattern}'"
+        )
     return lambda message, sender: one(message, sender) and other(message, sender), left
 
 
@@ -69,7 +76,7 @@ def _term(tokens: list[str], text: str) -> tuple[Filter, list[str]]:
     if head.startswith("~") or head in ("&", "|", ")"):
         kinds = ", ".join(_KINDS)
         raise LocalProtocolError(f"the filter {text!r} has {head!r} where one of {kinds} is expected")
-    return _by_mtype(_unquoted(head)), left  # a bare word is an mtype
+    return _ByMtype(_unquoted(head)), left  # a bare word is an mtype
 
 
 def _unquoted(word: str) -> str:
@@ -80,8 +87,26 @@ def _unquoted(word: str) -> str:
     return word[1:-1]
 
 
-def _by_mtype(pattern: str) -> Filter:
-    return lambda message, _: fnmatchcase(message.mtype, pattern)
+@dataclass(frozen=True, slots=True)
+class _ByMtype:
+    """Chooses the mtypes of a pattern. Raises `LocalProtocolError` for one that no mtype can be."""
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not is_mtype(re.sub(r"[*?]", "x", self.pattern)):
+            raise LocalProtocolError(
+                f"the filter has {self.pattern!r}, which is not a pattern of mtypes such as 'coord.*': "
+                "letters, digits, '-', '_' and '*' joined by dots"
+            )
+
+    def __call__(self, message: Message, sender: str) -> bool:
+        return fnmatchcase(message.mtype, self.pattern)
+
+    def excludes(self, other: _ByMtype) -> bool:
+        """Whether no mtype is of both patterns, of which at least one is an mtype itself."""
+        one, two = self.pattern, other.pattern
+        return (is_mtype(one) or is_mtype(two)) and not (fnmatchcase(one, two) or fnmatchcase(two, one))
 
 
 def _by_sender(name: str) -> Filter:
@@ -97,4 +122,9 @@ def _by_text(wanted: str) -> Filter:
     return lambda message, _: wanted.casefold() in str(message.params).casefold()
 
 
-_KINDS = {"~m": _by_mtype, "~f": _by_sender, "~p": _by_param, "~t": _by_text}
+_KINDS: dict[str, Callable[[str], Filter]] = {
+    "~m": _ByMtype,
+    "~f": _by_sender,
+    "~p": _by_param,
+    "~t": _by_text,
+}

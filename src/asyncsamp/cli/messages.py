@@ -10,7 +10,7 @@ from .._util.likeness import did_you_mean
 from ..client.tracker import RemoteClient, shown
 from ..data.client import Client
 from ..errors import NoRecipientsError
-from ..mtypes import check_mtype
+from ..mtypes import check_mtype, check_subscription
 from ..values import ERROR as FAILED
 from ..values import Message, ReplyError, Response, Value, ValueMap
 from .clients import who
@@ -115,6 +115,8 @@ async def snoop(
 
     A hub of another make shows nobody more than what is sent to all, or to us.
     """
+    for each in mtypes:
+        check_subscription(each)
     chosen = parse_filter(expression) if expression else None
 
     def wanted(message: Message) -> bool:
@@ -147,6 +149,7 @@ async def snoop(
 
 async def handle(identity: Identity, mtype: str, command: Sequence[str], count: int | None) -> int:
     """Run a program for each message of `mtype`, and answer with its exit code and output."""
+    check_subscription(mtype)
     check_command(command)
     seen = 0
     hub, name, meta = identity

@@ -106,6 +106,7 @@ def run(work: Coroutine[Any, Any, int]) -> int:
     started = logging.getLogger("asyncsamp.tools")
     started.setLevel(logging.INFO)
     started.addHandler(_Notes())
+    logging.getLogger("asyncsamp.client").addFilter(_advise_as_the_command)
     try:
         return asyncio.run(work)
     # Python 3.11 and 3.12 take Ctrl-C for a cancelling where a TaskGroup has failed before: gh-117407.
@@ -133,6 +134,16 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         note(safe(record.getMessage()))
+
+
+def _advise_as_the_command(record: logging.LogRecord) -> bool:
+    """Let what is logged of a hub that is not there advise what the errors of the command do."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _in_words_of_the_command(each, None) if isinstance(each, HubNotFoundError) else each
+            for each in record.args
+        )
+    return True
 
 
 def exit_code(failure: SampError) -> int:

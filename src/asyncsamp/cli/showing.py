@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..client.tracker import shown
 from ..data.asking import table_url
@@ -27,6 +28,9 @@ __all__ = ["get", "open_files", "point", "select"]
 
 _SEXAGESIMAL = re.compile(r"\d{1,2}(:\d|h|\s+\d{1,2}\s+[\d.]+\s+[+-]?\d)")
 """10:00:42 +41:16, 0h42m44s +41d16m, and 0 42 44.3 +41 16 9."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_EXAMPLES = ", as in: asyncsamp point 10.68 41.27; or: 0h42m44s +41d16m9s, or a name: M31"
 
 _PATIENCE = 2.0
 """Seconds in which a tool that says that it has no table may be about to show one."""
@@ -81,23 +85,49 @@ async def point(hub: str | None, words: Sequence[str], to: str | None, start: bo
 def parse_position(words: Sequence[str]) -> tuple[float, float]:
     """Return ra and dec in degrees, of degrees, sexagesimal numbers or a name. Blocking: a name is looked up.
 
-    Raises `DataError`, `MissingExtraError` for a name without astropy.
+    Raises `DataError`, `LocalProtocolError` for numbers that are too few or too many, `MissingExtraError` for
+    a name without astropy.
     """
     text = " ".join(words)
     numbers = re.split(r"[\s,]+", text.strip())
-    if len(numbers) == 2 and all(re.fullmatch(r"[+-]?[0-9.]+", number) for number in numbers):
-        return sky_position(numbers[0], numbers[1])
+    if _SEXAGESIMAL.match(text):
+        return sky_position(_sexagesimal(text), None)
+    if not all(_NUMBER.fullmatch(number) for number in numbers):
+        return sky_position(_place_of(text), None)
+    if len(numbers) != 2:
+        said = "one number" if len(numbers) == 1 else f"{len(numbers)} numbers"
+        raise LocalProtocolError(f"{text!r} is {said}; a position is two, RA and DEC in degrees{_EXAMPLES}")
+    return sky_position(numbers[0], numbers[1])
+
+
+def _sexagesimal(text: str) -> Any:
     coordinates = need("astropy.coordinates")
     try:
-        if _SEXAGESIMAL.match(text):
-            place = coordinates.SkyCoord(text, unit=("hourangle", "deg"))
-        else:
-            place = coordinates.SkyCoord.from_name(text)
-    except Exception as error:  # astropy's parsers and its resolver raise what they like
+        return coordinates.SkyCoord(text, unit=("hourangle", "deg"))
+    except Exception as error:  # astropy's parsers raise what they like
+        raise DataError(f"{text!r} is not a position: {_first_line(error)}{_EXAMPLES}") from None
+
+
+def _place_of(name: str) -> Any:
+    """Return where an object is, as the name server says. Blocking. Raises `DataError`."""
+    coordinates = need("astropy.coordinates")
+    try:
+        return coordinates.SkyCoord.from_name(name)
+    except Exception as error:  # astropy's resolver raises what it likes
+        text = _first_line(error)
+        if text.startswith("Unable to find"):
+            raise DataError(
+                f"{name!r} is not a position, and no object of that name was found: {text}"
+            ) from None
+        *_, why = str(error).splitlines() or [""]
         raise DataError(
-            f"{text!r} is not a position, and no object of that name was found: {error}"
+            f"the name server, which knows where {name!r} is, could not be asked: {why or text}; give RA and "
+            "DEC in degrees, or try again with the Internet"
         ) from None
-    return sky_position(place, None)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 async def select(
