@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .errors import LocalProtocolError, RemoteProtocolError, SampError, who
 
@@ -165,8 +166,25 @@ def _encode_container(
     value: list[object] | tuple[object, ...] | Mapping[str, object], where: str, depth: int
 ) -> Value:
     if isinstance(value, list | tuple):
+        encoded = _encode_alike(value)
+        if encoded is not None:
+            return encoded
         return [_encode(item, f"{where}[{index}]", depth - 1) for index, item in enumerate(value)]
     return _encode_mapping(value, where, depth)
+
+
+def _encode_alike(items: Sequence[Any]) -> list[Value] | None:
+    """Return the items if all are plain texts, or all are plain integers: a row list has a million.
+
+    None if they are not, or something is wrong with one, which is then looked for.
+    """
+    kinds = set(map(type, items))
+    if kinds == {str}:
+        return list(items) if is_text("".join(items)) else None
+    if kinds == {int}:
+        with suppress(ValueError):  # Python limits the digits of an int as text
+            return list(map(str, items))
+    return None
 
 
 def _encode_mapping(value: Mapping[str, object], where: str, depth: int) -> ValueMap:

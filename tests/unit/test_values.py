@@ -173,6 +173,8 @@ def test_the_text_of_a_subclass_of_str_is_plain_text() -> None:
         ([1.0, -math.inf], "value[1] is -inf; SAMP has no NaN and no infinity"),
         (Fraction(10**400), "value is too large a number to write"),
         ([10**5000], "value[0] is too large a number to write"),
+        (["a", "b\xe9"], "value[1] has the character '\xe9' at position 1; SAMP strings"),
+        ([1, None], "value[1] is of type NoneType; SAMP knows"),
         ({1: "a"}, "value has the key 1; keys must be strings"),
         ({"a": {None: "a"}}, "value['a'] has the key None; keys must be strings"),
         (
