@@ -14,6 +14,9 @@ from typing import Self
 
 __all__ = ["Program", "cells", "run", "run_cells"]
 
+_SLOW = "Executing <"
+"""How asyncio in its development mode begins to say what took more than 0.1 s."""
+
 
 def _environment(lockfile: Path) -> dict[str, str]:
     return {**os.environ, "SAMP_HUB": f"std-lockurl:{lockfile.as_uri()}", "HOME": str(lockfile.parent)}
@@ -22,7 +25,7 @@ def _environment(lockfile: Path) -> dict[str, str]:
 class Program:
     """A program that runs in the folder of the lockfile. Its warnings are errors.
 
-    What it writes to stderr comes with its output.
+    What it writes to stderr comes with its output, but not that something was slow: a busy machine is.
     """
 
     def __init__(self, lockfile: Path, *arguments: str | Path) -> None:
@@ -50,7 +53,9 @@ class Program:
     async def line(self) -> str:
         """Return its next line of output, "" at the end."""
         assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).decode().rstrip("\n")
+        while (line := (await self._process.stdout.readline()).decode()).startswith(_SLOW):
+            pass
+        return line.rstrip("\n")
 
     async def lines_until(self, text: str) -> list[str]:
         """Return its lines up to the one that has `text` in it."""
@@ -70,16 +75,16 @@ class Program:
         """Wait for its end; return its exit code and what it still says."""
         output, _ = await self._process.communicate()
         assert self._process.returncode is not None
-        return self._process.returncode, output.decode()
+        lines = output.decode().splitlines(keepends=True)
+        return self._process.returncode, "".join(line for line in lines if not line.startswith(_SLOW))
 
 
 async def run(lockfile: Path, *arguments: str | Path) -> str:
-    """Run a program to its end, and return its output, but not what was slow. It must succeed."""
+    """Run a program to its end, and return its output. It must succeed."""
     async with Program(lockfile, *arguments) as program:
         code, output = await program.end()
     assert code == 0, output
-    lines = output.splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("Executing <"))  # on a busy machine
+    return output
 
 
 def cells(notebook: Path) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from asyncsamp import Client, WebConnection
 
 from .aio.hub_process import hub_process
 from .notebook.kernels import kernel
+from .ports import lasting_port
 from .programs import Program, cells, run, run_cells
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -32,7 +32,7 @@ LINES = {
 }
 """Lines of code that each may have, and how many astropy's has (by its documentation)."""
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 
 def lines_of_code(name: str) -> int:
@@ -69,7 +69,7 @@ async def run_example(name: str) -> dict[str, Any]:
 
 
 async def subscribed(client: Client, mtype: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await client.get_subscribed_clients(mtype):
             await asyncio.sleep(0)
 
@@ -79,7 +79,7 @@ async def test_hub(lockfile: Path) -> None:
     [cell] = cells(EXAMPLES / "hub.ipynb")
     async with kernel(lockfile.parent, lockfile) as notebook:
         running = asyncio.create_task(notebook.cell(cell))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not lockfile.exists():
                 await asyncio.sleep(0)
         async with Client("x", lockfile=lockfile) as client:
@@ -109,7 +109,7 @@ async def test_receive_table(lockfile: Path, capsys: pytest.CaptureFixture[str])
     async with hub_process(lockfile), Client("s", lockfile=lockfile) as sender:
         receiving = asyncio.create_task(run_example("receive_table.ipynb"))
         await subscribed(sender, "table.load.votable")
-        await sender.send_table(Table({"value": [41, 42]}), timeout=10)
+        await sender.send_table(Table({"value": [41, 42]}), timeout=30)
         await receiving
         assert "42" in capsys.readouterr().out
 
@@ -135,18 +135,16 @@ async def test_ctrl_c_ends_it_while_it_waits_for_an_answer(lockfile: Path, name:
     ):
         await anext(asked)
         code, said = await sender.interrupt()
-        lines = [line for line in said.splitlines() if not line.startswith("Executing <")]  # a busy machine
-        assert (code, lines) == (0, [])
+        assert (code, said) == (0, "")
 
 
 async def test_hub_in_web_app(lockfile: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        ports = [server.getsockname()[1] for server in (one, two)]
+    ports = [lasting_port(), lasting_port()]
     async with Program(lockfile, EXAMPLES / "hub_in_web_app.py", *map(str, ports)) as app:
         await app.lines_until("Running on")
         page = Client("a page", connection=WebConnection("a page", port=ports[1]))
         registering = asyncio.create_task(page.register())
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{ports[0]}") as session, asyncio.timeout(20):
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{ports[0]}") as session, asyncio.timeout(60):
             while not (asked := re.search(r'a page: <a href="([^"]+)">', await text(session, "/"))):
                 pass
             assert not registering.done()

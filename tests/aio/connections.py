@@ -98,7 +98,7 @@ async def open_house(way: str, folder: Path, **limits: Any) -> AsyncIterator[Hou
         await house.close()
 
 
-async def turns_until(condition: Callable[[], object], timeout: float = 10) -> None:
+async def turns_until(condition: Callable[[], object], timeout: float = 30) -> None:
     """Let the loop turn until `condition()` holds, for what nothing else announces."""
     async with asyncio.timeout(timeout):
         while not condition():

@@ -14,7 +14,7 @@ import pytest
 
 from .pages import ROOT
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 FORM = "tests/unit/test_docs.py"
 NEW = "docs/new.md"

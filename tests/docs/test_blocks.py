@@ -27,7 +27,7 @@ RUN = {
     for name in sorted({block.page for block in CODE if not block.mark})
 }
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.mark.parametrize("page", RUN)
@@ -100,7 +100,7 @@ async def run(group: list[Block], folder: Path) -> None:
         command = [sys.executable, "-m", "tests.docs.run_blocks", *map(str, files)]
     process = await start(command, folder)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             output, _ = await process.communicate()
     except TimeoutError:
         process.kill()

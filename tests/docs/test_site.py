@@ -11,7 +11,7 @@ import pytest
 
 from .pages import pages_of
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)  # with the building of the site
 
 
 class Page(HTMLParser):

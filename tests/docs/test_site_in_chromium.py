@@ -46,7 +46,7 @@ WIDER = """() => [...document.querySelectorAll("article *")]
     .filter(e => !e.closest(".table-wrapper, pre, .highlight"))
     .map(e => e.tagName + ": " + e.textContent.slice(0, 60))"""
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)  # with the building of the site
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_each_step_has_a_picture() -> None:
     assert all("](../images/tutorial-" in step for step in steps)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_the_notebook_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

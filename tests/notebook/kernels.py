@@ -72,6 +72,7 @@ async def kernel(home: Path, lockfile: Path) -> AsyncIterator[Kernel]:
         resources={"metadata": {"path": home}},
     )
     async with client.async_setup_kernel(env=kernel_environment(home, lockfile)):
+        client.km.shutdown_wait_time = SECONDS  # a hub in it ends in order, however busy the machine is
         listener = client.km.client()
         listener.start_channels(shell=False, stdin=False, hb=False, control=False)
         try:
@@ -100,7 +101,7 @@ def as_text(cell: Any) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts))
 
 
-async def gone(client: Any, name: str, timeout: float = 20) -> None:
+async def gone(client: Any, name: str, timeout: float = SECONDS) -> None:
     """Wait until nobody of that name is registered."""
     async with client.messages("samp.hub.event.unregister") as events, asyncio.timeout(timeout):
         await client.get_clients()
