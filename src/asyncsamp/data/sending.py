@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from .._util.spelling import spelled
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
-from ..values import ValueMap
+from ..values import ValueMap, encode_map
 from .asking import SETTLES, table_url
 from .broadcast import deliver
 from .context import DataContext
@@ -329,13 +330,20 @@ async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipient
     return await deliver(context.client, recipients, message, what="the selection", timeout=timeout)
 
 
-class _CodedRows(mtypes.TableSelectRowList):
-    """Its rows are what goes over the wire, coded once for all who are told."""
+@dataclass(frozen=True, kw_only=True)
+class _CodedRows(mtypes.TypedMessage):
+    """A selection whose rows are what goes over the wire, coded once for all who are told."""
+
+    # Not derived from the class of that mtype, which is made only where one is needed.
+    mtype = "table.select.rowList"
+    table_id: str | None
+    url: str | None
+    row_list: Any
 
     def to_params(self) -> ValueMap:
-        which = mtypes.TableSelectRowList(table_id=self.table_id, url=self.url, row_list=[])
-        texts: Any = self.row_list
-        return {**which.to_params(), "row-list": texts}
+        which = {"table-id": self.table_id, "url": self.url}
+        given = {key: value for key, value in which.items() if value is not None}
+        return {**encode_map(given), "row-list": self.row_list}
 
 
 def _coded_rows(rows: Any, of_table: int | None) -> tuple[Any, frozenset[int]]:
