@@ -23,7 +23,8 @@ PARAMS: dict[str, Any] = {
 }
 """White space, empty things and markup must come through as they are (DATA-2..6)."""
 
-WAIT = 10.0
+WAIT = 30.0
+"""Seconds, in which on a busy machine a Java program may have to start first."""
 
 
 @contextlib.asynccontextmanager
@@ -150,9 +151,10 @@ async def _peer_notifies(
             pass  # it is on its way between two hubs
         note = {"samp.mtype": "test.note", "samp.params": PARAMS, "x.extra": "kept"}
         await peer.ask("notify", ours, note)
+        first = await anext(notes)  # other hubs deliver in threads, which may overtake each other
         told = await peer.ask("notify_all", {**note, "samp.params": {"n": "2"}})
         assert told == [ours]
-        first, second = await anext(notes), await anext(notes)
+        second = await anext(notes)
     assert (first.sender, first.params, first.msg_id) == (theirs, PARAMS, None)
     assert first.extra["x.extra"] == "kept"
     assert not faithful or set(first.extra) == {"x.extra"}

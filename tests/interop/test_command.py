@@ -101,7 +101,7 @@ async def test_two_ds9_are_told_apart(tmp_path: Path) -> None:
         ds9_on(display, lockfile, tmp_path),
         Client("me", lockfile=lockfile) as client,
     ):
-        first, second = await two(client, DS9_NAME)
+        first, second = await two(client, DS9_NAME, "ds9.set")
         command = Command(tmp_path)
         ambiguous = await command.run("info", "ds9")
         assert ambiguous.code == 3
@@ -114,12 +114,12 @@ async def test_two_ds9_are_told_apart(tmp_path: Path) -> None:
             assert (raised.code, other.public_id in raised.out) == (0, True)
 
 
-async def two(client: Client, name: str) -> list[RemoteClient]:
-    """Wait until two clients of that name are there."""
+async def two(client: Client, name: str, mtype: str) -> list[RemoteClient]:
+    """Wait until two clients of that name are there, and take `mtype`."""
     async with client.messages("samp.hub.event.*") as events, asyncio.timeout(60):
         while True:
             there = [other for other in await client.get_clients() if other.name == name]
-            if len(there) == 2:
+            if len(there) == 2 and all(other.subscribes(mtype) for other in there):
                 return there
             await anext(events)
 
@@ -212,7 +212,7 @@ async def test_aladin_is_started_and_shows_an_image(tmp_path: Path, hub: RunHub)
     await asyncio.to_thread(image().writeto, tmp_path / "m31.fits")
     async with desktop(tmp_path, hub) as command:
         command.env["PATH"] = f"{java.parent}:{command.env['PATH']}"
-        opened = await command.run("open", "m31.fits", "--start", "--in", "aladin", "-W", "60")
+        opened = await command.run("open", "m31.fits", "--start", "--in", "aladin", "-W", "100")
         assert opened.code == 0, opened
         assert "m31.fits: loaded by Aladin (" in opened.out
         assert (await command.run("point", "10.68", "41.27", "--to", "aladin")).code == 0
@@ -243,7 +243,7 @@ async def test_it_works_with_the_hub_of_jsamp(tmp_path: Path) -> None:
             assert (await command.run("send", "test.echo", how, "--to", "viewer")).code == 0
         assert (await command.run("ping", "viewer")).code == 0
         async with command.start("snoop", "test.echo", "-C", "1") as snoop:
-            assert (await command.run("wait", "asyncsamp snoop", "-W", "30")).code == 0
+            await found(viewer, "asyncsamp snoop", "test.echo")
             with contextlib.suppress(UnknownClientError):
                 await viewer.notify_all("test.echo")
             assert json.loads((await snoop.end()).out)["mtype"] == "test.echo"

@@ -15,6 +15,8 @@ from asyncsamp import Client, Hub, HubLostError, Limits, Message, SampError
 from .conversation import until_subscribed
 from .peers import Process, jsamp_hub, own_hub, scripted_peer
 
+pytestmark = pytest.mark.alone  # since it measures
+
 NOTICED_WITHIN = 2.0
 
 
@@ -87,9 +89,9 @@ async def test_our_clients_are_back_by_themselves_after_a_killed_hub(
         hub = await stack.enter_async_context(start_hub(lockfile, tmp_path))
         await stack.enter_async_context(receiver)
         await stack.enter_async_context(sender)
-        assert (await sender.call(receiver.public_id, "test.echo", {"n": 1}, timeout=5)).result == {"n": "1"}
+        assert (await sender.call(receiver.public_id, "test.echo", {"n": 1}, timeout=30)).result == {"n": "1"}
         lost = asyncio.create_task(sender.call_and_wait(receiver.public_id, "test.hold", {}, timeout=0))
-        await sender.call(receiver.public_id, "test.echo", {"n": 2}, timeout=5)
+        await sender.call(receiver.public_id, "test.echo", {"n": 2}, timeout=30)
 
         await hub.kill()
         async with asyncio.timeout(NOTICED_WITHIN):
@@ -104,4 +106,4 @@ async def test_our_clients_are_back_by_themselves_after_a_killed_hub(
         assert (await probe.get_subscriptions(found.public_id))["test.echo"] == {"x": "1"}
         await sender.wait_registered(timeout=30)
         here = await sender.find("receiver", timeout=30)
-        assert (await sender.call(here.public_id, "test.echo", {"n": 3}, timeout=5)).result == {"n": "3"}
+        assert (await sender.call(here.public_id, "test.echo", {"n": 3}, timeout=30)).result == {"n": "3"}

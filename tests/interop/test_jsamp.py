@@ -12,14 +12,14 @@ from . import conversation
 from .peers import calc_storm, hub_tester, message_sender, own_hub, snooper
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(150)
 async def test_hub_tester_passes(tmp_path: Path) -> None:
     async with Hub(lockfile=tmp_path / "hub.samp") as hub:
         assert hub.lockfile is not None
         await hub_tester(hub.lockfile, tmp_path)
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("mode", ["sync", "async", "notify", "random"])
 @pytest.mark.parametrize(("clients", "queries"), [(20, 100), (100, 20)])
 async def test_calc_storm_passes(mode: str, clients: int, queries: int, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_snooper_logs_what_our_client_sends(tmp_path: Path) -> None:
         Client("ours", lockfile=lockfile) as client,
         snooper(lockfile, tmp_path, "test.*") as tool,
     ):
-        snoop = await client.find("Snooper", timeout=30)
+        snoop = await client.find("Snooper", timeout=60)
         await conversation.until_subscribed(client, snoop, "test.order")
         await client.notify_all("test.order", {"k": "notified"})
         await tool.line('"k": "notified"')

@@ -11,7 +11,7 @@ import pytest
 from ..installed import require_file, require_program
 from .peers import process
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 SESSION = """
 set -eu
@@ -44,7 +44,7 @@ async def test_systemd_runs_the_hub_and_starts_it_again(tmp_path: Path) -> None:
     unshare = require_program("unshare", "util-linux")
     command = [unshare, "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", SESSION]
     async with process(command, name="systemd", home=tmp_path, env={"PYTHON": sys.executable}) as session:
-        lines = (await session.succeed(60)).splitlines()
+        lines = (await session.succeed(150)).splitlines()
     assert "the hub runs now and at each login" in lines
     assert "it runs" in lines
     assert lines.index("hub.state") < lines.index("it came back")

@@ -25,6 +25,7 @@ VOTABLE = """<?xml version="1.0"?>
 ROWS = [["Vega", "279.25"], ["M & N", "10.5"], ["", "-0.125"]]
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("hub", ["asyncsamp", "jsamp"])
 async def test_a_table_of_stilts_is_read_by_our_client(hub: str, tmp_path: Path) -> None:
     table = tmp_path / "stars.vot"
@@ -41,9 +42,9 @@ async def test_a_table_of_stilts_is_read_by_our_client(hub: str, tmp_path: Path)
             return {"rows": str(len(rows))}
 
         async with client, stilts_send(lockfile, tmp_path, table) as sender:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 message, rows = await tables.get()
-            await sender.succeed(timeout=15)
+            await sender.succeed(timeout=60)
     assert rows == ROWS
     assert message.params["name"]
 

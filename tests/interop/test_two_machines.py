@@ -42,7 +42,7 @@ from .peers import (
 )
 from .rooms import at, joined_hub, room, second_machine
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 SHORT, LONG = 64 * 2**20, 2**30
 FILES = ("--reach-files", "sent")
@@ -126,10 +126,12 @@ async def test_all_that_clients_say_to_each_other(tmp_path: Path) -> None:
             assert (await watcher.find("renamed @there", timeout=WAIT)).registered
         # to all: once for each, whatever its hub
         async with witness.messages("test.note") as notes:
-            await until_taken(peer, "test.note")
+            await peer_sees(peer, "witness @third", "test.note")  # another took it just before
             await peer.ask("notify_all", {"samp.mtype": "test.note", "samp.params": {"n": "1"}})
             async with asyncio.timeout(WAIT):
                 assert (await anext(notes)).params == {"n": "1"}
+        ours_there = await witness.find("ours @here", timeout=WAIT)
+        await conversation.until_subscribed(witness, ours_there, "test.echo")
         answers = [answer async for answer in witness.call_all("test.echo", {"n": "2"}, timeout=WAIT)]
         assert sorted(str(response.result["n"]) for _, response in answers) == ["2", "2"]
         await peer.ask("disconnect")
@@ -163,21 +165,18 @@ async def says_how_far_it_is(client: Client, seen: RemoteClient, peer: ScriptedP
     await asyncio.wait((calling,))
 
 
-async def until_taken(peer: ScriptedPeer, mtype: str, client: str = "") -> None:
-    """Wait until the peer knows that the client, or anybody, takes the message."""
+async def until_taken(peer: ScriptedPeer, mtype: str, client: str) -> None:
+    """Wait until the peer knows that the client takes the message."""
     async with asyncio.timeout(WAIT):
-        while True:
-            takers = await peer.ask("get_subscribed_clients", mtype)
-            if client in takers or (takers and not client):
-                return
+        while client not in await peer.ask("get_subscribed_clients", mtype):
             await asyncio.sleep(0.01)
 
 
-async def peer_sees(peer: ScriptedPeer, name: str) -> str:
-    """Return the id by which the peer knows the client of that name, once it takes the test's messages."""
+async def peer_sees(peer: ScriptedPeer, name: str, mtype: str = "test.echo") -> str:
+    """Return the id by which the peer knows the client of that name, once it takes `mtype`."""
     async with asyncio.timeout(WAIT):
         while True:
-            for client in await peer.ask("get_subscribed_clients", "test.echo"):
+            for client in await peer.ask("get_subscribed_clients", mtype):
                 if (await peer.ask("get_metadata", client)).get("samp.name") == name:
                     return str(client)
             await asyncio.sleep(0.01)

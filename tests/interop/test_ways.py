@@ -22,19 +22,20 @@ from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.reach.accounts import Listen, Member, server_config
 from asyncsamp.reach.rooms import new_key
-from asyncsamp.reach.server import NatsServer, free_port
+from asyncsamp.reach.server import NatsServer
 from asyncsamp.values import ValueMap
 
 from ..aio.nats_server import running_server
 from ..aio.reach.serving_program import Member as JoinedBus
 from ..aio.reach.serving_program import refused, served_room
 from ..installed import require_file, require_program
+from ..ports import lasting_port
 from . import conversation
 from .conversation import PARAMS, WAIT
 from .peers import own_hub
 from .peers.process import Process, process
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 DEBIANS = Path("/usr/sbin/nats-server")
 
@@ -66,7 +67,7 @@ async def notebook(folder: Path, join: str) -> AsyncIterator[Client]:
 
 async def speak(client: Client) -> None:
     """See the laptop's tool, and be answered by it."""
-    seen = await client.find("tool", timeout=3 * WAIT)
+    seen = await client.find("tool", timeout=WAIT)
     assert seen.name == "tool @laptop"
     await conversation.until_subscribed(client, seen, "test.echo")
     assert (await client.call_and_wait(seen, "test.echo", PARAMS, timeout=WAIT)).result == PARAMS
@@ -130,9 +131,9 @@ class Ssh:
 async def test_a_server_at_the_laptop_and_ssh(tmp_path: Path) -> None:
     """`ssh -R` carries its port to the cluster; the tunnel breaks, and is made again."""
     (tmp_path / "ssh").mkdir()
-    ssh = Ssh(tmp_path / "ssh", free_port("127.0.0.1"))
+    ssh = Ssh(tmp_path / "ssh", lasting_port())
     await asyncio.to_thread(ssh.write)
-    there = free_port("127.0.0.1")
+    there = lasting_port()
     options = ("--own", "laptop", f"cluster=nats://127.0.0.1:{there}")
     async with (
         served_room(tmp_path, *options) as room,
@@ -169,7 +170,7 @@ async def jupyter(folder: Path, port: int) -> AsyncIterator[None]:
 
 async def test_a_server_in_the_users_pod(tmp_path: Path) -> None:
     """The laptop dials through Jupyter's door, by the token in a header; without it nobody gets in."""
-    websocket, port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    websocket, port = lasting_port(), lasting_port()
     url = f"ws://127.0.0.1:{port}/proxy/{websocket}/"
     options = ("--own", "--ws-port", str(websocket), "nb", f"laptop={url}")
     async with jupyter(tmp_path, port), served_room(tmp_path, *options) as room:
@@ -185,7 +186,7 @@ async def test_a_server_in_the_users_pod(tmp_path: Path) -> None:
 
 async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> None:
     """Jupyter's token is the door: the laptop joins by a URL, and the header in a file."""
-    websocket, port = free_port("127.0.0.1"), free_port("127.0.0.1")
+    websocket, port = lasting_port(), lasting_port()
     url = f"ws://127.0.0.1:{port}/proxy/{websocket}/"
     headers = tmp_path / "headers"
     await asyncio.to_thread(replace_private, headers, b"Authorization: token secret\n")
@@ -203,7 +204,7 @@ async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> Non
 
 async def test_leaf_nodes(tmp_path: Path) -> None:
     """Each hub stays with its own server; one of the two dials the other."""
-    port = free_port("127.0.0.1")
+    port = lasting_port()
     hub = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n'
     leaf = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}\n'
     async with (
@@ -240,7 +241,7 @@ async def test_debians_server_keeps_members_apart(tmp_path: Path) -> None:
     """nats-server 2.9 takes our configuration, by TCP and by WebSocket, and follows another one."""
     require_file(DEBIANS, "nats-server")
     (seed, public), (_, another) = new_key(), new_key()
-    listen = Listen(port=-1, websocket=free_port("127.0.0.1"))
+    listen = Listen(port=-1, websocket=lasting_port())
     server = NatsServer(str(DEBIANS), tmp_path)
     await server.start(server_config("m31", [Member("laptop", public)], listen))
     try:

@@ -15,7 +15,7 @@ DS9_NAME = "SAOImageDS9"
 
 ALADIN_JAR = Path("/usr/share/java/aladin.jar")
 
-_HANDS_SECONDS = 10.0
+_HANDS_SECONDS = 30.0
 
 _TRIES = 5
 
@@ -27,7 +27,7 @@ class Screen:
         self.display = display
         self._home = home
 
-    async def find(self, title: str, *, timeout: float = 30.0) -> str:
+    async def find(self, title: str, *, timeout: float = 60.0) -> str:
         """Wait for a visible window with that title (a regular expression) and return its number."""
         search = "xdotool", "search", "--sync", "--onlyvisible", "--name", title
         clock = asyncio.get_running_loop().time
@@ -78,7 +78,7 @@ class Screen:
         await self._run("xdotool", "windowmove", window, str(x), str(y), *resize)
 
     async def drawn(
-        self, path: Path, title: str | None = None, *, colours: int, timeout: float = 20, area: str = ""
+        self, path: Path, title: str | None = None, *, colours: int, timeout: float = 60, area: str = ""
     ) -> None:
         """Write a PNG of a window, or of all there is or an area of it, once it has so many colours.
 

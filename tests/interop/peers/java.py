@@ -36,14 +36,14 @@ async def jsamp_hub(lockfile: Path, home: Path) -> AsyncIterator[Process]:
         yield hub
 
 
-async def hub_tester(lockfile: Path, home: Path, *, timeout: float = 60) -> None:
+async def hub_tester(lockfile: Path, home: Path, *, timeout: float = 120) -> None:
     """Run JSAMP's HubTester. It is silent when content, and dislikes company on the hub."""
     async with jsamp_tool("test.HubTester", [], lockfile, home) as tester:
         await tester.succeed(timeout)
 
 
 async def calc_storm(
-    lockfile: Path, home: Path, *, clients: int, queries: int, mode: str, timeout: float = 60
+    lockfile: Path, home: Path, *, clients: int, queries: int, mode: str, timeout: float = 120
 ) -> str:
     """Run JSAMP's CalcStorm and return what it printed. It waits for ever if one message is lost."""
     arguments = ["-nclient", str(clients), "-nquery", str(queries), "-mode", mode]
@@ -61,7 +61,7 @@ async def message_sender(
     if target is not None:
         arguments += ["-targetname", target]
     async with jsamp_tool("test.MessageSender", arguments, lockfile, home) as sender:
-        return await sender.succeed(timeout=20)
+        return await sender.succeed(timeout=60)
 
 
 @contextlib.asynccontextmanager

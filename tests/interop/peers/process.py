@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncsamp
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 """Time for a peer to be ready: a cold Java or DS9 on a busy machine needs seconds, not one."""
 
 END_SECONDS = 5.0

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from .process import PeerError
 
-READ_SECONDS = 10.0
+READ_SECONDS = 30.0
 
 Response = dict[str, Any]
 

@@ -27,7 +27,7 @@ from .java import java_command
 from .process import START_SECONDS, PeerError, Process, hub_variable, process
 
 HERE = Path(__file__).parent
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 30.0
 
 
 class PeerFaultError(Exception):
