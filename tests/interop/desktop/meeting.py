@@ -10,7 +10,7 @@ from ..peers import Screen
 from .sky import image
 
 
-async def found(client: Client, name: str, mtype: str, timeout: float = 45) -> RemoteClient:
+async def found(client: Client, name: str, mtype: str, timeout: float = 90) -> RemoteClient:
     """Wait until a client of that name is there and subscribes to `mtype`."""
     async with client.messages("samp.hub.event.*") as events, asyncio.timeout(timeout):
         tool = await client.find(name, timeout=timeout)
@@ -19,7 +19,7 @@ async def found(client: Client, name: str, mtype: str, timeout: float = 45) -> R
         return tool
 
 
-async def aladin_ready(client: Client, display: Screen, timeout: float = 45) -> RemoteClient:
+async def aladin_ready(client: Client, display: Screen, timeout: float = 90) -> RemoteClient:
     """Wait for Aladin, which registers before it has made all its windows, and then takes nothing."""
     tool = await found(client, "aladin", "image.load.fits", timeout)
     await display.find("Aladin v")

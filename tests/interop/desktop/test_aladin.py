@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -10,14 +11,14 @@ from astropy import units as u
 from astropy.coordinates import Latitude, Longitude, SkyCoord
 from mocpy import MOC
 
-from asyncsamp import Client, Hub
+from asyncsamp import Client, Hub, RemoteClient
 from asyncsamp.mtypes import AppPing, CoordGetSky, CoordPointAtSky, ScriptAladinSend
 
 from ..peers import aladin_on, own_hub, screen
 from .meeting import aladin_ready
 from .sky import DEC, RA, image, stars
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 async def test_tables_images_and_positions_go_in(tmp_path: Path, picture: Path) -> None:
@@ -50,10 +51,16 @@ async def test_tables_images_and_positions_go_in(tmp_path: Path, picture: Path) 
         moc.save(tmp_path / "a map.fits", format="fits")
         for each, name in ((moc, "the map"), (tmp_path / "a map.fits", "from a file")):
             assert (await client.send_moc(each, "aladin", name, timeout=60)).names == ["Aladin"]
-        status = await client.call(tool, ScriptAladinSend(script="status"), timeout=30)
-        planes = str(status.result["script.result"]).split("\n\n")
-        maps = {plane.split()[1] for plane in planes if "SMOC" in plane}
-        assert maps == {"the_map", "from_a_file"}
+        async with asyncio.timeout(60):  # it answers before it shows them
+            while await maps_in(client, tool) != {"the_map", "from_a_file"}:
+                pass
+
+
+async def maps_in(client: Client, tool: RemoteClient) -> set[str]:
+    """Return the names of the coverage maps that Aladin shows."""
+    status = await client.call(tool, ScriptAladinSend(script="status"), timeout=30)
+    planes = str(status.result["script.result"]).split("\n\n")
+    return {plane.split()[1] for plane in planes if "SMOC" in plane}
 
 
 async def test_the_hub_is_killed_and_started_again_under_it(tmp_path: Path) -> None:
@@ -67,6 +74,6 @@ async def test_the_hub_is_killed_and_started_again_under_it(tmp_path: Path) -> N
         tool = await aladin_ready(client, display)
         await hub.kill()
         await stack.enter_async_context(own_hub(lockfile, tmp_path, *state))
-        await client.wait_registered(20)
-        assert (await client.send_table(stars(), "aladin", timeout=30)).names == ["Aladin"]
+        await client.wait_registered(60)
+        assert (await client.send_table(stars(), "aladin", timeout=60)).names == ["Aladin"]
         assert (await client.find("aladin")).public_id == tool.public_id

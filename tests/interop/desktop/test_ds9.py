@@ -14,7 +14,7 @@ from ..peers import ds9_on, screen
 from .meeting import found
 from .sky import DEC, RA, image, stars
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: Path) -> None:
@@ -61,6 +61,6 @@ async def test_an_image_goes_in_and_is_asked_for_back(tmp_path: Path, picture: P
 
         await display.drawn(picture, "SAOImage ds9", colours=200)
         assert (await client.ds9("exit")).names == ["SAOImageDS9"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while tool.registered:
                 await client.clients.changed()

@@ -23,7 +23,7 @@ ROWS = dict(re.findall(r"^\| `([\w.-]+)` \| `\w+` \| [^|]+ \| ([^|]+) \|", PAGE.
 NO_ROW = {"snapshot.get.jpg"}
 """Named below the table."""
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_it_takes_what_the_page_says(short: str, name: str, start: Start, 
         client.messages("samp.hub.event.subscriptions") as changes,
     ):
         tool = await found(client, name, "coord.pointAt.sky", 60)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while taken(tool) - NO_ROW != said:
                 await anext(changes)
 

@@ -14,15 +14,15 @@ from nbclient import NotebookClient
 from asyncsamp import Client, Hub
 
 from ...installed import require_program
-from ...notebook.kernels import as_text, gone, kernel_environment
+from ...notebook.kernels import as_text, gone, kernel_environment, patient
 from ..peers import DS9_NAME, Screen, aladin_on, ds9_on, screen, topcat_on
 from .meeting import aladin_ready, found
-from .windows import BROWSER_ICON, MAIN, SUBSETS, SUBSETS_ICON, click_row
+from .windows import BROWSER, SUBSETS, click_row, open_window
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 pytestmark = [
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(240),
     # Jupyter's client leaves its sockets and streams to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -37,7 +37,7 @@ async def execute(name: str, home: Path, lockfile: Path, **more: str) -> dict[st
     client = NotebookClient(
         notebook, timeout=150, kernel_name="python3", resources={"metadata": {"path": home}}
     )
-    await client.async_execute(env=kernel_environment(home, lockfile) | more)
+    await patient(client).async_execute(env=kernel_environment(home, lockfile) | more)
     return {
         cell.source.splitlines()[-1]: as_text(cell) for cell in notebook.cells if cell.cell_type == "code"
     }
@@ -46,9 +46,9 @@ async def execute(name: str, home: Path, lockfile: Path, **more: str) -> dict[st
 async def click_and_broadcast(display: Screen) -> None:
     """What the notebook asks its reader to do, again and again."""
     while True:
-        await display.click(MAIN, *BROWSER_ICON)
+        await open_window(display, BROWSER)
         await click_row(display, 3)
-        await display.click(MAIN, *SUBSETS_ICON)
+        await open_window(display, SUBSETS)
         await display.click(SUBSETS, 217, 129)
         await display.click(SUBSETS, 399, 40)
 
@@ -69,8 +69,8 @@ async def test_table_to_topcat(tmp_path: Path) -> None:
         user.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await user
-        assert not notebook.registered
         await gone(witness, "my notebook")
+        assert not notebook.registered
     assert "topcat" in outputs["await client.get_clients()"]
     assert "topcat" in outputs['await client.send_table(table, "topcat", name="stars")']
     assert "length=1" in outputs["table[rows]"]

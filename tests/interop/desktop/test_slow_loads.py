@@ -22,7 +22,7 @@ from ..peers import Process, Screen, aladin_on, ds9_on, screen, topcat_on
 from .meeting import aladin_ready, found
 from .sky import image, stars
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 STALL = 12.0
 """Seconds: sixteen looks of the hub whether the tool is still there."""

@@ -13,7 +13,7 @@ from asyncsamp.data.formats.table_write import write_fits
 from ..peers import stilts_send
 from .sky import stars
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 
 async def test_a_table_of_stilts_arrives_as_an_astropy_table(tmp_path: Path) -> None:
@@ -26,8 +26,8 @@ async def test_a_table_of_stilts_arrives_as_an_astropy_table(tmp_path: Path) -> 
         client.tables() as tables,
         stilts_send(lockfile, tmp_path, path) as sender,
     ):
-        table = await asyncio.wait_for(anext(tables), 30)
-        await sender.succeed(timeout=20)  # it waits for our samp.ok
+        table = await asyncio.wait_for(anext(tables), 60)
+        await sender.succeed(timeout=60)  # it waits for our samp.ok
     assert len(table) == 40
     assert table["ra"].unit == "deg"
     assert table.meta["samp"]["url"].startswith("http://127.0.0.1:")

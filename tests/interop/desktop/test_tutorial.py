@@ -14,9 +14,9 @@ from asyncsamp import Client, Hub, RemoteClient
 from ...programs import Program
 from ..peers import Screen, aladin_on, ds9_on, screen, topcat_on
 from .meeting import aladin_ready, found
-from .windows import BROWSER, BROWSER_ICON, MAIN, NEW_SUBSET, SUBSETS, SUBSETS_ICON, TRANSMIT, choose_rows
+from .windows import BROWSER, MAIN, NEW_SUBSET, SUBSETS, TRANSMIT, choose_rows, open_window
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 PROGRAM = Path(__file__).parents[3] / "examples" / "tutorial.py"
 
@@ -44,7 +44,7 @@ async def test_from_nothing_to_a_linked_selection(tmp_path: Path, pictures: Call
             code, rest = await program.end()
             assert code == 0, rest
         assert "DS9 shows the field" in rest
-        await screens[0].click(MAIN, *SUBSETS_ICON)
+        await open_window(screens[0], SUBSETS)
         await screens[0].drawn(pictures("tutorial-shown"), SUBSETS, colours=10)
         await screens[1].drawn(pictures("tutorial-ds9"), "SAOImage ds9", colours=100)
         await screens[2].drawn(pictures("tutorial-aladin"), "Aladin v", colours=200)
@@ -52,7 +52,7 @@ async def test_from_nothing_to_a_linked_selection(tmp_path: Path, pictures: Call
 
 async def show_table(display: Screen, picture: Path) -> None:
     """Open the Table Browser, and take a picture of it below the main window."""
-    await display.click(MAIN, *BROWSER_ICON)
+    await open_window(display, BROWSER)
     await display.arrange(MAIN, 0, 0)
     await display.arrange(BROWSER, 0, 317, (844, 350))
     await display.drawn(picture, colours=50, area="844x667+0+0")
