@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-__all__ = ["lacks_proxy", "shown_folder"]
+__all__ = ["ANSWER_PATIENCE", "lacks_proxy", "shown_folder"]
 
 log = logging.getLogger("asyncsamp.browser")
 
-_PATIENCE = 5.0
-"""Seconds for the server of the notebook to answer."""
+ANSWER_PATIENCE = 15.0
+"""Seconds for the server of the notebook to answer: its page is waited for meanwhile, and no less."""
 
 
 async def lacks_proxy(port: int) -> bool:
@@ -36,7 +36,7 @@ async def lacks_proxy(port: int) -> bool:
     if not isinstance(url, str) or not isinstance(token, str) or not token or not _is_here(url):
         return False
     headers = {"Authorization": f"token {token}"}
-    timeout = aiohttp.ClientTimeout(total=_PATIENCE)
+    timeout = aiohttp.ClientTimeout(total=ANSWER_PATIENCE)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,

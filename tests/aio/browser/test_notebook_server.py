@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from asyncsamp.browser.notebook_server import lacks_proxy, shown_folder
+from asyncsamp.browser.notebook_server import ANSWER_PATIENCE, lacks_proxy, shown_folder
+from asyncsamp.browser.widget import SOCKET_PATIENCE
 
 from ...installed import require_module
 
@@ -50,6 +51,11 @@ async def test_only_the_server_that_started_it_on_this_machine_is_asked(
         assert heard == (["/proxy/5/x"] if asked else [])
     finally:
         await runner.cleanup()
+
+
+def test_a_slow_server_is_waited_for_as_long_as_its_page() -> None:
+    """Else its user would hear late, and not why no page comes."""
+    assert ANSWER_PATIENCE >= SOCKET_PATIENCE
 
 
 @pytest.mark.parametrize(("parent", "there"), [(os.getppid(), True), (PARENT, False)])

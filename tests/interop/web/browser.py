@@ -25,6 +25,9 @@ _ARGUMENTS = (
     "--no-first-run",
     "--mute-audio",
 )
+_PATIENCE = 60_000
+"""Milliseconds for a page to do what is expected: on a busy machine a browser takes seconds for a click."""
+
 _SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
@@ -35,8 +38,9 @@ async def chromium(
     """Run a Chromium: headless, unless it has a display. With `gl` it draws by software."""
     require_module("playwright", "playwright")
     program = require_program("chromium", "chromium")
-    from playwright.async_api import async_playwright
+    from playwright.async_api import async_playwright, expect
 
+    expect.set_options(timeout=_PATIENCE)
     graphics = _SOFTWARE_GL if gl else ("--disable-gpu",)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -58,7 +62,7 @@ async def tab_context(
     """Run a Chromium and open a profile in it that accepts any certificate."""
     async with chromium(home, *arguments, gl=gl, display=display) as browser:
         context = await browser.new_context(ignore_https_errors=True, viewport={"width": 900, "height": 600})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(_PATIENCE)
         yield context
 
 

@@ -72,8 +72,8 @@ async def open_page(context: BrowserContext, url: str, name: str, *mtypes: str) 
 
 async def subscriber(client: Client, name: str, mtype: str) -> RemoteClient:
     """Return the client of that name, once it subscribes to `mtype`."""
-    async with asyncio.timeout(60), client.messages("samp.hub.event.subscriptions") as declarations:
-        found = await client.find(name, timeout=60)
+    async with asyncio.timeout(90), client.messages("samp.hub.event.subscriptions") as declarations:
+        found = await client.find(name, timeout=90)
         while not found.subscribes(mtype):
             await anext(declarations)
         return found

@@ -76,5 +76,5 @@ async def far_network(home: Path) -> AsyncIterator[tuple[list[str], str]]:
             [*inside, "ip", "link", "set", "near", "up"],
         ):
             async with process(step, name=" ".join(step), home=home) as running:
-                await running.succeed(10)
+                await running.succeed(30)
         yield inside, "10.21.0.2"

@@ -183,7 +183,7 @@ async def median_call(client: Client, other: str) -> float:
     times = []
     for _ in range(100):
         begun = time.monotonic()
-        await client.call_and_wait(other, "test.echo", {"x": "1"}, timeout=10)
+        await client.call_and_wait(other, "test.echo", {"x": "1"}, timeout=60)
         times.append(time.monotonic() - begun)
     return statistics.median(times)
 
@@ -208,9 +208,9 @@ class Notebook:
     async def ready(self, tab: Page) -> None:
         """Wait until the kernel has nothing to do."""
         if self._page == "lab":
-            await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+            await tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=120_000)
         else:
-            await tab.wait_for_function(_IDLE, timeout=60_000)
+            await tab.wait_for_function(_IDLE, timeout=120_000)
 
     async def run(self, tab: Page) -> None:
         """Run all cells: by the menu, as a user does."""
@@ -271,7 +271,7 @@ async def jupyter_lab(
         *options,
     ]
     async with process(command, name="JupyterLab", home=folder, env=env) as lab:
-        await lab.line("is running at", stderr=True, timeout=60)
+        await lab.line("is running at", stderr=True, timeout=120)
         scheme = "https" if any("certfile" in option for option in options) else "http"
         yield Notebook(f"{scheme}://{host}:8899/{_PLACES[page]}/remote.ipynb?token=secret", page)
 

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 from playwright.async_api import Error
 
-from asyncsamp import Client, ConsentAnswer, ConsentQuestion, Message, deny_all
+from asyncsamp import Client, ConsentAnswer, ConsentQuestion, Limits, Message, deny_all
 
 from ...aio.webpage import Page as RawPage
 from .browser import tab_context
 from .harness import FILES, VOTABLE, desktop, open_page, until_gone, web_hub
 from .site import certificate, open_site
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 ANY_NAME = "--host-resolver-rules=MAP *.example.org 127.0.0.1"
 
 CALL = """([to, params]) =>
-samp.do('callAndWait', to, {'samp.mtype': 'table.load.votable', 'samp.params': params}, '10')"""
+samp.do('callAndWait', to, {'samp.mtype': 'table.load.votable', 'samp.params': params}, '60')"""
 
 TIMED_CALL = """async to => {
 const begun = performance.now(); await samp.do('getMetadata', to); return performance.now() - begun }"""
@@ -39,7 +39,7 @@ async def test_a_page_speaks_with_the_desktop(scheme: str, name: str, tmp_path: 
     ):
         url = site.url(f"page.html?hub=http://{name}:21012/")
         tab, page_id = await open_page(context, url, "page", "coord.pointAt.sky")
-        assert (await client.find("page", timeout=5)).public_id == page_id
+        assert (await client.find("page", timeout=30)).public_id == page_id
         answered = await tab.evaluate(CALL, [client.public_id, {"name": "a & <b>", "": "\t"}])
         assert answered["samp.result"]["heard"] == {"name": "a & <b>", "": "\t"}
         response = await client.call(page_id, "coord.pointAt.sky", {"ra": 10.5, "dec": -3}, timeout=30)
@@ -72,6 +72,7 @@ async def test_a_burst_arrives_in_order_and_once(tmp_path: Path) -> None:
         assert got == [str(number) for number in range(500, 1000)]
 
 
+@pytest.mark.alone
 async def test_more_tabs_of_one_site_than_connections_can_all_call(tmp_path: Path, long: bool) -> None:
     """A browser keeps six connections to a host, and each tab has a pull under way."""
     count = 20 if long else 8
@@ -121,7 +122,7 @@ async def test_a_tab_that_goes_silently_is_noticed(how: str, tmp_path: Path) -> 
         else:
             with pytest.raises(Error):
                 await tab.goto("chrome://crash")
-        assert await until_gone(client, page_id, timeout=20) < 15
+        assert await until_gone(client, page_id, timeout=90) < 30
         await client.notify(other_id, "test.note", {})
         await other.wait_for_function("samp.received.length == 1")
 
@@ -149,19 +150,20 @@ async def test_a_tab_that_goes_in_the_midst_of_a_call_is_noticed(how: str, tmp_p
             with pytest.raises(Error):
                 await tab.goto("chrome://crash")
         go_on.set()
-        assert await until_gone(slow, page_id, timeout=20) < 15
+        assert await until_gone(slow, page_id, timeout=90) < 30
 
 
 async def test_a_beacon_on_leaving_unregisters_at_once(tmp_path: Path) -> None:
+    limits = Limits(web_silence_broken=600.0)  # in which it would be noticed without
     async with (
-        web_hub(tmp_path),
+        web_hub(tmp_path, limits=limits),
         desktop(tmp_path) as client,
         open_site(FILES) as site,
         tab_context(tmp_path) as context,
     ):
         tab, page_id = await open_page(context, site.url("page.html?beacon"), "page", "test.note")
         await tab.close(run_before_unload=False)
-        assert await until_gone(client, page_id, timeout=10) < 5
+        await until_gone(client, page_id, timeout=60)
 
 
 async def test_a_page_that_reloads_registers_anew(tmp_path: Path) -> None:
@@ -174,7 +176,7 @@ async def test_a_page_that_reloads_registers_anew(tmp_path: Path) -> None:
         tab, first = await open_page(context, site.url("page.html"), "page", "test.note")
         await tab.reload()
         second = await tab.evaluate("samp.register('page', {'test.note': {}})")
-        assert await until_gone(client, first, timeout=20) < 15
+        assert await until_gone(client, first, timeout=90) < 30
         await client.notify(second, "test.note", {})
         await tab.wait_for_function("samp.received.length == 1")
 

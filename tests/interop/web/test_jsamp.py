@@ -13,7 +13,7 @@ from ..peers.java import java_command
 from ..peers.process import process
 from .harness import jsamp_web_hub, web_hub
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 BY_WEB = {"SAMP_HUB": "web-appname:Test"}
 
@@ -25,7 +25,7 @@ async def test_hub_tester_passes(rewrite: bool, tmp_path: Path) -> None:
         web_hub(tmp_path, mtypes=None, rewrite_urls=rewrite),
         process(command, name="HubTester", home=tmp_path, env=BY_WEB) as tester,
     ):
-        await tester.succeed(timeout=90)
+        await tester.succeed(timeout=180)
 
 
 @pytest.mark.parametrize("mode", ["sync", "random"])
@@ -36,7 +36,7 @@ async def test_calc_storm_passes(mode: str, tmp_path: Path) -> None:
         web_hub(tmp_path, mtypes=None),
         process(command, name="CalcStorm", home=tmp_path, env=BY_WEB) as storm,
     ):
-        assert "Elapsed time" in await storm.succeed(timeout=90)
+        assert "Elapsed time" in await storm.succeed(timeout=180)
 
 
 async def test_our_web_connection_on_jsamps_hub(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from .browser import tab_context
 from .harness import subscriber, until_gone, web_hub
 from .relays import jupyter_lab, tool
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(400)
 
 CONNECT = "import asyncsamp\nclient = await asyncsamp.connect('notebook', via='browser')"
 SEND = (
@@ -36,7 +36,7 @@ TRY = (
     "try:\n"
     "    await asyncsamp.connect('notebook', via='browser')\n"
     "except asyncsamp.HubNotFoundError as error:\n"
-    "    print('SAID', 'at once:' if time.monotonic() - begun < 8 else 'late:', error)"
+    "    print('SAID', 'at once:' if time.monotonic() - begun < 14 else 'late:', error)"
 )
 RECEIVE = "table = await client.receive_table(timeout=60)\nprint('rows:', len(table))"
 TELL = (
@@ -45,7 +45,7 @@ TELL = (
     "async def tell(message):\n"
     "    return {'process': str(os.getpid())}"
 )
-AT_ONCE = 20.0
+AT_ONCE = 40.0
 """Seconds: on a busy machine a kernel takes some to end. A page that is not told goes on for minutes."""
 
 
@@ -58,7 +58,7 @@ def requests_of(tab: Page) -> list[str]:
 
 
 async def shown(tab: Page, text: str) -> None:
-    await expect(tab.get_by_text(text, exact=True)).to_be_visible(timeout=60_000)
+    await expect(tab.get_by_text(text, exact=True)).to_be_visible(timeout=120_000)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ async def test_where_neither_way_works_the_cell_says_so_at_once(tmp_path: Path) 
         tab = await notebook.open(context)
         await notebook.run(tab)
         said = tab.get_by_text("SAID at once: ")
-        await expect(said).to_be_visible(timeout=60_000)
+        await expect(said).to_be_visible(timeout=120_000)
         assert (
             "takes no message of the page while a cell runs. Install ipykernel 7" in await said.inner_text()
         )
@@ -126,17 +126,17 @@ async def test_what_happens_to_pages_hubs_and_kernels(tmp_path: Path) -> None:
             assert same == process
             await notebook.ready(tab)
             await notebook.restart(tab)
-            assert await until_gone(desktop, before, 60) < AT_ONCE
+            assert await until_gone(desktop, before, 90) < AT_ONCE
             before, process = await answered(desktop)
             await notebook.ready(tab)
             os.kill(process, signal.SIGKILL)
-            assert await until_gone(desktop, before, 60) < AT_ONCE
+            assert await until_gone(desktop, before, 90) < AT_ONCE
             await tab.get_by_role("button", name="Ok", exact=True).click()  # JupyterLab tells of it
             await notebook.ready(tab)
             await notebook.run(tab)
             before, _ = await answered(desktop)
             await tab.close()
-            assert await until_gone(desktop, before, 60) < AT_ONCE
+            assert await until_gone(desktop, before, 90) < AT_ONCE
 
 
 async def answered(desktop: Client) -> tuple[str, int]:
@@ -144,7 +144,7 @@ async def answered(desktop: Client) -> tuple[str, int]:
 
     Returns its public id, and the process of its kernel.
     """
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(120):
         while True:
             notebook = await subscriber(desktop, "notebook", "test.process")
             with contextlib.suppress(SampError):
@@ -197,7 +197,7 @@ async def test_a_saved_notebook_does_nothing_until_it_is_run(tmp_path: Path) -> 
         for number in range(2):
             view = tab.locator(".asyncsamp-relay").nth(number)
             text = "SAMP: this page is not connected to a running notebook."
-            await expect(view).to_contain_text(text, timeout=60_000)
+            await expect(view).to_contain_text(text, timeout=120_000)
         assert not any("21012" in place for place in asked), asked
     for each in saved:
         each.close()

@@ -23,7 +23,7 @@ from .harness import FILES, web_hub
 from .site import open_site
 from .test_page import echoing
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 AXE = """axe.run({runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
 .then(found => found.violations.map(
@@ -143,7 +143,7 @@ async def test_a_hub_that_crashes_and_comes_back_is_told_of_and_found_again(tmp_
         ):
             line = await hub.line("Hub's page")
             await tab.goto(line.string.split()[-1])
-            await one.wait_registered(20)
+            await one.wait_registered(60)
             await expect(tab.locator("#clients tr")).to_have_count(1)
             hub.send_signal(signal.SIGKILL)
             await expect(tab.locator("#state")).to_contain_text("The hub does not answer; trying again.")

@@ -13,7 +13,7 @@ import pytest
 from astropy.table import Table
 from playwright.async_api import Page, expect
 
-from asyncsamp import Client, ConsentAnswer, ConsentQuestion, HubLostError, HubNotFoundError
+from asyncsamp import Client, ConsentAnswer, ConsentQuestion, HubLostError, HubNotFoundError, Limits
 from asyncsamp.browser import BrowserConnection, PageRelay
 from asyncsamp.browser.widget import widget_module
 from asyncsamp.xmlrpc import dump_call
@@ -24,7 +24,7 @@ from .harness import web_hub
 from .relays import open_tab, relay_site, tool
 from .site import certificate
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(180)
 
 
 ALLOW, BLOCK = (395, 227), (317, 227)
@@ -166,10 +166,14 @@ async def by_the_window(tab: Page, client: Client) -> AsyncIterator[Page]:
         yield await opening.value
 
 
-async def test_the_hubs_window_is_loaded_again_and_opened_twice(tmp_path: Path) -> None:
+async def test_the_hubs_window_is_loaded_again_and_opened_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.browser.connection.BACK_PATIENCE", 120.0)
+    limits = Limits(web_silence_broken=120.0)  # for a busy machine
     async with (
         public_page(tmp_path) as (relay, tab),
-        web_hub(tmp_path, mtypes=None) as hub,
+        web_hub(tmp_path, mtypes=None, limits=limits) as hub,
         tool(hub.lockfile) as (desktop, _),
     ):
         client = Client("remote", connection=BrowserConnection(relay))

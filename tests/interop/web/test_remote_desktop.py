@@ -22,7 +22,7 @@ from .network import far_network
 from .relays import jupyter_lab
 from .site import certificate
 
-pytestmark = pytest.mark.timeout(200)
+pytestmark = pytest.mark.timeout(400)
 
 NOTEBOOK = Path(__file__).parents[3] / "examples" / "remote_notebook.ipynb"
 BROADCAST_ICON = (115, 40)

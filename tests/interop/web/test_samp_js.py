@@ -12,7 +12,7 @@ from .browser import require_web_clients, tab_context
 from .harness import VOTABLE, desktop, subscriber, until_gone, web_hub
 from .site import HERE, open_site
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def files() -> dict[str, Path]:
@@ -41,7 +41,7 @@ async def test_it_takes_a_table_and_answers(rewrite: bool, tmp_path: Path) -> No
         await tab.wait_for_function("seen.texts.length + seen.errors.length == 1")
         assert await tab.evaluate("[seen.texts, seen.errors]") == [[VOTABLE], []]
         await tab.evaluate("connector.unregister()")
-        await until_gone(client, page.public_id, 10)
+        await until_gone(client, page.public_id, 60)
 
 
 async def test_a_refusal_does_not_hang_it(tmp_path: Path) -> None:
