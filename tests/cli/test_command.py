@@ -22,7 +22,7 @@ from ..aio.hub_process import hub_process
 from ..aio.raw import call
 from .command import Command
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 VOTABLE = b"<?xml version='1.0'?><VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'/>"
 
@@ -173,9 +173,9 @@ async def test_foreign_names_are_shown_harmless(command: Command, hub: Hub) -> N
 
 async def test_wait_for_a_name_or_an_mtype(command: Command, hub: Hub) -> None:
     assert (await command.run("wait", "late", "-W", "0.2")).code == 27
-    misspelt = await command.run("wait", "hob", "-W", "0.2")
+    misspelt = await command.run("wait", "hob", "-W", "3")  # in which the hub has to say who is there
     assert misspelt.err.startswith(
-        "asyncsamp: no client named 'hob', and none that takes it, came within 0.2 s; "
+        "asyncsamp: no client named 'hob', and none that takes it, came within 3 s; "
     )
     assert misspelt.err.endswith("; did you mean 'Hub'?\n")
     async with (

@@ -17,7 +17,7 @@ from asyncsamp.cli.app import app
 from ..installed import require_program
 from .command import Command
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 
 def subcommands(group: click.Group = app, before: str = "asyncsamp") -> Iterator[tuple[str, click.Command]]:

@@ -26,7 +26,7 @@ from ..tools.programs import write_tools
 from .command import Command
 from .test_command import VOTABLE
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(180)
 
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >> "$HOME/asked"

@@ -17,7 +17,7 @@ from asyncsamp import Client, Message
 from .command import Command
 from .test_command import VOTABLE, handled
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 ROOT = Path(__file__).parents[2]
 VERBS = [

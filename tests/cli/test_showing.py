@@ -18,7 +18,7 @@ from ..aio.web_server import Server
 from .command import Command
 from .test_command import VOTABLE, handled
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 
 async def test_open_knows_each_kind_by_its_content(command: Command, peer: Client, tmp_path: Path) -> None:

@@ -17,16 +17,14 @@ from ..aio.raw import call
 from ..interop.peers.own import KEY
 from .command import Command
 from .test_command import handled
+from .test_recording import until_subscribed
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 async def test_snoop_is_coloured_on_a_terminal_and_harmless(command: Command, hub: Hub, peer: Client) -> None:
     showing = asyncio.create_task(command.on_terminal("snoop", "a.*", "-C", "1", columns=200))
-    snoop = await peer.wait_for("asyncsamp snoop")
-    async with peer.messages("samp.hub.event.subscriptions") as changes:
-        while not snoop.subscribes("a.b"):
-            await anext(changes)
+    await until_subscribed(peer, "asyncsamp snoop", "a.b")
     # By hand: ours refuse what the standard forbids.
     assert isinstance(hub.lockfile, Path)
     secret = parse_lockfile(await asyncio.to_thread(hub.lockfile.read_text)).secret
@@ -45,13 +43,14 @@ async def test_snoop_says_that_its_hub_has_gone(command: Command, tmp_path: Path
     async with AsyncExitStack() as stack:
         async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
             snoop = await stack.enter_async_context(command.start("snoop", "a.b"))
-            await client.find("asyncsamp snoop", timeout=30)
+            await until_subscribed(client, "asyncsamp snoop", "a.b")
         assert "lost its hub" in await snoop.remark()
         ended = await snoop.end(signal.SIGINT)
         assert (ended.code, ended.err) == (130, "asyncsamp: interrupted\n")
 
 
-@pytest.mark.parametrize(("speed", "seconds"), [(1, 0.6), (2, 0.3)])
+@pytest.mark.alone
+@pytest.mark.parametrize(("speed", "seconds"), [(1, 1.2), (2, 0.6)])
 async def test_replay_keeps_the_time_of_the_recording(
     command: Command, peer: Client, tmp_path: Path, speed: int, seconds: float
 ) -> None:
@@ -63,10 +62,10 @@ async def test_replay_keeps_the_time_of_the_recording(
         came.append(loop.time())
 
     await peer.settled()
-    lines = [{"asyncsamp": 1}, *({"t": t, "mtype": "a.b", "params": {}} for t in (5.0, 5.6))]
+    lines = [{"asyncsamp": 1}, *({"t": t, "mtype": "a.b", "params": {}} for t in (5.0, 6.2))]
     (tmp_path / "session.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert (await command.run("replay", "session.jsonl", "--speed", speed)).code == 0
-    assert seconds - 0.05 < came[1] - came[0]
+    assert seconds - 0.3 < came[1] - came[0]  # the first may have been held up
     assert len(came) == 2
 
 
