@@ -28,7 +28,7 @@ client.disconnect()
 
 def run(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=15, check=False, cwd=folder
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=50, check=False, cwd=folder
     )
     assert done.returncode in (0, 2), done.stderr
     return done.stdout or done.stderr

@@ -22,22 +22,22 @@ def test_a_connection_that_is_in_use_when_it_closes_is_closed_afterwards() -> No
     def serve(listener: socket.socket) -> bytes:
         connection, _ = listener.accept()
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(30)
             connection.recv(65536)
             asked.set()
-            assert closed.wait(10)
+            assert closed.wait(30)
             connection.sendall(head + body)
             return connection.recv(1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(2) as threads:
         serving = threads.submit(serve, listener)
         line = Line(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        calling = threads.submit(line.call, "method", [], 10.0)
-        assert asked.wait(10)
+        calling = threads.submit(line.call, "method", [], 30.0)
+        assert asked.wait(30)
         line.close()
         closed.set()
-        assert calling.result(10) == "answer"
-        assert serving.result(10) == b""
+        assert calling.result(30) == "answer"
+        assert serving.result(30) == b""
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -55,8 +55,9 @@ def test_what_a_hub_has_read_is_not_said_again(reads: bool) -> None:
             if reads:
                 came.append(connection.recv(65536))
             else:
-                assert asked.wait(10)
+                assert asked.wait(30)
         closed.set()
+        listener.settimeout(1.0 if reads else 30.0)
         with suppress(TimeoutError):
             connection, _ = listener.accept()
             with connection:
@@ -64,17 +65,17 @@ def test_what_a_hub_has_read_is_not_said_again(reads: bool) -> None:
                 connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as threads:
-        listener.settimeout(1.0 if reads else 10.0)
+        listener.settimeout(30.0)
         serving = threads.submit(serve, listener)
         line = Line(f"http://127.0.0.1:{listener.getsockname()[1]}/")
-        assert line.call("first", [], 10.0) == "answer"
+        assert line.call("first", [], 30.0) == "answer"
         if reads:
             with pytest.raises(ConnectionError, match="before the answer came"):
-                line.call("second", [], 10.0)
+                line.call("second", [], 30.0)
         else:
             line._kept = _once_closed(line._kept, asked, closed)  # type: ignore[method-assign]
-            assert line.call("second", [], 10.0) == "answer"
-        serving.result(20)
+            assert line.call("second", [], 30.0) == "answer"
+        serving.result(50)
         line.close()
     assert sum(b"second" in request for request in came) == 1
 
@@ -87,7 +88,7 @@ def _once_closed(
     def take() -> socket.socket | None:
         connection = kept()
         asked.set()
-        assert closed.wait(10)
+        assert closed.wait(30)
         return connection
 
     return take

@@ -40,7 +40,7 @@ def test_a_look_that_fails_is_not_the_last(error: Exception, caplog: pytest.LogC
     caplog.set_level("INFO", logger="asyncsamp.client")
     watcher = Watcher(looker.look, 0.01)
     try:
-        assert looker.twice.wait(10)
+        assert looker.twice.wait(30)
     finally:
         watcher.stop()
     assert "a client cannot come back yet: " in caplog.text

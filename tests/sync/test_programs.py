@@ -13,6 +13,8 @@ import pytest
 from asyncsamp import HubLostError
 from asyncsamp.sync import Client, Hub
 
+pytestmark = pytest.mark.timeout(120)
+
 
 def start(script: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
@@ -24,7 +26,7 @@ def start(script: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    output, _ = process.communicate(timeout=15)
+    output, _ = process.communicate(timeout=50)
     assert process.returncode == 0, output
     return output
 
@@ -43,7 +45,7 @@ def test_importing_asyncsamp_starts_nothing() -> None:
 
 def test_a_program_that_closes_nothing_unregisters_and_ends(hub: Hub) -> None:
     with Client("watcher") as watcher:
-        leaving = watcher.messages("samp.hub.event.unregister", timeout=10)
+        leaving = watcher.messages("samp.hub.event.unregister", timeout=30)
         output = finish(
             start(
                 "from asyncsamp.sync import Client\n"
@@ -71,7 +73,7 @@ def test_a_hub_that_nobody_stops_takes_its_lockfile_away(tmp_path: Path) -> None
     "wait",
     [
         "for message in client.messages('test.never'): pass",
-        "client.call(client.public_id, 'test.never', timeout=1000)",
+        "client.call(client.public_id, 'test.never', timeout=3000)",
         "client.receive_table()",
         "hub.serve_forever()",
     ],
@@ -109,7 +111,7 @@ def test_ctrl_c_that_the_system_gives_to_another_thread_ends_a_wait() -> None:
         "        signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
         "        threading.Event().wait()\n"
         "    try:\n"
-        "        client.call(client.public_id, 'test.never', timeout=1000)\n"
+        "        client.call(client.public_id, 'test.never', timeout=3000)\n"
         "    except KeyboardInterrupt:\n"
         "        print('interrupted', client.registered)\n"
     )
@@ -181,16 +183,16 @@ def test_it_works_at_a_prompt(hub: Hub, tmp_path: Path, command: list[str]) -> N
         "    return {'it': 'works'}\n"
         "\n"
         "with Client('other') as other:\n"
-        "    print(other.call('typed', 'test.ask', timeout=10).result['it'], 'here')\n"
+        "    print(other.call('typed', 'test.ask', timeout=30).result['it'], 'here')\n"
         "\n"
     )
-    with Client("watcher") as watcher, watcher.messages("samp.hub.event.unregister", timeout=10) as leaving:
+    with Client("watcher") as watcher, watcher.messages("samp.hub.event.unregister", timeout=30) as leaving:
         done = subprocess.run(
             command,
             input=typed,
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=50,
             check=True,
             env={**os.environ, "IPYTHONDIR": str(tmp_path)},
         )
@@ -231,7 +233,7 @@ def test_a_hub_that_is_killed_ends_the_wait(tmp_path: Path) -> None:
         with Client("me", reconnect=False) as me, Client("silent", reconnect=False) as silent:
             silent.on("test.silent")(lambda message: hub.kill())
             with pytest.raises(HubLostError):
-                me.call(silent.public_id, "test.silent", timeout=15)
+                me.call(silent.public_id, "test.silent", timeout=50)
     finally:
         hub.kill()
         hub.communicate()

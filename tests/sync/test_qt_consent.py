@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from pathlib import Path
+
+import pytest
 
 import asyncsamp
 from asyncsamp import Client, Message
 
 from ..aio.webpage import ORIGIN, Page
 from ..interop.peers import hub_variable, process
+from ..ports import lasting_port
+
+pytestmark = pytest.mark.timeout(150)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "qt_consent.py"
 
@@ -56,14 +60,9 @@ async def take(message: Message) -> None:
     """Take any message."""
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 async def test_the_window_asks_and_its_buttons_answer(tmp_path: Path) -> None:
     assert EXAMPLE.name == "qt_consent.py"
-    lockfile, port = tmp_path / "hub.samp", free_port()
+    lockfile, port = tmp_path / "hub.samp", lasting_port()
     env = {
         **hub_variable(lockfile),
         "QT_QPA_PLATFORM": "offscreen",

@@ -19,6 +19,8 @@ from ..interop.peers import hub_variable, process
 from ..interop.peers.desktop import xvfb
 from ..notebook.kernels import kernel
 
+pytestmark = pytest.mark.timeout(180)
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -40,12 +42,12 @@ async def test_a_window_handles_messages_in_its_own_thread(name: str, tmp_path: 
             await window.line("^listening$")
             target = {"ra": 10.68, "dec": 41.27}
             (receiver,) = await pointer.get_subscribed_clients("coord.pointAt.sky")
-            response = await pointer.call(receiver, "coord.pointAt.sky", target, timeout=15)
+            response = await pointer.call(receiver, "coord.pointAt.sky", target, timeout=30)
             assert response.ok
             await window.line(r"^ra 10\.68, dec 41\.27 in MainThread$")
             window.send_signal(signal.SIGINT)
             await window.line("^left$")
-            assert await window.exit(15) == 0
+            assert await window.exit(30) == 0
             assert not await pointer.get_subscribed_clients("coord.pointAt.sky")
 
 
@@ -83,6 +85,6 @@ async def test_cells_use_it_where_a_loop_runs(tmp_path: Path) -> None:
     ):
         assert "['Hub', 'other']" in await cells.run(CELL)
         cell = await other.find("cell")
-        assert (await other.call(cell, "x.ask", timeout=10)).result == {"name": "cell"}
+        assert (await other.call(cell, "x.ask", timeout=30)).result == {"name": "cell"}
         await cells.run("client.unregister()")
         assert threading.current_thread() is threading.main_thread()

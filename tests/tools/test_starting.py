@@ -30,7 +30,7 @@ from asyncsamp.tools.starting import start, start_hub
 from ..aio.connections import turns_until
 from .programs import write_tools
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 VOTABLE = b"<?xml version='1.0'?><VOTABLE version='1.3' xmlns='http://www.ivoa.net/xml/VOTable/v1.3'/>"
 
@@ -154,10 +154,10 @@ async def test_a_tool_that_registers_and_is_not_ready_is_said_to_be(
     hub: Hub, client: Client, tmp_path: Path
 ) -> None:
     tool = Started(tmp_path, hub)
-    starting = tool.start(client, 2.0)
+    starting = tool.start(client, 5.0)
     await tool.runs()
     async with Client("Slow", lockfile=hub.lockfile):
-        with pytest.raises(ToolError, match=r"slow was started \(pid \d+\) but was not ready within 2 s"):
+        with pytest.raises(ToolError, match=r"slow was started \(pid \d+\) but was not ready within 5 s"):
             await starting
     await tool.die()
 

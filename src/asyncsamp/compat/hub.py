@@ -131,6 +131,12 @@ class SAMPHubServer:
         log.info("hub %s has started", self._id)
         tell_once()
         if wait:
+            self.wait_stopped()
+
+    def wait_stopped(self) -> None:
+        """Return when the hub has stopped; Ctrl-C ends the wait. Not a name of astropy.samp."""
+        hub = self._hub
+        if hub is not None:
             hub.serve_forever()
 
     def stop(self) -> None:

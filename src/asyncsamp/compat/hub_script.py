@@ -39,10 +39,11 @@ def hub_script(timeout: float = 0) -> None:
         hub = SAMPHubServer(**options)
         end = threading.Timer(timeout, hub.stop)
         end.daemon = True
-        if timeout:
-            end.start()
         try:
-            hub.start(wait=True)
+            hub.start()
+            if timeout:
+                end.start()
+            hub.wait_stopped()
         except (SAMPHubError, OSError) as error:
             print(f"samp_hub: {error}", file=sys.stderr)
             sys.exit(1)
