@@ -69,9 +69,9 @@ async def run_example(name: str) -> dict[str, Any]:
 
 
 async def subscribed(client: Client, mtype: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(60), client.messages("samp.hub.event.subscriptions") as declarations:
         while not await client.get_subscribed_clients(mtype):
-            await asyncio.sleep(0)
+            await anext(declarations)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -81,7 +81,7 @@ async def test_hub(lockfile: Path) -> None:
         running = asyncio.create_task(notebook.cell(cell))
         async with asyncio.timeout(60):
             while not lockfile.exists():
-                await asyncio.sleep(0)
+                await asyncio.sleep(0.02)  # nobody tells of a file
         async with Client("x", lockfile=lockfile) as client:
             assert [other.name for other in await client.get_clients()] == ["Hub"]
         await notebook.interrupt()

@@ -6,7 +6,6 @@ So are the two programs of docs/how-to/two-programs.md that talk to each other.
 from __future__ import annotations
 
 import ast
-import asyncio
 import re
 import runpy
 import sys
@@ -21,6 +20,7 @@ from asyncsamp import Client
 
 from .aio.hub_process import hub_process
 from .docs.audience import audience
+from .interop.conversation import until_subscribed
 from .interop.peers.desktop import xvfb
 from .interop.web.network import own_network
 from .ports import lasting_port
@@ -277,9 +277,7 @@ async def test_a_sender_and_a_receiver_of_the_site(hub: Path, tmp_path: Path) ->
         Program(hub, "-u", tmp_path / "receiver.py") as receiver,
     ):
         view = await witness.find("receiver", timeout=30)
-        async with asyncio.timeout(30):
-            while not view.subscribes("coord.pointAt.sky"):
-                await asyncio.sleep(0)
+        await until_subscribed(witness, view, "coord.pointAt.sky")
         await point_without_dec(hub)
         assert "the parameter 'dec' is missing" in await receiver.line()
         told = await run(hub, tmp_path / "sender.py")

@@ -36,7 +36,7 @@ def test_the_part_about_rooms_and_the_others_are_written_apart() -> None:
     assert with_rooms(others, rooms_of(others)) == others
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.timeout(180)
 async def test_rooms_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, number in (("MANY_CALLS", 3), ("MANY_NOTIFICATIONS", 20), ("BROADCASTS", 3), ("NEWCOMERS", 2)):
         monkeypatch.setattr(rooms, name, number)
@@ -84,7 +84,7 @@ async def test_ledger_sees_what_nobody_sent() -> None:
 async def test_waiting_for_all_ends_when_nothing_comes() -> None:
     ledger = Ledger()
     ledger.send(1, 2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await ledger.all_received(0.0)
     assert ledger.lost == 1
 

@@ -142,5 +142,5 @@ async def test_the_search_finds(context: BrowserContext, served: str) -> None:
         await tab.goto(f"{served}/index.html")
         await tab.fill("input.sidebar-search", words)
         await tab.press("input.sidebar-search", "Enter")
-        await expect(tab.locator(f"#search-results a[href^='{page}']").first).to_be_visible(timeout=20_000)
+        await expect(tab.locator(f"#search-results a[href^='{page}']").first).to_be_visible()
     assert wrong == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import queue
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -62,6 +63,22 @@ class Kernel:
         await self._client.kc.wait_for_ready(timeout=SECONDS)
 
 
+def patient(client: Any) -> Any:
+    """Let the kernel of an nbclient end by itself: it would be killed after five seconds."""
+    client.km = client.create_kernel_manager()
+    client.km.shutdown_wait_time = float(SECONDS)
+    return client
+
+
+async def _until_heard(client: Any, listener: Any) -> None:
+    """Wait until a listener hears the kernel: what comes before it is connected is lost."""
+    while True:
+        client.kc.kernel_info()  # of which the kernel tells all listeners
+        with contextlib.suppress(queue.Empty):
+            await listener.get_iopub_msg(timeout=0.5)
+            return
+
+
 @contextlib.asynccontextmanager
 async def kernel(home: Path, lockfile: Path) -> AsyncIterator[Kernel]:
     """Run a Python kernel that looks for its hub at `lockfile`."""
@@ -71,11 +88,12 @@ async def kernel(home: Path, lockfile: Path) -> AsyncIterator[Kernel]:
         kernel_name="python3",
         resources={"metadata": {"path": home}},
     )
-    async with client.async_setup_kernel(env=kernel_environment(home, lockfile)):
-        client.km.shutdown_wait_time = SECONDS  # a hub in it ends in order, however busy the machine is
+    async with patient(client).async_setup_kernel(env=kernel_environment(home, lockfile)):
         listener = client.km.client()
         listener.start_channels(shell=False, stdin=False, hb=False, control=False)
         try:
+            async with asyncio.timeout(SECONDS):
+                await _until_heard(client, listener)
             yield Kernel(client, listener)
         finally:
             listener.stop_channels()

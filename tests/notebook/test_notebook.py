@@ -71,7 +71,7 @@ async def test_cells_in_every_order(tmp_path: Path) -> None:
         # An interrupt while a cell waits: the next one works.
         stream = "tables = client.tables()\nprint('waiting', flush=True)\nawait anext(tables)"
         cell = asyncio.ensure_future(cells.cell(stream))
-        async with other.messages("samp.hub.event.subscriptions") as events, asyncio.timeout(30):
+        async with other.messages("samp.hub.event.subscriptions") as events, asyncio.timeout(60):
             while not notebook.subscribes("table.load.votable"):
                 await anext(events)
         await cells.interrupt()
