@@ -56,7 +56,9 @@ def echoing(name: str, hub: Hub, metadata: dict[str, str] | None = None) -> Clie
 
 def at_once(name: str, hub: Hub) -> Client:
     """Return a client without a socket: what its tasks send at once comes at once."""
-    return Client(name, connection=DirectConnection(hub))
+    client = Client(name, connection=DirectConnection(hub))
+    client.on("test.echo")(echo)
+    return client
 
 
 async def test_clients_and_messages_come_and_go(tmp_path: Path) -> None:
