@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from .. import mtypes
 from ..client.messaging import MessagingClient
 from ..client.tracker import RemoteClient
 from ..data.results import SendError
 from ..errors import SampError
-from ..values import ReplyError
+from ..values import ReplyError, Response
 from .results import Answer, Sent
 
-__all__ = ["deliver"]
+__all__ = ["Call", "deliver"]
 
 log = logging.getLogger("asyncsamp.client")
 
 Maker = Callable[[RemoteClient, str], mtypes.TypedMessage]
+
+Call = Callable[[RemoteClient, mtypes.TypedMessage], Awaitable[Response]]
 
 
 async def deliver(
@@ -28,22 +30,22 @@ async def deliver(
     *,
     what: str,
     timeout: float,
+    call: Call | None = None,
     url: str = "",
     item_id: str = "",
 ) -> Sent:
     """Call each recipient with what `make` gives for it and its mtype, all at once, and return the answers.
 
-    What `make` raises is that recipient's failure.
+    What `make` raises is that recipient's failure. `call` calls one; None calls it once.
 
     One recipient's failure is raised as it is. Of several, a failure is named in the result and
     in the log; `SendError` is raised when all failed. Cancelling is safe.
     """
+    call = call or _once(client, timeout)
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(
-                    _call(client, other, mtype, make, timeout), name=f"asyncsamp-send-{other.public_id}"
-                )
+                group.create_task(_call(other, mtype, make, call), name=f"asyncsamp-send-{other.public_id}")
                 for other, mtype in recipients
             ]
     except ExceptionGroup as errors:
@@ -63,12 +65,17 @@ async def deliver(
     return sent
 
 
-async def _call(
-    client: MessagingClient, other: RemoteClient, mtype: str, make: Maker, timeout: float
-) -> Answer:
+def _once(client: MessagingClient, timeout: float) -> Call:
+    async def call(other: RemoteClient, message: mtypes.TypedMessage) -> Response:
+        return await client.call(other, message, timeout=timeout)
+
+    return call
+
+
+async def _call(other: RemoteClient, mtype: str, make: Maker, call: Call) -> Answer:
     public_id, name = other.public_id, other.name
     try:
-        response = await client.call(other, make(other, mtype), timeout=timeout)
+        response = await call(other, make(other, mtype))
         return Answer(public_id, name, mtype, response)
     except ReplyError as error:
         return Answer(public_id, name, mtype, error.response, error)

@@ -18,9 +18,9 @@ from .._util.spelling import spelled
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
-from ..values import ValueMap, encode_map
-from .asking import SETTLES, table_url
-from .broadcast import deliver
+from ..values import Response, ValueMap, encode_map
+from .asking import NO_SUCH_TABLE, SETTLES, call_once_shown, table_url
+from .broadcast import Call, deliver
 from .context import DataContext
 from .formats.images import refuse_table
 from .formats.table_read import is_table, read_table, table_hdu
@@ -312,7 +312,8 @@ async def highlight_row(
 
     recipients = await _recipients(context, to, (mtypes.TableHighlightRow.mtype,), timeout)
     context.expect_echo([other.public_id for other, _ in recipients], known, frozenset((number,)))
-    return await deliver(context.client, recipients, message, what="the row", timeout=timeout)
+    call = _once_shown(context, timeout)
+    return await deliver(context.client, recipients, message, what="the row", timeout=timeout, call=call)
 
 
 async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipients, *, timeout: float) -> Sent:
@@ -327,7 +328,10 @@ async def select_rows(context: DataContext, table: Any, rows: Any, to: Recipient
 
     recipients = await _recipients(context, to, (mtypes.TableSelectRowList.mtype,), timeout)
     context.expect_echo([other.public_id for other, _ in recipients], known, numbers)
-    return await deliver(context.client, recipients, message, what="the selection", timeout=timeout)
+    call = _once_shown(context, timeout)
+    return await deliver(
+        context.client, recipients, message, what="the selection", timeout=timeout, call=call
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -399,6 +403,18 @@ async def _recipients(
     if timeout is not None:  # which `Client.call` knows a number for
         check_timeout(timeout)
     return await find_recipients(context.client, to, mtypes)
+
+
+def _once_shown(context: DataContext, timeout: float) -> Call:
+    """Return how rows of a table are told: again to who has taken one just now, and does not know it yet."""
+
+    async def call(other: RemoteClient, message: mtypes.TypedMessage) -> Response:
+        settles = context.taken_at(other.public_id) + SETTLES
+        return await call_once_shown(
+            context.client, other, message, timeout=timeout, settles=settles, lacks=NO_SUCH_TABLE
+        )
+
+    return call
 
 
 async def _send(

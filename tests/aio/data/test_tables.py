@@ -1212,6 +1212,30 @@ async def test_who_has_just_taken_a_table_may_show_it_a_moment_later(sent: bool,
         assert len(answers) == (0 if sent else 2)
 
 
+async def test_rows_of_a_table_are_told_again_to_who_has_taken_it_just_now(tmp_path: Path) -> None:
+    """TOPCAT knows a table by its id a moment after it has loaded it. What else it says is final."""
+    table = stars()
+    unknown = Response.failure("No table with table-id=x or url=y is loaded")
+    answers = [unknown, unknown, Response(), unknown, Response(), Response.failure("No such row")]
+    async with pair(tmp_path) as (sender, topcat):
+
+        @topcat.on("table.load.votable")
+        async def load(message: Message) -> None: ...
+
+        @topcat.on("table.select.rowList", "table.highlight.row")
+        async def rows(message: Message) -> Response:
+            return answers.pop(0)
+
+        await topcat.settled()
+        await sender.send_table(table, "receiver", timeout=10)
+        assert (await sender.select_rows(table, [0, 1], "receiver", timeout=10)).names == ["Receiver"]
+        assert len(answers) == 3
+        assert (await sender.highlight_row(table, 2, "receiver", timeout=10)).names == ["Receiver"]
+        with pytest.raises(ReplyError, match="No such row"):
+            await sender.highlight_row(table, 2, "receiver", timeout=10)
+        assert answers == []
+
+
 async def test_who_never_shows_a_table_is_not_asked_for_ever(tmp_path: Path) -> None:
     async with pair(tmp_path) as (asker, topcat):
         asked = 0
