@@ -201,7 +201,6 @@ class TestReady:
         async with running("--multiple") as hub:
             assert hub.lockfile == path
 
-    @pytest.mark.timeout(60)
     @pytest.mark.alone
     async def test_it_is_ready_half_a_second_after_aiohttp_is_imported(self, path: Path) -> None:
         async def seconds(work: str) -> float:
