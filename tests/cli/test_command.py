@@ -96,6 +96,13 @@ async def test_wrong_use_says_what_is_wrong(command: Command, words: list[str], 
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize("words", [["snoop"], ["snoop", "coord.*"], ["handle", "coord.*", "--", "true"]])
+async def test_what_waits_says_so(command: Command, hub: Hub, words: list[str]) -> None:
+    async with command.start(*words) as running:
+        what = "coord.*" if "coord.*" in words else "messages"
+        assert await running.remark() == f"asyncsamp: waiting for {what}; Ctrl-C ends it"
+
+
 async def test_without_the_extra_one_line_says_what_to_install(command: Command) -> None:
     script = (
         "import sys, runpy; sys.modules['click'] = None; runpy.run_module('asyncsamp', run_name='__main__')"

@@ -41,9 +41,9 @@ async def test_snoop_is_coloured_on_a_terminal_and_harmless(command: Command, hu
 async def test_snoop_says_that_its_hub_has_gone(command: Command, tmp_path: Path) -> None:
     lockfile = tmp_path / ".samp"
     async with AsyncExitStack() as stack:
-        async with Hub(lockfile=lockfile), Client("me", lockfile=lockfile) as client:
+        async with Hub(lockfile=lockfile):
             snoop = await stack.enter_async_context(command.start("snoop", "a.b"))
-            await until_subscribed(client, "asyncsamp snoop", "a.b")
+            assert "waiting for a.b" in await snoop.remark()
         assert "lost its hub" in await snoop.remark()
         ended = await snoop.end(signal.SIGINT)
         assert (ended.code, ended.err) == (130, "asyncsamp: interrupted\n")

@@ -131,6 +131,7 @@ def test_positions() -> None:
         (400, 2, "ra is 400 degrees; expected 0 to 360, or -180 to 180; ra % 360 is the same place"),
         (-180.5 * u.deg, 2, "ra is -180.5 degrees; expected"),
         (float("nan"), 1.0, "ra is nan"),
+        ("10h30m", "41d", "are not numbers of degrees: point at SkyCoord('10h30m', '41d'), with unit="),
         ("x", 1.0, "'x' is not a position: point at SkyCoord.from_name('x')"),
         (1.0, "x", "dec is 'x'; expected a number of degrees"),
         (1.0 * u.m, 1.0, "expected a number of degrees"),

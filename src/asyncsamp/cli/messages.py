@@ -16,7 +16,7 @@ from ..values import Message, ReplyError, Response, Value, ValueMap
 from .clients import who
 from .commands import check_command, run_command
 from .filters import parse_filter
-from .output import safe, say, say_json, styled
+from .output import note, safe, say, say_json, styled
 from .params import parse_params
 from .passing import show_end, show_message
 from .running import ERROR, OK, TIMED_OUT, Identity, at_hub
@@ -130,6 +130,7 @@ async def snoop(
     shown = 0
     open_calls: set[str] = set()
     async with traffic_at(identity, mtypes or ["*"], acknowledge) as traffic:
+        note(f"waiting for {' '.join(mtypes) or 'messages'}; Ctrl-C ends it")
         async for item in traffic:
             if isinstance(item, Gap):
                 if item.hub_lost or count is not None:
@@ -168,5 +169,6 @@ async def handle(identity: Identity, mtype: str, command: Sequence[str], count: 
 
         client.on(mtype)(run)
         await client.settled()
+        note(f"waiting for {mtype}; Ctrl-C ends it")
         await over.wait()
     return OK

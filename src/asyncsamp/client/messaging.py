@@ -132,6 +132,10 @@ class MessagingClient:
     ) -> None:
         if connection is not None and lockfile is not None:
             raise ValueError("a connection knows its hub: give it without lockfile and start_hub")
+        if limits is not None and not isinstance(limits, Limits):
+            raise TypeError(
+                f"limits= is a {type(limits).__name__}; expected Limits(...), as Limits(call_timeout=5)"
+            )
         self.name = check_name(name)
         self.limits = limits or Limits()
         self._described = describe(description=description, icon=icon, documentation=documentation)
@@ -938,7 +942,7 @@ class MessagingClient:
         return self.limits.call_timeout if timeout is None else check_timeout(timeout)
 
     def _complete(self, metadata: Mapping[str, object]) -> ValueMap:
-        told = {"samp.name": self.name, **self._described, **metadata}
+        told = {"samp.name": self.name, **self._described, **encode_map(metadata, "metadata")}
         warn_of_metadata(metadata)
         warn_of_no_url(told)
         return encode_map(told, "metadata")

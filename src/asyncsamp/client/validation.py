@@ -83,6 +83,15 @@ def message_map(mtype: MType, params: Mapping[str, object] | None) -> ValueMap:
         if params is not None:
             raise TypeError(f"{type(mtype).__name__} holds its parameters; give no others beside it")
         return {"samp.mtype": mtype_of(mtype), "samp.params": mtype.to_params()}
+    if isinstance(mtype, Mapping):
+        raise LocalProtocolError(
+            "mtype and parameters are two arguments, and not one mapping: "
+            "'coord.pointAt.sky', {'ra': 10.68, 'dec': 41.27}"
+        )
+    if isinstance(mtype, type) and issubclass(mtype, TypedMessage):
+        raise LocalProtocolError(
+            f"{mtype.__name__} is a class: give a message of it with its parameters, {mtype.__name__}(...)"
+        )
     return {"samp.mtype": check_mtype(mtype), "samp.params": encode_map(params or {}, "params")}
 
 

@@ -112,6 +112,8 @@ async def _kind_of(data: Any) -> Kind:
             if str(data).lower().endswith((".csv", ".ecsv", ".txt", ".dat", ".parquet")):
                 return Kind.TABLE  # which astropy reads
             raise
+    if isinstance(data, list | tuple) and data and all(is_place(each) for each in data):
+        raise DataError(f"open takes one file or URL at a time, not {len(data)}: call it for each")
     if hasattr(data, "serialize") and hasattr(data, "max_order"):
         return Kind.MOC
     return Kind.TABLE if is_table(data) else Kind.IMAGE

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from ..errors import DataError
 
 __all__ = ["sky_position"]
+
+_ANGLE = re.compile(r"\s*[+-]?\d")
 
 
 def sky_position(position: Any, dec: Any) -> tuple[float, float]:
@@ -16,6 +19,11 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
     Of a SkyCoord, or of two numbers (degrees), Quantities or Angles. A right ascension from -180 on is
     understood, as maps with 0 in the middle have it, and returned from 0 to 360. Raises `DataError`.
     """
+    if _is_angle(position) and _is_angle(dec):
+        raise DataError(
+            f"{position!r} and {dec!r} are not numbers of degrees: point at SkyCoord({position!r}, {dec!r}), "
+            "with unit=('hourangle', 'deg') if they do not name theirs"
+        )
     if isinstance(position, str) and not _is_number(position):
         raise DataError(
             f"{position!r} is not a position: point at SkyCoord.from_name({position!r}), which asks a name "
@@ -41,6 +49,11 @@ def sky_position(position: Any, dec: Any) -> tuple[float, float]:
     if not -90 <= dec <= 90:
         raise DataError(f"dec is {dec:g} degrees; expected -90 to 90")
     return ra + 360 if ra < 0 else ra, dec
+
+
+def _is_angle(value: Any) -> bool:
+    """Whether it is a text that may be an angle, such as 10h30m, and not a number."""
+    return isinstance(value, str) and _ANGLE.match(value) is not None and not _is_number(value)
 
 
 def _is_number(text: str) -> bool:

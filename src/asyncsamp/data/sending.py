@@ -358,6 +358,10 @@ def _coded_rows(rows: Any, of_table: int | None) -> tuple[Any, frozenset[int]]:
 
 async def ds9(context: DataContext, command: str, to: Recipients, *, url: str | None, timeout: float) -> Sent:
     """See `Client.ds9`."""
+    if not isinstance(command, str):
+        raise LocalProtocolError(
+            f"{command!r} is not a command of DS9: expected one text, as on its command line: 'zoom to fit'"
+        )
     recipients = await _recipients(context, to, (mtypes.Ds9Set.mtype,), timeout)
     if command.strip() in _ENDS_DS9:
         for other, _ in recipients:

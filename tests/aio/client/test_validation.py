@@ -95,6 +95,17 @@ def test_names_that_a_client_cannot_have(name: Any, text: str) -> None:
     assert str(caught.value).startswith(text)
 
 
+def test_what_a_client_is_made_of() -> None:
+    limits: Any = {"call_timeout": 5}
+    with pytest.raises(TypeError, match=r"^limits= is a dict; expected Limits\(\.\.\.\)"):
+        Client("x", limits=limits)
+    metadata: Any = ["author"]
+    with pytest.raises(
+        LocalProtocolError, match=r"^metadata must be a mapping of names to values, not list$"
+    ):
+        Client("x", metadata=metadata)
+
+
 def test_on_progress_is_called_and_not_awaited() -> None:
     check_progress(None)
     check_progress(plain)
@@ -124,6 +135,8 @@ def test_on_progress_is_called_and_not_awaited() -> None:
         ),
         ("*", {}, "'*' is not a valid mtype"),
         ("", {}, "'' is not a valid mtype"),
+        ({"samp.mtype": "a.b"}, None, "mtype and parameters are two arguments, and not one mapping: "),
+        (CoordPointAtSky, {}, "CoordPointAtSky is a class: give a message of it with its parameters"),
         ("a..b", {}, "'a..b' is not a valid mtype"),
         (None, {}, "None is not a valid mtype"),
         (b"a.b", {}, "b'a.b' is not a valid mtype"),

@@ -133,6 +133,15 @@ async def test_a_number_is_not_a_recipient(tmp_path: Path) -> None:
             await sender.send_table(TABLE, to)
 
 
+async def test_several_words_and_several_files_are_not_one(tmp_path: Path) -> None:
+    command: Any = ["zoom", "to", "fit"]
+    async with pair(tmp_path) as (sender, _):
+        with pytest.raises(LocalProtocolError, match="is not a command of DS9: expected one text"):
+            await sender.ds9(command)
+        with pytest.raises(DataError, match="open takes one file or URL at a time, not 2: call it for each"):
+            await sender.open(["a.vot", Path("b.vot")])
+
+
 async def test_an_image_goes_to_the_frame_that_is_wanted(tmp_path: Path) -> None:
     said: list[str] = []
     async with pair(tmp_path) as (sender, receiver):

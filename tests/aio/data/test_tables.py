@@ -679,6 +679,8 @@ async def test_what_is_no_table(tmp_path: Path, data: Any) -> None:
             {"a": [1, 2], "b": [1]},
             "^the columns of a table have as many rows each, but 'a' has 2, 'b' has 1$",
         ),
+        (np.zeros((2, 2)), "cannot send ndarray as a table: .*; give its columns names, as in send_table"),
+        ([[1, 2]], "cannot send list as a table: .*; give its columns names, as in send_table"),
         (Table(), "^the table has no columns, so there is nothing to send$"),
         (pd.DataFrame(), "^the table has no columns, so there is nothing to send$"),
         (Table({"n": np.array([1], "u8")}), r"table\['n'\] = table\['n'\].astype\('int64'\)$"),

@@ -78,9 +78,11 @@ def _as_table(data: Any) -> Any:
         return data.votable  # pyvo's results
     if hasattr(data, "to_table"):
         return data.to_table()
+    made = hasattr(data, "__array__") or isinstance(data, list | tuple)
     raise DataError(
         f"cannot send {type(data).__name__} as a table: expected an astropy Table or VOTable, "
         "a pyvo result, a pandas DataFrame, a table HDU or HDUList, a dict of columns, a path or a URL"
+        + ("; give its columns names, as in send_table({'a': a, 'b': b})" if made else "")
     )
 
 
