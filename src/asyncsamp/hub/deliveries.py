@@ -171,9 +171,13 @@ class Deliveries:
         return self._weighed[1]
 
     def _deliver_at_once(self, delivery: Delivery) -> bool:
-        """Deliver without a task, if the recipient's courier can just now."""
+        """Deliver without a task, if the recipient's courier can just now. Raises nothing."""
         quick = self._quick.get(delivery.recipient)
-        if quick is None or not quick.deliver_at_once(delivery):
+        try:
+            if quick is None or not quick.deliver_at_once(delivery):
+                return False
+        except Exception:
+            log.exception("delivery to %s failed", self._who(delivery.recipient))
             return False
         if self._observers.notifications or self._observers.calls:
             self._observers.delivered(delivery)

@@ -129,6 +129,22 @@ async def test_a_courier_that_need_not_wait_keeps_the_order(engine: HubEngine) -
     assert (courier.numbers, courier.at_once) == ([0, 1, 2, 3], [0, 3])
 
 
+async def test_a_courier_that_fails_at_once_harms_no_other_recipient(
+    engine: HubEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Quick):
+        def deliver_at_once(self, delivery: Delivery) -> bool:
+            raise ZeroDivisionError("at once")
+
+    odd, near, sender = Member(engine, courier=Failing()), await join(engine), await join(engine)
+    for member in (odd, near):
+        await member.does("declareSubscriptions", {"test.note": {}})
+    assert await sender.does("notifyAll", message(7)) == [odd.id, near.id]
+    for member in (odd, near):
+        await member.courier.until(lambda: len(member.courier.taken) == 1)  # noqa: B023 - awaited here
+    assert "at once" in caplog.text
+
+
 class TestMembers:
     async def test_the_hub_is_a_client_but_not_one_of_its_clients(self, engine: HubEngine) -> None:
         one = await join(engine)  # HUB-50

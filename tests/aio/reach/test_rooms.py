@@ -128,13 +128,12 @@ async def test_very_much_metadata_are_shown_in_short(
     async with open_room(tmp_path) as room:
         laptop, cluster = await room.join("laptop"), await room.join("cluster")
         notebook = await cluster.client("notebook")
-        much = {f"k{number}": str(number) for number in range(5_000)}
-        tool = await laptop.client("tool", metadata={**much, "samp.icon.url": "http://x.example/i.png"})
+        much = {f"samp.k{number}": str(number) for number in range(5_000)}
+        tool = await laptop.client("tool", metadata={"samp.icon.url": "http://x.example/i.png", **much})
         seen = await notebook.find("tool @laptop", timeout=PATIENCE)
-        assert sorted(key for key in seen.metadata if not key.startswith(OF_REACH)) == [
-            "samp.icon.url",
-            "samp.name",
-        ]
+        shown = {key for key in seen.metadata if not key.startswith(OF_REACH)}
+        assert "samp.icon.url" in shown
+        assert len(shown) == 20
         assert "shown only the name and the like" in caplog.text
         await tool.declare_metadata({"samp.name": "tool", "k1": "1"})
         await until(lambda: seen.metadata.get("k1") == "1")

@@ -100,9 +100,12 @@ class Context:
         assert isinstance(got, dict)
         return got
 
-    async def received(self, member: str, value: ValueMap) -> ValueMap:
-        """As `incoming`; one that is large is searched in a thread. Cancelling is safe."""
-        if not is_large(value):
+    async def received(self, member: str, value: ValueMap, *, apart: bool = False) -> ValueMap:
+        """As `incoming`; one that is large, or is to be kept `apart`, is searched in a thread.
+
+        Cancelling is safe.
+        """
+        if not apart and not is_large(value):
             return self.incoming(member, value)
         site = self._site(member)
         names = await asyncio.to_thread(find_names, value) if site else {}

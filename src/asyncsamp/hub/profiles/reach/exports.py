@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
+from itertools import islice
 
 from ....interfaces import Engine, Standing
 from ....rpc import is_large
@@ -27,8 +28,9 @@ OF_A_BRIDGE = "bridge.proxy.source"
 OF_THE_HUB = "samp.hub."
 """How the mtypes begin that are a hub's own business: none crosses."""
 
+_FEW = 20
 _SHORT = 1_000
-"""Characters of what is still shown of a client that says very much of itself."""
+"""What is still shown of a client that says very much of itself: so many texts, of so many characters."""
 
 _LARGE = "its metadata are too large to be searched for URLs"
 
@@ -62,7 +64,7 @@ class Exports:
         self._share = frozenset(name.casefold() for name in share)
         self._limits = limits
         self._outgoing = outgoing
-        self._searched: tuple[ValueMap, ValueMap] | None = None  # as declared, and as sent
+        self._searched: dict[str, tuple[ValueMap, ValueMap]] = {}  # as declared, and as sent
 
     def all(self) -> list[str]:
         """Return the public ids of all clients that are shown and have declared something."""
@@ -83,6 +85,7 @@ class Exports:
         for client in [client for client in self._last if self._engine.describe(client) is None]:
             if not needed(client):
                 del self._last[client]
+                self._searched.pop(client, None)
 
     def _standing(self, client: str, left: bool) -> Standing | None:
         return self._last.get(client) if left else self._engine.describe(client)
@@ -115,15 +118,16 @@ class Exports:
     def _metadata(self, client: str, standing: Standing) -> ValueMap:
         """Return what it says of itself as other hubs get it: searched once for all of them."""
         declared = standing.metadata
-        if self._searched is None or self._searched[0] is not declared:
+        searched = self._searched.get(client)
+        if searched is None or searched[0] is not declared:
             shown = dict(declared)
             if is_large(shown):
                 log.warning(
                     "other hubs are shown only the name and the like of client %s: %s", client, _LARGE
                 )
                 shown = _in_short(shown)
-            self._searched = declared, self._outgoing(client, shown)
-        return self._searched[1]
+            searched = self._searched[client] = declared, self._outgoing(client, shown)
+        return searched[1]
 
     def _subscriptions(self, standing: Standing, trusted: bool) -> ValueMap:
         if not standing.callable:
@@ -141,11 +145,12 @@ def _declares(standing: Standing) -> bool:
 
 
 def _in_short(metadata: ValueMap) -> ValueMap:
-    return {
-        key: value
+    short = (
+        (key, value)
         for key, value in metadata.items()
         if key.startswith("samp.") and isinstance(value, str) and len(value) <= _SHORT
-    }
+    )
+    return dict(islice(short, _FEW))
 
 
 def _is_elsewhere(standing: Standing) -> bool:

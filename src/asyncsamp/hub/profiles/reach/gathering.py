@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ....values import Content
-from .wire import dump_messages
+from .wire import MOST_TOGETHER, dump_messages
 
-__all__ = ["Gathering"]
+__all__ = ["BYTES_TOGETHER", "Gathering"]
 
 _TIME = 0.002
 """Seconds after a frame within which notifications wait for others. Nobody waits for an answer to them."""
 
-_MESSAGES = 100
-_BYTES = 64 * 1024
-"""How much goes together at most. A longer message goes alone."""
+BYTES_TOGETHER = 64 * 1024
+"""Bytes of messages that go together at most. A longer message goes alone."""
 
 
 @dataclass(slots=True)
@@ -43,6 +42,7 @@ class Gathering:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[_Gathered] = []
         self._bytes = 0
+        self._recipients = 0
         self._sent = 0.0
         self._timer: asyncio.Handle | None = None
         self._at_once = False  # it is the end of this turn that the timer waits for
@@ -62,13 +62,16 @@ class Gathering:
         """
         last = self._waiting[-1] if self._waiting else None
         if last is None or last.message is not message or last.sender != sender or remote in last.recipients:
-            if self._waiting and (len(self._waiting) >= _MESSAGES or self._bytes + len(body) > _BYTES):
+            if self._waiting and (
+                self._recipients >= MOST_TOGETHER or self._bytes + len(body) > BYTES_TOGETHER
+            ):
                 self.flush()
             last = _Gathered(sender, message, body)
             self._waiting.append(last)
             self._bytes += len(body)
         last.recipients[remote] = msg_id
-        self._flush_soon(wait=msg_id is None and self._bytes <= _BYTES)
+        self._recipients += 1
+        self._flush_soon(wait=msg_id is None and self._bytes <= BYTES_TOGETHER)
 
     def flush(self) -> None:
         """Send what waits."""
@@ -86,7 +89,7 @@ class Gathering:
             self._timer = None
         self._at_once = False
         self._waiting = []
-        self._bytes = 0
+        self._bytes = self._recipients = 0
 
     def _flush_soon(self, *, wait: bool) -> None:
         if self._at_once or (wait and self._timer is not None):

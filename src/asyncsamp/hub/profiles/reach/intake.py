@@ -17,13 +17,32 @@ from ....values import Content, RawMap, Response, ValueMap, mtype_in
 from .calls import OpenCalls
 from .context import Context
 from .exports import OF_THE_HUB
+from .gathering import BYTES_TOGETHER
 from .link import Body, Incoming
 from .proxies import Proxies, Proxy
-from .wire import ClientIs, ClientLeft, Frame, Go, Item, Messages, Pause, Reply, Several, Sync, load_item
+from .wire import (
+    MOST_TOGETHER,
+    ClientIs,
+    ClientLeft,
+    Frame,
+    Go,
+    Item,
+    Messages,
+    Pause,
+    Reply,
+    Several,
+    Sync,
+    load_item,
+)
 
 __all__ = ["Intake"]
 
 log = logging.getLogger("asyncsamp.reach")
+
+_AT_ONCE = 16 * 1024
+_TOGETHER = BYTES_TOGETHER + 32 * 1024
+"""Bytes of a frame, of one message and of several, in which names and URLs are looked for at once; some texts
+take microseconds for each byte."""
 
 
 class _Outcome(Enum):
@@ -80,7 +99,7 @@ class Intake:
         self._leaving: dict[str, None] = {}  # have left, but something of them is kept
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
-        self._most_bytes = 2 * (limits.reach_window_bytes + limits.max_body)
+        self._most_bytes = 2 * limits.reach_window_bytes + 3 * limits.max_body
 
     def put(self, frame: Frame) -> None:
         """Take an admitted frame, at once if nothing before it waits."""
@@ -171,11 +190,12 @@ class Intake:
         if len(body.body) > LARGE:
             return self._large(body, again)
         item = load_item(body.kind, body.body)
-        return self._repeated(item) if again else self._take(item)
+        apart = len(body.body) > (_TOGETHER if isinstance(item, Several) else _AT_ONCE)
+        return self._repeated(item) if again else self._take(item, apart)
 
     async def _large(self, body: Body, again: bool) -> None:
         item = await asyncio.to_thread(load_item, body.kind, body.body)
-        waiting = self._repeated(item) if again else self._take(item)
+        waiting = self._repeated(item) if again else self._take(item, True)
         if waiting is not None:
             await waiting
 
@@ -189,27 +209,30 @@ class Intake:
                 self._refuse(
                     each.sender, client, msg_id, "it was under way when the two hubs lost each other"
                 )
-        return None if isinstance(item, Messages | Several | Reply) else self._take(item)
+        return None if isinstance(item, Messages | Several | Reply) else self._take(item, False)
 
     async def _search(self, messages: list[Messages]) -> None:
         """Take in what is better searched in a thread: a short body may have many values."""
         for item in messages:
-            received = await self._context.received(self._member, await values_of(item.message))
+            values = await values_of(item.message)
+            received = await self._context.received(self._member, values, apart=True)
             await _all(self._message(item, received))
 
     async def _search_reply(self, item: Reply) -> None:
-        waiting = self._reply(item, await self._context.received(self._member, item.response))
+        received = await self._context.received(self._member, item.response, apart=True)
+        waiting = self._reply(item, received)
         if waiting is not None:
             await waiting
 
-    def _take(self, item: Item) -> Coroutine[Any, Any, None] | None:
+    def _take(self, item: Item, apart: bool) -> Coroutine[Any, Any, None] | None:
+        """Take an item in; with `apart` what it holds is searched in a thread."""
         match item:
             case Messages():
-                return self._messages([item])
+                return self._messages([item], apart)
             case Several(messages):
-                return self._messages(messages)
+                return self._messages(messages, apart)
             case Reply(response=response):
-                return self._search_reply(item) if is_large(response) else self._reply(item)
+                return self._search_reply(item) if apart or is_large(response) else self._reply(item)
             case ClientIs(client):
                 self._leaving.pop(client.client, None)
                 return self._proxies.show(client)
@@ -233,16 +256,17 @@ class Intake:
     def _keeps(self, remote: str) -> bool:
         return any(proxy.remote == remote for kept in self._kept.values() for proxy, _, _ in kept)
 
-    def _messages(self, messages: list[Messages]) -> Coroutine[Any, Any, None] | None:
-        if any(_is_large(item.message) for item in messages):
+    def _messages(self, messages: list[Messages], apart: bool) -> Coroutine[Any, Any, None] | None:
+        most = self._context.engine.limits.max_clients + MOST_TOGETHER
+        if sum(len(item.recipients) for item in messages) > most:
+            raise RemoteProtocolError("messages to more clients than this hub takes in")
+        if apart or any(_is_large(item.message) for item in messages):
             return self._search(messages)
         waiting = [held for item in messages for held in self._message(item, None)]
         return _all(waiting) if waiting else None
 
     def _message(self, item: Messages, received: ValueMap | None) -> list[Awaitable[object]]:
         """Hand a message to the hub; return what must be awaited."""
-        if len(item.recipients) > self._context.engine.limits.max_clients:
-            raise RemoteProtocolError("a message to more clients than this hub takes in")
         mtype = mtype_in(item.message)
         proxy = self._proxies.by_remote.get(item.sender)
         if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):

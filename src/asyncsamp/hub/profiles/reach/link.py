@@ -46,7 +46,11 @@ class Outgoing:
     @property
     def has_room(self) -> bool:
         """Whether a message may be put in; what tells of clients may always."""
-        return self._count < self._frames and self._bytes < self._size
+        return self.has_room_beside(0)
+
+    def has_room_beside(self, messages: int) -> bool:
+        """Whether a message may be put in beside so many that are still to be."""
+        return self._count + messages < self._frames and self._bytes < self._size
 
     @property
     def waiting(self) -> int:

@@ -30,6 +30,7 @@ from .wire import (
     Go,
     Item,
     Pause,
+    RemoteClient,
     Reply,
     Sync,
     dump_ack,
@@ -47,6 +48,9 @@ _ACK_DELAY = 0.02
 _FAST_PROBE = 0.25
 """Seconds between two probes of a peer for whom, the server says, nobody listens."""
 
+_SHORT = 16 * 1024
+"""Bytes of a message in which a URL is looked for at once: a millisecond."""
+
 _AGAIN = 0.5
 """Seconds at least before a stream whose beginning the peer has not seen is sent to it again."""
 
@@ -58,12 +62,14 @@ class Encoded:
         self._context = context
         self._message: Content | None = None
         self._body = b""
+        self._refused: Content | None = None  # is not to be encoded at once
 
     def encode_at_once(self, message: Content) -> bytes | None:
         """Return a short message that crosses as it came; None for any other."""
-        if self._message is not message and isinstance(message, RawMap) and len(message.xml) <= LARGE:
-            body = _dump_unmarked(message)
+        if self._message is not message and isinstance(message, RawMap) and message is not self._refused:
+            body = _dump_unmarked(message) if len(message.xml) <= _SHORT else None
             if body is None:
+                self._refused = message
                 return None
             self._message, self._body = message, body
         return self._body if self._message is message else None
@@ -151,7 +157,8 @@ class Peer:
         self._gathering = Gathering(self._put)
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
-        self._incoming = Incoming(max_body=limits.max_body + 64 * 1024, former=former, known=known)
+        # Written as JSON a text takes twice as much at most.
+        self._incoming = Incoming(max_body=2 * limits.max_body + 64 * 1024, former=former, known=known)
         self._calls = OpenCalls(limits.max_pending_calls)
         self.proxies = Proxies(context, hub, lambda: self.label, room_for_one)
         self._intake = Intake(
@@ -182,7 +189,7 @@ class Peer:
     def greet(self) -> None:
         """Begin our stream: say who is here."""
         shown = self._exports.all()
-        views = [self._exports.view(client, trusted=self._trusted) for client in shown]
+        views = [self._view(client) for client in shown]
         self._shown.clear()
         self._shown.update(shown)
         self._changed.clear()
@@ -377,7 +384,8 @@ class Peer:
             raise DeliveryError(f"the hub {self.label} has left the room")
 
     def _is_open(self, proxy: Proxy | None) -> bool:
-        return not self.gone and self._outgoing.has_room and (proxy is None or not proxy.paused)
+        has_room = self._outgoing.has_room_beside(len(self._gathering))
+        return not self.gone and has_room and (proxy is None or not proxy.paused)
 
     def _may_cross(self, delivery: DeliverCall | DeliverNotification) -> bool:
         """Whether a message is one for others; a call that is not is refused."""
@@ -470,13 +478,21 @@ class Peer:
         self._changed.pop(client, None)
         speaks = speaks or client in self._shown
         left = client in self._leaving
-        view = self._exports.view(client, trusted=self._trusted, speaks=speaks, left=left)
+        view = self._view(client, speaks=speaks, left=left)
         if view is not None:
             self._shown.add(client)
             self._tell(ClientIs(view))
         elif client in self._shown:
             self._shown.discard(client)
             self._tell(ClientLeft(client))
+
+    def _view(self, client: str, *, speaks: bool = False, left: bool = False) -> RemoteClient | None:
+        """Return one of our clients as the peer may see it. One that cannot be shown hides no other."""
+        try:
+            return self._exports.view(client, trusted=self._trusted, speaks=speaks, left=left)
+        except Exception:
+            log.exception("client %s cannot be shown to the hub %s", client, self.label)
+            return None
 
     def _put(self, kind: str, body: bytes, messages: int = 0) -> None:
         if not self._outgoing.waiting:

@@ -270,10 +270,11 @@ def _url_begins(text: str) -> int:
 def _shown_name(url: str) -> str:
     """Return what a capability of `url` ends with: the file's name, and which part of the file is meant."""
     text, fragment = _split(url)
-    if file_urls.is_file_url(url):
-        path = (file_urls.parse(text).paths or ("",))[0]
-    else:
-        path = unquote(urlsplit(text.strip()).path) if "[" not in text else ""
+    try:
+        is_file = file_urls.is_file_url(url)
+        path = (file_urls.parse(text).paths or ("",))[0] if is_file else unquote(urlsplit(text.strip()).path)
+    except ValueError:  # a host that is not valid
+        path = ""
     name = path.rpartition("/")[2].encode(errors="replace").decode()
     return (quote(name[-_MAX_NAME:], safe="") or "data") + fragment
 

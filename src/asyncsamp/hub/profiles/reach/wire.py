@@ -19,6 +19,7 @@ from ....values import MAX_DEPTH, Content, RawMap, Value, ValueMap
 from ....xmlrpc import read_message
 
 __all__ = [
+    "MOST_TOGETHER",
     "NO_STREAM",
     "Ack",
     "ClientIs",
@@ -48,6 +49,9 @@ NO_STREAM = "!"
 
 MAX_LABEL = 60
 """Characters of a hub's label."""
+
+MOST_TOGETHER = 100
+"""Messages in one frame at most."""
 
 _VERSION = 1
 
@@ -277,6 +281,8 @@ def _read_messages(content: list[Value]) -> Messages:
 
 
 def _read_several(content: list[Value]) -> Several:
+    if len(content) > MOST_TOGETHER:
+        raise RemoteProtocolError(f"a frame with more than {MOST_TOGETHER} messages")
     messages = []
     for each in content:
         if not isinstance(each, list):
