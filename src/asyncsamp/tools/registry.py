@@ -67,7 +67,7 @@ _BUILT_IN = (
         "SAOImageDS9",
         ("ds9", "/usr/local/bin/ds9", "/Applications/SAOImageDS9.app/Contents/MacOS/ds9"),
         # Debian's DS9 does not load by itself what it reads VOTables with.
-        ("-samp", "connect", "-source", "{files}/ds9.tcl"),
+        ("-source", "{files}/ds9.tcl", "-samp", "connect"),
         takes=("image.load.fits", *_TABLES),
     ),
     Tool(

@@ -148,7 +148,7 @@ async def ds9_on(display: Screen, lockfile: Path, home: Path) -> AsyncIterator[P
     script = home / "xml.tcl"
     await asyncio.to_thread(script.write_text, "package require xml\n")
     env = hub_variable(lockfile) | {"DISPLAY": display.display}
-    command = [program, "-samp", "connect", "-source", str(script)]
+    command = [program, "-source", str(script), "-samp", "connect"]  # before a hub can send it anything
     async with process(command, name="DS9", home=home, env=env) as running:
         yield running
 
