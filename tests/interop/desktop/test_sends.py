@@ -183,6 +183,8 @@ async def test_aladin(tmp_path: Path, pictures: Pictures) -> None:
 async def test_ds9(tmp_path: Path, pictures: Pictures) -> None:
     async with at_work(ds9_on, tmp_path) as (client, watcher, display):
         await found(client, "ds9", "image.load.fits")
+        # What comes before its start has ended, it takes, answers, and reads by half.
+        await display.drawn(tmp_path / "started.png", "SAOImage", colours=10)
         table = stars()
         await client.send_image(image(), "ds9", name="field", timeout=60)
         await client.send_table(table, "ds9", name="stars", timeout=60)
