@@ -189,7 +189,7 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                     )
                 ):
                     send(f"anybody.0000001{number}", payload)
-                endless = [b"+ 0a %d sync\n%s" % (n, b"[" * 500_000) for n in range(1, 10)]
+                endless = [b"+ 0a %d sync\n%s" % (n, b"[" * 500_000) for n in range(1, 18)]
                 send("anybody.00000005", *endless)
                 many = [RemoteClient(f"c{n}", {}, {}) for n in range(30_000)]
                 send("anybody.00000004", *frames(Sync("many", many)))

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection
 from itertools import islice
 
 from ....interfaces import Engine, Standing
-from ....rpc import is_large
-from ....values import ValueMap
+from ....values import Value, ValueMap
 from ...mtype_limits import MTypeLimits
 from .wire import RemoteClient
 
@@ -32,7 +31,10 @@ _FEW = 20
 _SHORT = 1_000
 """What is still shown of a client that says very much of itself: so many texts, of so many characters."""
 
-_LARGE = "its metadata are too large to be searched for URLs"
+_MANY = 4_000
+"""Values of one client's metadata that are searched for URLs: two milliseconds."""
+
+_LARGE = f"its metadata have more than {_MANY} values"
 
 
 class Exports:
@@ -121,7 +123,7 @@ class Exports:
         searched = self._searched.get(client)
         if searched is None or searched[0] is not declared:
             shown = dict(declared)
-            if is_large(shown):
+            if _has_more(shown, _MANY):
                 log.warning(
                     "other hubs are shown only the name and the like of client %s: %s", client, _LARGE
                 )
@@ -142,6 +144,19 @@ class Exports:
 
 def _declares(standing: Standing) -> bool:
     return bool(standing.metadata or standing.subscriptions)
+
+
+def _has_more(metadata: ValueMap, most: int) -> bool:
+    """Whether there are more than so many values, at any depth."""
+    waiting: list[Value] = [metadata]
+    while waiting:
+        value = waiting.pop()
+        if not isinstance(value, str):
+            most -= len(value)
+            if most < 0:
+                return True
+            waiting += value if isinstance(value, list) else value.values()
+    return False
 
 
 def _in_short(metadata: ValueMap) -> ValueMap:

@@ -267,6 +267,8 @@ class Intake:
 
     def _message(self, item: Messages, received: ValueMap | None) -> list[Awaitable[object]]:
         """Hand a message to the hub; return what must be awaited."""
+        if len(item.recipients) > self._context.engine.limits.max_clients:
+            raise RemoteProtocolError("a message to more clients than this hub takes in")
         mtype = mtype_in(item.message)
         proxy = self._proxies.by_remote.get(item.sender)
         if proxy is None or not isinstance(mtype, str) or mtype.startswith(OF_THE_HUB):
