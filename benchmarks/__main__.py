@@ -22,7 +22,6 @@ from .readme import renew
 from .report import as_markdown, as_text
 from .results import Results, describe_machine
 from .rooms import measure_rooms, rooms_of, with_rooms
-from .running import run
 from .workloads import Outcome
 
 _PARTS = (
@@ -199,7 +198,7 @@ def main() -> int:
 
 def _rooms(write: bool) -> int:
     """Measure rooms; what is written takes its place in the results of all, which stay."""
-    figures = run(measure_rooms(lambda told: print(told, file=sys.stderr, flush=True)), uvloop=True)
+    figures = asyncio.run(measure_rooms(lambda told: print(told, file=sys.stderr, flush=True)))
     print(figures.text)
     if write:
         _RESULTS.write_text(with_rooms(_RESULTS.read_text() if _RESULTS.exists() else "", figures.text))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["run", "say_ready"]
-
-_T = TypeVar("_T")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -22,10 +20,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def run(work: Coroutine[Any, Any, _T], *, uvloop: bool) -> _T:
-    """Return what comes of some work; on uvloop if so wanted and it is installed."""
+def run(serve: Coroutine[Any, Any, None], *, uvloop: bool) -> None:
+    """Serve until it ends, or the process is killed; on uvloop if so wanted and it is installed."""
     with asyncio.Runner(loop_factory=_loop_factory() if uvloop else None) as runner:
-        return runner.run(work)
+        runner.run(serve)
 
 
 async def say_ready(port: int) -> None:
