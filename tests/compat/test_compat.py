@@ -334,12 +334,22 @@ def test_a_hub_has_the_secret_and_the_port_that_are_given(tmp_path: Path) -> Non
     hub.stop()
 
 
-def test_messages_are_handled_in_order_beside_one_that_takes_long(pair: Pair) -> None:
-    one, two = pair
+def busy_with_a_long_one(
+    client: samp.SAMPIntegratedClient, seconds: float
+) -> tuple[queue.Queue[int], threading.Event]:
+    """Have a client handle test.long until the event, so many seconds at most, and queue each n of test.n."""
     came: queue.Queue[int] = queue.Queue()
     release = threading.Event()
-    two.bind_receive_notification("test.long", lambda *message: release.wait(60))
-    two.bind_receive_notification("test.n", lambda key, sender, mtype, params, extra: came.put(params["n"]))
+    client.bind_receive_notification("test.long", lambda *message: release.wait(seconds))
+    client.bind_receive_notification(
+        "test.n", lambda key, sender, mtype, params, extra: came.put(params["n"])
+    )
+    return came, release
+
+
+def test_messages_are_handled_in_order_beside_one_that_takes_long(pair: Pair) -> None:
+    one, two = pair
+    came, release = busy_with_a_long_one(two, 60)
     one.enotify_all("test.long")
     one.enotify_all("test.n", n=-1)
     assert came.get(timeout=30) == -1
@@ -353,10 +363,7 @@ def test_many_messages_make_few_threads(pair: Pair, monkeypatch: pytest.MonkeyPa
     """And the hub keeps what a client is too slow for."""
     monkeypatch.setattr("asyncsamp.compat.handler_threads._TURN", 3600.0)
     one, two = pair
-    came: queue.Queue[int] = queue.Queue()
-    release = threading.Event()
-    two.bind_receive_notification("test.long", lambda *message: release.wait(30))
-    two.bind_receive_notification("test.n", lambda key, sender, mtype, params, extra: came.put(params["n"]))
+    came, release = busy_with_a_long_one(two, 30)
     one.enotify_all("test.long")
     for number in range(120):
         one.enotify_all("test.n", n=number)

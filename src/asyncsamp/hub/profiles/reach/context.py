@@ -9,6 +9,7 @@ from typing import Protocol
 
 from ....interfaces import Courier, Engine, MaySend
 from ....rpc import is_large
+from ....rpc.offload import LARGE
 from ....values import Content, RawMap, Value, ValueMap
 from ...named import find_names
 from ...texts import replace_texts
@@ -16,7 +17,7 @@ from .bus import Bus
 from .subjects import Subjects
 from .urls import find_marked, may_be_marked
 
-__all__ = ["Context", "Urls"]
+__all__ = ["Context", "Urls", "is_large_message"]
 
 
 class Urls(Protocol):
@@ -118,6 +119,11 @@ class Context:
 
     def _site(self, member: str) -> str:
         return "" if self.trusts(member) else f"room member {member}"
+
+
+def is_large_message(message: Content) -> bool:
+    """Return whether work on all of a message is better done in a thread, also if it is not decoded yet."""
+    return len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(message)
 
 
 async def _replaced(value: ValueMap, table: Mapping[str, str]) -> ValueMap:

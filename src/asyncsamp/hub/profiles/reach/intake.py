@@ -13,9 +13,9 @@ from ...._util.threads import values_of
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....rpc import is_large
 from ....rpc.offload import LARGE
-from ....values import Content, RawMap, Response, ValueMap, mtype_in
+from ....values import Content, Response, ValueMap, mtype_in
 from .calls import OpenCalls
-from .context import Context
+from .context import Context, is_large_message
 from .exports import OF_THE_HUB
 from .gathering import BYTES_TOGETHER
 from .link import Body, Incoming
@@ -201,15 +201,14 @@ class Intake:
 
     def _repeated(self, item: Item) -> Coroutine[Any, Any, None] | None:
         """Take what had been taken before the peer was given up: who is there, but no message twice."""
-        messages = (
-            [item] if isinstance(item, Messages) else item.messages if isinstance(item, Several) else []
-        )
-        for each in messages:
+        if not isinstance(item, Messages | Several):
+            return None if isinstance(item, Reply) else self._take(item, False)
+        for each in [item] if isinstance(item, Messages) else item.messages:
             for client, msg_id in each.recipients:
                 self._refuse(
                     each.sender, client, msg_id, "it was under way when the two hubs lost each other"
                 )
-        return None if isinstance(item, Messages | Several | Reply) else self._take(item, False)
+        return None
 
     async def _search(self, messages: list[Messages]) -> None:
         """Take in what is better searched in a thread: a short body may have many values."""
@@ -260,7 +259,7 @@ class Intake:
         most = self._context.engine.limits.max_clients + MOST_TOGETHER
         if sum(len(item.recipients) for item in messages) > most:
             raise RemoteProtocolError("messages to more clients than this hub takes in")
-        if apart or any(_is_large(item.message) for item in messages):
+        if apart or any(is_large_message(item.message) for item in messages):
             return self._search(messages)
         waiting = [held for item in messages for held in self._message(item, None)]
         return _all(waiting) if waiting else None
@@ -345,10 +344,6 @@ class Intake:
         """Answer a call that cannot be delivered; a notification is lost, as SAMP allows."""
         if msg_id is not None:
             self._tell(Reply(client, sender, msg_id, Response.failure(reason).to_map()))
-
-
-def _is_large(message: Content) -> bool:
-    return len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(message)
 
 
 def _waiting(begun: object) -> Awaitable[object] | None:

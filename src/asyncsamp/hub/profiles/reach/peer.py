@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
-from ....rpc import is_large
-from ....rpc.offload import LARGE
 from ....values import Content, RawMap, mtype_in
 from .calls import PROGRESS, OpenCalls
-from .context import Context
+from .context import Context, is_large_message
 from .exports import OF_THE_HUB, Exports
 from .gathering import Gathering
 from .intake import Intake
@@ -62,36 +60,40 @@ class Encoded:
         self._context = context
         self._message: Content | None = None
         self._body = b""
-        self._refused: Content | None = None  # is not to be encoded at once
+        self._marked: Content | None = None  # the last one in which there may be a URL
 
     def encode_at_once(self, message: Content) -> bytes | None:
         """Return a short message that crosses as it came; None for any other."""
-        if self._message is not message and isinstance(message, RawMap) and message is not self._refused:
-            body = _dump_unmarked(message) if len(message.xml) <= _SHORT else None
+        if self._message is not message:
+            if message is self._marked or not isinstance(message, RawMap) or len(message.xml) > _SHORT:
+                return None
+            body = _dump_unmarked(message)
             if body is None:
-                self._refused = message
+                self._marked = message
                 return None
             self._message, self._body = message, body
-        return self._body if self._message is message else None
+        return self._body
 
     async def encode(self, sender: str, message: Content) -> bytes:
         """Return `message` of our client `sender` as frames have it; waits only if it is large."""
         if self._message is not message:
-            as_it_came = await _as_it_came(message) if isinstance(message, RawMap) else None
+            as_it_came = None
+            if isinstance(message, RawMap) and message is not self._marked:
+                as_it_came = await _as_it_came(message)
             self._body = as_it_came or await self._searched(sender, message)
             self._message = message
         return self._body
 
     async def _searched(self, sender: str, message: Content) -> bytes:
         values = await values_of(message)
-        if len(message.xml) > LARGE if isinstance(message, RawMap) else is_large(values):
+        if is_large_message(message):
             return await asyncio.to_thread(dump_message, await self._context.sent(sender, values))
         return dump_message(self._context.outgoing(sender, values))
 
 
 async def _as_it_came(message: RawMap) -> bytes | None:
     """Return a message as frames have it, without decoding it; None if there may be a URL in it."""
-    if len(message.xml) > LARGE:
+    if is_large_message(message):
         return await asyncio.to_thread(_dump_unmarked, message)
     return _dump_unmarked(message)
 

@@ -225,11 +225,11 @@ class Reach:
         Raises:
             DeliveryError: It was not taken.
         """
-        for peer in self._peers.values():
-            proxy = peer.proxies.by_client.get(delivery.recipient)
-            if proxy is not None:
-                return await peer.deliver(proxy, delivery)
-        raise DeliveryError("its hub has left the room")
+        found = self._find(delivery.recipient)
+        if found is None:
+            raise DeliveryError("its hub has left the room")
+        peer, proxy = found
+        await peer.deliver(proxy, delivery)
 
     def deliver_at_once(self, delivery: Delivery) -> bool:
         """Send it if there is room, and nothing in it has to be searched or waited for.
@@ -240,11 +240,8 @@ class Reach:
         Returns:
             Whether it was sent.
         """
-        for peer in self._peers.values():
-            proxy = peer.proxies.by_client.get(delivery.recipient)
-            if proxy is not None:
-                return peer.deliver_at_once(proxy, delivery)
-        return False
+        found = self._find(delivery.recipient)
+        return found is not None and found[0].deliver_at_once(found[1], delivery)
 
     async def is_alive(self, client: str) -> bool:
         """Return whether the hub of a client is there, as far as is known: its end ends all its clients.
@@ -254,7 +251,7 @@ class Reach:
         Args:
             client: A public id.
         """
-        return self._proxy(client) is not None
+        return self._find(client) is not None
 
     def has_unread(self, client: str) -> bool:
         """Return False: what waits for a hub goes in its order, however many wait.
@@ -404,11 +401,12 @@ class Reach:
             clock=asyncio.get_running_loop().time,
         )
 
-    def _proxy(self, client: str) -> Proxy | None:
+    def _find(self, client: str) -> tuple[Peer, Proxy] | None:
+        """Return what stands here for a client of another hub, and that hub."""
         for peer in self._peers.values():
             proxy = peer.proxies.by_client.get(client)
             if proxy is not None:
-                return proxy
+                return peer, proxy
         return None
 
     async def _beat(self, every: float) -> None:
