@@ -136,6 +136,7 @@ async def test_thousands_of_notifications_come_in_order(long: bool, tmp_path: Pa
 
 async def test_a_room_that_nobody_uses_costs_next_to_nothing(long: bool, tmp_path: Path) -> None:
     """Ten hubs in this process, which does nothing else meanwhile: processor time, not the clock's."""
+    asyncio.get_running_loop().set_debug(not long)  # which users do not have, and doubles what a turn costs
     async with running_server(tmp_path / "server") as server, AsyncExitStack() as stack:
         joined = []
         for number in range(HUBS):

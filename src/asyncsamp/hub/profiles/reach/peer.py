@@ -114,6 +114,7 @@ class Peer:
         label: Makes of what it calls itself a label that no other hub here has.
         lose: Called with the peer, the reason, and whether it is never to be met again.
         met: Called when its clients have been taken in.
+        heard_beat: Called when it has said that it is there, and nothing else.
         former: Streams of it that have ended.
         known: How much was taken of its streams before it was given up.
     """
@@ -129,6 +130,7 @@ class Peer:
         label: Callable[[Peer, str], str],
         lose: Callable[[Peer, str, bool], None],
         met: Callable[[], None],
+        heard_beat: Callable[[], None],
         former: Iterable[str] = (),
         known: Mapping[str, int] | None = None,
     ) -> None:
@@ -142,6 +144,7 @@ class Peer:
         self._encoded = encoded
         self._lose = lose
         self._met = met
+        self._heard_beat = heard_beat
         self._trusted = context.trusts(self.member)
         limits = context.engine.limits
         self._limits = limits
@@ -539,7 +542,9 @@ class Peer:
             self._waits_since = now
             self._tell_changes()
             self._move()
-        elif self._outgoing.waiting and now - self._waits_since >= self._limits.reach_resend:
+            return
+        self._heard_beat()
+        if self._outgoing.waiting and now - self._waits_since >= self._limits.reach_resend:
             self._send_again()
 
     def _send_again(self) -> None:

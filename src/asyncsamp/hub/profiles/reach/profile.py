@@ -16,6 +16,7 @@ from ....delivery import Delivery, DeliveryError
 from ....errors import LocalProtocolError, RemoteProtocolError
 from ....interfaces import Engine
 from ...mtype_limits import WEB_MTYPES, MTypeLimits
+from .beats import Beats
 from .bus import BusMessage, BusServer, NatsBus
 from .context import Context
 from .data import DataPort
@@ -99,7 +100,8 @@ class Reach:
         self._peers: dict[str, Peer] = {}
         self._finished: dict[str, None] = {}
         self._known: dict[str, dict[str, int]] = {}  # of hubs that were given up, by stream
-        self._beating: asyncio.Task[None] | None = None
+        self._beats: Beats | None = None
+        self._said_here = 0.0
         self._stop_observing: Callable[[], None] = lambda: None
         self._grace_until = 0.0
         self._met = asyncio.Event()
@@ -194,17 +196,16 @@ class Reach:
         self._stop_observing = engine.observe_clients(self._observed)
         for client in engine.clients:
             self._exports.note(client)
-        loop = asyncio.get_running_loop()
-        self._beating = loop.create_task(self._beat(engine.limits.reach_here), name="asyncsamp-reach-beat")
+        self._beats = Beats(self._beat, pause=self._pause, others=lambda: len(self._peers))
+        self._beats.start()
 
     async def stop(self) -> None:
         """Say goodbye to the room and leave it, within a second or two. If it is cancelled, call it again."""
         self._leaving = True
         self._stop_observing()
-        if self._beating is not None:
-            self._beating.cancel()
-            await asyncio.wait((self._beating,))
-            self._beating = None
+        if self._beats is not None:
+            self._beats.stop()
+            self._beats = None
         for peer in list(self._peers.values()):
             peer.flush()
             self._close(peer, "the hub leaves the room")
@@ -409,21 +410,27 @@ class Reach:
                 return peer, proxy
         return None
 
-    async def _beat(self, every: float) -> None:
+    def _beat(self) -> None:
         """Tell each peer, and now and then everybody, that we are here."""
         context = self._context
         assert context is not None
         assert self._exports is not None
-        said = context.clock()
-        while True:
-            slower = max(1.0, len(self._peers) / _HUBS_AT_FULL_RATE)
-            await asyncio.sleep(context.engine.limits.reach_beat * slower)
-            for peer in list(self._peers.values()):
-                peer.beat()
-            self._exports.forget_left(self._is_leaving)
-            if context.clock() - said >= every:
-                said = context.clock()
-                self._say_here()
+        for peer in list(self._peers.values()):
+            peer.beat()
+        self._exports.forget_left(self._is_leaving)
+        if context.clock() - self._said_here >= context.engine.limits.reach_here:
+            self._say_here()
+
+    def _pause(self) -> float:
+        assert self._context is not None
+        limits = self._context.engine.limits
+        if not self._peers:
+            return limits.reach_here
+        return limits.reach_beat * max(1.0, len(self._peers) / _HUBS_AT_FULL_RATE)
+
+    def _heard_beat(self) -> None:
+        if self._beats is not None:
+            self._beats.heard()
 
     def _is_leaving(self, client: str) -> bool:
         return any(peer.is_leaving(client) for peer in self._peers.values())
@@ -431,6 +438,7 @@ class Reach:
     def _say_here(self) -> None:
         context = self._context
         assert context is not None
+        self._said_here = context.clock()
         context.bus.publish(context.subjects.here, dump_here(self.label))
 
     def _may_meet(self, hub: str) -> bool:
@@ -476,10 +484,14 @@ class Reach:
             label=self._unique,
             lose=self._lose,
             met=self._met.set,
+            heard_beat=self._heard_beat,
             former=former,
             known=self._known.pop(hub, None),
         )
+        was_alone = not self._peers
         self._peers[hub] = peer
+        if was_alone and self._beats is not None:
+            self._beats.start()
         log.info("the hub %s is in the room", hub)
         peer.greet()
         return peer
