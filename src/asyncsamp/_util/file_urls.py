@@ -16,9 +16,11 @@ from urllib.parse import quote, unquote_to_bytes
 
 from .hosts import is_local_host
 
-__all__ = ["FileUrl", "is_file_url", "make", "parse"]
+__all__ = ["FileUrl", "is_file_url", "make", "meant_for_the_web", "parse"]
 
 WINDOWS = sys.platform == "win32"
+
+_WITHOUT_SCHEME = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?::\d+)?/.")
 
 _DRIVE = re.compile(r"/*([A-Za-z])[:|]")
 
@@ -39,6 +41,11 @@ class FileUrl:
 def is_file_url(text: str) -> bool:
     """Return whether `text` has the scheme `file`, in any case."""
     return text.strip()[:5].lower() == "file:"
+
+
+def meant_for_the_web(path: str) -> str:
+    """Return what may be said of a path that is not there: how to write it if it is a URL; "" otherwise."""
+    return f"; if it is a URL, write https://{path}" if _WITHOUT_SCHEME.match(path) else ""
 
 
 def make(path: str, *, windows: bool = WINDOWS) -> str:

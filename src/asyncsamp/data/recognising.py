@@ -22,6 +22,7 @@ from .formats.kinds import (
     recognise_bytes,
     unpacked,
 )
+from .share.content import unreadable
 from .sources import check_scheme, is_url, path_of
 
 __all__ = ["recognise", "refuse_no_image", "refuse_no_moc", "refuse_no_spectrum", "refuse_no_table"]
@@ -163,7 +164,7 @@ def _head_of_file(place: str, paths: tuple[str, ...]) -> bytes:
         finally:
             file.close_now()
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or place}: {error.strerror or error}") from None
+        raise unreadable(place, error) from None
 
 
 async def _head_of_url(url: str) -> bytes:

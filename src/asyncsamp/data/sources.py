@@ -24,7 +24,7 @@ from .formats.table_read import as_table, read_table
 from .formats.table_write import goes_as_fits, merged_gaps, write_fits, write_votable
 from .optional import need
 from .progress import ProgressWanted, reporting
-from .share.content import BytesContent, FileContent
+from .share.content import BytesContent, FileContent, unreadable
 
 __all__ = [
     "TableSource",
@@ -253,7 +253,7 @@ def _format_of(paths: Iterable[str], shown: str = "") -> str:
         finally:
             file.close_now()
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or shown}: {error.strerror or error}") from None
+        raise unreadable(shown, error) from None
     found = container(unpacked(head, _HEAD))
     return f"table.load.{found}" if found else ""
 

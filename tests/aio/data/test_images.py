@@ -156,6 +156,10 @@ async def test_files_and_urls(tmp_path: Path, local: bool) -> None:
         ([[1, 2], [3]], "these are not pixels"),
         (np.zeros((2, 2), dtype=complex), "FITS images cannot hold pixels of type complex128"),
         ("none.fits", "there is no file"),
+        (
+            "www.example.org/m31.fits",
+            "there is no file www.example.org/m31.fits; if it is a URL, write https://www.example.org/m31.fits",
+        ),
         (3, "cannot send int as an image"),
     ],
 )

@@ -117,6 +117,7 @@ async def test_the_hdu_that_is_wanted(tmp_path: Path, which: int | str) -> None:
         (two_tables(), 0, "the HDU 0 is not a table but a PrimaryHDU"),
         (TABLE, 1, "hdu= chooses from a FITS file or an HDUList, not from Table"),
         ("nowhere.fits", 1, "cannot read nowhere.fits: No such file"),
+        ("a.org/x.fits", 1, r"No such file .*; if it is a URL, write https://a\.org/x\.fits$"),
         ("http://127.0.0.1:9/t.fits", 1, "not from a URL: fetch 'http://127.0.0.1:9/t.fits' first, or send"),
     ],
 )

@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...interfaces import Content, OpenContent
 from ...reading.files import PIECE, open_file
 
-__all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
+__all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content", "unreadable"]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Callable[[], Any]"
 """Bytes, a path, or a function (plain ones run off the loop) that gives bytes, a path, or an
@@ -55,6 +55,13 @@ class BytesContent:
         """Keep them: others may read."""
 
 
+def unreadable(place: str, error: OSError) -> DataError:
+    """Return what to raise for a path that could not be read, as the user wrote it."""
+    path = str(error.filename or place)
+    hint = file_urls.meant_for_the_web(path) if isinstance(error, FileNotFoundError) else ""
+    return DataError(f"cannot read {path}: {error.strerror or error}{hint}")
+
+
 class FileContent:
     """A file, read piece by piece off the loop."""
 
@@ -66,7 +73,8 @@ class FileContent:
         try:
             return await open_file([str(self.path)])
         except FileNotFoundError:
-            raise DataError(f"there is no file {self.path}") from None
+            hint = file_urls.meant_for_the_web(str(self.path))
+            raise DataError(f"there is no file {self.path}{hint}") from None
         except OSError as error:
             raise DataError(f"cannot read {self.path}: {error.strerror or error}") from None
 
