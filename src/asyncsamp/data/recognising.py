@@ -10,7 +10,7 @@ import aiohttp
 
 from .._util import file_urls
 from ..errors import DataError
-from ..reading.files import open_first
+from ..reading.files import open_first, unreadable
 from .formats.kinds import (
     FitsContent,
     Kind,
@@ -22,7 +22,6 @@ from .formats.kinds import (
     recognise_bytes,
     unpacked,
 )
-from .share.content import unreadable
 from .sources import check_scheme, is_url, path_of
 
 __all__ = ["recognise", "refuse_no_image", "refuse_no_moc", "refuse_no_spectrum", "refuse_no_table"]

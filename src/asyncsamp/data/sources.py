@@ -16,7 +16,7 @@ from typing import Any
 from .._util import file_urls
 from .._util.likeness import did_you_mean
 from ..errors import DataError, LocalProtocolError
-from ..reading.files import open_first
+from ..reading.files import open_first, unreadable
 from .context import TABLE_MTYPES, DataContext
 from .formats.images import write_image, write_moc, write_spectrum
 from .formats.kinds import container, foreign_file, is_text, unpacked
@@ -24,7 +24,7 @@ from .formats.table_read import as_table, read_table
 from .formats.table_write import goes_as_fits, merged_gaps, write_fits, write_votable
 from .optional import need
 from .progress import ProgressWanted, reporting
-from .share.content import BytesContent, FileContent, unreadable
+from .share.content import BytesContent, FileContent
 
 __all__ = [
     "TableSource",

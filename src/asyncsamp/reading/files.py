@@ -10,9 +10,11 @@ import stat
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 
+from .._util import file_urls
 from .._util.threads import to_its_end
+from ..errors import DataError
 
-__all__ = ["PIECE", "FileReader", "open_file", "open_first"]
+__all__ = ["PIECE", "FileReader", "open_file", "open_first", "unreadable"]
 
 PIECE = 256 * 1024
 """Bytes read at once: what is in memory for one reader."""
@@ -104,3 +106,10 @@ def open_first(paths: Iterable[str]) -> FileReader:
         os.close(descriptor)
         failure = PermissionError(errno.EACCES, "not a plain file", path)
     raise failure or FileNotFoundError(errno.ENOENT, "the URL names no file")
+
+
+def unreadable(place: str, error: OSError) -> DataError:
+    """Return what to raise for a path that could not be read, as the user wrote it."""
+    path = str(error.filename or place)
+    hint = file_urls.meant_for_the_web(path) if isinstance(error, FileNotFoundError) else ""
+    return DataError(f"cannot read {path}: {error.strerror or error}{hint}")

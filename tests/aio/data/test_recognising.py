@@ -74,7 +74,7 @@ async def test_what_is_not_data_is_refused_with_advice(tmp_path: Path) -> None:
     path.write_text("Dear diary")
     with pytest.raises(DataError, match=r"notes.vot is not a VOTable, FITS, CDF or MOC file, but a text;"):
         await recognise(path)
-    with pytest.raises(DataError, match="No such file or directory$"):
+    with pytest.raises(DataError, match=r"No such file or directory$"):
         await recognise(tmp_path / "missing")
     with pytest.raises(
         DataError, match=r"No such file .*; if it is a URL, write https://www\.example\.org/x\.vot"

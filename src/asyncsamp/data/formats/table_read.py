@@ -12,6 +12,7 @@ from typing import Any
 from ..._util.foreign_text import listed, quoted
 from ..._util.likeness import did_you_mean
 from ...errors import DataError, SampError
+from ...reading.files import unreadable
 from ..optional import need, quiet
 from . import binary2, tabledata
 from .claims import MAX_SIZE, check_votable_claims
@@ -139,7 +140,7 @@ def table_hdu(data: Any, which: int | str) -> Any:
         with quiet(), fits.open(path, memmap=False) as units:
             return need("astropy.table").Table.read(_table_in(units, which))
     except OSError as error:
-        raise DataError(f"cannot read {data}: {error.strerror or error}") from None
+        raise unreadable(str(data), error) from None
 
 
 def _table_in(units: Any, which: int | str) -> Any:

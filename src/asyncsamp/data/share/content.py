@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...interfaces import Content, OpenContent
 from ...reading.files import PIECE, open_file
 
-__all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content", "unreadable"]
+__all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Callable[[], Any]"
 """Bytes, a path, or a function (plain ones run off the loop) that gives bytes, a path, or an
@@ -53,13 +53,6 @@ class BytesContent:
 
     async def close(self) -> None:
         """Keep them: others may read."""
-
-
-def unreadable(place: str, error: OSError) -> DataError:
-    """Return what to raise for a path that could not be read, as the user wrote it."""
-    path = str(error.filename or place)
-    hint = file_urls.meant_for_the_web(path) if isinstance(error, FileNotFoundError) else ""
-    return DataError(f"cannot read {path}: {error.strerror or error}{hint}")
 
 
 class FileContent:
