@@ -37,6 +37,7 @@ __all__ = [
     "by_room",
     "measure_many",
     "measure_rooms",
+    "notify_leanly",
     "rooms_of",
     "with_rooms",
 ]
@@ -230,12 +231,20 @@ async def _speaking(here: Path, there: Path, ending: str) -> list[str]:
         call = [await timed(sender.call(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
         wait = [await timed(sender.call_and_wait(to, "test.echo", {}, timeout=_WAIT)) for _ in range(CALLS)]
         comings = [await timed(_coming(sender, there, f"new{n}", ending)) for n in range(COMINGS)]
-    rate, wrong = await _notify_leanly(here, there, ending)
+    rate, wrong = await notify_leanly(here, there, ending)
     return [_two(call), _two(wait), f"{rate:,.0f}{wrong}", _two(comings)]
 
 
-async def _notify_leanly(here: Path, there: Path, ending: str) -> tuple[float, str]:
-    """Return how many a second arrive, one sent after another, and what is wrong with them."""
+async def notify_leanly(here: Path, there: Path, ending: str) -> tuple[float, str]:
+    """Return how many a second arrive, one sent after another, and what is wrong with them.
+
+    Its clients cost next to nothing, so that the hubs are the bound.
+
+    Args:
+        here: The lockfile of the sender's hub.
+        there: The lockfile of the receiver's.
+        ending: What a client there ends with here.
+    """
     async with (
         Crowd(_target(here), 1, subscribed_from=1) as senders,
         Crowd(_target(there), 1) as receivers,

@@ -19,6 +19,7 @@ from asyncsamp import Client, Hub, Limits, Message, RemoteClient
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.values import ValueMap
+from benchmarks.rooms import notify_leanly
 
 from ..hub_process import hub_process
 from ..nats_server import PATIENCE, running_server
@@ -118,8 +119,17 @@ async def test_who_registers_there_is_seen_here_at_once(long: bool, tmp_path: Pa
 
 
 async def test_thousands_of_notifications_come_in_order(long: bool, tmp_path: Path) -> None:
+    """With --long by clients that cost next to nothing; the best of three: neighbours only lower a rate."""
+    if long:
+        asyncio.get_running_loop().set_debug(False)
+        async with two_hubs(tmp_path, long=True) as (here, there):
+            rates = [await notify_leanly(here, there, " @there") for _ in range(3)]
+        print(f"{', '.join(f'{rate:,.0f}' for rate, _ in rates)} notifications a second, one after another")
+        assert [wrong for _, wrong in rates] == [""] * 3
+        assert max(rate for rate, _ in rates) >= 5_000
+        return
     async with (
-        two_hubs(tmp_path, long=long) as (here, there),
+        two_hubs(tmp_path, long=False) as (here, there),
         an_echo("tool", there) as tool,
         Client("sender", lockfile=here) as sender,
         tool.messages("test.echo", limit=2 * IN_ORDER) as came,
