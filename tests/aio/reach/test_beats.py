@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 
+from ..nats_server import PATIENCE
 from .rooms import LIMITS, open_room, stranger, until
 
 BEAT = 0.6
@@ -51,3 +54,16 @@ async def test_a_hub_that_was_alone_beats_as_soon_as_another_comes(tmp_path: Pat
         await until(lambda: one.reach.hubs and two.reach.hubs)
         said.clear()
         await until(lambda: len(set(said)) == 2 and len(said) > 10)
+
+
+async def test_a_hub_that_is_alone_says_so_now_and_then(tmp_path: Path) -> None:
+    """For those who have lost sight of it; each time that its limits say, and not each second time."""
+    loop = asyncio.get_running_loop()
+    said: asyncio.Queue[float] = asyncio.Queue()
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        bus.subscribe("samp.room.*.*.here", lambda _: said.put_nowait(loop.time()))
+        await room.join("one", limits=replace(LIMITS, reach_here=0.5))
+        async with asyncio.timeout(PATIENCE):
+            times = [await said.get() for _ in range(5)]
+    apart = [after - before for before, after in pairwise(times)]
+    assert median(apart[1:]) < 0.9

@@ -418,7 +418,8 @@ class Reach:
         for peer in list(self._peers.values()):
             peer.beat()
         self._exports.forget_left(self._is_leaving)
-        if context.clock() - self._said_here >= context.engine.limits.reach_here:
+        due = self._said_here + context.engine.limits.reach_here
+        if context.clock() >= due - self._pause() / 2:  # at the nearest beat
             self._say_here()
 
     def _pause(self) -> float:
