@@ -6,10 +6,11 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from .._util.private_files import make_folder, replace_private
@@ -21,7 +22,35 @@ from .accounts import Member, Members
 __all__ = ["Address", "RoomError", "RoomFolder", "certificate", "new_key"]
 
 _DAYS = 3650
+_DAYS_BEFORE = 7
+"""Days before now from which on a certificate is valid, so that a member whose clock is behind is let in.
+A clock that was set for another zone is wrong by a day at most; a week has some to spare."""
+
 _OPENSSL_TIMEOUT = 30
+_KEY, _CERT = "key.pem", "cert.pem"
+
+_OPENSSL_CONFIG = """\
+[req]
+distinguished_name = name
+[name]
+[ca]
+default_ca = own
+[own]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = any
+x509_extensions = server
+[any]
+commonName = supplied
+[server]
+subjectAltName = {names}
+basicConstraints = critical, CA:true
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+"""
+"""For `openssl ca`: `openssl req -x509` knows no day of beginning before OpenSSL 3.4."""
 
 
 class RoomError(SampError):
@@ -192,21 +221,41 @@ def certificate(folder: Path, host: str) -> tuple[Path, Path]:
         raise RoomError(
             f"a server that others reach needs TLS, and there is no openssl to make a key: {advice}"
         )
-    number = all(part.isdigit() for part in host.split(".")) or ":" in host
-    kind = "IP" if number else "DNS"
-    old = os.umask(0o077)
     try:
-        subprocess.run(  # noqa: S603 - our own arguments
-            [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-             "-days", str(_DAYS), "-subj", f"/CN={host}", "-addext", f"subjectAltName={kind}:{host}",
-             "-keyout", str(key), "-out", str(cert)],
-            check=True, capture_output=True, timeout=_OPENSSL_TIMEOUT,
-        )  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="certificate-", dir=folder) as made:
+            _make_certificate(openssl, Path(made), host)
+            for file, name in ((key, _KEY), (cert, _CERT)):
+                (Path(made) / name).chmod(0o600)
+                (Path(made) / name).replace(file)
     except (subprocess.SubprocessError, OSError) as error:
         raise RoomError(f"openssl made no certificate ({type(error).__name__}); {advice}") from None
-    finally:
-        os.umask(old)
     return cert, key
+
+
+def _make_certificate(openssl: str, folder: Path, host: str) -> None:
+    """Make a key and a certificate in a folder that holds nothing else."""
+    number = all(part.isdigit() for part in host.split(".")) or ":" in host
+    config = _OPENSSL_CONFIG.format(names=f"{'IP' if number else 'DNS'}:{host}")
+    (folder / "openssl.cnf").write_text(config, encoding="utf-8")
+    (folder / "index").touch()
+    (folder / "serial").write_text(f"{secrets.randbits(127):032x}\n", encoding="ascii")
+    now = datetime.now(UTC)
+    begin, end = (_openssl_time(now + timedelta(days=days)) for days in (-_DAYS_BEFORE, _DAYS))
+    own = ("-config", "openssl.cnf")  # not the system's
+    for command in (
+        ("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", _KEY),
+        ("req", *own, "-new", "-key", _KEY, "-subj", f"/CN={host}", "-out", "request.pem"),
+        ("ca", *own, "-selfsign", "-batch", "-notext", "-keyfile", _KEY, "-in", "request.pem",
+         "-startdate", begin, "-enddate", end, "-out", _CERT),
+    ):  # fmt: skip
+        subprocess.run(  # noqa: S603 - our own arguments
+            [openssl, *command], check=True, capture_output=True, timeout=_OPENSSL_TIMEOUT, cwd=folder
+        )
+
+
+def _openssl_time(time: datetime) -> str:
+    """Return a time as certificates have it: before 2050 the year has two digits."""
+    return f"{time:%y%m%d%H%M%SZ}" if time.year < 2050 else f"{time:%Y%m%d%H%M%SZ}"
 
 
 def _config_folder(environ: Mapping[str, str] = os.environ) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from nats.aio.transport import TcpTransport
 
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.bus import BusMessage, BusServer, NatsBus
+from asyncsamp.reach import rooms
 
+from ...ports import lasting_port
 from ..nats_server import PATIENCE, NatsServer, running_server
 
 
@@ -306,6 +309,38 @@ async def test_by_tls_only_to_a_server_that_proves_who_it_is(
             await a.until(lost=1)
             assert "certificate" in a.reasons[0].lower()
             assert a.backs == 0
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+@pytest.mark.parametrize(
+    ("valid", "said"),
+    [
+        (
+            {"_DAYS_BEFORE": -1},
+            "certificate is not yet valid.*; is this machine's clock right\\? It seems to be behind",
+        ),
+        (
+            {"_DAYS": -1},
+            "certificate has expired.*; is this machine's clock right\\? If it is, ask for a new",
+        ),
+    ],
+    ids=["from tomorrow", "until yesterday"],
+)
+async def test_who_reads_of_a_clock_that_is_wrong_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: dict[str, int], said: str
+) -> None:
+    for name, days in valid.items():
+        monkeypatch.setattr(rooms, name, days)
+    cert, key = await asyncio.to_thread(rooms.certificate, tmp_path, "127.0.0.1")
+    tls = f'tls {{ cert_file: "{cert}", key_file: "{key}" }}'
+    websocket = lasting_port()
+    config = f'{tls}\nwebsocket {{ listen: "127.0.0.1:{websocket}", {tls} }}\n'
+    async with running_server(tmp_path / "server", config) as server:
+        for url in (f"tls://127.0.0.1:{server.port}", f"wss://127.0.0.1:{websocket}"):
+            async with Watched(BusServer(url=url, ca=cert.read_text())) as a:
+                await a.until(lost=1)
+                assert re.search(said, a.reasons[0]), a.reasons
+                assert a.backs == 0
 
 
 @pytest.mark.parametrize("known", [{"user": "bob", "password": "secret-of-bob"}, {"seed": "new"}, {}])

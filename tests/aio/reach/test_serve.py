@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -365,6 +367,10 @@ async def test_off_this_machine_it_speaks_tls_only(tmp_path: Path) -> None:
         invitation = await room.invitation("alice")
         assert invitation.url.startswith("tls://127.0.0.1:")
         assert (tmp_path / "room" / "127.0.0.1.key.pem").stat().st_mode & 0o777 == 0o600
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=invitation.ca)
+        begins = ssl.cert_time_to_seconds(str(context.get_ca_certs()[0]["notBefore"]))
+        assert begins < time.time() - 86400, "whose clock is behind by a day could not join"
         async with Member(invitation) as alice:
             assert await alice.joined()
         async with Member(replace(invitation, ca="")) as alice:

@@ -539,6 +539,12 @@ def _no_tls(server: BusServer) -> str:
 _REFUSED = ("authorization violation", "user authentication expired", "account authentication expired")
 """How a server says that it does not let us in. One that is slow, or full, says other things of accounts."""
 
+_OF_CERTIFICATES = {
+    "certificate is not yet valid": "; is this machine's clock right? It seems to be behind",
+    "certificate has expired": "; is this machine's clock right? If it is, ask for a new invitation",
+}
+"""What to do about that which OpenSSL says of the server's certificate."""
+
 _NOT_HERE = re.compile(r'permissions violation for publish to "samp\.[^"]*\.here"', re.IGNORECASE)
 """How it says that a member may not even tell the room that he is there."""
 
@@ -549,9 +555,10 @@ def _reason(error: BaseException, said: str) -> str:
         text = said
     if isinstance(error, TimeoutError):
         text = "it does not answer"
+    advice = next((what for fault, what in _OF_CERTIFICATES.items() if fault in text), "")
     if _is_refused(text):
-        text += "; the invitation is not valid there: ask for a new one"
-    return plain_line(text.removeprefix("nats: "))
+        advice = "; the invitation is not valid there: ask for a new one"
+    return plain_line(text.removeprefix("nats: "), 300) + advice  # which is never cut
 
 
 def _is_refused(reason: str) -> bool:
