@@ -82,6 +82,7 @@ async def connect(
         client = await Client(name, **way, **options).register()
         for room in way.get("profiles", ()):
             if room.started:
+                log.info("%s", " ".join(room.terms))
                 await room.met(_MEET)
             else:
                 await _say_not_joined(client, room, join)

@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.web_consent = PageConsent(arguments.web_consent, desktop=ask)
     permissions = Permissions(default_path())
     try:
+        arguments.rooms = reach_profiles(arguments)
         hub = _make_hub(arguments, permissions)
         _run(_serve(hub, arguments, permissions))
     except SampError as error:
@@ -103,7 +104,7 @@ def _make_hub(arguments: argparse.Namespace, permissions: Permissions) -> Hub:
         host=arguments.host,
         port=arguments.port,
         label=arguments.label,
-        profiles=[*web_profiles(arguments, permissions), *reach_profiles(arguments)],
+        profiles=[*web_profiles(arguments, permissions), *arguments.rooms],
         timeout=arguments.timeout,
         client_timeout=arguments.client_timeout,
         state=arguments.state,
@@ -144,6 +145,8 @@ async def _run_hub(hub: Hub, arguments: argparse.Namespace, permissions: Permiss
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(hub)
         print(f"SAMP hub ready at {hub.url}, lockfile {hub.lockfile}", flush=True)
+        for room in arguments.rooms:
+            print(*room.terms, sep="\n", flush=True)
         if _wants_page(arguments):
             consent = arguments.web_consent if isinstance(arguments.web_consent, PageConsent) else None
             state = None if arguments.state is None else f"{arguments.state}.page"

@@ -43,6 +43,7 @@ async def _attach(options: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     stop_on_signals(loop, stopped)
     await reach.start(engine)
+    print(*reach.terms, sep="\n", flush=True)
     serving = loop.create_task(_serve(engine, reach, options.lockfile), name="asyncsamp-attach")
     waiting = loop.create_task(stopped.wait(), name="asyncsamp-attach-stop")
     try:

@@ -101,6 +101,8 @@ async def test_it_leaves_when_its_terminal_is_closed(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             async with asyncio.timeout(PATIENCE):
+                assert b"Joins the room room at " in await process.stdout.readline()
+                assert b"can be read by nobody there" in await process.stdout.readline()
                 assert b"are in the room" in await process.stdout.readline()
                 await watcher.find("room", timeout=PATIENCE)
                 process.send_signal(signal.SIGHUP)

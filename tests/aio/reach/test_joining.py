@@ -27,9 +27,10 @@ from .serving_program import served_room
 
 
 async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("asyncsamp.notebook._MEET", PATIENCE)
+    caplog.set_level(logging.INFO, "asyncsamp.client")
     async with open_room(tmp_path) as room:
         lockfile = tmp_path / "laptop"
         process = await asyncio.create_subprocess_exec(
@@ -42,6 +43,15 @@ async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
             assert process.stdout is not None
             async with asyncio.timeout(PATIENCE):
                 assert b"SAMP hub ready" in await process.stdout.readline()
+                assert (await process.stdout.readline()).decode() == (
+                    f"Joins the room room at {room.server.url}, which asks nobody for a key; "
+                    "others see its clients as 'NAME @laptop'.\n"
+                )
+                assert (await process.stdout.readline()).decode() == (
+                    "Files and local URLs sent from here can be read by nobody there. "
+                    "Clients there may send here what web pages may; "
+                    "no member is trusted with more.\n"
+                )
             async with Client("TOPCAT", lockfile=lockfile) as tool:
 
                 @tool.on("table.load.votable")
@@ -52,6 +62,7 @@ async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
                 client = await asyncsamp.connect(
                     "notebook", join=room.server.url, lockfile=tmp_path / "kernel"
                 )
+                assert "can be read by nobody there. Clients there may send here" in caplog.text
                 assert (await client.find("topcat")).name == "TOPCAT @laptop"  # without waiting for it
                 params = {"url": "http://127.0.0.1:9/table"}
                 assert await client.call("topcat", "table.load.votable", params)
@@ -164,6 +175,19 @@ def test_headers_of_a_file_for_a_url(tmp_path: Path) -> None:
         find_invitation("nats://127.0.0.1", headers=file)
     with pytest.raises(InvitationError, match="goes with a URL"):
         find_invitation(str(tmp_path / "alice.reach"), headers=file)
+
+
+def test_the_user_is_told_what_joining_gives_away() -> None:
+    own = Invitation("nats://127.0.0.1:1", "m31", member="me", user="me", password="secret", own=True)
+    joins, rules = Reach(own, label="laptop", trust=["bob", "alice"], share=["TOPCAT", "ds9"]).terms
+    assert joins == (
+        "Joins the room m31 at nats://127.0.0.1:1 as me; others see its clients as 'NAME @laptop'; "
+        "it shows TOPCAT, ds9 only."
+    )
+    assert "sent from here can be read by every member of the room. " in rules
+    assert rules.endswith("here what web pages may; those of alice, bob, whom you trust, everything.")
+    assert "can be read by nobody there" in Reach(own, files="none").terms[1]
+    assert Reach(own, mtypes=None, trust=["bob"]).terms[1].endswith("may send here everything.")
 
 
 def test_nobody_is_trusted_by_a_name_that_is_not_proven() -> None:

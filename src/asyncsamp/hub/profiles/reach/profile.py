@@ -127,6 +127,28 @@ class Reach:
         """The other hubs of the room by their label, and how many clients of theirs are here."""
         return {peer.label: len(peer.proxies) for peer in self._peers.values()}
 
+    @property
+    def terms(self) -> tuple[str, str]:
+        """What joining gives away, in two lines for the user: which room as whom, and who may do what."""
+        invitation = self.invitation
+        account = f" as {invitation.member}" if invitation.has_account else ", which asks nobody for a key"
+        room = f"the room {invitation.room} at {invitation.url}{account}"
+        shown = f"; it shows {', '.join(self._share)} only" if self._share else ""
+        readers = "every member of the room" if self._offers else "nobody there"
+        if self._limits is None:
+            sent = "everything"
+        elif self._trust:
+            sent = (
+                f"what web pages may; those of {', '.join(sorted(self._trust))}, whom you trust, everything"
+            )
+        else:
+            sent = "what web pages may; no member is trusted with more"
+        return (
+            f"Joins {room}; others see its clients as 'NAME @{self.label}'{shown}.",
+            f"Files and local URLs sent from here can be read by {readers}. "
+            f"Clients there may send here {sent}.",
+        )
+
     async def met(self, timeout: float) -> bool:
         """Wait until the clients of another hub are here: they come a moment after the start.
 
