@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
+import numpy as np
 import pytest
+from astropy.io import fits
 
-from asyncsamp import Client, ReplyError
+from asyncsamp import Client, RemoteClient, ReplyError
 from asyncsamp.data.formats.table_write import write_fits
-from asyncsamp.mtypes import Ds9Get
+from asyncsamp.mtypes import Ds9Get, Ds9Set
 
 from ...aio.nats_server import NatsServer
 from ..peers import ds9_on, screen, stilts_send, topcat_on
@@ -39,7 +43,7 @@ async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, 
     async with (
         room(tmp_path) as server,
         a_laptop(server, tmp_path, cluster_files) as there,
-        at(there, joined_hub(server, tmp_path, "laptop")) as laptop,
+        at(there, joined_hub(server, tmp_path, "laptop", *FILES)) as laptop,
         joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
         screen(tmp_path) as display,
@@ -70,6 +74,44 @@ async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, 
         await display.arrange(MAIN, 0, 0)
         await display.arrange(BROWSER, 10, 330)
         await display.drawn(picture, colours=50)
+        await a_file_by_its_url(client, topcat, cluster_files / "own table.vot")
+        await the_icon(topcat)
+
+
+async def a_file_by_its_url(client: Client, topcat: RemoteClient, path: Path) -> None:
+    """What the cluster calls by the URL of its own file, TOPCAT knows by that of its own hub."""
+    await asyncio.to_thread(stars(30).write, path, format="votable")
+    url = path.as_uri()
+    load = {"url": url, "table-id": "own-1", "name": "own table"}
+    assert (await client.call(topcat, "table.load.votable", load, timeout=60)).ok
+    for same in ({"url": url}, {"table-id": "own-1"}):
+        await once_it_is_known(client, topcat, {**same, "row": "7"})
+    with pytest.raises(ReplyError, match="No table with"):
+        await client.call(topcat, "table.highlight.row", {"url": f"{url}x", "row": "7"}, timeout=60)
+
+
+async def once_it_is_known(client: Client, topcat: RemoteClient, row: dict[str, str]) -> None:
+    """Highlight a row: TOPCAT answers that it loads a table before it knows it."""
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(ReplyError):
+                assert (await client.call(topcat, "table.highlight.row", row, timeout=60)).ok
+                return
+
+
+async def the_icon(topcat: RemoteClient) -> None:
+    """TOPCAT serves it itself, on a port of the laptop."""
+    url = str(topcat.metadata["samp.icon.url"])
+    content = await read(url)
+    assert url.startswith("http://127.0.0.1:")
+    assert (url[-4:], content[:8]) == (".png", b"\x89PNG\r\n\x1a\n")
+
+
+async def read(url: str) -> bytes:
+    async with aiohttp.ClientSession(raise_for_status=True) as tool, tool.get(url) as answer:
+        content = await answer.read()
+        assert len(content) == answer.content_length
+        return content
 
 
 @contextlib.asynccontextmanager
@@ -83,12 +125,13 @@ async def a_laptop(server: NatsServer, folder: Path, hidden: Path) -> AsyncItera
 
 
 async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) -> None:
+    """And back: what DS9 broadcasts of it are the same pixels."""
     cluster_files = tmp_path / "cluster"
     cluster_files.mkdir()
     async with (
         room(tmp_path) as server,
         a_laptop(server, tmp_path, cluster_files) as there,
-        at(there, joined_hub(server, tmp_path, "laptop")) as laptop,
+        at(there, joined_hub(server, tmp_path, "laptop", *FILES)) as laptop,
         joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
         screen(tmp_path) as display,
@@ -100,3 +143,14 @@ async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) ->
         assert sent.names == ["SAOImageDS9 @laptop"]
         response = await client.call(tool, Ds9Get(cmd="fits size"), timeout=60)
         assert response.result["value"] == "200 160"
+        async with client.messages("image.load.fits") as images:
+
+            async def broadcast() -> None:
+                await client.call(tool, Ds9Set(cmd="samp broadcast image"), timeout=60)
+
+            told = await until_it_arrives(broadcast, images)
+        assert told.sender == tool.public_id
+        url = str(told.params["url"])
+        assert url.startswith("http://127.0.0.1:")
+        with fits.open(io.BytesIO(await read(url))) as shown:
+            assert np.array_equal(shown[0].data, image()[0].data)
