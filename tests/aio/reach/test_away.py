@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -102,6 +103,35 @@ async def test_a_hub_that_is_killed_is_told_to_its_callers(long: bool, tmp_path:
             await told(waiting, TOLD if long else TOLD + BUSY)
             print(f"killed: told after {monotonic() - begun:.2f} s")
         await until(lambda: not here.reach.hubs)
+
+
+async def test_a_client_that_is_killed_is_told_to_its_callers_at_another_hub(tmp_path: Path) -> None:
+    """Its own hub sees that it is gone, which tells nobody by itself."""
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here", limits=USERS), await room.join("there", limits=USERS)
+        notebook = await here.client("notebook")
+        program = Path(__file__).with_name("silent_tool.py")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(program), str(there.hub.lockfile), "tool"), stdout=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        try:
+            seen = await notebook.find("tool @there", timeout=PATIENCE)
+            await until(lambda: seen.subscribes("test.never"))
+            waiting: list[asyncio.Task[object]] = [
+                asyncio.create_task(notebook.call(seen, "test.never", timeout=60)),
+                asyncio.create_task(notebook.call_and_wait(seen, "test.never", timeout=60)),
+            ]
+            async with asyncio.timeout(PATIENCE):
+                for _ in waiting:
+                    assert await process.stdout.readline() == b"called\n"
+        finally:
+            process.kill()
+            await process.communicate()
+        begun = monotonic()
+        await told(waiting, TOLD + BUSY)
+        print(f"its client killed: told after {monotonic() - begun:.2f} s")
+        assert here.reach.hubs == {"there": 0}, "the hub itself goes on"
 
 
 async def test_a_caller_whose_hub_is_killed_leaves(long: bool, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from asyncsamp.hub.profiles.reach.exports import HUB, NAME, OF_REACH
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
+from ..raw import call, register
 from .rooms import open_room, until
 
 
@@ -159,10 +160,10 @@ async def test_progress_of_a_call_that_crosses(tmp_path: Path) -> None:
         assert [message.params["txt"] for message in told] == ["half"]
 
 
-async def test_an_error_is_told_and_a_caller_that_cannot_be_called_gets_its_answer(tmp_path: Path) -> None:
+async def test_an_error_is_told(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
         laptop, cluster = await room.join("laptop"), await room.join("cluster")
-        tool, notebook = await laptop.client("tool"), await cluster.client("notebook", metadata={})
+        tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
 
         @tool.on("test.fail")
         async def fail(message: Message) -> None:
@@ -175,6 +176,25 @@ async def test_an_error_is_told_and_a_caller_that_cannot_be_called_gets_its_answ
             await notebook.call_and_wait(there, "test.fail")
         with pytest.raises(HubFaultError, match="subscribe"):
             await notebook.call_and_wait(there, "test.unknown")
+
+
+async def test_a_caller_that_cannot_be_called_gets_the_answer_that_it_waits_for(tmp_path: Path) -> None:
+    """It has no callback URL, so the answer comes to its hub as one for somebody who takes none."""
+    async with open_room(tmp_path) as room:
+        laptop, cluster = await room.join("laptop"), await room.join("cluster")
+        tool, watcher = await laptop.client("tool"), await cluster.client("watcher")
+        await an_echo(tool)
+        there = await watcher.find("tool @laptop", timeout=PATIENCE)
+        await until(lambda: there.subscribes("test.echo"))
+        key, caller = await register(cluster.hub)
+        message: ValueMap = {"samp.mtype": "test.echo", "samp.params": {"x": "1"}}
+        for _ in range(2):  # the first call shows it to the other hub
+            answer = await call(cluster.hub, "callAndWait", key, there.public_id, message, "20")
+            assert answer == {"samp.status": "samp.ok", "samp.result": {"x": "1"}}
+        standing = cluster.hub.engine.describe(caller)
+        assert standing is not None
+        assert not standing.callable
+        await call(cluster.hub, "unregister", key)
 
 
 async def test_a_large_message_is_cut_and_joined(tmp_path: Path) -> None:
