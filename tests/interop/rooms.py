@@ -89,11 +89,12 @@ async def joined_hub(server: NatsServer, home: Path, label: str, *options: str) 
 
 @contextlib.asynccontextmanager
 async def attached(
-    server: NatsServer, lockfile: Path, home: Path, label: str, *, join: str = ""
+    server: NatsServer, lockfile: Path, home: Path, label: str, *options: str, join: str = ""
 ) -> AsyncIterator[Process]:
-    """Run `python -m asyncsamp.reach attach` on the hub of `lockfile`."""
+    """Run `python -m asyncsamp.reach attach` on the hub of `lockfile`, by default for all mtypes."""
     command = [sys.executable, "-m", "asyncsamp.reach", "attach", "--lockfile", str(lockfile)]
-    command += ["--join", join or server.url, "--reach-label", label, "--reach-mtypes", "all"]
+    command += ["--join", join or server.url, "--reach-label", label]
+    command += options or ("--reach-mtypes", "all")
     async with process(command, name="attach", home=home) as running:
         await running.line("are in the room")
         yield running

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from asyncsamp import Client, HubFaultError, Message, RemoteClient, ReplyError
+from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, RemoteClient, ReplyError
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.values import ValueMap
@@ -199,6 +199,42 @@ async def test_a_tool_that_speaks_and_leaves_is_heard(tmp_path: Path) -> None:
         await conversation.until_subscribed(client, seen, "test.long")
         answer = await client.call(seen, "test.long", on_progress=hear, timeout=WAIT)
         assert (answer.result, heard) == ({"done": "1"}, ["half"])
+
+
+async def test_an_attached_hub_gives_its_files_if_it_is_told_to_and_takes_no_harm(tmp_path: Path) -> None:
+    """As it is, what is harmless passes to a client of JSAMP's hub, and nothing else does."""
+    foreign, table = tmp_path / "jsamp.samp", tmp_path / "table of mine.vot"
+    content = b"<VOTABLE/>" * 100_000
+    await asyncio.to_thread(table.write_bytes, content)
+    async with (
+        room(tmp_path) as server,
+        joined_hub(server, tmp_path, "here") as here,
+        Client("ours", lockfile=here) as client,
+        jsamp_hub(foreign, tmp_path),
+        scripted_peer("jsamp", foreign, tmp_path) as peer,
+        attached(server, foreign, tmp_path, "desk", "--reach-files", "sent"),
+        client.messages("table.load.votable") as tables,
+    ):
+        await peer.ask("declare_metadata", {"samp.name": "foreign"})
+        await peer.ask("declare_subscriptions", {"table.load.votable": {}, "script.test.run": {}})
+        while not await peer.ask("get_subscribed_clients", "table.load.votable"):
+            pass  # it is on its way
+        message = {"samp.mtype": "table.load.votable", "samp.params": {"url": table.as_uri()}}
+        await peer.ask("notify_all", message)
+        async with asyncio.timeout(WAIT):
+            url = str((await anext(tables)).params["url"])
+        async with aiohttp.ClientSession(raise_for_status=True) as tool, tool.get(url) as answer:
+            assert await answer.read() == content
+
+        seen = await client.find("foreign @desk", timeout=WAIT)
+        await conversation.until_subscribed(client, seen, "table.load.votable")
+        for say in (client.call, client.call_and_wait, client.notify):
+            with pytest.raises(NotSubscribedError, match=r"it takes table\.load\.votable$"):
+                await say(seen, "script.test.run", PARAMS)
+        assert not await client.notify_all("script.test.run", PARAMS)
+        response = await client.call(seen, "table.load.votable", PARAMS, timeout=WAIT)
+        assert response.result == PARAMS
+        assert (await peer.event("call")).message["samp.mtype"] == "table.load.votable"  # the first to come
 
 
 async def test_jsamps_bridge_beside_a_room_makes_no_circle(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from asyncsamp.mtypes import Ds9Get, Ds9Set
 
 from ...aio.nats_server import NatsServer
 from ..peers import ds9_on, screen, stilts_send, topcat_on
-from ..rooms import at, joined_hub, room, second_machine
+from ..rooms import at, attached, joined_hub, room, second_machine
 from .meeting import found
 from .sky import image, stars
 from .windows import ACTIONS, BROWSER, MAIN, click_row, open_window, until_it_arrives
@@ -122,6 +122,27 @@ async def a_laptop(server: NatsServer, folder: Path, hidden: Path) -> AsyncItera
         return
     async with second_machine(server, folder, hidden) as there:
         yield there
+
+
+async def test_topcat_that_was_started_first_is_attached(tmp_path: Path) -> None:
+    """It runs a hub of its own then, to which `attach` brings the room."""
+    cluster_files = tmp_path / "cluster"
+    cluster_files.mkdir()
+    lockfile = tmp_path / "topcat.samp"
+    async with (
+        room(tmp_path) as server,
+        a_laptop(server, tmp_path, cluster_files) as there,
+        joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
+        Client("notebook", lockfile=cluster) as client,
+        screen(tmp_path) as display,
+        at(there, topcat_on(display, lockfile, tmp_path, own_hub=True)),
+        at(there, attached(server, lockfile, tmp_path, "laptop")),
+    ):
+        topcat = await found(client, "topcat", "table.load.votable")
+        table = stars()
+        sent = await client.send_table(table, "topcat", timeout=60)
+        assert sent.names == ["topcat @laptop"]
+        await once_it_is_known(client, topcat, {"table-id": sent.item_id, "row": "7"})
 
 
 async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) -> None:
