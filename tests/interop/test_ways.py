@@ -202,6 +202,32 @@ async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> Non
 # ---- servers
 
 
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+@pytest.mark.parametrize("dials_websocket", ["laptop", "nb"])
+async def test_tls_and_websocket_with_the_certificate_of_the_invitation(
+    tmp_path: Path, dials_websocket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call and a file across, by accounts; asyncio has nothing to warn of, at the end either."""
+    websocket = lasting_port()
+    members = [name for name in ("laptop", "nb") if name != dials_websocket]
+    options = ("--own", "--host", "0.0.0.0", "--name", "127.0.0.1", "--ws-port", str(websocket))
+    async with served_room(
+        tmp_path, *options, *members, f"{dials_websocket}=wss://127.0.0.1:{websocket}/"
+    ) as room:
+        invitations = [await room.invitation(name) for name in (*members, dials_websocket)]
+        assert [one.url.partition(":")[0] for one in invitations] == ["tls", "wss"]
+        assert all(one.seed and one.ca for one in invitations)
+        async with (
+            desktop(tmp_path, str(tmp_path / "laptop.reach")) as tool,
+            tool.tables() as tables,
+            notebook(tmp_path, str(tmp_path / "nb.reach")) as client,
+        ):
+            await speak(client)
+            await client.send_table(Table({"a": [1, 2, 3]}), "tool")
+            assert len(await anext(tables)) == 3
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_leaf_nodes(tmp_path: Path) -> None:
     """Each hub stays with its own server; one of the two dials the other."""
     port = lasting_port()

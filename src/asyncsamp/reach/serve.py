@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from .._util.hosts import address_of, is_loopback_number, url_host
 from .._util.likeness import did_you_mean
@@ -228,13 +229,23 @@ def _invite_all(options: argparse.Namespace, folder: RoomFolder, address: Addres
         if only_new and name in folder.members():
             print(f"{name} is invited already (for a new invitation: invite --room {folder.room} {name})")
             continue
-        his = (
-            Address(url, "" if url.startswith(("ws:", "wss:")) else address.ca, address.own)
-            if url
-            else address
-        )
+        his = Address(url, _certificate_at(url, address), address.own) if url else address
         path = folder.invite(name, _checked(his, folder.room, name), options.out, options.expires)
         print(f"{name} joins by {path}, which is a secret:  python -m asyncsamp.hub --join {path}")
+
+
+def _certificate_at(url: str, address: Address) -> str:
+    """Return by which certificate a member knows who answers at his own URL; "" for an authority's.
+
+    A WebSocket mostly leads to a proxy, such as Jupyter's, which has another one than the server; at the
+    usual port of https there is one for certain.
+    """
+    try:
+        known, his = urlsplit(address.url), urlsplit(url)
+        to_server = his.hostname == known.hostname and his.port not in (None, 443)
+    except ValueError:  # which `_checked` tells of
+        return ""
+    return address.ca if to_server or his.scheme not in ("ws", "wss") else ""
 
 
 def _checked(address: Address, room: str, name: str) -> Address:

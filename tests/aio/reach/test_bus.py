@@ -297,6 +297,24 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return made
 
 
+@pytest.mark.both_loops
+@pytest.mark.parametrize("known", [True, False], ids=["let in", "refused"])
+async def test_a_server_that_ends_tls_is_no_fault_of_asyncios(
+    tmp_path: Path, certificate: tuple[Path, Path], caplog: pytest.LogCaptureFixture, known: bool
+) -> None:
+    """It warned of each connection, and of each try of one who is refused."""
+    (seed, public), (other, _) = rooms.new_key(), rooms.new_key()
+    tls = f'tls {{ cert_file: "{certificate[0]}", key_file: "{certificate[1]}" }}\n'
+    async with running_server(tmp_path / "server", tls + ACCOUNTS.format(key=public)) as server:
+        url, ca = f"tls://127.0.0.1:{server.port}", certificate[0].read_text()
+        async with Watched(BusServer(url=url, ca=ca, seed=seed if known else other)) as a:
+            await a.until(backs=int(known))
+            if known:
+                await server.stop()
+            await a.until(lost=1)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_by_tls_only_to_a_server_that_proves_who_it_is(
     tmp_path: Path, certificate: tuple[Path, Path]
 ) -> None:

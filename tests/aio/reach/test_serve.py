@@ -363,8 +363,14 @@ async def test_what_the_server_does_not_follow_is_said_once_and_asked_again(
 
 
 async def test_off_this_machine_it_speaks_tls_only(tmp_path: Path) -> None:
-    async with served_room(tmp_path, "--host", "0.0.0.0", "--name", "127.0.0.1", "alice") as room:
+    options = ("--host", "0.0.0.0", "--name", "127.0.0.1")
+    own = ("by-websocket=wss://127.0.0.1:4223/", "by-tunnel=tls://localhost:4224")
+    proxies = ("by-proxy=wss://h.example:4223/p/", "by-https=wss://127.0.0.1/p/")
+    async with served_room(tmp_path, *options, "alice", *own, *proxies) as room:
         invitation = await room.invitation("alice")
+        for member in (*own, *proxies):
+            known = (await room.invitation(member.partition("=")[0])).ca
+            assert known == (invitation.ca if member in own else "")
         assert invitation.url.startswith("tls://127.0.0.1:")
         assert (tmp_path / "room" / "127.0.0.1.key.pem").stat().st_mode & 0o777 == 0o600
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -188,6 +188,7 @@ class _Line:
         self._ended = asyncio.Event()
         self.reason = ""
         self.over = False
+        self._told_of_tls = False
         self._subscriptions: list[Subscription] = []
 
     async def connect(self) -> None:
@@ -218,7 +219,22 @@ class _Line:
         """Return what lets us in. nats-py asks for it before it says the first word."""
         if self._server.needs_tls and not self._context.used:
             raise BusError(_no_tls(self._server))
+        if self._context.used and not self._told_of_tls:
+            self._tell_of_tls()
         return secret
+
+    def _tell_of_tls(self) -> None:
+        """Tell asyncio's reader what carries it, which nats-py forgets (nats-io/nats.py, issue 574).
+
+        Else it wants to read on when the server ends the connection, of which asyncio warns, and takes in
+        more than it has room for.
+        """
+        self._told_of_tls = True
+        transport = getattr(self.nats, "_transport", None)
+        writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
+        if writer is not None:  # a WebSocket has none, and knows
+            with contextlib.suppress(AssertionError):  # it was told: nats-py has been mended
+                writer.transport.get_protocol().connection_made(writer.transport)
 
     async def ended(self) -> str:
         """Wait until the line is cut, or the server does not answer; return why. Cancelling is safe."""
