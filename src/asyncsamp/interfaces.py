@@ -460,13 +460,13 @@ class Engine(Protocol):
         """
         ...
 
-    def waiting(self, sender: str, recipient: str) -> int:
+    def waiting(self, sender: str | None, recipient: str) -> int:
         """Return how many deliveries of `sender`, who may have left, wait for `recipient`.
 
         Those that its courier has been given do not count.
 
         Args:
-            sender: A public id.
+            sender: A public id; None for all.
             recipient: A public id.
         """
         ...

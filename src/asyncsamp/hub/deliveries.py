@@ -73,10 +73,12 @@ class Deliveries:
         """Return who reaches `client`, also while that leaves."""
         return self._couriers.get(client)
 
-    def waiting(self, sender: str, recipient: str) -> int:
-        """Return how many deliveries of `sender` wait for `recipient`, without those under way."""
+    def waiting(self, sender: str | None, recipient: str) -> int:
+        """Return how many deliveries of `sender`, None for all, wait for `recipient`, not yet under way."""
         box = self._outboxes.get(recipient)
-        return 0 if box is None else box.waiting(sender)
+        if box is None:
+            return 0
+        return len(box) if sender is None else box.waiting(sender)
 
     def attach(self, client: str, courier: Courier, low_water: int = LOW_WATER) -> None:
         """Let `courier` reach `client`; senders are held while more than `low_water` deliveries wait."""

@@ -176,8 +176,8 @@ class HubEngine:
         """Return who reaches `client`; None if it is not registered."""
         return self._deliveries.courier_of(client)
 
-    def waiting(self, sender: str, recipient: str) -> int:
-        """Return how many deliveries of `sender` wait until `recipient` takes those before them."""
+    def waiting(self, sender: str | None, recipient: str) -> int:
+        """Return how many deliveries of `sender`, None for all, wait until `recipient` takes earlier ones."""
         return self._deliveries.waiting(sender, recipient)
 
     @property

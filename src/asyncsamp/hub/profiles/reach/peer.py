@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from ...._util.threads import values_of
 from ....delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
@@ -36,7 +37,7 @@ from .wire import (
     dump_message,
 )
 
-__all__ = ["Encoded", "Peer"]
+__all__ = ["Encoded", "Peer", "Remembered"]
 
 log = logging.getLogger("asyncsamp.reach")
 
@@ -102,6 +103,15 @@ def _dump_unmarked(message: RawMap) -> bytes | None:
     return None if may_be_marked(message.xml) else dump_message(message)
 
 
+class Remembered(NamedTuple):
+    """What is kept of a peer that was given up: it may be met anew, and may not have noticed."""
+
+    taken: Mapping[str, int]
+    """How much was taken of its streams."""
+    unwanted: frozenset[str]
+    """Its clients that the user has removed here."""
+
+
 class Peer:
     """Another hub of the room.
 
@@ -116,7 +126,7 @@ class Peer:
         met: Called when its clients have been taken in.
         heard_beat: Called when it has said that it is there, and nothing else.
         former: Streams of it that have ended.
-        known: How much was taken of its streams before it was given up.
+        before: What is remembered of it from before it was given up.
     """
 
     def __init__(
@@ -132,7 +142,7 @@ class Peer:
         met: Callable[[], None],
         heard_beat: Callable[[], None],
         former: Iterable[str] = (),
-        known: Mapping[str, int] | None = None,
+        before: Remembered | None = None,
     ) -> None:
         self._context = context
         self._exports = exports
@@ -163,9 +173,11 @@ class Peer:
         self._moved = asyncio.Event()
         self._outgoing = self._new_stream()
         # Written as JSON a text takes twice as much at most.
-        self._incoming = Incoming(max_body=2 * limits.max_body + 64 * 1024, former=former, known=known)
+        most = 2 * limits.max_body + 64 * 1024
+        before = before or Remembered({}, frozenset())
+        self._incoming = Incoming(max_body=most, former=former, known=before.taken)
         self._calls = OpenCalls(limits.max_pending_calls)
-        self.proxies = Proxies(context, hub, lambda: self.label, room_for_one)
+        self.proxies = Proxies(context, hub, lambda: self.label, room_for_one, before.unwanted)
         self._intake = Intake(
             context,
             self.member,
@@ -186,8 +198,9 @@ class Peer:
 
     @property
     def messages_waiting(self) -> int:
-        """How many messages to it are not acknowledged."""
-        return self._outgoing.messages_waiting + len(self._gathering)
+        """How many messages for it were accepted, and are not acknowledged."""
+        under_way = self._outgoing.messages_waiting + len(self._gathering)
+        return under_way + sum(self._waiting(proxy) for proxy in self.proxies.by_remote.values())
 
     # ---- to the peer
 
@@ -309,9 +322,9 @@ class Peer:
         return self._incoming.streams
 
     @property
-    def known(self) -> dict[str, int]:
-        """How much has been taken of its streams, for when it is met anew."""
-        return self._incoming.known
+    def remembered(self) -> Remembered:
+        """What is to be remembered for when it is met anew."""
+        return Remembered(self._incoming.known, self.proxies.unwanted)
 
     def is_ended_by(self, came: Frame | Ack) -> bool:
         """Return whether what has come shows that the other hub has given this one up, and begun anew.
@@ -410,6 +423,12 @@ class Peer:
 
     def _is_shown(self, sender: str) -> bool:
         return self._exports.shows(sender, left=sender in self._leaving)
+
+    def _waiting(self, proxy: Proxy) -> int:
+        """How much waits for one of its clients until there is room, without what only our hub says."""
+        hub, waiting = self._context.engine.hub_id, self._context.engine.waiting
+        passing = len(proxy.passing) - proxy.passing.count(hub)
+        return passing + waiting(None, proxy.client) - waiting(hub, proxy.client)
 
     def is_leaving(self, client: str) -> bool:
         """Whether something of a client that has left is still to cross."""

@@ -22,7 +22,7 @@ from .context import Context
 from .data import DataPort
 from .exports import Exports
 from .invitation import Invitation
-from .peer import Encoded, Peer
+from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
 from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
 from .urls import ReachUrls
@@ -37,7 +37,8 @@ _FINISHED = 10_000
 must not bring them back."""
 
 _GIVEN_UP = 1_000
-"""Hubs that were given up of which is kept how much was taken: one that did not see it says it again."""
+"""Hubs that were given up of which is kept how much was taken, since one that did not see it says it again,
+and whom the user has removed."""
 
 _HUBS_AT_FULL_RATE = 50
 """Up to so many hubs are told each `Limits.reach_beat` that we are here; of more, so many a second."""
@@ -99,7 +100,7 @@ class Reach:
         self._encoded: Encoded | None = None
         self._peers: dict[str, Peer] = {}
         self._finished: dict[str, None] = {}
-        self._known: dict[str, dict[str, int]] = {}  # of hubs that were given up, by stream
+        self._remembered: dict[str, Remembered] = {}  # of hubs that were given up
         self._beats: Beats | None = None
         self._said_here = 0.0
         self._stop_observing: Callable[[], None] = lambda: None
@@ -509,7 +510,7 @@ class Reach:
             met=self._met.set,
             heard_beat=self._heard_beat,
             former=former,
-            known=self._known.pop(hub, None),
+            before=self._remembered.pop(hub, None),
         )
         was_alone = not self._peers
         self._peers[hub] = peer
@@ -565,9 +566,9 @@ class Reach:
 
     def _close(self, peer: Peer, reason: str) -> None:
         del self._peers[peer.hub]
-        self._known[peer.hub] = peer.known
-        while len(self._known) > _GIVEN_UP:
-            del self._known[next(iter(self._known))]
+        self._remembered[peer.hub] = peer.remembered
+        while len(self._remembered) > _GIVEN_UP:
+            del self._remembered[next(iter(self._remembered))]
         task = peer.task
         if task is not None:
             self._ending.add(task)

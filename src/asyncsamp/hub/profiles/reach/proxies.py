@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
 from ....errors import FaultError
@@ -50,10 +50,16 @@ class Proxies:
         hub: The other hub's name on the bus.
         label: Returns its name for people.
         room_for_one: Whether one more client of other hubs may be taken in.
+        unwanted: Its clients that the user removed here before the hub was given up.
     """
 
     def __init__(
-        self, context: Context, hub: str, label: Callable[[], str], room_for_one: Callable[[], bool]
+        self,
+        context: Context,
+        hub: str,
+        label: Callable[[], str],
+        room_for_one: Callable[[], bool],
+        unwanted: Iterable[str] = (),
     ) -> None:
         self._context = context
         self._hub = hub
@@ -62,12 +68,17 @@ class Proxies:
         self._room_for_one = room_for_one
         self.by_remote: dict[str, Proxy] = {}
         self.by_client: dict[str, Proxy] = {}
-        self._unwanted: set[str] = set()  # removed here by the user, until they leave there
+        self._unwanted = set(unwanted)  # removed here by the user, until they leave there
         limits = context.engine.limits
         self._rate = RateLimit(limits.registrations_per_second, limits.reach_clients)
 
     def __len__(self) -> int:
         return len(self.by_remote)
+
+    @property
+    def unwanted(self) -> frozenset[str]:
+        """Those that the user has removed here: they stay away until they leave there."""
+        return frozenset(self._unwanted)
 
     async def show(self, told: RemoteClient) -> None:
         """Take in a client that is new or has changed. Cancelling leaves it as far as it has come."""
