@@ -16,7 +16,7 @@ import pytest
 from nats.aio.transport import TcpTransport
 
 from asyncsamp.errors import LocalProtocolError
-from asyncsamp.hub.profiles.reach.bus import BusMessage, BusServer, NatsBus
+from asyncsamp.hub.profiles.reach.bus import BusMessage, BusServer, NatsBus, pause_after
 from asyncsamp.reach import rooms
 
 from ...ports import lasting_port
@@ -236,6 +236,71 @@ async def test_a_new_invitation_is_advised_only_where_it_helps(said: str, not_va
             await bus.until(lost=1)
             assert said.lower() in bus.reasons[0].lower()
             assert ("ask for a new one" in bus.reasons[0]) is not_valid
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("HTTP/1.1 401 Unauthorized", r"it answers HTTP 401; is the Jupyter token right, in \[headers\]"),
+        ("HTTP/1.1 403 Forbidden", r"it answers HTTP 403; is the Jupyter token right, in \[headers\]"),
+        (
+            "HTTP/1.1 404 Not Found",
+            "it answers HTTP 404; is the URL right, and jupyter-server-proxy installed",
+        ),
+        (
+            "HTTP/1.1 502 Bad Gateway",
+            "it answers HTTP 502; nobody listens behind it: does the room's server run",
+        ),
+    ],
+)
+async def test_what_a_door_before_the_server_says_is_explained(answer: str, text: str) -> None:
+    """Asked once, and, where it lets nobody in, not again for seconds."""
+    asked = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"{answer}\r\nContent-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"ws://127.0.0.1:{port}/user/me/proxy/4223/")) as bus:
+            await bus.until(lost=1)
+            assert re.search(text, bus.reasons[0])
+            await asyncio.sleep(0.6)
+            assert asked == 1 or (asked < 5 and "502" in answer)
+
+
+async def test_a_tunnel_without_a_server_is_not_stormed() -> None:
+    """What ssh does at a port that is forwarded to where nobody listens."""
+    asked = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
+            await bus.until(lost=1)
+            assert "; nobody listens behind it: does the room's server run" in bus.reasons[0]
+            await asyncio.sleep(1.1)
+            assert asked <= 5  # one each quarter of a second
+
+
+def test_a_server_that_is_away_for_long_is_asked_ever_less_often() -> None:
+    away, asked = 0.0, 0
+    while away < 60:
+        away += pause_after(away, "refused")
+        asked += 1
+    assert asked < 80
+    assert pause_after(17.0, "") < 1  # a hub that is given up after 15 s is back within a second
+    assert pause_after(3600.0, "") == 5
 
 
 async def a_line(caplog: pytest.LogCaptureFixture, text: str) -> bool:

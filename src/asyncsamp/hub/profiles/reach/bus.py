@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-__all__ = ["Bus", "BusError", "BusMessage", "BusServer", "Callback", "NatsBus"]
+__all__ = ["Bus", "BusError", "BusMessage", "BusServer", "Callback", "NatsBus", "pause_after"]
 
 log = logging.getLogger("asyncsamp.reach")
 
@@ -40,8 +40,8 @@ _CHECK_TIMEOUT = 3
 
 _FIRST_PAUSE = 0.25
 _LAST_PAUSE = 5.0
-_PATIENCE_SHARE = 40
-"""A server is tried again after a fortieth of the time it has been away: soon after a short cut, and
+_PATIENCE_SHARE = 20
+"""A server is tried again after a twentieth of the time it has been away: soon after a short cut, and
 without a storm after a long one."""
 
 _CLOSE_TIMEOUT = 1.0
@@ -173,6 +173,9 @@ class _Context(ssl.SSLContext):
 
     used = False
 
+    def __repr__(self) -> str:
+        return "on"  # as aiohttp's errors have it: ssl:on
+
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         self.used = True
         return super().wrap_bio(*args, **kwargs)
@@ -188,6 +191,7 @@ class _Line:
         self._ended = asyncio.Event()
         self.reason = ""
         self.over = False
+        self._connecting = False
         self._told_of_tls = False
         self._subscriptions: list[Subscription] = []
 
@@ -199,6 +203,7 @@ class _Line:
             known = {"user": lambda: log_in(server.user), "password": lambda: log_in(server.password)}
         elif server.seed:
             known = {"nkeys_seed_str": server.seed, "token": lambda: log_in(None)}
+        self._connecting = True
         await self.nats.connect(
             server.url,
             name=server.name,
@@ -213,6 +218,7 @@ class _Line:
             ws_connection_headers={key: [value] for key, value in server.headers.items()} or None,
             **known,
         )
+        self._connecting = False
         self._log_in(None)
 
     def _log_in(self, secret: str | None) -> str | None:
@@ -273,6 +279,8 @@ class _Line:
         await subscription.unsubscribe()
 
     async def _error(self, error: Exception) -> None:
+        if self._connecting:
+            raise error  # else nats-py tries a second time at once
         text = plain_line(str(error) or type(error).__name__)
         self.reason = text
         if "permissions violation" in text.lower():
@@ -425,7 +433,7 @@ class NatsBus:
             if reason != told:
                 told = reason
                 _guarded(self._lost, reason)
-            await asyncio.sleep(_pause(loop.time() - away_since, reason))
+            await asyncio.sleep(pause_after(loop.time() - away_since, reason))
 
     async def _open(self, line: _Line) -> None:
         """Subscribe to everything again, and say that there is a server."""
@@ -552,35 +560,50 @@ def _no_tls(server: BusServer) -> str:
     )
 
 
-_REFUSED = ("authorization violation", "user authentication expired", "account authentication expired")
-"""How a server says that it does not let us in. One that is slow, or full, says other things of accounts."""
+_REFUSED = (
+    "authorization violation",
+    "user authentication expired",
+    "account authentication expired",
+    "http 401",
+    "http 403",
+    "http 404",
+)
+"""How a server, or the door before it, says that it does not let us in. One that is slow, or full, says other
+things of accounts."""
 
-_OF_CERTIFICATES = {
-    "certificate is not yet valid": "; is this machine's clock right? It seems to be behind",
-    "certificate has expired": "; is this machine's clock right? If it is, ask for a new invitation",
+_NOT_VALID = "the invitation is not valid there: ask for a new one"
+_TURNED_AWAY = "is the Jupyter token right, in [headers] of the invitation or in the file of --reach-headers?"
+_NOBODY_BEHIND = "nobody listens behind it: does the room's server run, and is the port right?"
+_ADVICE = {
+    **dict.fromkeys(_REFUSED[:3], _NOT_VALID),
+    **dict.fromkeys(("http 401", "http 403"), _TURNED_AWAY),
+    "http 404": "is the URL right, and jupyter-server-proxy installed there?",
+    "http 5": _NOBODY_BEHIND,
+    "empty response from server": _NOBODY_BEHIND,
+    "certificate is not yet valid": "is this machine's clock right? It seems to be behind",
+    "certificate has expired": "is this machine's clock right? If it is, ask for a new invitation",
 }
-"""What to do about that which OpenSSL says of the server's certificate."""
+"""What to do about what a server, nats-py or OpenSSL says."""
 
 _NOT_HERE = re.compile(r'permissions violation for publish to "samp\.[^"]*\.here"', re.IGNORECASE)
 """How it says that a member may not even tell the room that he is there."""
 
 
 def _reason(error: BaseException, said: str) -> str:
-    text = str(error) or said or type(error).__name__
-    if said and "no servers available" in text:
-        text = said
-    if isinstance(error, TimeoutError):
+    text = (str(error) or said or type(error).__name__).removeprefix("nats: ")
+    status = getattr(error, "status", None)  # of a handshake of WebSocket
+    if status is not None:
+        text = f"it answers HTTP {status}"
+    elif isinstance(error, TimeoutError):
         text = "it does not answer"
-    advice = next((what for fault, what in _OF_CERTIFICATES.items() if fault in text), "")
-    if _is_refused(text):
-        advice = "; the invitation is not valid there: ask for a new one"
-    return plain_line(text.removeprefix("nats: "), 300) + advice  # which is never cut
+    advice = next((what for fault, what in _ADVICE.items() if fault in text.lower()), "")
+    return plain_line(text, 300) + (f"; {advice}" if advice else "")  # which is never cut
 
 
 def _is_refused(reason: str) -> bool:
     return any(word in reason.lower() for word in _REFUSED)
 
 
-def _pause(away: float, reason: str) -> float:
+def pause_after(away: float, reason: str) -> float:
     """Return how many seconds to wait before a server is tried again."""
     return _LAST_PAUSE if _is_refused(reason) else min(_LAST_PAUSE, max(_FIRST_PAUSE, away / _PATIENCE_SHARE))
