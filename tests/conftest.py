@@ -16,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from .effort import examples
+from .installed import require_root
 from .turns import turn
 
 settings.register_profile("suite", max_examples=examples())
@@ -77,6 +78,12 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("both_loops") and importlib.util.find_spec("uvloop"):
         factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
     return factories
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Run as root, or not at all; see `require_root`."""
+    require_root()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What a test needs of the machine; without it the test is skipped and says what to install."""
+"""What a test needs of the machine; without it the test is skipped and says why. In CI it fails."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-__all__ = ["require_file", "require_module", "require_program"]
+__all__ = ["require_file", "require_module", "require_program", "require_root", "skip_or_fail"]
 
 
 def require_program(program: str, package: str) -> str:
@@ -37,8 +38,18 @@ def require_module(module: str, package: str) -> None:
         _missing(module, f"pip install '{package}'")
 
 
-def _missing(what: str, command: str) -> None:
-    text = f"{what} is not installed: {command}"
+def require_root() -> None:
+    """Skip the test unless root runs it."""
+    if not hasattr(os, "getuid") or os.getuid() != 0:
+        skip_or_fail("only root can do this: run the tests as root")
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip the test, which lacks something. In CI nothing may be missing, so there it fails."""
     if os.environ.get("CI", "").lower() in ("true", "1"):
-        pytest.fail(text)
-    pytest.skip(text)
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _missing(what: str, command: str) -> NoReturn:
+    skip_or_fail(f"{what} is not installed: {command}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import AsyncIterator
 
@@ -13,9 +12,8 @@ import pytest
 NOBODY = 65534
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells whose a socket is")
-ROOT = pytest.mark.skipif(
-    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can start a program as another user"
-)
+ROOT = pytest.mark.usefixtures("as_root")
+"""Only root can start a program as another user."""
 
 _LISTEN = """
 import os, socket, sys

@@ -16,6 +16,7 @@ from asyncsamp import Client, Hub, Limits, Message, SampError
 from asyncsamp._util.private_files import replace_private
 
 from ..aio.raw import register
+from ..installed import skip_or_fail
 from ..interop.conversation import until_subscribed
 from ..interop.peers import own_hub
 from .bystanders import bystanders, nothing_kept, the_log_says
@@ -240,7 +241,7 @@ async def test_a_file_system_that_is_full(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if await _run("mount", "-t", "tmpfs", "-o", "size=16k", "none", str(disk)):
-        pytest.skip("only root can mount a file system: run the tests as root")
+        skip_or_fail("only root can mount a file system: run the tests as root")
     try:
         with contextlib.suppress(OSError):
             (disk / "filler").write_bytes(b"x" * 100_000)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ..installed import skip_or_fail
+
 ROOT = Path(__file__).parents[2]
 
 SILENT = """
@@ -48,7 +50,8 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs root and Linux's namespaces")
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+@pytest.mark.usefixtures("as_root")
 @pytest.mark.both_loops
 @pytest.mark.alone
 async def test_a_callback_host_that_is_never_found_holds_up_nobody(tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ async def test_a_callback_host_that_is_never_found_holds_up_nobody(tmp_path: Pat
     begun = asyncio.get_running_loop().time()
     _, errors = await running.communicate()
     if b"Operation not permitted" in errors:
-        pytest.skip("namespaces are not allowed here")
+        skip_or_fail("namespaces are not allowed here")
     assert running.returncode == 0, errors.decode()
     seen["end"] = asyncio.get_running_loop().time() - begun
     assert max(seen.values()) < 4.0, seen

@@ -10,11 +10,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
-import pytest
-
 from ..aio.nats_server import NatsServer, running_server
 from ..aio.reach.relay import running_relay
-from ..installed import require_program
+from ..installed import require_program, require_root, skip_or_fail
 from .peers import own_hub
 from .peers.java import java_command
 from .peers.process import Process, process, running_at
@@ -49,6 +47,7 @@ async def second_machine(server: NatsServer, folder: Path, hidden: Path) -> Asyn
 
     Gives what a command begins with that runs there; see `at`.
     """
+    require_root()
     for program, package in (
         ("unshare", "util-linux"),
         ("nsenter", "util-linux"),
@@ -69,13 +68,13 @@ async def second_machine(server: NatsServer, folder: Path, hidden: Path) -> Asyn
 
 
 async def _require_namespaces() -> None:
-    """Skip the test where machines cannot be made: in most containers not even by root."""
+    """Skip the test where machines cannot be made; in most containers not even root may."""
     trying = await asyncio.create_subprocess_exec(
         *("unshare", "--net", "--mount", "true"), stderr=asyncio.subprocess.PIPE
     )
     _, said = await trying.communicate()
     if trying.returncode != 0:
-        pytest.skip(f"no machine can be made here: {said.decode(errors='replace').strip()}")
+        skip_or_fail(f"no machine can be made here: {said.decode(errors='replace').strip()}")
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -37,7 +36,8 @@ ls -A "$HOME"
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="it needs a /run of its own: root")
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+@pytest.mark.usefixtures("as_root")  # it needs a /run of its own
 async def test_systemd_runs_the_hub_and_starts_it_again(tmp_path: Path) -> None:
     """Installed, killed and removed; the lockfile is gone in the end."""
     require_file(Path("/usr/lib/systemd/systemd"), "systemd")

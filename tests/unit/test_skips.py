@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ..installed import require_file, require_module, require_program
+from ..installed import require_file, require_module, require_program, require_root
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / ".ci" / "run"
@@ -45,6 +46,15 @@ def test_only_what_comes_with_python_is_skipped_without_saying_what_to_install()
     for where, node in calls("importorskip"):
         assert texts(node)[0] in sys.stdlib_module_names, f"{where}: use require_module"
         assert any(keyword.arg == "reason" for keyword in node.keywords), f"{where} gives no reason"
+
+
+def test_what_the_machine_lacks_is_never_skipped_in_ci() -> None:
+    """Only what was not asked for is skipped, and what another system does not have."""
+    for where, node in calls("skip"):
+        if not where.startswith("tests/installed.py:"):
+            assert any("--long" in text for text in texts(node)), f"{where}: use skip_or_fail"
+    for where, node in calls("skipif"):
+        assert "uid" not in ast.unparse(node.args[0]), f"{where}: use the fixture as_root"
 
 
 def test_packages_of_pypi_are_those_of_our_extras() -> None:
@@ -81,3 +91,16 @@ def test_what_is_missing_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="some"):
         require_module("nothing", "some")
+
+
+def test_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000, raising=False)
+    reason = "^only root can do this: run the tests as root$"
+    monkeypatch.setenv("CI", "")
+    with pytest.raises(pytest.skip.Exception, match=reason):
+        require_root()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match=reason):
+        require_root()
+    monkeypatch.setattr(os, "getuid", lambda: 0, raising=False)
+    require_root()

@@ -385,7 +385,7 @@ async def test_a_link_is_never_written_through(
     assert victim.read_text() == text
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can read a file of mode 0: run the tests as root")
+@pytest.mark.usefixtures("as_root")  # who alone can read a file of mode 0
 async def test_a_stale_lockfile_of_mode_0_is_replaced_by_root(
     location: Location, path: Path, server: Pinged, sender: RpcClient, nobody: str
 ) -> None:

@@ -67,9 +67,8 @@ async def test_our_own_programs_and_who_cannot_be_found_are_not_refused() -> Non
     assert await another_user(None) is None
 
 
+@pytest.mark.skipif(sys.byteorder != "little", reason="the lines are of a little-endian machine")
 def test_the_tables_are_read_for_the_peers_socket_alone() -> None:
-    if sys.byteorder != "little":
-        pytest.skip("the lines are of a little-endian machine")
     ends = Ends(("127.0.0.1", 50000), ("127.0.0.1", 21012))
     rest = "01 00000000:00000000 00:00000000 00000000"
     head = (

@@ -1,6 +1,6 @@
 """The real TOPCAT and DS9 on a laptop; a notebook and STILTS on a cluster, in one room.
 
-For root the laptop has a network and a file system of its own: it does not have the cluster's files.
+The laptop has a network and a file system of its own: it does not have the cluster's files.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +19,6 @@ from asyncsamp import Client, RemoteClient, ReplyError
 from asyncsamp.data.formats.table_write import write_fits
 from asyncsamp.mtypes import Ds9Get, Ds9Set
 
-from ...aio.nats_server import NatsServer
 from ..peers import ds9_on, screen, stilts_send, topcat_on
 from ..rooms import at, attached, joined_hub, room, second_machine
 from .meeting import found
@@ -42,7 +39,7 @@ async def test_a_notebook_on_a_cluster_and_topcat_on_the_laptop(tmp_path: Path, 
     table = stars()
     async with (
         room(tmp_path) as server,
-        a_laptop(server, tmp_path, cluster_files) as there,
+        second_machine(server, tmp_path, cluster_files) as there,
         at(there, joined_hub(server, tmp_path, "laptop", *FILES)) as laptop,
         joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
@@ -114,16 +111,6 @@ async def read(url: str) -> bytes:
         return content
 
 
-@contextlib.asynccontextmanager
-async def a_laptop(server: NatsServer, folder: Path, hidden: Path) -> AsyncIterator[list[str]]:
-    """Make a machine if that is allowed; gives what a command begins with that runs there."""
-    if os.name != "posix" or os.getuid() != 0:
-        yield []
-        return
-    async with second_machine(server, folder, hidden) as there:
-        yield there
-
-
 async def test_topcat_that_was_started_first_is_attached(tmp_path: Path) -> None:
     """It runs a hub of its own then, to which `attach` brings the room."""
     cluster_files = tmp_path / "cluster"
@@ -131,7 +118,7 @@ async def test_topcat_that_was_started_first_is_attached(tmp_path: Path) -> None
     lockfile = tmp_path / "topcat.samp"
     async with (
         room(tmp_path) as server,
-        a_laptop(server, tmp_path, cluster_files) as there,
+        second_machine(server, tmp_path, cluster_files) as there,
         joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
         screen(tmp_path) as display,
@@ -151,7 +138,7 @@ async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) ->
     cluster_files.mkdir()
     async with (
         room(tmp_path) as server,
-        a_laptop(server, tmp_path, cluster_files) as there,
+        second_machine(server, tmp_path, cluster_files) as there,
         at(there, joined_hub(server, tmp_path, "laptop", *FILES)) as laptop,
         joined_hub(server, cluster_files, "cluster", *FILES) as cluster,
         Client("notebook", lockfile=cluster) as client,
