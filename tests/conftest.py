@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from .aio.nats_server import debians_server, wheels_server
 from .effort import examples
 from .installed import require_root
 from .turns import turn
@@ -78,6 +79,13 @@ def pytest_asyncio_loop_factories(
     if item.get_closest_marker("both_loops") and importlib.util.find_spec("uvloop"):
         factories["uvloop"] = importlib.import_module("uvloop").new_event_loop
     return factories
+
+
+@pytest.fixture(params=[wheels_server, debians_server], ids=["wheel", "debian"])
+def nats_program(request: pytest.FixtureRequest) -> str:
+    """A nats-server: a test that asks for this is run with the newest, and with Debian's of 2.9."""
+    program: str = request.param()
+    return program
 
 
 @pytest.fixture

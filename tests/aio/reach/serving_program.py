@@ -13,7 +13,7 @@ from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import read_invitation
 
-from ..nats_server import PATIENCE
+from ..nats_server import PATIENCE, version_at, version_of
 
 READY = "Ctrl-C ends the room."
 
@@ -57,23 +57,49 @@ async def run(*arguments: str) -> tuple[int, str, str]:
 
 @contextlib.asynccontextmanager
 async def served_room(
-    folder: Path, *arguments: str, name: str = "m31", errors: int | None = None
+    folder: Path, *arguments: str, name: str = "m31", errors: int | None = None, program: str = ""
 ) -> AsyncIterator[Room]:
-    """Serve a room, whose state and invitations are in `folder`, on any port; `errors`: where stderr goes."""
+    """Serve a room on any port.
+
+    Args:
+        folder: Where its state and invitations are.
+        arguments: Options and members.
+        name: The room.
+        errors: Where stderr goes.
+        program: The nats-server that it is to run; by default the one that it finds.
+    """
     folder.mkdir(exist_ok=True)
+    python, variables = _finding(program, folder)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "asyncsamp.reach", "serve", "--room", name, "--folder", str(folder / "room"),
+        python, "-m", "asyncsamp.reach", "serve", "--room", name, "--folder", str(folder / "room"),
         "--out", str(folder), "--port", "0", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=errors, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE, stderr=errors, env={**os.environ, **variables},
     )  # fmt: skip
     room = Room(folder, process)
     try:
         await room.says(READY)
+        if program:
+            assert await version_at(room.url) == version_of(program)
         yield room
     finally:
         if process.returncode is None:
             process.terminate()
         await process.communicate()
+
+
+def _finding(program: str, folder: Path) -> tuple[str, dict[str, str]]:
+    """Return a Python that finds this server, and the variables for it.
+
+    It is the one beside our Python, or else one that finds none beside itself: it looks for the system's,
+    with the PATH that Debian gives to users.
+    """
+    variables = {"PYTHONUNBUFFERED": "1"}
+    if not program or Path(program).parent == Path(sys.executable).parent:
+        return sys.executable, variables
+    python = folder / "python"
+    python.symlink_to(sys.executable)
+    path = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
+    return str(python), {**variables, "PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 class Member:

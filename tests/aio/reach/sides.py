@@ -77,9 +77,12 @@ class Sides:
 
 @contextlib.asynccontextmanager
 async def two_sides(
-    folder: Path, config: str = "", *, offers: bool = True, named: bool = False
+    folder: Path, config: str = "", *, offers: bool = True, named: bool = False, program: str = ""
 ) -> AsyncIterator[Sides]:
-    async with running_server(folder, config) as server, contextlib.AsyncExitStack() as stack:
+    async with (
+        running_server(folder, config, program=program) as server,
+        contextlib.AsyncExitStack() as stack,
+    ):
         sides = []
         for member in ("alice", "bob"):
             bus = BusServer(url=server.url)

@@ -20,16 +20,16 @@ from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
 from .relay import running_relay
-from .rooms import Machines, names, until
+from .rooms import LIMITS, Machines, names, until
 from .serving_program import Member, Room, run, served_room
 
 pytestmark = pytest.mark.timeout(120)
 
 
 @asynccontextmanager
-async def house(folder: Path, *members: str) -> AsyncIterator[tuple[Room, Machines]]:
+async def house(folder: Path, *members: str, program: str = "") -> AsyncIterator[tuple[Room, Machines]]:
     """Serve a room to members with accounts."""
-    async with served_room(folder, *members) as room, AsyncExitStack() as stack:
+    async with served_room(folder, *members, program=program) as room, AsyncExitStack() as stack:
         yield room, Machines(folder, stack)
 
 
@@ -110,15 +110,23 @@ def _id(client: Client, name: str) -> str:
     return next(other.public_id for other in client.clients.values() if other.name == name)
 
 
-async def test_who_is_put_out_goes_on_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with house(tmp_path, "alice", "bob") as (room, machines):
-        alice = await machines.enter("a", await room.invitation("alice"))
+async def test_who_is_invited_meets_the_others_and_who_is_put_out_goes_on_alone(
+    tmp_path: Path, nats_program: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    invite = ("invite", "--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    async with house(tmp_path, "bob", program=nats_program) as (room, machines):
         bob = await machines.enter("b", await room.invitation("bob"))
+        assert (await run(*invite, "alice"))[0] == 0
+        await room.says("members are now: alice, bob")
+        impatient = replace(LIMITS, reach_patience=1.0)  # for whom it is over soon after it was put out
+        alice = await machines.enter("a", await room.invitation("alice"), mtypes=None, limits=impatient)
         tool, notebook = await alice.client("tool"), await bob.client("notebook")
-        await notebook.find("tool @a", timeout=PATIENCE)
-        assert (
-            await run("invite", "--room", "m31", "--folder", str(tmp_path / "room"), "--remove", "alice")
-        )[0] == 0
+        await echo(tool, "test.echo")
+        seen = await notebook.find("tool @a", timeout=PATIENCE)
+        await until(lambda: seen.subscribes("test.echo"))
+        answer = await notebook.call(seen, "test.echo", {"n": "1"}, timeout=PATIENCE)
+        assert answer.result == {"n": "1"}
+        assert (await run(*invite, "--remove", "alice"))[0] == 0
         await until(lambda: not alice.reach.connected and "tool @a" not in names(notebook))
         await until(lambda: not alice.reach.hubs)
         assert tool.registered

@@ -29,6 +29,9 @@ pytestmark = pytest.mark.timeout(90)
 USERS = Limits(close_timeout=0.05)
 """As users have them; nothing of it but the patience of 15 s is too long for a test."""
 
+HASTY = replace(LIMITS, close_timeout=0.05)
+"""Those of clients whose handlers never end, so that nobody waits for that when they leave."""
+
 GONE = 17.0
 BACK = 1.0
 TOLD = 3.0
@@ -49,7 +52,7 @@ async def far_hub(
     lockfile = folder / "there.samp"
     options = ("--join", room.server.url, "--reach-label", "there", "--reach-mtypes", "all")
     async with hub_process(lockfile, 0, *options) as hub:
-        tool = Client("tool", lockfile=lockfile, limits=LIMITS)
+        tool = Client("tool", lockfile=lockfile, limits=HASTY)
         await tool.register()
         try:
             yield hub, tool, await never_answers(tool)
@@ -92,8 +95,10 @@ async def told(waiting: list[asyncio.Task[object]], within: float) -> None:
                 await task
 
 
-async def test_a_hub_that_is_killed_is_told_to_its_callers(long: bool, tmp_path: Path) -> None:
-    async with open_room(tmp_path) as room:
+async def test_a_hub_that_is_killed_is_told_to_its_callers(
+    long: bool, nats_program: str, tmp_path: Path
+) -> None:
+    async with open_room(tmp_path, program=nats_program) as room:
         here = await room.join("here", limits=USERS)
         notebook = await here.client("notebook")
         async with far_hub(room, tmp_path) as (hub, _, came):
@@ -138,7 +143,7 @@ async def test_a_caller_whose_hub_is_killed_leaves(long: bool, tmp_path: Path) -
     """The other side of it: what the killed hub's clients have called goes on, and they are gone."""
     async with open_room(tmp_path) as room:
         here = await room.join("here", limits=USERS)
-        worker, asked = await here.client("worker"), asyncio.Event()
+        worker, asked = await here.client("worker", limits=HASTY), asyncio.Event()
 
         @worker.on("test.work")
         async def work(message: Message) -> None:
@@ -185,7 +190,7 @@ async def test_a_server_that_is_away_for_long_parts_the_hubs_until_it_is_back(
     async with open_room(tmp_path) as room:
         here = await room.join("here", limits=limits(long=long))
         there = await room.join("there", limits=limits(long=long))
-        notebook, tool = await here.client("notebook"), await there.client("tool")
+        notebook, tool = await here.client("notebook"), await there.client("tool", limits=HASTY)
         waiting = await calls(notebook, await never_answers(tool))
         await room.server.kill()
         await told(waiting, GONE)

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Client, HubFaultError, Message
+from asyncsamp import Client, HubFaultError, Message, MessageStream, RemoteClient
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.reach.server import free_port
 
 from ..hub_process import hub_process
-from ..nats_server import PATIENCE, NatsServer, running_server
+from ..nats_server import PATIENCE, NatsServer, debians_server, running_server, wheels_server
 from .relay import Relay, running_relay
 from .rooms import LIMITS, Machines, find, until
 
@@ -95,61 +95,94 @@ CUTS: list[Callable[[Parts], Awaitable[None]]] = [
 ]
 
 
+@dataclass
+class Way:
+    """One of the two directions: who sends to whom, and what has come there."""
+
+    sender: Client
+    to: RemoteClient
+    came: MessageStream
+
+    async def called(self) -> bool:
+        """Make a call that is open while the cut is made; return whether it was answered."""
+        return (await self.sender.call(self.to, "test.slow", timeout=120)).ok
+
+    async def arrived(self) -> list[int]:
+        """Return the numbers that have come, up to the end."""
+        got = []
+        async with asyncio.timeout(60):
+            while (number := str((await anext(self.came)).params["n"])) != END:
+                got.append(int(number))
+        return got
+
+
+@asynccontextmanager
+async def way(sender: Client, receiver: Client, answer: asyncio.Event) -> AsyncIterator[Way]:
+    """Let the receiver take numbers, and calls that it answers at `answer`."""
+
+    @receiver.on("test.slow")
+    async def slow(message: Message) -> None:
+        await answer.wait()
+
+    async with receiver.messages("test.n", limit=1_000_000) as came:
+        seen = await sender.find(receiver.name, timeout=3 * PATIENCE)
+        await until(lambda: seen.subscribes("test.n") and seen.subscribes("test.slow"))
+        yield Way(sender, seen, came)
+
+
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    ("cut", "nats_program"),
+    [*((cut, wheels_server) for cut in CUTS), (killed, debians_server), (leaf_away, debians_server)],
+    indirect=["nats_program"],
+)
 async def test_what_is_accepted_arrives_once_and_in_order(
-    cut: Callable[[Parts], Awaitable[None]], long: bool, tmp_path: Path
+    cut: Callable[[Parts], Awaitable[None]], nats_program: str, long: bool, tmp_path: Path
 ) -> None:
-    async with two_machines(tmp_path, long=long, leaf=cut is leaf_away, process=cut is frozen_hub) as (
-        parts,
-        sender,
-        receiver,
+    """In both directions, in which messages are sent at the same time."""
+    answer = asyncio.Event()
+    async with (
+        two_machines(tmp_path, nats_program, long=long, leaf=cut is leaf_away, process=cut is frozen_hub) as (
+            parts,
+            here,
+            there,
+        ),
+        way(here, there, answer) as out,
+        way(there, here, answer) as back,
     ):
-        seen = await sender.find("receiver", timeout=3 * PATIENCE)
-        answer = asyncio.Event()
-
-        @receiver.on("test.slow")
-        async def slow(message: Message) -> None:
-            await answer.wait()
-
-        async with receiver.messages("test.n", limit=1_000_000) as came:
-            await until(lambda: seen.subscribes("test.n") and seen.subscribes("test.slow"))
-            for _ in range(RUNS if long else 1):
-                answer.clear()
-                calling = asyncio.create_task(sender.call(seen, "test.slow", timeout=120))
-                accepted = await accepted_meanwhile(cut(parts), parts, sender, seen.public_id)
-                answer.set()
-                got = []
-                async with asyncio.timeout(60):
-                    while (number := str((await anext(came)).params["n"])) != END:
-                        got.append(int(number))
-                    assert (await calling).ok
-                assert got == accepted
-                assert find(sender, seen.name) is seen, "it was given up meanwhile"
+        for _ in range(RUNS if long else 1):
+            answer.clear()
+            calling = [asyncio.create_task(each.called()) for each in (out, back)]
+            cutting = asyncio.ensure_future(cut(parts))
+            accepted = await asyncio.gather(*(accepted_meanwhile(cutting, each) for each in (out, back)))
+            answer.set()
+            for each, numbers in zip((out, back), accepted, strict=True):
+                assert await each.arrived() == numbers
+                assert find(each.sender, each.to.name) is each.to, "it was given up meanwhile"
+            assert await asyncio.gather(*calling) == [True, True]
 
 
-async def accepted_meanwhile(work: Awaitable[None], parts: Parts, sender: Client, to: str) -> list[int]:
+async def accepted_meanwhile(cutting: asyncio.Future[None], way: Way) -> list[int]:
     """Send numbers while a cut is made, and for a while after it; return those that were accepted."""
-    cutting = asyncio.ensure_future(work)
     accepted: list[int] = []
     number = 0
     rest = 200
     while not cutting.done() or rest:
         rest -= cutting.done()
-        if await took(sender, to, number):
+        if await took(way, number):
             accepted.append(number)
         await asyncio.sleep(0.001)
         number += 1
     await cutting
     async with asyncio.timeout(60):
-        while not await took(sender, to, END):
+        while not await took(way, END):
             await asyncio.sleep(0.05)
     return accepted
 
 
-async def took(sender: Client, to: str, number: int | str) -> bool:
+async def took(way: Way, number: int | str) -> bool:
     try:
-        await sender.notify(to, "test.n", {"n": str(number)})
+        await way.sender.notify(way.to.public_id, "test.n", {"n": str(number)})
     except HubFaultError:
         await asyncio.sleep(0.01)
         return False
@@ -158,34 +191,37 @@ async def took(sender: Client, to: str, number: int | str) -> bool:
 
 @asynccontextmanager
 async def two_machines(
-    folder: Path, *, long: bool, leaf: bool, process: bool
+    folder: Path, program: str, *, long: bool, leaf: bool, process: bool
 ) -> AsyncIterator[tuple[Parts, Client, Client]]:
+    """Run a hub on each, A's first, and a client on each hub."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         port = free_port("127.0.0.1")
         config = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n' if leaf else ""
-        server = far = await enter(running_server(folder / "server", config))
+        server = far = await enter(running_server(folder / "server", config, program=program))
         if leaf:
             dial = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}\n'
-            far = await enter(running_server(folder / "far", dial))
+            far = await enter(running_server(folder / "far", dial, program=program))
         relay = await enter(running_relay(server.port))
         machines = Machines(folder, stack)
-        options = ("--join", far.url, "--reach-label", "b", "--reach-mtypes", "all")
+        everything = ("--reach-mtypes", "all")
         pid = 0
         if long or process:
             there = folder / "b.samp"
-            pid = (await enter(hub_process(there, 0, *options))).process.pid
+            pid = (
+                await enter(hub_process(there, 0, "--join", far.url, "--reach-label", "b", *everything))
+            ).process.pid
         else:
             place = await machines.enter("b", invitation_of_url(far.url), mtypes=None, limits=PATIENT)
             assert place.hub.lockfile is not None
             there = place.hub.lockfile
         if long:
             here = folder / "a.samp"
-            await enter(hub_process(here, 0, "--join", relay.url, "--reach-label", "a"))
+            await enter(hub_process(here, 0, "--join", relay.url, "--reach-label", "a", *everything))
         else:
-            first = await machines.enter("a", invitation_of_url(relay.url), limits=PATIENT)
+            first = await machines.enter("a", invitation_of_url(relay.url), mtypes=None, limits=PATIENT)
             assert first.hub.lockfile is not None
             here = first.hub.lockfile
         parts = Parts(server, far, relay, pid, 1.0 if long else 0.1)
-        receiver = await enter(Client("receiver", lockfile=there))
-        yield parts, await enter(Client("sender", lockfile=here)), receiver
+        far_client = await enter(Client("there", lockfile=there))
+        yield parts, await enter(Client("here", lockfile=here)), far_client

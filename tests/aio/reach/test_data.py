@@ -211,11 +211,14 @@ async def test_a_killed_server_does_not_end_a_reading(sides: Sides, large: Path)
     assert (total, got.hexdigest()) == (LARGE, whole)
 
 
-async def test_a_range_goes_on_after_a_cut(sides: Sides, large: Path) -> None:
+async def test_a_range_goes_on_after_a_cut(large: Path, nats_program: str, tmp_path: Path) -> None:
     first, last = 1_000_001, LARGE - 3
     body, cut = bytearray(), False
     asked = {"Range": f"bytes={first}-{last}"}
-    async with sides.bob.tool.get(sides.sent(large.as_uri()), headers=asked) as answer:
+    async with (
+        two_sides(tmp_path / "server", program=nats_program) as sides,
+        sides.bob.tool.get(sides.sent(large.as_uri()), headers=asked) as answer,
+    ):
         async for piece in answer.content.iter_chunked(65536):
             body += piece
             if len(body) > LARGE // 3 and not cut:

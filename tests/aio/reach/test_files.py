@@ -73,13 +73,19 @@ async def read(url: str, **headers: str) -> tuple[int, bytes]:
         return answer.status, await answer.read()
 
 
-async def test_a_file_and_a_url_of_this_machine_are_read_at_the_other_hub(tmp_path: Path) -> None:
+async def test_a_file_and_a_url_of_this_machine_are_read_at_the_other_hub(
+    tmp_path: Path, nats_program: str
+) -> None:
     (tmp_path / "a b.vot").write_bytes(CONTENT)
 
     async def serve(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=CONTENT[::-1])
 
-    async with open_room(tmp_path) as room, two(room, "sent") as both, Server(serve) as base:
+    async with (
+        open_room(tmp_path, program=nats_program) as room,
+        two(room, "sent") as both,
+        Server(serve) as base,
+    ):
         url = (tmp_path / "a b.vot").as_uri()
         got = await both.send(url)
         assert got.startswith("http://127.0.0.1:")

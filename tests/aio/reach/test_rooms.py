@@ -197,8 +197,8 @@ async def test_a_caller_that_cannot_be_called_gets_the_answer_that_it_waits_for(
         await call(cluster.hub, "unregister", key)
 
 
-async def test_a_large_message_is_cut_and_joined(tmp_path: Path) -> None:
-    async with open_room(tmp_path, "max_payload: 65536") as room:
+async def test_a_large_message_is_cut_and_joined(tmp_path: Path, nats_program: str) -> None:
+    async with open_room(tmp_path, "max_payload: 65536", program=nats_program) as room:
         laptop, cluster = await room.join("laptop"), await room.join("cluster")
         tool, notebook = await laptop.client("tool"), await cluster.client("notebook")
         await an_echo(tool)
