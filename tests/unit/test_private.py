@@ -13,13 +13,9 @@ from .test_layers import MODULES, ROOT, parsed
 OWN = {"self", "cls"}
 BY_NAME = {"delattr", "getattr", "hasattr", "setattr"}
 
-EXCEPTIONS = {
-    "data.formats.table_read": {"_votable"},
-    "hub.profiles.reach.bus": {"_transport", "_io_writer"},
-}
+EXCEPTIONS = {"data.formats.table_read": {"_votable"}}
 """astropy has no public way from a TABLE to the file around it, where its coordinate systems stand; without
-this attribute a TABLE is sent without them. nats-py has none to its connection, of which it forgets to tell
-asyncio when TLS begins; without these two asyncio warns of each end of one."""
+this attribute a TABLE is sent without them."""
 
 
 def private(name: str) -> bool:

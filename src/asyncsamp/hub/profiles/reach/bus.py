@@ -168,6 +168,17 @@ class BusServer:
             raise LocalProtocolError(_no_tls(self))
 
 
+class _NothingOfTls(logging.Filter):
+    """Drops what asyncio warns of at each end of a TLS connection of nats-py, which forgets to tell asyncio's
+    reader what carries it (nats-io/nats.py, issue 574). It means nothing, and users would ask."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg != "returning true from eof_received() has no effect when using ssl"
+
+
+_NOTHING_OF_TLS = _NothingOfTls()
+
+
 class _Context(ssl.SSLContext):
     """A TLS context that knows whether it was used: nats-py does without TLS if the server does."""
 
@@ -192,7 +203,6 @@ class _Line:
         self.reason = ""
         self.over = False
         self._connecting = False
-        self._told_of_tls = False
         self._subscriptions: list[Subscription] = []
 
     async def connect(self) -> None:
@@ -225,22 +235,7 @@ class _Line:
         """Return what lets us in. nats-py asks for it before it says the first word."""
         if self._server.needs_tls and not self._context.used:
             raise BusError(_no_tls(self._server))
-        if self._context.used and not self._told_of_tls:
-            self._tell_of_tls()
         return secret
-
-    def _tell_of_tls(self) -> None:
-        """Tell asyncio's reader what carries it, which nats-py forgets (nats-io/nats.py, issue 574).
-
-        Else it wants to read on when the server ends the connection, of which asyncio warns, and takes in
-        more than it has room for.
-        """
-        self._told_of_tls = True
-        transport = getattr(self.nats, "_transport", None)
-        writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
-        if writer is not None:  # a WebSocket has none, and knows
-            with contextlib.suppress(AssertionError):  # it was told: nats-py has been mended
-                writer.transport.get_protocol().connection_made(writer.transport)
 
     async def ended(self) -> str:
         """Wait until the line is cut, or the server does not answer; return why. Cancelling is safe."""
@@ -531,6 +526,7 @@ def _prepare(server: BusServer) -> _Context:
         raise MissingExtraError("nats", "reach") from error
     if server.seed:
         _check_seed(server.seed)
+    logging.getLogger("asyncio").addFilter(_NOTHING_OF_TLS)
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if server.ca:
