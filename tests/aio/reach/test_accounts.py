@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from asyncsamp import Client, Message, NotSubscribedError
+from asyncsamp._util.private_files import replace_private
+from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.hub.profiles.reach.subjects import Subjects
 from asyncsamp.hub.profiles.reach.wire import RemoteClient, Sync, dump_ack, dump_frames, dump_item
+from asyncsamp.reach.accounts import Members
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
@@ -131,6 +134,44 @@ async def test_who_is_invited_meets_the_others_and_who_is_put_out_goes_on_alone(
         await until(lambda: not alice.reach.hubs)
         assert tool.registered
         assert "goes on alone, and tries again" in caplog.text
+
+
+async def test_a_hub_whose_invitation_ends_is_alone_until_it_has_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says what to do; its own clients talk. A new invitation is taken where the old one was."""
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._LAST_PAUSE", 1.0)
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    kept, file = tmp_path / "room" / "members.json", tmp_path / "alice.reach"
+    async with house(tmp_path, "alice", "bob") as (room, machines):
+        invited = await room.invitation("alice")
+        async with running_relay(int(invited.url.rpartition(":")[2])) as relay:
+            await asyncio.to_thread(write_invitation, file, replace(invited, url=relay.url))
+            alice = await machines.enter("a", await room.invitation("alice"), mtypes=None)
+            bob = await machines.enter("b", await room.invitation("bob"), mtypes=None)
+            tool, beside, notebook = [
+                await place.client(name)
+                for place, name in ((alice, "tool"), (alice, "beside"), (bob, "notebook"))
+            ]
+            await echo(tool, "test.echo")
+            await notebook.find("tool @a", timeout=PATIENCE)
+            members = Members.load(kept.read_text(), "")
+            members.add(replace(members.at(datetime.now(UTC))[0], expires=datetime.now(UTC)))
+            joined = len(relay.times)
+            await asyncio.to_thread(replace_private, kept, members.dump().encode())
+            await until(lambda: len(relay.times) >= joined + 3)
+            seen = await beside.find("tool", timeout=PATIENCE)
+            assert (await beside.call(seen, "test.echo", {"k": "v"}, timeout=PATIENCE)).result == {"k": "v"}
+            times = relay.times[joined:]
+            assert times[2] - times[0] > 0.9, "of messages and files there are two"
+        assert caplog.text.count("no connection to") <= 2, "that it is cut, and why"
+        (line,) = [line for line in caplog.messages if "not valid there" in line]
+        assert "no connection to" in line
+        assert "the room m31" in line
+        assert "ask for a new one, and put it in the place of the old one; the hub goes on alone" in line
+        assert (await run("invite", *common, "alice"))[0] == 0
+        await until(lambda: alice.reach.connected)
+        await until(lambda: "tool @a" in names(notebook))
 
 
 async def test_a_wrong_key_is_said_once_and_tried_slowly(

@@ -317,6 +317,8 @@ class NatsBus:
         server: Where it is, and how to be let in.
         back: Called in the loop when there is a server, the first time too.
         lost: Called in the loop with the reason when it is lost, and once if there is none at first.
+        renewed: Called in a thread when the server has refused us, or we do not believe who it is; returns
+            how to be let in now.
     """
 
     def __init__(
@@ -325,9 +327,11 @@ class NatsBus:
         *,
         back: Callable[[], None] = lambda: None,
         lost: Callable[[str], None] = lambda reason: None,
+        renewed: Callable[[], BusServer] | None = None,
     ) -> None:
         server.check()
         self.server = server
+        self._renewed = renewed or (lambda: server)
         self._back = back
         self._lost = lost
         self._line: _Line | None = None
@@ -429,6 +433,23 @@ class NatsBus:
                 told = reason
                 _guarded(self._lost, reason)
             await asyncio.sleep(pause_after(loop.time() - away_since, reason))
+            wants_new = _is_refused(reason) or "certificate verify failed" in reason
+            if wants_new and (renewed := await asyncio.to_thread(self._renew)) is not None:
+                context, told = renewed, ""
+
+    def _renew(self) -> _Context | None:
+        """See whether there is another way to be let in; return its context. Blocks."""
+        server = self._renewed()
+        if server == self.server:
+            return None
+        try:
+            server.check()
+            context = _prepare(server)
+        except SampError as error:
+            log.debug("the new invitation cannot be used: %s", error)
+            return None
+        self.server = server
+        return context
 
     async def _open(self, line: _Line) -> None:
         """Subscribe to everything again, and say that there is a server."""
@@ -567,7 +588,7 @@ _REFUSED = (
 """How a server, or the door before it, says that it does not let us in. One that is slow, or full, says other
 things of accounts."""
 
-_NOT_VALID = "the invitation is not valid there: ask for a new one"
+_NOT_VALID = "the invitation is not valid there: ask for a new one, and put it in the place of the old one"
 _TURNED_AWAY = "is the Jupyter token right, in [headers] of the invitation or in the file of --reach-headers?"
 _NOBODY_BEHIND = "nobody listens behind it: does the room's server run, and is the port right?"
 _ADVICE = {

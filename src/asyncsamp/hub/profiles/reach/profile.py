@@ -9,11 +9,12 @@ import secrets
 import socket
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from ...._util.foreign_text import plain_line
 from ....delivery import Delivery, DeliveryError
-from ....errors import LocalProtocolError, RemoteProtocolError
+from ....errors import InvitationError, LocalProtocolError, RemoteProtocolError
 from ....interfaces import Engine
 from ...mtype_limits import WEB_MTYPES, MTypeLimits
 from .beats import Beats
@@ -22,6 +23,7 @@ from .context import Context
 from .data import DataPort
 from .exports import Exports
 from .invitation import Invitation
+from .invitation_files import read_invitation
 from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
 from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
@@ -195,7 +197,7 @@ class Reach:
             engine.own_files.add(self.invitation.path)
         subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
         data = await self._start_data(engine, subjects)
-        self._bus = NatsBus(self._server(), back=self._back, lost=self._lost)
+        self._bus = NatsBus(self._server(), back=self._back, lost=self._lost, renewed=self._renewed)
         self._context = context = self._make_context(engine, self._bus, data.urls, subjects)
         self._exports = Exports(
             engine,
@@ -378,7 +380,7 @@ class Reach:
 
     async def _start_data(self, engine: Engine, subjects: Subjects) -> DataPort:
         """Open the port where tools here read what other hubs offer; pieces have a bus of their own."""
-        self._data_bus = bus = NatsBus(self._server(), back=self._data_back)
+        self._data_bus = bus = NatsBus(self._server(), back=self._data_back, renewed=self._renewed)
         named = self.invitation.has_account
         self._data = data = DataPort(engine, bus, subjects, offers=self._offers, named=named)
         await bus.start()
@@ -397,6 +399,19 @@ class Reach:
             await self._data.close()
             self._data = None
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
+
+    def _renewed(self) -> BusServer:
+        """Return how to be let in, by what is in the invitation's file now if that is of the same member.
+
+        Blocks: it is called in a thread.
+        """
+        known = self.invitation
+        if known.path:
+            with contextlib.suppress(InvitationError):
+                now = read_invitation(Path(known.path))
+                if (now.room, now.member) == (known.room, known.member):
+                    self.invitation = now
+        return self._server()
 
     def _server(self) -> BusServer:
         invitation = self.invitation
