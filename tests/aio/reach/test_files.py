@@ -152,14 +152,20 @@ def _noting(queue: asyncio.Queue[ValueMap]) -> Callable[[Message], Awaitable[Val
 
 @pytest.mark.parametrize("files", ["none", None])
 async def test_without_being_asked_nothing_is_readable_but_it_keeps_its_identity(
-    tmp_path: Path, files: str | None
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, files: str | None
 ) -> None:
     (tmp_path / "t.vot").write_bytes(CONTENT)
     async with open_room(tmp_path) as room, two(room, files) as both:
+        await both.notebook.declare_metadata({"samp.icon.url": "http://127.0.0.1:1/icon.png"})
         url = (tmp_path / "t.vot").as_uri()
         got = await both.send(url)
-        assert await read(got) == (403, b"the hub that has it does not offer it\n")
+        status, body = await read(got)
+        assert (status, b"with --reach-files sent" in body) == (403, True)
         assert await both.send_back(got) == url
+        assert await both.send(f"{url}#2") != got
+        told = [each.getMessage() for each in caplog.records if "--reach-files" in each.getMessage()]
+        assert len(told) == 1, "it is told once, of the file and not of the icon"
+        assert "notebook sends t.vot, which is on this machine, and nobody in the room room can" in told[0]
 
 
 async def test_in_a_room_of_ones_own_files_follow_but_not_the_invitation(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import unquote
 
+from ...._util.foreign_text import plain_line
 from ....interfaces import Courier, Engine, MaySend
 from ....rpc import is_large
 from ....rpc.offload import LARGE
@@ -18,6 +21,11 @@ from .subjects import Subjects
 from .urls import find_marked, may_be_marked
 
 __all__ = ["Context", "Urls", "is_large_message"]
+
+log = logging.getLogger("asyncsamp.reach")
+
+_TOLD = 100
+"""Clients of which is said that nobody in the room can read what they send; of more it is not said."""
 
 
 class Urls(Protocol):
@@ -54,9 +62,11 @@ class Context:
         subjects: Of the room.
         label: Our name for people.
         named: Whether the server proves the names of members.
+        offers: Whether files and local URLs that programs here send may be read by the room.
         trusts: Whether a member is trusted.
         may_send: What clients of members may send who are not trusted; None for everything.
         clock: The loop's.
+        told: The names of the clients of which the user was told that nobody can read what they send.
     """
 
     engine: Engine
@@ -66,13 +76,22 @@ class Context:
     subjects: Subjects
     label: str
     named: bool
+    offers: bool
     trusts: Callable[[str], bool]
     may_send: MaySend | None
     clock: Callable[[], float]
+    told: set[str] = field(default_factory=set)
+
+    def shown(self, client: str, metadata: ValueMap) -> ValueMap:
+        """Return what one of our clients declares as other hubs get it."""
+        sent = self.urls.outgoing(metadata, trusted=self._is_program(client))
+        assert isinstance(sent, dict)
+        return sent
 
     def outgoing(self, client: str, value: ValueMap) -> ValueMap:
         """Return what one of our clients says as other hubs get it."""
-        sent = self.urls.outgoing(value, trusted=self._is_program(client))
+        table = self._outgoing_table(client, find_marked(value))
+        sent = replace_texts(value, table) if table else value
         assert isinstance(sent, dict)
         return sent
 
@@ -80,9 +99,9 @@ class Context:
         """As `outgoing`; one that is large is searched in a thread. Cancelling is safe."""
         if not is_large(value):
             return self.outgoing(client, value)
-        trusted = self._is_program(client)
-        table = self.urls.outgoing_table(await asyncio.to_thread(find_marked, value), trusted=trusted)
-        return await _replaced(value, table)
+        return await _replaced(
+            value, self._outgoing_table(client, await asyncio.to_thread(find_marked, value))
+        )
 
     def message(self, member: str, message: Content) -> Content:
         """Return a message of a client of that member's hub as ours get it: as it came, where it can be."""
@@ -112,6 +131,31 @@ class Context:
         names = await asyncio.to_thread(find_names, value) if site else {}
         table = self.urls.incoming_table(await asyncio.to_thread(find_marked, value), names, site=site)
         return await _replaced(value, table)
+
+    def _outgoing_table(self, client: str, texts: Iterable[str]) -> dict[str, str]:
+        trusted = self._is_program(client)
+        table = self.urls.outgoing_table(texts, trusted=trusted)
+        if table and trusted and not self.offers:
+            ours = f"reach:{self.subjects.hub}/"
+            withheld = next((sent for sent in table.values() if sent.startswith(ours)), "")
+            if withheld:
+                self._tell_withheld(client, unquote(withheld.rpartition("/")[2]))
+        return table
+
+    def _tell_withheld(self, client: str, what: str) -> None:
+        """Say once of each client what the tools of others may show as a number only: 403."""
+        standing = self.engine.describe(client)
+        name = plain_line(str((standing.metadata if standing else {}).get("samp.name") or client), 40)
+        if name in self.told or len(self.told) >= _TOLD:
+            return
+        self.told.add(name)
+        log.warning(
+            "%s sends %s, which is on this machine, and nobody in the room %s can read it: files are not "
+            "offered. Start the hub (or attach) with --reach-files sent; in Python: Reach(files='sent')",
+            name,
+            plain_line(what, 80),
+            self.subjects.room,
+        )
 
     def _is_program(self, client: str) -> bool:
         standing = self.engine.describe(client)

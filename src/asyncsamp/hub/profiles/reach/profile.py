@@ -204,7 +204,7 @@ class Reach:
             lambda courier: isinstance(courier, Reach),
             share=self._share,
             limits=self._limits,
-            outgoing=context.outgoing,
+            outgoing=context.shown,
         )
         self._encoded = Encoded(context)
         callbacks = {
@@ -435,6 +435,7 @@ class Reach:
             subjects=subjects,
             label=self.label,
             named=self.invitation.has_account,
+            offers=self._offers,
             trusts=self._trust.__contains__,
             may_send=None if self._limits is None else self._limits.may_send,
             clock=asyncio.get_running_loop().time,

@@ -48,7 +48,10 @@ class SourceReader:
         other members: what cannot be read.
         """
         if offer.moment is None:
-            raise PermissionError("the hub that has it does not offer it")
+            raise PermissionError(
+                "the hub that has it does not offer it: a program must have sent it, not a web page, and that "
+                "hub (or attach) must run with --reach-files sent"
+            )
         if file_urls.is_file_url(offer.url):
             async with self._open_file(offer, offer.moment, asked) as source:
                 yield source

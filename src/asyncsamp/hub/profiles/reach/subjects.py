@@ -34,6 +34,7 @@ class Subjects:
     """
 
     def __init__(self, room: str, hub: str) -> None:
+        self.room = room
         self._room = f"samp.{room}"
         self.hub = hub
         self.here = f"{self._room}.{hub}.here"
