@@ -184,17 +184,23 @@ class HubRunningError(SampError):
         lockfile: Where the hub that runs is published.
         url: Its endpoint.
         program: What it says of itself, and who its clients are; "" if it is not known.
+        attach: The command that joins its clients to a room, if the new hub was to join one.
     """
 
-    def __init__(self, lockfile: str, url: str, program: str = "") -> None:
+    def __init__(self, lockfile: str, url: str, program: str = "", *, attach: str = "") -> None:
         self.lockfile = lockfile
         self.url = url
         self.program = program
         named = f": {program}" if program else ""
+        use = (
+            f"to join its clients to the room: {attach};"
+            if attach
+            else "use that one, as every client does by itself,"
+        )
         super().__init__(
             f"a SAMP hub is already running at {url} (lockfile {lockfile}){named}; "
-            "use that one, as every client does by itself, or stop it in its program (many have a menu for "
-            "it), or start another beside it: 'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)"
+            f"{use} or stop it in its program (many have a menu for it), or start "
+            "another beside it: 'python -m asyncsamp.hub --multiple', or Hub(lockfile=...)"
         )
 
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import secrets
+import shlex
 import sys
 import webbrowser
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 from .. import __version__
 from .._util.signals import stop_on_signals
 from ..discovery import locate, locate_multiple
-from ..errors import SampError
+from ..errors import HubRunningError, SampError
 from .hub import Hub
 from .options import port, seconds
 from .page import HubPage, PageConsent
@@ -85,12 +86,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         hub = _make_hub(arguments, permissions)
         _run(_serve(hub, arguments, permissions))
     except SampError as error:
+        if isinstance(error, HubRunningError) and arguments.join is not None:
+            attach = _attach_command(arguments)
+            error = HubRunningError(error.lockfile, error.url, error.program, attach=attach)
         print(f"asyncsamp.hub: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # says itself what cannot be listened on
         print(f"asyncsamp.hub: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _attach_command(arguments: argparse.Namespace) -> str:
+    command = ["python", "-m", "asyncsamp.reach", "attach", "--join", arguments.join]
+    if arguments.lockfile is not None:
+        command += ["--lockfile", arguments.lockfile]
+    return shlex.join(command)
 
 
 def _set_up_logging(level: str) -> None:

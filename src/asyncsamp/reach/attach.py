@@ -18,6 +18,11 @@ from .serve import Commands
 
 __all__ = ["add_command"]
 
+_NO_FILES = (
+    "The room is your own, but which of that hub's clients are web pages is not known here: "
+    "for files to follow, attach with --reach-files sent."
+)
+
 
 def add_command(commands: Commands) -> None:
     """Add `attach`."""
@@ -33,6 +38,7 @@ async def _attach(options: argparse.Namespace) -> int:
     if options.join is None:
         raise LocalProtocolError("say which room by --join FILE|URL")
     # Which of that hub's clients are web pages is not known: no file follows without being asked for.
+    unasked = options.reach_files is None
     options.reach_files = options.reach_files or "none"
     (reach,) = await asyncio.to_thread(reach_profiles, options)
     engine = HubEngine(Limits(), {"samp.name": "asyncsamp reach"})
@@ -44,6 +50,8 @@ async def _attach(options: argparse.Namespace) -> int:
     stop_on_signals(loop, stopped)
     await reach.start(engine)
     print(*reach.terms, sep="\n", flush=True)
+    if unasked and reach.invitation.own:
+        print(_NO_FILES, flush=True)
     serving = loop.create_task(_serve(engine, reach, options.lockfile), name="asyncsamp-attach")
     waiting = loop.create_task(stopped.wait(), name="asyncsamp-attach-stop")
     try:

@@ -11,6 +11,8 @@ import pytest
 
 from asyncsamp import Client, Hub
 from asyncsamp.hub.engine import HubEngine
+from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.reach import foreign_hub
 from asyncsamp.reach.foreign_hub import ForeignHub
 from asyncsamp.reach.stand_in import StandIn
@@ -87,15 +89,16 @@ async def test_what_the_last_hub_said_late_is_not_held_against_the_next(
 
 @pytest.mark.usefixtures("hangups_end")
 async def test_it_leaves_when_its_terminal_is_closed(tmp_path: Path) -> None:
-    lockfile = tmp_path / "samp"
+    lockfile, own = tmp_path / "samp", tmp_path / "own.reach"
     async with (
         running_server(tmp_path / "server") as server,
         Hub(lockfile=lockfile, limits=LIMITS),
         Client("watcher", lockfile=lockfile, limits=LIMITS) as watcher,
     ):
+        await asyncio.to_thread(write_invitation, own, Invitation(server.url, own=True))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "asyncsamp.reach", "attach"),
-            *("--lockfile", str(lockfile), "--join", server.url),
+            *("--lockfile", str(lockfile), "--join", str(own)),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
@@ -103,6 +106,7 @@ async def test_it_leaves_when_its_terminal_is_closed(tmp_path: Path) -> None:
             async with asyncio.timeout(PATIENCE):
                 assert b"Joins the room room at " in await process.stdout.readline()
                 assert b"can be read by nobody there" in await process.stdout.readline()
+                assert b"for files to follow, attach with --reach-files" in await process.stdout.readline()
                 assert b"are in the room" in await process.stdout.readline()
                 await watcher.find("room", timeout=PATIENCE)
                 process.send_signal(signal.SIGHUP)

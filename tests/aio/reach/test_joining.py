@@ -146,6 +146,23 @@ async def test_a_hub_that_runs_already_is_said_not_to_join(
         assert warnings(caplog) == []
 
 
+async def test_a_hub_that_is_to_join_where_one_runs_already_says_how_that_one_does(
+    tmp_path: Path,
+) -> None:
+    invitation, lockfile = tmp_path / "my x.reach", tmp_path / "samp"
+    await asyncio.to_thread(write_invitation, invitation, Invitation("nats://127.0.0.1:9", "m31"))
+    async with Hub(lockfile=lockfile):
+        options = ["--no-web-profile", "--lockfile", str(lockfile), "--join", str(invitation)]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "asyncsamp.hub", *options, stderr=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(PATIENCE):
+            said = (await process.communicate())[1].decode()
+    assert process.returncode == 1
+    attach = f"python -m asyncsamp.reach attach --join '{invitation}' --lockfile {lockfile}"
+    assert f"; to join its clients to the room: {attach}; or stop it in its program" in said
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
 

@@ -49,8 +49,8 @@ class SourceReader:
         """
         if offer.moment is None:
             raise PermissionError(
-                "the hub that has it does not offer it: a program must have sent it, not a web page, and that "
-                "hub (or attach) must run with --reach-files sent"
+                "the hub that has it does not offer it: a program must have sent it, not a web page, and "
+                "that hub (or attach) must run with --reach-files sent"
             )
         if file_urls.is_file_url(offer.url):
             async with self._open_file(offer, offer.moment, asked) as source:
