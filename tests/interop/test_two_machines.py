@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import random
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from asyncsamp import Client, Message, RemoteClient
 from asyncsamp.data.formats.table_write import write_fits
@@ -37,6 +40,7 @@ from .peers import (
     running_at,
     scripted_peer,
     snooper,
+    stilts_checksum,
     stilts_send,
 )
 from .rooms import at, joined_hub, room, second_machine
@@ -45,6 +49,9 @@ pytestmark = pytest.mark.timeout(240)
 
 SHORT, LONG = 64 * 2**20, 2**30
 FILES = ("--reach-files", "sent")
+
+_RATE, _TRIES = 150, 4
+"""MB/s from machine to machine, at full length; others may be busy on this one meanwhile."""
 
 
 @dataclass
@@ -238,11 +245,23 @@ class FarReader:
 
     async def read(self, timeout: float = 60) -> dict[str, Any]:
         """Return what it says of the next URL that it has read."""
+        told: dict[str, Any] = json.loads(await self._next(timeout))
+        return told
+
+    async def begun(self, timeout: float = 60) -> None:
+        """Return when it has read as much as it was to tell of."""
+        assert await self._next(timeout) == "begun"
+
+    @property
+    def has_read(self) -> bool:
+        """Whether it has said something that nobody has taken."""
+        return len(self._running.stdout.lines) > self._count
+
+    async def _next(self, timeout: float) -> str:
         async with asyncio.timeout(timeout):
             line = await self._running.stdout.at(self._count)
         self._count += 1
-        told: dict[str, Any] = json.loads(line)
-        return told
+        return line
 
 
 @contextlib.asynccontextmanager
@@ -274,18 +293,91 @@ async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: 
         await sender.notify(tool, "table.load.fits", {"url": warm_up.as_uri()})
         await reader.read()
         before = [highest(hub.pid) for hub in house.hubs]
-        begun = perf_counter()
-        await sender.notify(tool, "table.load.fits", {"url": url})
-        read = await reader.read(timeout=200)
+        rates: list[float] = []
+        while not rates or (long and len(rates) < _TRIES and max(rates) < _RATE):
+            begun = perf_counter()
+            await sender.notify(tool, "table.load.fits", {"url": url})
+            read = await reader.read(timeout=200)
+            rates.append(size / 1e6 / (perf_counter() - begun))
+            print(f"{size >> 20} MiB by {way}: {rates[-1]:.0f} MB/s, first byte after {read['first']} s")
+            assert (read["bytes"], read["sha256"]) == (size, whole)
+            assert read["first"] < (0.1 if long else 5.0)
         more = [
             (highest(hub.pid) - at_first) / 1024 for hub, at_first in zip(house.hubs, before, strict=True)
         ]
-        rate = size / 1e6 / (perf_counter() - begun)
-        print(f"{size >> 20} MiB by {way}: {rate:.0f} MB/s, first byte after {read['first']} s")
         print(f"the hubs took {more[0]:+.1f} and {more[1]:+.1f} MiB more")
-        assert (read["bytes"], read["sha256"]) == (size, whole)
         assert max(more) < (32 if long else 48)
-        assert read["first"] < (0.1 if long else 5.0)
+        assert not long or max(rates) >= _RATE
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.alone
+async def test_a_large_table_is_whole_though_the_server_was_killed(long: bool, tmp_path: Path) -> None:
+    """In the middle of it; and its head and a part of it are what a server of files would tell."""
+    size = LONG if long else SHORT
+    async with (
+        two_machines(tmp_path) as house,
+        far_reader(house) as reader,
+        Client("sender", lockfile=house.here) as sender,
+    ):
+        path = house.own / "large.fits"
+        whole = await asyncio.to_thread(write_noise, path, size)
+        tool = await sender.find("reader @there", timeout=WAIT)
+        await conversation.until_subscribed(sender, tool, "table.load.fits")
+        table = {"url": path.as_uri()}
+        await sender.notify(tool, "table.load.fits", {**table, "method": "HEAD"})
+        head = await reader.read()
+        assert (head["status"], head["bytes"], head["headers"]["content-length"]) == (200, 0, str(size))
+        await sender.notify(tool, "table.load.fits", {**table, "range": f"bytes={size - 5000}-{size - 1001}"})
+        part = await reader.read()
+        assert (part["status"], part["bytes"]) == (206, 4000)
+        assert part["headers"]["content-range"] == f"bytes {size - 5000}-{size - 1001}/{size}"
+        assert part["sha256"] == await asyncio.to_thread(sha256, path, size - 5000, 4000)
+
+        await sender.notify(tool, "table.load.fits", {**table, "begun": str(size // 8)})
+        await reader.begun()
+        await house.server.kill()
+        assert not reader.has_read, "the server was killed too late"
+        await house.server.start()
+        read = await reader.read(timeout=200)
+        assert (read["status"], read["bytes"], read["sha256"]) == (200, size, whole)
+
+
+async def test_stilts_reads_a_table_of_the_other_machine_whole(long: bool, tmp_path: Path) -> None:
+    """By its URL there STILTS finds the same rows as in the file here; at full length it is 1 GiB."""
+    rows = 2**25 if long else 2**18
+    async with (
+        two_machines(tmp_path) as house,
+        far_reader(house) as reader,
+        Client("sender", lockfile=house.here) as sender,
+    ):
+        path = house.own / "numbers.fits"
+        await asyncio.to_thread(write_numbers, path, rows)
+        tool = await sender.find("reader @there", timeout=WAIT)
+        await conversation.until_subscribed(sender, tool, "table.load.fits")
+        await sender.notify(tool, "table.load.fits", {"url": path.as_uri(), "method": "HEAD"})
+        url = (await reader.read())["url"]
+        here = await stilts_checksum(tmp_path, str(path))
+        with running_at(house.far):
+            there = await stilts_checksum(tmp_path, url)
+    assert there == here
+    assert re.fullmatch(rf"Checksum: [0-9a-f]+\s+Ncol: 4\s+Nrow: {rows}", here)
+
+
+def write_numbers(path: Path, rows: int) -> None:
+    """Write a FITS table of 32 bytes a row that nobody can guess."""
+    random = np.random.default_rng(rows)
+    table = np.empty(rows, [(name, ">f8") for name in ("a", "b", "c", "d")])
+    for name in ("a", "b", "c", "d"):
+        table[name] = random.random(rows)
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table)]).writeto(path)
+
+
+def sha256(path: Path, begin: int, size: int) -> str:
+    """Return the SHA-256 of a part of a file."""
+    with path.open("rb") as file:
+        file.seek(begin)
+        return hashlib.sha256(file.read(size)).hexdigest()
 
 
 def write_noise(path: Path, size: int) -> str:

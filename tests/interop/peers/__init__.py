@@ -4,7 +4,7 @@ A peer that is not installed skips its test and says how to install it; where CI
 """
 
 from .desktop import DS9_NAME, Screen, aladin_on, ds9, ds9_on, screen, topcat_on
-from .java import calc_storm, hub_tester, jsamp_hub, message_sender, snooper, stilts_send
+from .java import calc_storm, hub_tester, jsamp_hub, message_sender, snooper, stilts_checksum, stilts_send
 from .own import own_hub
 from .process import PeerError, Process, hub_variable, process, running_at
 from .raw_ds9 import RawDs9, ok, raw_ds9
@@ -36,6 +36,7 @@ __all__ = [
     "screen",
     "scripted_peer",
     "snooper",
+    "stilts_checksum",
     "stilts_send",
     "topcat_on",
 ]

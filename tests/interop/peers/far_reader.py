@@ -1,6 +1,7 @@
 """A tool that reads each table that it is sent, and keeps nothing: LOCKFILE.
 
-It says "ready", and then for each URL what it has read, as JSON.
+It says "ready", and then for each URL what it has read, as JSON; before that "begun", once it has so many
+bytes as the parameter "begun" says. "method" and "range" are for the request.
 """
 
 from __future__ import annotations
@@ -15,21 +16,36 @@ from time import perf_counter
 from asyncsamp import Client, Message
 
 
-def read(url: str) -> dict[str, object]:
+def read(url: str, method: str, asked: str, begun_at: int) -> dict[str, object]:
     """Read it to its end; blocks."""
     digest, size, first = hashlib.sha256(), 0, 0.0
+    request = urllib.request.Request(url, method=method, headers={"Range": asked} if asked else {})
     begun = perf_counter()
-    with urllib.request.urlopen(url) as source:
+    with urllib.request.urlopen(request) as source:
         while piece := source.read1(1 << 20):
             first = first or perf_counter() - begun
             digest.update(piece)
             size += len(piece)
-    return {"url": url, "bytes": size, "sha256": digest.hexdigest(), "first": round(first, 4)}
+            if 0 < begun_at <= size:
+                print("begun", flush=True)
+                begun_at = 0
+        told = {name.lower(): value for name, value in source.headers.items()}
+        return {
+            "url": url,
+            "status": source.status,
+            "headers": told,
+            "bytes": size,
+            "sha256": digest.hexdigest(),
+            "first": round(first, 4),
+        }
 
 
 async def load(message: Message) -> None:
     """Read it, and say so."""
-    print(json.dumps(await asyncio.to_thread(read, str(message.params["url"]))), flush=True)
+    asked = {"method": "GET", "range": "", "begun": "0"} | message.params
+    url, begun_at = str(asked["url"]), int(str(asked["begun"]))
+    told = await asyncio.to_thread(read, url, str(asked["method"]), str(asked["range"]), begun_at)
+    print(json.dumps(told), flush=True)
 
 
 async def main(lockfile: str) -> None:

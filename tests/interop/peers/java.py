@@ -87,3 +87,11 @@ async def stilts_send(lockfile: Path, home: Path, table: Path, *, client: str = 
     command = [stilts, *FAST_START, f"-Duser.home={home}", *arguments]
     async with process(command, name="STILTS", home=home, env=hub_variable(lockfile)) as sender:
         yield sender
+
+
+async def stilts_checksum(home: Path, table: str) -> str:
+    """Let STILTS read a FITS table, by its path or URL, and return what it says of its rows."""
+    stilts = require_program("stilts", "stilts")
+    command = [stilts, *FAST_START, f"-Duser.home={home}", "tpipe", f"in={table}", "ifmt=fits"]
+    async with process([*command, "omode=checksum"], name="STILTS", home=home) as reader:
+        return await reader.succeed(timeout=120)
