@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import asyncsamp
 from asyncsamp import Client, Hub, InvitationError, UnknownClientError
+from asyncsamp._util.private_files import replace_private
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
@@ -21,9 +23,9 @@ from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
 from asyncsamp.reach.rooms import new_key
 
-from ..nats_server import PATIENCE
+from ...ports import lasting_port
+from ..nats_server import PATIENCE, running_server
 from .rooms import open_room
-from .serving_program import served_room
 
 
 async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
@@ -77,32 +79,105 @@ async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
             await process.communicate()
 
 
-async def test_a_joined_hub_tells_no_secret(tmp_path: Path) -> None:
-    """Neither its log at its most talkative, nor `ps`, nor its environment; let in, and refused."""
-    async with served_room(tmp_path, "alice") as room:
-        alice = await room.invitation("alice")
-        other = await asyncio.to_thread(new_key)
-        for seed in (alice.seed, other[0]):
-            await asyncio.to_thread(write_invitation, tmp_path / "it.reach", replace(alice, seed=seed))
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "asyncsamp.hub", "--no-web-profile", "--port", "0"),
-                *("--lockfile", str(tmp_path / "hub"), "--join", str(tmp_path / "it.reach")),
-                *("--log-level", "debug"),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+@dataclass(frozen=True)
+class Way:
+    """One way to join: what is said on the command line, and what nobody may read."""
+
+    join: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+def ways(folder: Path, url: str, websocket: str, seed: str, password: str) -> list[Way]:
+    """Write the invitations and the headers of all ways with secrets."""
+    token, other = "token-of-an-invitation", "token-of-a-file"
+    by_seed = Invitation(websocket, "one", "alice", seed=seed, headers={"Authorization": f"token {token}"})
+    by_password = Invitation(url, "two", "bob", user="bob", password=password)
+    write_invitation(folder / "one.reach", by_seed)
+    write_invitation(folder / "two.reach", by_password)
+    replace_private(folder / "headers", f"Authorization: token {other}\n".encode())
+    return [
+        Way(("--join", str(folder / "one.reach")), (seed, token)),
+        Way(("--join", str(folder / "two.reach")), (password,)),
+        Way(("--join", websocket, "--reach-headers", str(folder / "headers")), (other,)),
+    ]
+
+
+ACCOUNTS = """
+authorization {{ users: [
+  {{ nkey: {key} }}, {{ user: bob, password: {password} }}, {{ user: guest, password: guest }}
+] }}
+no_auth_user: guest
+websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}
+"""
+
+
+async def turn_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer as the door of a Jupyter server does if the token is wrong."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    writer.close()
+
+
+async def heard_of(command: tuple[str, ...], end: bytes) -> bytes:
+    """Run a program until it says `end`; return what it says, how it was called, and its environment."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    told = b""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while end not in told:
+                line = await process.stdout.readline()
+                assert line, told
+                told += line
+        shown = [Path(f"/proc/{process.pid}/{what}") for what in ("cmdline", "environ")]
+        told += b"".join([file.read_bytes() for file in shown if file.exists()])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest, _ = await process.communicate()
+    return told + rest
+
+
+@pytest.mark.parametrize("program", ["hub", "attach"])
+@pytest.mark.parametrize("let_in", [True, False], ids=["let in", "refused"])
+async def test_whoever_joins_tells_no_secret(tmp_path: Path, program: str, let_in: bool) -> None:
+    """Neither the log at its most talkative, nor `ps`, nor the environment."""
+    (seed, public), (other, _) = new_key(), new_key()
+    password, port = "secret-of-bob", lasting_port()
+    config = ACCOUNTS.format(key=public, password=password, port=port)
+    async with (
+        running_server(tmp_path / "server", config) as server,
+        await asyncio.start_server(turn_away, "127.0.0.1", 0) as door,
+        Hub(lockfile=tmp_path / "there"),
+    ):
+        if let_in:
+            joins = await asyncio.to_thread(
+                ways, tmp_path, server.url, f"ws://127.0.0.1:{port}/", seed, password
             )
-            assert process.stdout is not None
-            told = b""
-            async with asyncio.timeout(PATIENCE):
-                while b"server of the room" not in told:
-                    told += await process.stdout.readline()
-            shown = [Path(f"/proc/{process.pid}/{what}") for what in ("cmdline", "environ")]
-            seen = [file.read_bytes() for file in shown if file.exists()]
-            process.send_signal(signal.SIGTERM)
-            told += (await process.communicate())[0]
-            assert (b"connected to the server" in told) == (seed == alice.seed)
-            for text in (told, *seen):
-                assert seed.encode() not in text
+        else:
+            shut = f"ws://127.0.0.1:{door.sockets[0].getsockname()[1]}/"
+            joins = await asyncio.to_thread(ways, tmp_path, server.url, shut, other, "guessed-of-bob")
+        commands = []
+        for number, way in enumerate(joins):
+            if program == "hub":
+                lockfile = ("--lockfile", str(tmp_path / f"hub-{number}"))
+                command: tuple[str, ...] = (
+                    "asyncsamp.hub",
+                    "--no-web-profile",
+                    "--log-level",
+                    "debug",
+                    *lockfile,
+                )
+                end = b"connected to the server" if let_in else b"no connection to"
+            else:
+                command = ("asyncsamp.reach", "attach", "--lockfile", str(tmp_path / "there"))
+                end = b"are in the room" if let_in else b"no connection to"
+            commands.append(heard_of((*command, *way.join), end))
+        for way, told in zip(joins, await asyncio.gather(*commands), strict=True):
+            assert not [secret for secret in way.secrets if secret.encode() in told]
+            assert way.join[1].encode() in told, "its command line"
 
 
 async def test_a_name_means_the_client_of_this_hub_first(tmp_path: Path) -> None:

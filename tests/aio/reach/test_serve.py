@@ -51,13 +51,21 @@ async def test_members_join_by_their_invitations(tmp_path: Path) -> None:
                 assert (await came.get()).payload == b"hello"
 
 
-async def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
-    async with served_room(tmp_path, "alice") as room:
+async def test_no_secret_is_said_or_is_on_a_command_line(tmp_path: Path) -> None:
+    """Nor is it in what is said when something goes wrong."""
+    async with served_room(tmp_path, "alice", errors=asyncio.subprocess.PIPE) as room:
+        assert room.process.stderr is not None
         seed = (await room.invitation("alice")).seed.encode()
         for process in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 assert seed not in process.read_bytes()
-        assert seed.decode() not in "".join(room.said)
+        (tmp_path / "room" / "members.json").unlink()
+        async with asyncio.timeout(PATIENCE):
+            errors = await room.process.stderr.readline()
+        assert b"members.json" in errors
+        room.process.terminate()
+        rest, more = await room.process.communicate()
+        assert seed not in b"".join((errors, more, rest, *map(str.encode, room.said)))
 
 
 async def test_nobody_speaks_as_another_or_listens_in(tmp_path: Path) -> None:
