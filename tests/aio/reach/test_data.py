@@ -251,9 +251,12 @@ async def test_a_tool_that_hangs_up_ends_the_reading_at_the_other_hub(sides: Sid
         await answer.content.readexactly(100_000)
         tasks = sending()
         assert tasks
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         answer.close()
     async with asyncio.timeout(PATIENCE):
         await asyncio.wait(tasks)
+    assert loop.time() - begun < 1.0
 
 
 async def test_a_tool_whose_disk_is_full_lets_go_and_may_try_again(sides: Sides, large: Path) -> None:

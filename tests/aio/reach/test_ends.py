@@ -136,7 +136,8 @@ async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:
 @pytest.mark.timeout(60)
 async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
     async with open_room(tmp_path) as room:
-        limits = replace(LIMITS, reach_clients=20, max_body=4_000_000)
+        # Who is given up here is so for what it said, not since it says no more.
+        limits = replace(LIMITS, reach_clients=20, max_body=4_000_000, reach_patience=1_000.0)
         here = await room.join("here", mtypes=["table.*"], limits=limits)
         tool = await here.client("tool")
         async with stranger(room) as bus:
@@ -174,6 +175,9 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                 send("anybody.nohub", *frames(Sync("nohub", [evil])))
                 send("anybody.00000002", b"= 0a 1 sync\n" + json.dumps([1e30]).encode())
                 send("anybody.00000003", b"= 0a 1 sync\n" + b"[" * 10_000)
+                deep = b"[" * 10_000 + b"]" * 10_000
+                send("anybody.00000006", b"= 0a 1 sync\n" + deep)
+                send("anybody.00000007", b'= 0a 1 sync\n["x",[["c1",{"k":' + deep + b"},{}]]]")
                 send("anybody.00000001", b"nonsense")
                 await until(lambda: not here.reach.hubs)
                 send("anybody.00000001", *frames(Sync("e", [evil])))
@@ -191,7 +195,7 @@ async def test_a_hostile_member_gets_nothing_in(tmp_path: Path) -> None:
                     send(f"anybody.0000001{number}", payload)
                 endless = [b"+ 0a %d sync\n%s" % (n, b"[" * 500_000) for n in range(1, 18)]
                 send("anybody.00000005", *endless)
-                many = [RemoteClient(f"c{n}", {}, {}) for n in range(30_000)]
+                many = [RemoteClient(f"c{n}", {}, {}) for n in range(100_000)]
                 send("anybody.00000004", *frames(Sync("many", many)))
                 await until(lambda: here.reach.hubs.get("many") == 20)
                 assert set(here.reach.hubs) == {"many"}
