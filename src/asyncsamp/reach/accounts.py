@@ -79,6 +79,11 @@ class Members:
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
+    @property
+    def names(self) -> list[str]:
+        """What they are called, those too whose time is over."""
+        return list(self._members)
+
     def add(self, member: Member) -> None:
         """Let `member` join; what he had before is not valid any more."""
         self._members[member.name] = member

@@ -89,6 +89,12 @@ class RoomFolder:
         """What the next invitation says of the server, unless it is told otherwise."""
         return self.path / "address.reach"
 
+    def address(self) -> str:
+        """Return the server's URL when it was served last; "" if that is not known."""
+        with suppress(OSError, ValueError):
+            return parse_invitation(self.address_file.read_text(encoding="utf-8")).url
+        return ""
+
     def create(self) -> None:
         """Make the folder if it is missing. Raises `RoomError`."""
         try:
@@ -178,6 +184,20 @@ class RoomFolder:
         members.add(Member(name, public, expires))
         self.save(members)
         return path
+
+    def check(self, name: str, out: Path) -> None:
+        """Raise what `invite` would but for its list of members, and `MissingExtraError`. Writes nothing."""
+        check_name("member", name)
+        self._check_place(out / f"{name}.reach")
+        new_key()
+
+    def invitation(self, name: str, out: Path) -> Invitation | None:
+        """Return the invitation of `name` that is in `out`; None if there is none to this room."""
+        with suppress(OSError, ValueError):
+            found = parse_invitation((out / f"{name}.reach").read_text(encoding="utf-8"))
+            if (found.room, found.member) == (self.room, name):
+                return found
+        return None
 
     def _check_place(self, path: Path) -> None:
         """Raise `RoomError` unless a new invitation may be there: nothing is, or one to this room."""

@@ -96,11 +96,14 @@ def _days(text: str) -> datetime:
 
 async def _serve(options: argparse.Namespace) -> int:
     folder = RoomFolder(options.room, options.folder)
+    program = find_server()
+    if not options.open:
+        _check_all(options, folder, only_new=True)
     folder.create()
     if not options.open:
         folder.begin()
     listen = _listen(options, folder)
-    server = NatsServer(find_server(), folder.path)
+    server = NatsServer(program, folder.path)
     stopped = asyncio.Event()
     stop_on_signals(asyncio.get_running_loop(), stopped)
     followed = _Followed(folder, listen, open_to_all=options.open)
@@ -181,9 +184,39 @@ def _tell(options: argparse.Namespace, folder: RoomFolder, listen: Listen, serve
         print("without accounts: whoever reaches it may join. Each member:")
         print(f"  python -m asyncsamp.hub --join {url}")
     else:
+        before = folder.address()
         known = Invitation(address.url, folder.room, ca=address.ca, own=address.own)
         write_invitation(folder.address_file, known)
+        _tell_of_old(options, folder, listen, url, before)
         _invite_all(options, folder, address, only_new=True)
+
+
+def _tell_of_old(
+    options: argparse.Namespace, folder: RoomFolder, listen: Listen, url: str, before: str
+) -> None:
+    """Say which invitations of those that are at hand do not lead to the server as it is served now.
+
+    Args:
+        options: Of the command.
+        folder: The room's.
+        listen: Where the server listens.
+        url: The server's, as members call it.
+        before: The same when it was served last; "" if it is new.
+    """
+    wanted = dict(_spoken(options))
+    for name in sorted({*folder.members().names, *wanted}):
+        old = folder.invitation(name, options.out) if name in folder.members() else None
+        now = wanted.get(name) or (url if old is not None and old.url == before else "")
+        path = options.out / f"{name}.reach"
+        if old is not None and now and old.url != now:
+            anew = f"{name}={now}" if wanted.get(name) else name
+            print(
+                f'{path} has another URL, {old.url}: write url = "{now}" there, and where it was copied '
+                f"to; or invite {name} anew, which ends that invitation: invite --room {folder.room} {anew}"
+            )
+        dialled = now or ("" if old is None else old.url)
+        if dialled.startswith(("ws:", "wss:")) and not listen.websocket:
+            print(f"{name} joins by a WebSocket, {dialled}, for which this server does not listen: --ws-port")
 
 
 async def _until_stopped(followed: _Followed, server: NatsServer, stopped: asyncio.Event) -> int:
@@ -219,19 +252,36 @@ async def _invite(options: argparse.Namespace) -> int:
     if options.remove:
         return _remove_all(options, folder)
     known = read_invitation(folder.address_file)
+    _check_all(options, folder, only_new=False)
     _invite_all(options, folder, Address(known.url, known.ca, known.own), only_new=False)
     return 0
 
 
+def _spoken(options: argparse.Namespace) -> list[tuple[str, str]]:
+    """Return who is named on the command line, and by which URL he reaches the server; "" for the usual."""
+    return [(name, url) for name, _, url in (spoken.partition("=") for spoken in options.members)]
+
+
+def _check_all(options: argparse.Namespace, folder: RoomFolder, *, only_new: bool) -> None:
+    """Raise what `_invite_all` would, before anything is said or written."""
+    for name, url in _spoken(options):
+        if url:
+            _checked(Address(url), folder.room, name)
+        if not only_new or name not in folder.members():
+            folder.check(name, options.out)
+
+
 def _invite_all(options: argparse.Namespace, folder: RoomFolder, address: Address, *, only_new: bool) -> None:
-    for spoken in options.members:
-        name, _, url = spoken.partition("=")
-        if only_new and name in folder.members():
+    for name, url in _spoken(options):
+        again = name in folder.members()
+        if only_new and again:
             print(f"{name} is invited already (for a new invitation: invite --room {folder.room} {name})")
             continue
         his = Address(url, _certificate_at(url, address), address.own) if url else address
         path = folder.invite(name, _checked(his, folder.room, name), options.out, options.expires)
         print(f"{name} joins by {path}, which is a secret:  python -m asyncsamp.hub --join {path}")
+        if again:
+            print(f"{name}'s earlier invitation has ended: who has joined by it is put out")
 
 
 def _certificate_at(url: str, address: Address) -> str:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -37,6 +38,8 @@ _NOT_RELOADED = "Failed to reload server configuration"
 
 _NO_ANSWER = "it has not answered yet"
 
+_TAKEN = re.compile(r"listen tcp[46]? (\S+): bind: (address already in use|Only one usage of each socket)")
+
 _POLL = 0.02
 
 _END_WITH_US = """
@@ -60,6 +63,18 @@ _SERVERS = ("/usr/local/sbin", "/usr/sbin")
 
 _NO_PROGRAM = 100
 """Added to the reason why the program cannot be run: the server itself ends with small numbers."""
+
+
+def _taken(said: str) -> str:
+    """Return what to do about a port that somebody else listens at, "" if the server says nothing of that."""
+    match = _TAKEN.search(said)
+    if match is None:
+        return ""
+    option = "--ws-port" if "websocket" in said.lower() else "--port"
+    return (
+        f"another program listens at {match[1]} already, perhaps the server of this room, which then need not "
+        f"be started ({match[2]}); for another port: {option}"
+    )
 
 
 def find_server() -> str:
@@ -142,7 +157,9 @@ class NatsServer:
             said = await asyncio.to_thread(self._said)
             await self.stop()
             if isinstance(error, TimeoutError | OSError):
-                raise RoomError(f"the server {self._program} does not start: {said or error}") from None
+                raise RoomError(
+                    _taken(said) or f"the server {self._program} does not start: {said or error}"
+                ) from None
             raise
 
     async def follow(self, config: str) -> bool:

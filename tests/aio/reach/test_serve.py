@@ -19,6 +19,7 @@ import pytest
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.reach import accounts
+from asyncsamp.reach.__main__ import main
 from asyncsamp.reach.accounts import Listen, server_config
 from asyncsamp.reach.rooms import RoomError, new_key
 from asyncsamp.reach.server import NatsServer
@@ -169,7 +170,8 @@ async def test_somebody_is_invited_and_put_out_while_the_room_is_served(tmp_path
             status, out, _ = await run("invite", *common, "--remove", "carol", "dave")
             assert (status, out) == (1, "carol may not join any more\ndave was not invited\n")
             assert not await member.joined()
-        assert (await run("invite", *common, "alice"))[0] == 0
+        status, out, _ = await run("invite", *common, "alice")
+        assert (status, "alice's earlier invitation has ended: who has" in out) == (0, True)
         assert (await room.invitation("alice")).seed != first.seed
 
 
@@ -188,6 +190,21 @@ async def test_who_was_invited_may_join_after_the_room_was_served_again(tmp_path
         assert any(line.startswith("alice is invited already") for line in room.said)
         async with Member(replace(invitation, url=room.url)) as alice:
             assert await alice.joined()
+
+
+async def test_invitations_that_do_not_lead_to_the_server_any_more_are_named(tmp_path: Path) -> None:
+    members = ("laptop", "pod=ws://127.0.0.1:4223/", "cluster=nats://127.0.0.1:47222")
+    async with served_room(tmp_path, "--ws-port", "0", *members) as room:
+        assert not [line for line in room.said if "another URL" in line or "WebSocket, " in line]
+        old = room.url
+    async with served_room(tmp_path, "laptop", "pod", "cluster=nats://127.0.0.1:47333") as room:
+        said = "\n".join(room.said)
+        file = tmp_path / "cluster.reach"
+        assert f'{file} has another URL, nats://127.0.0.1:47222: write url = "nats://127.0.0.1:47333"' in said
+        assert "which ends that invitation: invite --room m31 cluster=nats://127.0.0.1:47333\n" in said
+        assert f'laptop.reach has another URL, {old}: write url = "{room.url}" there, and' in said
+        assert "pod joins by a WebSocket, ws://127.0.0.1:4223/, for which this server does not" in said
+        assert said.count("another URL") == 2
 
 
 async def test_the_server_ends_with_the_program(tmp_path: Path) -> None:
@@ -336,9 +353,10 @@ async def test_an_invitation_to_another_room_is_not_replaced(tmp_path: Path) -> 
     async with served_room(tmp_path, "alice"):
         kept = (tmp_path / "alice.reach").read_bytes()
         other = ["--room", "other", "--folder", str(tmp_path / "2"), "--out", str(tmp_path), "--port", "0"]
-        status, _, errors = await run("serve", *other, "alice")
-        assert (status, errors.count("\n")) == (1, 1)
+        status, said, errors = await run("serve", *other, "alice")
+        assert (status, said, errors.count("\n")) == (1, "", 1)
         assert "alice.reach is an invitation to the room m31; it is left as it is: name another" in errors
+        assert not (tmp_path / "2").exists()
         (tmp_path / "carol.reach").write_text("a letter")
         common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
         assert "is not an invitation" in (await run("invite", *common, "carol"))[2]
@@ -434,14 +452,26 @@ async def test_a_room_without_accounts(tmp_path: Path) -> None:
         (["serve", "--room", "r", "--tls-cert", "x"], "--tls-cert and --tls-key go together"),
         (["serve", "--room", "r", "--port", "0", "a b"], "'a b' is not a valid name of a member"),
         (["serve", "--room", "r", "--port", "0", "a=http://h"], "'http://h' is not the URL of a server"),
+        (["serve", "--room", "r", "--port", "0", "a=h:1"], "a=h:1: 'h:1' is not the URL of a server"),
         (["invite", "--room", "r", "alice"], "room r is not known in"),
     ],
 )
 async def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str], error: str) -> None:
     common = ["--folder", str(tmp_path / "room"), "--out", str(tmp_path)]
-    status, _, errors = await run(*arguments, *common)
-    assert (status, errors.count("\n")) == (1, 1)
+    status, said, errors = await run(*arguments, *common)
+    assert (status, said, errors.count("\n")) == (1, "", 1)
     assert error in errors
+
+
+def test_where_no_key_can_be_made_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "nkeys", None)
+    folder = ("--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    assert main(["serve", "--room", "r", *folder, "--port", "0", "alice"]) == 1
+    out, errors = capsys.readouterr()
+    assert (out, "nkeys" in errors) == ("", True)
+    assert not list(tmp_path.iterdir())
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -450,5 +480,5 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         arguments = ["--folder", str(tmp_path / "room"), "--out", str(tmp_path), "--port", str(port)]
         status, _, errors = await run("serve", "--room", "r", *arguments, "alice")
     assert status == 1
-    assert f"127.0.0.1:{port}" in errors
-    assert "address already in use" in errors
+    assert f"another program listens at 127.0.0.1:{port} already, perhaps the server of this room" in errors
+    assert "(address already in use); for another port: --port" in errors
