@@ -72,8 +72,8 @@ def _taken(said: str) -> str:
         return ""
     option = "--ws-port" if "websocket" in said.lower() else "--port"
     return (
-        f"another program listens at {match[1]} already, perhaps the server of this room, which then need not "
-        f"be started ({match[2]}); for another port: {option}"
+        f"another program listens at {match[1]} already, perhaps the server of this room, which need not be "
+        f"started ({match[2]}); for another port: {option}"
     )
 
 

@@ -19,7 +19,6 @@ import pytest
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.reach import accounts
-from asyncsamp.reach.__main__ import main
 from asyncsamp.reach.accounts import Listen, server_config
 from asyncsamp.reach.rooms import RoomError, new_key
 from asyncsamp.reach.server import NatsServer
@@ -463,14 +462,17 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str],
     assert error in errors
 
 
-def test_where_no_key_can_be_made_nothing_is_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "nkeys", None)
-    folder = ("--folder", str(tmp_path / "room"), "--out", str(tmp_path))
-    assert main(["serve", "--room", "r", *folder, "--port", "0", "alice"]) == 1
-    out, errors = capsys.readouterr()
-    assert (out, "nkeys" in errors) == ("", True)
+async def test_where_no_key_can_be_made_nothing_is_begun(tmp_path: Path) -> None:
+    without = "import sys; sys.modules['nkeys'] = None; from asyncsamp.reach.__main__ import main"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{without}; sys.exit(main(sys.argv[1:]))", "serve", "--room", "r"),
+        *("--folder", str(tmp_path / "room"), "--out", str(tmp_path), "--port", "0", "alice"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        out, errors = await process.communicate()
+    assert (process.returncode, out, b"nkeys" in errors) == (1, b"", True)
     assert not list(tmp_path.iterdir())
 
 
