@@ -18,16 +18,18 @@ from astropy.table import Table
 import asyncsamp
 from asyncsamp import Client, Message
 from asyncsamp._util.private_files import replace_private
-from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation import Invitation, parse_invitation
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.reach.accounts import Listen, Member, server_config
-from asyncsamp.reach.rooms import new_key
+from asyncsamp.reach.rooms import certificate, new_key
 from asyncsamp.reach.server import NatsServer
 from asyncsamp.values import ValueMap
 
 from ..aio.nats_server import debians_server, running_server
+from ..aio.reach.rooms import until
 from ..aio.reach.serving_program import Member as JoinedBus
 from ..aio.reach.serving_program import refused, served_room
+from ..docs.pages import DOCS, blocks
 from ..installed import require_file, require_program
 from ..ports import lasting_port
 from . import conversation
@@ -226,18 +228,85 @@ async def test_tls_and_websocket_with_the_certificate_of_the_invitation(
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
+class Institutes:
+    """The two servers of the page, and what it says of a member; at this machine, and at ports of ours."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        mark = "run by: tests/interop/test_ways.py::test_leaf_nodes"
+        self._shown = [block.code for block in blocks(DOCS / "reach.md") if block.mark == mark]
+
+    def write(self) -> tuple[str, str]:
+        """Make certificates; return the configurations of both servers. Blocks."""
+        certificate(self.folder, "127.0.0.1")
+        a, b, _ = self._shown
+        return self._here(a), self._here(b)
+
+    def invitation(self, port: int, member: str) -> Invitation:
+        """Write a member's invitation, and return it. Blocks."""
+        shown = parse_invitation(self._shown[2].replace("bob", member))
+        ca = (self.folder / "127.0.0.1.crt.pem").read_text()
+        invitation = replace(shown, url=f"tls://127.0.0.1:{port}", ca=ca)
+        write_invitation(self.folder / f"{member}.reach", invitation)
+        return invitation
+
+    def _here(self, config: str) -> str:
+        for shown, ours in (
+            *(
+                (f"{name}.{what}.pem", f"{self.folder}/127.0.0.1.{what}.pem")
+                for name in "ab"
+                for what in KINDS
+            ),
+            *(("7422", str(self.port)), ("0.0.0.0", "127.0.0.1"), ("samp.a.example.org", "127.0.0.1")),
+        ):
+            config = config.replace(shown, ours)
+        return config
+
+
+KINDS = ("crt", "key")
+
+
 async def test_leaf_nodes(tmp_path: Path, nats_program: str) -> None:
-    """Each hub stays with its own server; one of the two dials the other."""
-    port = lasting_port()
-    hub = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n'
-    leaf = f'leafnodes {{ reconnect: 1, remotes: [{{ url: "nats://127.0.0.1:{port}" }}] }}\n'
+    """Each hub stays with its own server; one dials the other, and does not speak as the other's members."""
+    institutes = Institutes(tmp_path, lasting_port())
+    a, b = await asyncio.to_thread(institutes.write)
     async with (
-        running_server(tmp_path / "one", hub, program=nats_program) as one,
-        running_server(tmp_path / "two", leaf, program=nats_program) as two,
-        desktop(tmp_path, one.url),
-        notebook(tmp_path, two.url) as client,
+        running_server(tmp_path / "a", a, program=nats_program) as server_a,
+        contextlib.AsyncExitStack() as stack,
     ):
-        await speak(client)
+        alice = await asyncio.to_thread(institutes.invitation, server_a.port, "alice")
+        async with running_server(tmp_path / "b", b, program=nats_program) as server_b:
+            await asyncio.to_thread(institutes.invitation, server_b.port, "bob")
+            async with (
+                desktop(tmp_path, str(tmp_path / "alice.reach")),
+                notebook(tmp_path, str(tmp_path / "bob.reach")) as client,
+            ):
+                await speak(client)
+        guessed = b.replace("secret-of-b@", "guessed@")
+        async with running_server(tmp_path / "guessed", guessed, program=nats_program) as shut_out:
+            await until(lambda: "Authorization Violation" in (shut_out.folder / "nats.log").read_text())
+        await refused(replace(alice, user="b", password="secret-of-b"))
+        hostile = b[: b.index("authorization")]
+        server_c = await stack.enter_async_context(
+            running_server(tmp_path / "hostile", hostile, program=nats_program)
+        )
+        heard: list[str] = []
+        anybody = replace(alice, url=f"tls://127.0.0.1:{server_c.port}", user="", password="")
+        member = await stack.enter_async_context(JoinedBus(alice))
+        forger = await stack.enter_async_context(JoinedBus(anybody))
+        assert await member.joined()
+        assert await forger.joined()
+        member.bus.subscribe("samp.m31.*.*.here", lambda message: heard.append(message.subject))
+        await member.flushed()
+
+        def told() -> bool:
+            forger.bus.publish("samp.m31.alice.0123abcd.here", b"")
+            forger.bus.publish("samp.m31.carol.0123abcd.here", b"")
+            return len(heard) > 5
+
+        await until(told)
+        assert set(heard) == {"samp.m31.carol.0123abcd.here"}
 
 
 async def test_debians_server_lets_nobody_into_a_room_without_members(tmp_path: Path) -> None:
