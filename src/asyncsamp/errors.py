@@ -533,14 +533,14 @@ class InvitationError(SampError, ValueError):
     """An invitation to a room, or a server's URL in its place, cannot be understood or used.
 
     Attributes:
-        where: The file it is from, or what else was said.
+        where: The file it is from, or what else was said; "" if it is a name that was said.
         reason: What is wrong with it, without a secret.
     """
 
     def __init__(self, where: str, reason: str) -> None:
         self.where = where
         self.reason = reason
-        super().__init__(f"cannot join by {where}: {reason}")
+        super().__init__(f"cannot join by {where}: {reason}" if where else reason)
 
 
 class ProtocolError(SampError):

@@ -234,6 +234,7 @@ def test_the_module_draws_the_tree_that_there_is() -> None:
             "cannot use the hub's state file /x/state: why; remove it, or name another one",
         ),
         (InvitationError("a.reach", "it is empty"), "cannot join by a.reach: it is empty"),
+        (InvitationError("", "'a b' is not a valid name"), "'a b' is not a valid name"),
         (LockfileError("/x/.samp", "it is empty"), "cannot use the SAMP lockfile /x/.samp: it is empty"),
         (LockfileError("/x/.samp", "no '='", 3), "cannot use the SAMP lockfile /x/.samp, line 3: no '='"),
     ],

@@ -76,6 +76,10 @@ def test_it_ends_when_it_says_so() -> None:
     [
         ("", "'' is not the URL of a server"),
         ("nonsense", "it is not an invitation (they are TOML)"),
+        (
+            'url = "ws://h"\n[headers]\nAuthorization: "SECRET"\n',
+            'it is not an invitation (they are TOML); line 3 should be NAME = "VALUE", or [headers]',
+        ),
         ("a = " + "[" * 60_000, "it is not an invitation (they are TOML)"),
         ("#" * (MAX_TEXT + 1), "it has more than 65536 characters"),
         ('url = "nats://h"\nsecret = 1', "there is no field 'secret'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from .profiles.reach.profile import Reach
 
 __all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
 
+
+_ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}", re.ASCII)
+"""A host and a port, as who forgets the scheme of a URL writes them."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--join": {
@@ -102,7 +106,10 @@ def find_invitation(join: str, *, room: str = "", headers: Path | None = None) -
     if "://" in join:
         invitation = replace(invitation_of_url(join, headers=known), path=str(file or ""))
     elif file is None:
-        invitation = read_invitation(Path(join).expanduser())
+        path = Path(join).expanduser()
+        if _ADDRESS.fullmatch(join) and not path.exists():
+            raise InvitationError(join, f"there is no such file; for a server: --join nats://{join}")
+        invitation = read_invitation(path)
     else:
         raise InvitationError(join, "--reach-headers goes with a URL; an invitation has a part [headers]")
     return replace(invitation, room=check_name("room", room)) if room else invitation

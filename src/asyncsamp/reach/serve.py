@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from .._util.hosts import address_of, is_loopback_number, url_host
 from .._util.likeness import did_you_mean
 from .._util.signals import stop_on_signals
+from ..errors import InvitationError
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
 from .accounts import ANY_PORT, Listen, Member, server_config
@@ -299,10 +300,12 @@ def _certificate_at(url: str, address: Address) -> str:
 
 
 def _checked(address: Address, room: str, name: str) -> Address:
-    """Raise `InvitationError` for an address that the invited hub would refuse."""
-    parse_invitation(
-        Invitation(address.url, room, check_name("member", name)).to_text(), f"{name}={address.url}"
-    )
+    """Raise `InvitationError` or `RoomError` for an address that the invited hub would refuse."""
+    invitation = Invitation(address.url, room, check_name("member", name))
+    try:
+        parse_invitation(invitation.to_text())
+    except InvitationError as error:
+        raise RoomError(f"the URL of {name}: {error.reason}") from None
     return address
 
 

@@ -245,6 +245,10 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_an_invitation_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvitationError, match="cannot be read"):
         await asyncsamp.connect("notebook", join=str(tmp_path / "none.reach"))
+    for address in ("127.0.0.1:4222", "localhost:4222", "[::1]:4222"):
+        with pytest.raises(InvitationError, match=r"no such file; for a server: --join nats://") as caught:
+            await asyncsamp.connect("notebook", join=address)
+        assert str(caught.value).endswith(address)
     with pytest.raises(InvitationError, match="URL"):
         find_invitation("http://127.0.0.1:4222")
     assert find_invitation("nats://127.0.0.1", room="m31").room == "m31"

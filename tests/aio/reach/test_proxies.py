@@ -127,8 +127,9 @@ async def test_what_is_lost_with_a_hub_is_counted(tmp_path: Path, caplog: pytest
     async with open_room(tmp_path) as room, stranger(room) as bus:
         here = await room.join("here", limits=replace(LIMITS, reach_window=4))
         sender, hub = await here.client("sender"), await name_of(bus, here)
-        far, other = FarHub(bus, hub), FarHub(bus, hub, incarnation=2)
+        far, other, third = (FarHub(bus, hub, incarnation=number) for number in (1, 2, 3))
         far.begin(told("c1", "one", "test.n"), told("c2", "two", "test.n"))
+        third.begin(told("c1", "single", "*"))
         other.begin(told("c1", "another", "*"))
         await sender.find("another", timeout=PATIENCE)
         for name in ("one @far", "two @far"):
@@ -139,11 +140,16 @@ async def test_what_is_lost_with_a_hub_is_counted(tmp_path: Path, caplog: pytest
         far.publish([b"nonsense"])
         await until(lambda: "one @far" not in names(sender))
         other.publish([b"nonsense"])
+        single = await sender.find("single", timeout=PATIENCE)
+        await until(partial(single.subscribes, "test.n"))
+        await sender.notify(single, "test.n", {})
+        third.publish([b"nonsense"])
         await until(lambda: not here.reach.hubs)
     given_up = [record.getMessage() for record in caplog.records if "is given up" in record.getMessage()]
-    assert len(given_up) == 2
+    assert len(given_up) == 3
     assert given_up[0].endswith("; 14 messages that were accepted for it are lost")
     assert "lost" not in given_up[1]
+    assert given_up[2].endswith("; 1 message that was accepted for it is lost")
 
 
 async def test_a_tool_says_itself_what_other_hubs_may_send_it(tmp_path: Path) -> None:

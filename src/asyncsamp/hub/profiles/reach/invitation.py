@@ -56,6 +56,7 @@ _SCHEMES = {"nats", "tls", "ws", "wss"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
+_IN_LINE = re.compile(r"\(at line ([0-9]+)")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _TEXTS = ("url", "room", "member", "seed", "user", "password", "ca")
@@ -197,7 +198,7 @@ def parse_headers(text: str, where: str = "the file of headers") -> dict[str, st
     return headers
 
 
-def check_name(what: str, name: str, where: str = "the command line") -> str:
+def check_name(what: str, name: str, where: str = "") -> str:
     """Return `name` if a room or a member may be called so.
 
     Raises:
@@ -216,8 +217,10 @@ def _toml(where: str, text: str) -> dict[str, Any]:
         raise InvitationError(where, f"it has more than {MAX_TEXT} characters, so it is not an invitation")
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError):  # whose text may quote a secret
-        raise InvitationError(where, "it is not an invitation (they are TOML)") from None
+    except (ValueError, RecursionError) as error:  # whose text may quote a secret
+        match = _IN_LINE.search(str(error))
+        line = f'; line {match[1]} should be NAME = "VALUE", or [headers]' if match else ""
+        raise InvitationError(where, f"it is not an invitation (they are TOML){line}") from None
 
 
 def _url(where: str, url: str) -> str:

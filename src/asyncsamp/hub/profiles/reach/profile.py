@@ -576,7 +576,12 @@ class Reach:
         lost = peer.messages_waiting
         text = f"the hub {peer.label} ({peer.hub}) is given up: {reason}"
         if lost:
-            text += f"; {lost} messages that were accepted for it are lost"
+            what = (
+                "1 message that was accepted for it is"
+                if lost == 1
+                else f"{lost} messages that were accepted for it are"
+            )
+            text += f"; {what} lost"
         log.warning("%s", plain_line(text, 400))
         self._close(peer, f"its hub {peer.label} is gone: {reason}")
 
