@@ -6,12 +6,16 @@ import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from .client.tracker import shown
+from .client.tracker import RemoteClient, shown
 from .data.client import Client
+from .discovery import PID_NAME, locate, read_lockfile
+from .errors import HubNotFoundError, LockfileError
 
 if TYPE_CHECKING:
+    from .hub.profiles.reach.invitation import Invitation
+    from .hub.profiles.reach.one_room import OneRoom
     from .hub.profiles.reach.profile import Reach
 
 __all__ = ["connect"]
@@ -24,8 +28,12 @@ _ELSEWHERE = "org.asyncsamp.reach."
 
 log = logging.getLogger("asyncsamp.client")
 
-_connected: WeakValueDictionary[tuple[int, str, str, str], Client] = WeakValueDictionary()
+_connected: WeakValueDictionary[tuple[int, str, str], Client] = WeakValueDictionary()
 _options: WeakKeyDictionary[Client, dict[str, Any]] = WeakKeyDictionary()
+_own: WeakKeyDictionary[Client, OneRoom] = WeakKeyDictionary()
+"""Of the hub that a client has started, or starts when its hub goes."""
+_told: WeakSet[Reach] = WeakSet()
+"""Rooms of which the user has been told what joining gives away."""
 
 
 async def connect(
@@ -54,9 +62,11 @@ async def connect(
             with the process.
         lockfile: Where the hub is published, if not where SAMP_HUB says or at `~/.samp`.
         join: The file of an invitation, or a server's URL: a hub that is started joins that room, and clients
-            of the other machines there are seen as "TOPCAT @laptop". A hub that runs already is used as it
-            is, and a warning is logged, unless it is in a room: its clients join by
-            `python -m asyncsamp.reach attach`, or it by `python -m asyncsamp.hub --join` when it is started.
+            of the other machines there are seen as "TOPCAT @laptop". A hub that an earlier `connect` has
+            started here leaves its room for that one, and its other clients go with it; a warning says so
+            if they lose a room with others. Any other hub that runs already is used as it is, and a warning
+            is logged, unless it is in a room: its clients join by `python -m asyncsamp.reach attach`, or it
+            by `python -m asyncsamp.hub --join` when it is started.
         via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
             kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
             stand. It needs the extra `browser`; see docs/remote.md.
@@ -72,20 +82,17 @@ async def connect(
     """
     if via not in ("", "browser"):
         raise ValueError(f"via={via!r} is not known: expected 'browser', or nothing for this machine's hub")
-    place = via or (os.fspath(lockfile) if lockfile is not None else "")
-    key = id(asyncio.get_running_loop()), name, place, join
+    if via and (join or start_hub or lockfile is not None):
+        raise ValueError("via='browser' leads to the hub beside the browser: give it without the others")
+    invitation = await _invitation(join) if join else None
+    place = via or _place(lockfile)
+    key = id(asyncio.get_running_loop()), name, place
     client = _connected.get(key)
-    if client is None or not client.registered or _changed(client, options) - {"metadata"}:
+    new = client is None or not client.registered or bool(_changed(client, options) - {"metadata"})
+    if client is None or new:
         if client is not None:
             await client.unregister()
-        way = await _way(start_hub, lockfile, join, via)
-        client = await Client(name, **way, **options).register()
-        for room in way.get("profiles", ()):
-            if room.started:
-                log.info("%s", " ".join(room.terms))
-                await room.met(_MEET)
-            else:
-                await _say_not_joined(client, room, join)
+        client = await _new_client(name, place, start_hub, lockfile, invitation, via, options)
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
@@ -95,44 +102,141 @@ async def connect(
         for option, value in options.items()
         if option != "profiles"
     }
+    if invitation is not None:
+        try:
+            await _join(client, place, lockfile, invitation, join)
+        except BaseException:
+            if new:
+                await client.unregister()
+            raise
     return client
 
 
-async def _way(
-    start_hub: bool, lockfile: str | os.PathLike[str] | None, join: str, via: str
-) -> dict[str, Any]:
-    """Return the options of `Client` that lead to the hub."""
+def _place(lockfile: str | os.PathLike[str] | None) -> str:
+    try:
+        return locate(lockfile=lockfile).place
+    except LockfileError:  # SAMP_HUB names another way, or is wrong, which the client says
+        return ""
+
+
+async def _new_client(
+    name: str,
+    place: str,
+    start_hub: bool,
+    lockfile: str | os.PathLike[str] | None,
+    invitation: Invitation | None,
+    via: str,
+    options: dict[str, Any],
+) -> Client:
+    """Return a registered client that finds, or starts, the hub which is wanted."""
     if via:
-        if join or start_hub or lockfile is not None:
-            raise ValueError("via='browser' leads to the hub beside the browser: give it without the others")
         from .browser.widget import notebook_connection
 
-        return {"connection": await notebook_connection()}
-    way: dict[str, Any] = {"start_hub": start_hub, "lockfile": lockfile}
-    return way | ({"start_hub": True, "profiles": [await _room(join)]} if join else {})
+        return await Client(name, connection=await notebook_connection(), **options).register()
+    if not start_hub and invitation is None:
+        return await Client(name, lockfile=lockfile, **options).register()
+    from .hub.profiles.reach.one_room import OneRoom
+
+    own = OneRoom(place, None if invitation is None else _room(invitation))
+    profiles = (*options.get("profiles", ()), own)
+    client = Client(name, start_hub=True, lockfile=lockfile, **options | {"profiles": profiles})
+    _own[client] = own
+    return await client.register()
 
 
-async def _say_not_joined(client: Client, room: Reach, join: str) -> None:
-    """Warn that the hub which runs already was not made to join, unless it is in a room itself."""
-    others = [other for other in await client.get_clients() if other.public_id != client.hub_id]
-    if any(key.startswith(_ELSEWHERE) for other in others for key in other.metadata):
+async def _join(
+    client: Client,
+    place: str,
+    lockfile: str | os.PathLike[str] | None,
+    invitation: Invitation,
+    join: str,
+) -> None:
+    """Let the hub be in that room, if it is one that `connect` has started here; else say that it is not."""
+    from .hub.profiles.reach.one_room import OneRoom
+
+    hub = OneRoom.running_at(place)
+    own = _own.get(client)
+    if own is not None and own is not hub:  # for when the hub has gone, and it starts one itself
+        await own.change(_room(invitation))
+    if hub is None:
+        await _say_not_joined(client, lockfile, invitation, join)
         return
+    if hub.room is None or hub.room.invitation != invitation:
+        await _change_room(client, hub, _room(invitation))
+    room = hub.room
+    if room is not None and room not in _told:
+        _told.add(room)
+        log.info("%s", " ".join(room.terms))
+        await room.met(_MEET)
+
+
+async def _change_room(client: Client, hub: OneRoom, room: Reach) -> None:
+    """Let the hub leave its room for another one, and tell what the other clients of it lose."""
+    former = hub.room
+    met = former is not None and bool(former.hubs)
+    others = [other for other in await _others(client) if not _is_elsewhere(other)]
+    await hub.change(room)
+    if former is not None:
+        log.log(
+            logging.WARNING if met and others else logging.INFO,
+            "the hub of this process has left the room %r at %s, and joins the room %r at %s; %s",
+            former.invitation.room,
+            former.invitation.url,
+            room.invitation.room,
+            room.invitation.url,
+            f"its other clients go with it: {shown(others)}" if others else "nobody else was on it",
+        )
+
+
+async def _say_not_joined(
+    client: Client, lockfile: str | os.PathLike[str] | None, invitation: Invitation, join: str
+) -> None:
+    """Warn that the hub which runs already was not made to join, unless it is in a room itself."""
+    others = await _others(client)
+    if any(_is_elsewhere(other) for other in others):
+        return
+    here = await _is_in_this_process(lockfile)
     log.warning(
-        "client %r is not in the room %r: join= is for a hub that is started, and one runs already, without "
-        "clients of other hubs; its clients are %s. To join these: "
-        "python -m asyncsamp.reach attach --join %s; or stop that hub, and connect again",
+        "client %r is not in the room %r: join= is for a hub that is started, and one runs already%s, "
+        "without clients of other hubs; its clients are %s. To join these: "
+        "python -m asyncsamp.reach attach --join %s; or stop that hub%s, and connect again",
         client.name,
-        room.invitation.room,
+        invitation.room,
+        " in this very process" if here else "",
         shown(others) or "none",
         join,  # neither a file's name nor a URL of a server holds a secret
+        ", with `await hub.shutdown()`, or `await client.unregister()` if a client has started it"
+        if here
+        else "",
     )
 
 
-async def _room(join: str) -> Reach:
-    from .hub.profiles.reach.profile import Reach
+async def _others(client: Client) -> list[RemoteClient]:
+    return [other for other in await client.get_clients() if other.public_id != client.hub_id]
+
+
+def _is_elsewhere(other: RemoteClient) -> bool:
+    return any(key.startswith(_ELSEWHERE) for key in other.metadata)
+
+
+async def _is_in_this_process(lockfile: str | os.PathLike[str] | None) -> bool:
+    try:
+        found = await read_lockfile(locate(lockfile=lockfile))
+    except (HubNotFoundError, LockfileError):  # it has gone since
+        return False
+    return found.extra.get(PID_NAME) == str(os.getpid())
+
+
+async def _invitation(join: str) -> Invitation:
     from .hub.reach_options import find_invitation
 
-    return Reach(await asyncio.to_thread(find_invitation, join))
+    return await asyncio.to_thread(find_invitation, join)
+
+
+def _room(invitation: Invitation) -> Reach:
+    from .hub.profiles.reach.profile import Reach
+
+    return Reach(invitation)
 
 
 def _changed(client: Client, options: dict[str, Any]) -> set[str]:

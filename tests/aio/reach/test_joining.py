@@ -17,7 +17,7 @@ import asyncsamp
 from asyncsamp import Client, Hub, InvitationError, UnknownClientError
 from asyncsamp._util.private_files import replace_private
 from asyncsamp.errors import LocalProtocolError
-from asyncsamp.hub.profiles.reach.invitation import Invitation
+from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
 from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
@@ -25,7 +25,7 @@ from asyncsamp.reach.rooms import new_key
 
 from ...ports import lasting_port
 from ..nats_server import PATIENCE, running_server
-from .rooms import open_room
+from .rooms import names, open_room, until
 
 
 async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
@@ -212,7 +212,8 @@ async def test_a_hub_that_runs_already_is_said_not_to_join(
             (record,) = warnings(caplog)
             assert "client 'notebook' is not in the room" in record
             assert f"its clients are 'topcat' ({tool.public_id}). To join these: " in record
-            assert f"python -m asyncsamp.reach attach --join {join}; or stop that hub" in record
+            assert "one runs already in this very process, without" in record
+            assert f"python -m asyncsamp.reach attach --join {join}; or stop that hub, with" in record
             await client.unregister()
         await tool.declare_metadata({"org.asyncsamp.reach.hub": "laptop"})
         caplog.clear()
@@ -236,6 +237,91 @@ async def test_a_hub_that_is_to_join_where_one_runs_already_says_how_that_one_do
     assert process.returncode == 1
     attach = f"python -m asyncsamp.reach attach --join '{invitation}' --lockfile {lockfile}"
     assert f"; to join its clients to the room: {attach}; or stop it in its program" in said
+
+
+async def test_a_notebook_that_has_joined_wrongly_joins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cell is mended and run again: the client is the same one, and is in the room."""
+    lockfile = tmp_path / "kernel"
+    file = tmp_path / "nb.reach"
+    await asyncio.to_thread(write_invitation, file, Invitation(f"nats://127.0.0.1:{lasting_port()}"))
+    async with open_room(tmp_path) as room:
+        laptop = await room.join("laptop")
+        await laptop.client("topcat")
+        client = await asyncsamp.connect("notebook", join=str(file), lockfile=lockfile)
+        streams = client.hub_changes()
+        assert "the hub goes on alone" in caplog.text
+        # The same file with another content; then the same room by another way, which changes nothing.
+        await asyncio.to_thread(write_invitation, file, invitation_of_url(room.server.url))
+        for join in (str(file), room.server.url):
+            caplog.clear()
+            assert await asyncsamp.connect("notebook", join=join, lockfile=lockfile) is client
+            assert (await client.find("topcat", timeout=PATIENCE)).name == "topcat @laptop"
+            assert warnings(caplog) == []
+        assert names(client) == {"Hub", "topcat @laptop"}
+        streams.close()
+        await client.unregister()
+        assert not lockfile.exists()
+
+
+async def test_another_client_goes_to_the_other_room_with_its_hub(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The hub of one connect() leaves its room at the next, whose client has another name."""
+    lockfile = tmp_path / "kernel"
+    async with open_room(tmp_path) as room:
+        for label in ("one", "two"):
+            place = await room.join(label, invitation=Invitation(room.server.url, label))
+            await place.client("topcat")
+        alone = await asyncsamp.connect("first", start_hub=True, lockfile=lockfile)
+        files = [tmp_path / f"{label}.reach" for label in ("one", "two")]
+        for file in files:
+            await asyncio.to_thread(write_invitation, file, Invitation(room.server.url, file.stem))
+        first = await asyncsamp.connect("first", join=str(files[0]), lockfile=lockfile)
+        assert first is alone
+        assert (await first.find("topcat", timeout=PATIENCE)).name == "topcat @one"
+        assert warnings(caplog) == []
+        second = await asyncsamp.connect("second", join=str(files[1]), lockfile=lockfile)
+        assert warnings(caplog) == [
+            f"the hub of this process has left the room 'one' at {room.server.url}, and joins the room 'two' "
+            f"at {room.server.url}; its other clients go with it: 'first' ({first.public_id})"
+        ]
+        for client in (first, second):
+            await client.find("topcat @two", timeout=PATIENCE)
+        await until(lambda: names(first) == {"Hub", "second", "topcat @two"})
+        # The hub ends with its client; the other one starts the next, which is in the room that it joined.
+        await first.unregister()
+        await second.find("topcat @two", timeout=PATIENCE)
+        await second.unregister()
+
+
+async def test_a_change_of_room_that_fails_or_is_cancelled_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lockfile, file = tmp_path / "kernel", tmp_path / "x.reach"
+    async with open_room(tmp_path) as room:
+        client = await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
+        await asyncio.to_thread(write_invitation, file, Invitation("tls://127.0.0.1:9", "m31", ca="none"))
+        with pytest.raises(LocalProtocolError, match="certificate"):
+            await asyncsamp.connect("notebook", join=str(file), lockfile=lockfile)
+        assert client.registered
+        waits = asyncio.Event()
+
+        async def met(room: Reach, timeout: float) -> bool:
+            waits.set()
+            return await asyncio.Event().wait()
+
+        monkeypatch.setattr(Reach, "met", met)
+        connecting = asyncio.create_task(
+            asyncsamp.connect("other", join=room.server.url, lockfile=lockfile), name="connecting"
+        )
+        await asyncio.wait_for(waits.wait(), PATIENCE)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+        assert {other.name for other in await client.get_clients()} == {"Hub"}
+        await client.unregister()
+        assert not lockfile.exists()
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
