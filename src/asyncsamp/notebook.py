@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, Any, Literal
+import shlex
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from .client.tracker import RemoteClient, shown
@@ -26,6 +27,8 @@ _MEET = 2.0
 _ELSEWHERE = "org.asyncsamp.reach."
 """How the metadata keys of a client of another hub begin."""
 
+Files = Literal["sent", "none"] | None
+
 log = logging.getLogger("asyncsamp.client")
 
 _connected: WeakValueDictionary[tuple[int, str, str], Client] = WeakValueDictionary()
@@ -36,12 +39,31 @@ _told: WeakSet[Reach] = WeakSet()
 """Rooms of which the user has been told what joining gives away."""
 
 
+class _RoomWanted(NamedTuple):
+    """What `connect` was given; `join` has no secret, be it a file's name or the URL of a server."""
+
+    join: str
+    invitation: Invitation
+    files: Files
+
+    def make(self) -> Reach:
+        from .hub.profiles.reach.profile import Reach
+
+        return Reach(self.invitation, files=self.files)
+
+    def is_met_by(self, room: Reach) -> bool:
+        """Return whether nothing has to change; what is not given now stays as it was given before."""
+        offers = room.offers_files if self.files is None else self.files == "sent"
+        return room.invitation == self.invitation and room.offers_files == offers
+
+
 async def connect(
     name: str = "notebook",
     *,
     start_hub: bool = False,
     lockfile: str | os.PathLike[str] | None = None,
     join: str = "",
+    files: Files = None,
     via: Literal["", "browser"] = "",
     **options: Any,
 ) -> Client:
@@ -67,6 +89,9 @@ async def connect(
             if they lose a room with others. Any other hub that runs already is used as it is, and a warning
             is logged, unless it is in a room: its clients join by `python -m asyncsamp.reach attach`, or it
             by `python -m asyncsamp.hub --join` when it is started.
+        files: With `join`, whether the files and local URLs that programs here send, such as the tables of
+            `send_table`, may be read by the whole room ("sent") or not ("none"); None for what the invitation
+            says: "sent" if the room is one's own.
         via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
             kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
             stand. It needs the extra `browser`; see docs/remote.md.
@@ -84,7 +109,9 @@ async def connect(
         raise ValueError(f"via={via!r} is not known: expected 'browser', or nothing for this machine's hub")
     if via and (join or start_hub or lockfile is not None):
         raise ValueError("via='browser' leads to the hub beside the browser: give it without the others")
-    invitation = await _invitation(join) if join else None
+    if files not in (None, "sent", "none") or (files is not None and not join):
+        raise ValueError(f"files={files!r} cannot be used: expected 'sent' or 'none', together with join=")
+    room = _RoomWanted(join, await _invitation(join), files) if join else None
     place = via or _place(lockfile)
     key = id(asyncio.get_running_loop()), name, place
     client = _connected.get(key)
@@ -92,7 +119,7 @@ async def connect(
     if client is None or new:
         if client is not None:
             await client.unregister()
-        client = await _new_client(name, place, start_hub, lockfile, invitation, via, options)
+        client = await _new_client(name, place, start_hub, lockfile, room, via, options)
         _connected[key] = client
     elif _changed(client, options):
         await client.declare_metadata(options["metadata"] or {})
@@ -102,9 +129,9 @@ async def connect(
         for option, value in options.items()
         if option != "profiles"
     }
-    if invitation is not None:
+    if room is not None:
         try:
-            await _join(client, place, lockfile, invitation, join)
+            await _join(client, place, lockfile, room)
         except BaseException:
             if new:
                 await client.unregister()
@@ -124,7 +151,7 @@ async def _new_client(
     place: str,
     start_hub: bool,
     lockfile: str | os.PathLike[str] | None,
-    invitation: Invitation | None,
+    room: _RoomWanted | None,
     via: str,
     options: dict[str, Any],
 ) -> Client:
@@ -133,11 +160,11 @@ async def _new_client(
         from .browser.widget import notebook_connection
 
         return await Client(name, connection=await notebook_connection(), **options).register()
-    if not start_hub and invitation is None:
+    if not start_hub and room is None:
         return await Client(name, lockfile=lockfile, **options).register()
     from .hub.profiles.reach.one_room import OneRoom
 
-    own = OneRoom(place, None if invitation is None else _room(invitation))
+    own = OneRoom(place, None if room is None else room.make())
     profiles = (*options.get("profiles", ()), own)
     client = Client(name, start_hub=True, lockfile=lockfile, **options | {"profiles": profiles})
     _own[client] = own
@@ -145,11 +172,7 @@ async def _new_client(
 
 
 async def _join(
-    client: Client,
-    place: str,
-    lockfile: str | os.PathLike[str] | None,
-    invitation: Invitation,
-    join: str,
+    client: Client, place: str, lockfile: str | os.PathLike[str] | None, wanted: _RoomWanted
 ) -> None:
     """Let the hub be in that room, if it is one that `connect` has started here; else say that it is not."""
     from .hub.profiles.reach.one_room import OneRoom
@@ -157,17 +180,25 @@ async def _join(
     hub = OneRoom.running_at(place)
     own = _own.get(client)
     if own is not None and own is not hub:  # for when the hub has gone, and it starts one itself
-        await own.change(_room(invitation))
+        await own.change(wanted.make())
     if hub is None:
-        await _say_not_joined(client, lockfile, invitation, join)
+        await _say_not_joined(client, lockfile, wanted)
         return
-    if hub.room is None or hub.room.invitation != invitation:
-        await _change_room(client, hub, _room(invitation))
+    if hub.room is None or not wanted.is_met_by(hub.room):
+        await _change_room(client, hub, wanted.make())
     room = hub.room
     if room is not None and room not in _told:
         _told.add(room)
         log.info("%s", " ".join(room.terms))
         await room.met(_MEET)
+    if room is not None and room.connected and not room.hubs:
+        log.warning(
+            "no other hub is in the room %r at %s yet: is one joined there, by `python -m asyncsamp.hub "
+            "--join`, and to the same room? Its clients appear here as soon as it is; "
+            "`await client.wait_for('topcat')` waits for one",
+            room.invitation.room,
+            room.invitation.url,
+        )
 
 
 async def _change_room(client: Client, hub: OneRoom, room: Reach) -> None:
@@ -189,7 +220,7 @@ async def _change_room(client: Client, hub: OneRoom, room: Reach) -> None:
 
 
 async def _say_not_joined(
-    client: Client, lockfile: str | os.PathLike[str] | None, invitation: Invitation, join: str
+    client: Client, lockfile: str | os.PathLike[str] | None, wanted: _RoomWanted
 ) -> None:
     """Warn that the hub which runs already was not made to join, unless it is in a room itself."""
     others = await _others(client)
@@ -201,10 +232,10 @@ async def _say_not_joined(
         "without clients of other hubs; its clients are %s. To join these: "
         "python -m asyncsamp.reach attach --join %s; or stop that hub%s, and connect again",
         client.name,
-        invitation.room,
+        wanted.invitation.room,
         " in this very process" if here else "",
         shown(others) or "none",
-        join,  # neither a file's name nor a URL of a server holds a secret
+        shlex.quote(wanted.join) + (f" --reach-files {wanted.files}" if wanted.files else ""),
         ", with `await hub.shutdown()`, or `await client.unregister()` if a client has started it"
         if here
         else "",
@@ -231,12 +262,6 @@ async def _invitation(join: str) -> Invitation:
     from .hub.reach_options import find_invitation
 
     return await asyncio.to_thread(find_invitation, join)
-
-
-def _room(invitation: Invitation) -> Reach:
-    from .hub.profiles.reach.profile import Reach
-
-    return Reach(invitation)
 
 
 def _changed(client: Client, options: dict[str, Any]) -> set[str]:

@@ -6,6 +6,7 @@ The short form has hubs that lose patience sooner; with --long they have the lim
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -185,8 +186,10 @@ async def test_a_machine_without_power_is_gone_and_comes_back(long: bool, tmp_pa
 
 
 async def test_a_server_that_is_away_for_long_parts_the_hubs_until_it_is_back(
-    long: bool, tmp_path: Path
+    long: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Its return is logged as loud as its loss."""
+    caplog.set_level(logging.INFO, "asyncsamp.reach")
     async with open_room(tmp_path) as room:
         here = await room.join("here", limits=limits(long=long))
         there = await room.join("there", limits=limits(long=long))
@@ -198,6 +201,8 @@ async def test_a_server_that_is_away_for_long_parts_the_hubs_until_it_is_back(
         await until(lambda: "notebook @here" not in names(tool))
         await room.server.start()
         await back(lambda: "tool @there" in names(notebook) and "notebook @here" in names(tool), long=long)
+        levels = [one.levelname for one in caplog.records if "connected to the server" in one.getMessage()]
+        assert levels == ["INFO", "INFO", "WARNING", "WARNING"]
 
 
 async def back(seen: Callable[[], bool], *, long: bool) -> None:

@@ -10,11 +10,13 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from astropy.table import Table
 
 import asyncsamp
-from asyncsamp import Client, Hub, InvitationError, UnknownClientError
+from asyncsamp import Client, Hub, InvitationError, ReplyError, UnknownClientError
 from asyncsamp._util.private_files import replace_private
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
@@ -240,7 +242,7 @@ async def test_a_hub_that_is_to_join_where_one_runs_already_says_how_that_one_do
 
 
 async def test_a_notebook_that_has_joined_wrongly_joins_anew(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The cell is mended and run again: the client is the same one, and is in the room."""
     lockfile = tmp_path / "kernel"
@@ -249,9 +251,10 @@ async def test_a_notebook_that_has_joined_wrongly_joins_anew(
     async with open_room(tmp_path) as room:
         laptop = await room.join("laptop")
         await laptop.client("topcat")
+        monkeypatch.setattr("asyncsamp.notebook._MEET", 0.0)
         client = await asyncsamp.connect("notebook", join=str(file), lockfile=lockfile)
-        streams = client.hub_changes()
-        assert "the hub goes on alone" in caplog.text
+        await until(lambda: "the hub goes on alone" in caplog.text)
+        monkeypatch.setattr("asyncsamp.notebook._MEET", PATIENCE)
         # The same file with another content; then the same room by another way, which changes nothing.
         await asyncio.to_thread(write_invitation, file, invitation_of_url(room.server.url))
         for join in (str(file), room.server.url):
@@ -260,9 +263,59 @@ async def test_a_notebook_that_has_joined_wrongly_joins_anew(
             assert (await client.find("topcat", timeout=PATIENCE)).name == "topcat @laptop"
             assert warnings(caplog) == []
         assert names(client) == {"Hub", "topcat @laptop"}
-        streams.close()
         await client.unregister()
         assert not lockfile.exists()
+
+
+async def test_files_are_offered_by_connect(tmp_path: Path) -> None:
+    """In a room without accounts no file follows, but by files="sent"; a change of it is taken."""
+    lockfile = tmp_path / "kernel"
+    async with open_room(tmp_path) as room, asyncio.timeout(2 * PATIENCE):
+        tool = await (await room.join("laptop")).client("topcat")
+        tables = tool.tables()
+        await tool.settled()
+        client = await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
+        to = await client.find("topcat", timeout=PATIENCE)
+        with pytest.raises(ReplyError):
+            await client.send_table(Table({"a": [1]}), to)
+        for files in ("sent", None):
+            again = await asyncsamp.connect("notebook", join=room.server.url, files=files, lockfile=lockfile)
+            assert again is client
+            to = await client.find("topcat", timeout=PATIENCE)
+            await client.send_table(Table({"a": [1, 2]}), to)
+            assert len(await anext(tables)) == 2
+        await client.unregister()
+        tables.close()
+    with pytest.raises(ValueError, match="together with join="):
+        await asyncsamp.connect("notebook", files="sent")
+    options: dict[str, Any] = {"files": "all"}
+    with pytest.raises(ValueError, match="expected 'sent' or 'none'"):
+        await asyncsamp.connect("notebook", join=room.server.url, **options)
+
+
+async def test_who_is_alone_in_a_room_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One warning, if the server is there and nobody else."""
+
+    async def nobody_comes(room: Reach, timeout: float) -> bool:
+        await until(lambda: room.connected)
+        return False
+
+    monkeypatch.setattr(Reach, "met", nobody_comes)
+    lockfile = tmp_path / "kernel"
+    async with open_room(tmp_path) as room:
+        client = await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
+        (record,) = warnings(caplog)
+        assert record.startswith(
+            f"no other hub is in the room 'room' at {room.server.url} yet: is one joined"
+        )
+        await (await room.join("laptop")).client("topcat")
+        await client.find("topcat", timeout=PATIENCE)
+        caplog.clear()
+        await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
+        assert warnings(caplog) == []
+        await client.unregister()
 
 
 async def test_another_client_goes_to_the_other_room_with_its_hub(
@@ -283,7 +336,7 @@ async def test_another_client_goes_to_the_other_room_with_its_hub(
         assert (await first.find("topcat", timeout=PATIENCE)).name == "topcat @one"
         assert warnings(caplog) == []
         second = await asyncsamp.connect("second", join=str(files[1]), lockfile=lockfile)
-        assert warnings(caplog) == [
+        assert [told for told in warnings(caplog) if not told.startswith("client ")] == [
             f"the hub of this process has left the room 'one' at {room.server.url}, and joins the room 'two' "
             f"at {room.server.url}; its other clients go with it: 'first' ({first.public_id})"
         ]
@@ -292,6 +345,7 @@ async def test_another_client_goes_to_the_other_room_with_its_hub(
         await until(lambda: names(first) == {"Hub", "second", "topcat @two"})
         # The hub ends with its client; the other one starts the next, which is in the room that it joined.
         await first.unregister()
+        await second.wait_registered(PATIENCE)
         await second.find("topcat @two", timeout=PATIENCE)
         await second.unregister()
 
@@ -299,10 +353,12 @@ async def test_another_client_goes_to_the_other_room_with_its_hub(
 async def test_a_change_of_room_that_fails_or_is_cancelled_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("asyncsamp.notebook._MEET", 0.0)
     lockfile, file = tmp_path / "kernel", tmp_path / "x.reach"
     async with open_room(tmp_path) as room:
         client = await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
-        await asyncio.to_thread(write_invitation, file, Invitation("tls://127.0.0.1:9", "m31", ca="none"))
+        bad = "-----BEGIN CERTIFICATE-----\nbad\n-----END CERTIFICATE-----\n"
+        await asyncio.to_thread(write_invitation, file, Invitation("tls://127.0.0.1:9", "m31", ca=bad))
         with pytest.raises(LocalProtocolError, match="certificate"):
             await asyncsamp.connect("notebook", join=str(file), lockfile=lockfile)
         assert client.registered

@@ -110,6 +110,7 @@ class Reach:
         self._met = asyncio.Event()
         self._leaving = False
         self._told_full = 0.0
+        self._told_lost = False
         self._ending: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -124,6 +125,11 @@ class Reach:
     def started(self) -> bool:
         """Whether a hub serves the profile now."""
         return self._context is not None
+
+    @property
+    def offers_files(self) -> bool:
+        """Whether the room may read the files and local URLs that programs here send."""
+        return self._offers
 
     @property
     def hubs(self) -> dict[str, int]:
@@ -192,7 +198,7 @@ class Reach:
             raise
 
     async def _start(self, engine: Engine, incarnation: str) -> None:
-        self._leaving = False
+        self._leaving = self._told_lost = False
         if self.invitation.path:
             engine.own_files.add(self.invitation.path)
         subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
@@ -301,7 +307,9 @@ class Reach:
     def _back(self) -> None:
         context = self._context
         assert context is not None
-        log.info("connected to the server of the room %s", self.invitation.room)
+        level = logging.WARNING if self._told_lost else logging.INFO  # as loud as the loss
+        self._told_lost = False
+        log.log(level, "connected to the server of the room %s", self.invitation.room)
         if self._peers:  # who were there before may not be back yet
             self._grace_until = context.clock() + context.engine.limits.reach_grace
         self._say_here()
@@ -309,6 +317,7 @@ class Reach:
             peer.back()
 
     def _lost(self, reason: str) -> None:
+        self._told_lost = True
         log.warning(
             "no connection to %s, the server of the room %s: %s; the hub goes on alone, and tries again",
             self.invitation.url,
