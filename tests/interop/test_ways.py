@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from astropy.table import Table
@@ -56,9 +57,9 @@ async def desktop(folder: Path, join: str, *options: str) -> AsyncIterator[Clien
 
 
 @contextlib.asynccontextmanager
-async def notebook(folder: Path, join: str) -> AsyncIterator[Client]:
+async def notebook(folder: Path, join: str, **options: Any) -> AsyncIterator[Client]:
     """Connect as a kernel without a hub of its own does."""
-    client = await asyncsamp.connect("notebook", join=join, lockfile=folder / "kernel.samp")
+    client = await asyncsamp.connect("notebook", join=join, lockfile=folder / "kernel.samp", **options)
     try:
         yield client
     finally:
@@ -185,7 +186,7 @@ async def test_a_server_in_the_users_pod(tmp_path: Path) -> None:
 
 
 async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> None:
-    """Jupyter's token is the door: the laptop joins by a URL, and the header in a file."""
+    """Jupyter's token is the door: the laptop joins by a URL, and the header in a file; a table follows."""
     websocket, port = lasting_port(), lasting_port()
     url = f"ws://127.0.0.1:{port}/proxy/{websocket}/"
     headers = tmp_path / "headers"
@@ -193,10 +194,13 @@ async def test_a_server_without_accounts_in_the_users_pod(tmp_path: Path) -> Non
     async with (
         jupyter(tmp_path, port),
         served_room(tmp_path, "--open", "--ws-port", str(websocket)) as room,
-        desktop(tmp_path, url, "--reach-headers", str(headers)),
-        notebook(tmp_path, room.url) as client,
+        desktop(tmp_path, url, "--reach-headers", str(headers)) as tool,
+        tool.tables() as tables,
+        notebook(tmp_path, room.url, files="sent") as client,
     ):
         await speak(client)
+        await client.send_table(Table({"a": [1, 2, 3]}), "tool")
+        assert len(await anext(tables)) == 3
 
 
 # ---- servers
