@@ -221,10 +221,10 @@ def test_the_pages_say_that_aladin_reads_no_samp_hub() -> None:
         assert re.search(r"`SAMP_HUB`.*Aladin ignores it|Aladin ignores `SAMP_HUB`", text), name
 
 
-def test_the_times_that_the_promises_name_are_the_defaults() -> None:
-    text = (DOCS / "explanation" / "promises.md").read_text(encoding="utf-8")
-    named = re.findall(r"(\d+) s \(`Limits\.(\w+)`\)", text)
-    assert {name for _, name in named} >= {"request_timeout", "call_timeout"}
+def test_the_times_that_pages_name_are_the_defaults() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = re.findall(r"([\d.]+) s \(`Limits\.(\w+)`\)", text)
+    assert {name for _, name in named} >= {"request_timeout", "call_timeout", "reach_refused"}
     for seconds, name in named:
         assert getattr(Limits(), name) == float(seconds), name
 
@@ -281,7 +281,9 @@ def test_every_block_is_run_or_says_why_not(page: Path) -> None:
 def test_what_runs_a_block_elsewhere_is_there(page: Path) -> None:
     for block in blocks(page):
         if block.mark.startswith("run by: "):
-            assert (ROOT / block.mark.removeprefix("run by: ").split("::")[0]).is_file(), str(block)
+            name, _, test = block.mark.removeprefix("run by: ").partition("::")
+            assert (ROOT / name).is_file(), str(block)
+            assert defines(ROOT / name, test), f"{block}: {name} has no {test}"
 
 
 @by_page
@@ -291,8 +293,13 @@ def test_each_test_that_a_page_names_is_there(page: Path) -> None:
     for name, test in re.findall(r"`(tests/[\w/]+\.py|(?=::))(?:::([\w:]+))?", page.read_text("utf-8")):
         file = ROOT / name if name else file
         assert file.is_file(), name
-        kind = rf"(?:def|class) {test.split('::')[-1]}\b" if test else ""
-        assert re.search(kind, file.read_text(encoding="utf-8")), f"{file}::{test}"
+        assert defines(file, test), f"{file}::{test}"
+
+
+def defines(file: Path, test: str) -> bool:
+    """Return whether a test, or a class of tests, is in a file; so is what has no name."""
+    kind = rf"^ *(?:async )?(?:def|class) {test.split('::')[-1]}\b" if test else ""
+    return re.search(kind, file.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:
