@@ -9,7 +9,7 @@ import logging
 import re
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -229,6 +229,8 @@ class _Line:
             **known,
         )
         self._connecting = False
+        for task in _tasks_of([self.nats]):
+            task.add_done_callback(self._task_over)
         self._log_in(None)
 
     def _log_in(self, secret: str | None) -> str | None:
@@ -258,7 +260,7 @@ class _Line:
         try:
             await self.nats.close()
         finally:
-            for reader in _readers(self._subscriptions):
+            for reader in _tasks_of(self._subscriptions):
                 reader.cancel()
             self._subscriptions.clear()
 
@@ -284,28 +286,34 @@ class _Line:
             log.warning("the server of the room refuses something: %s%s", text, question)
 
     async def _closed(self) -> None:
-        if self.nats.last_error is not None:
-            self.reason = plain_line(str(self.nats.last_error)) or self.reason
-        self._ended.set()
+        self.look()
 
-    async def look(self) -> None:
+    def _task_over(self, task: asyncio.Task[Any]) -> None:
+        """Look when a task of nats-py's ends, and fetch its failure, which else asyncio tells of."""
+        if not task.cancelled():
+            task.exception()
+        self.look()
+
+    def look(self) -> None:
         """See whether it has ended: nats-py does not say so where the server dies with something unsent."""
         if self.nats.is_closed:
-            await self._closed()
+            if self.nats.last_error is not None:
+                self.reason = plain_line(str(self.nats.last_error)) or self.reason
+            self._ended.set()
 
 
-def _readers(subscriptions: list[Subscription]) -> list[asyncio.Task[Any]]:
-    """Return the tasks in which nats-py reads those subscriptions.
+def _tasks_of(owners: Sequence[object]) -> list[asyncio.Task[Any]]:
+    """Return the tasks of nats-py's that are of those connections, or read those subscriptions.
 
-    It forgets them where the server dies with something unsent. Tasks of our own over `next_msg` would need
-    some turns of the loop for each message, and fall behind in a busy hub.
+    It forgets the latter where the server dies with something unsent. Tasks of our own over `next_msg` would
+    need some turns of the loop for each message, and fall behind in a busy hub.
     """
     found = []
     for task in asyncio.all_tasks():
         coroutine = task.get_coro()
         if inspect.iscoroutine(coroutine):
-            reads = inspect.getcoroutinelocals(coroutine).get("self")
-            if any(reads is subscription for subscription in subscriptions):
+            owner = inspect.getcoroutinelocals(coroutine).get("self")
+            if any(owner is each for each in owners):
                 found.append(task)
     return found
 
@@ -480,7 +488,7 @@ class NatsBus:
                     await self._send(line, self._queue.popleft())
                 except Exception as error:  # a line that is being cut; who wants an answer asks again
                     log.debug("not published: %s", _reason(error, ""))
-                    await line.look()
+                    line.look()
 
     async def _send(self, line: _Line, entry: tuple[str, bytes, str] | int) -> None:
         if isinstance(entry, int):
