@@ -151,7 +151,8 @@ class Context:
         self.told.add(name)
         log.warning(
             "%s sends %s, which is on this machine, and nobody in the room %s can read it: files are not "
-            "offered. Start the hub (or attach) with --reach-files sent; in Python: Reach(files='sent')",
+            "offered. Start the hub (or attach) with --reach-files sent; in a notebook: connect(..., "
+            "files='sent')",
             name,
             plain_line(what, 80),
             self.subjects.room,
