@@ -164,14 +164,14 @@ async def test_a_hub_whose_invitation_ends_is_alone_until_it_has_another(
             assert (await beside.call(seen, "test.echo", {"k": "v"}, timeout=PATIENCE)).result == {"k": "v"}
             times = relay.times[joined:]
             assert times[2] - times[0] > 0.9, "of messages and files there are two"
-        assert caplog.text.count("no connection to") <= 2, "that it is cut, and why"
-        (line,) = [line for line in caplog.messages if "not valid there" in line]
-        assert "no connection to" in line
-        assert "the room m31" in line
-        assert "ask for a new one, and put it in the place of the old one; the hub goes on alone" in line
-        assert (await run("invite", *common, "alice"))[0] == 0
-        await until(lambda: alice.reach.connected)
-        await until(lambda: "tool @a" in names(notebook))
+            assert caplog.text.count("no connection to") <= 2, "that it is cut, and why"
+            (line,) = [line for line in caplog.messages if "not valid there" in line]
+            assert "no connection to" in line
+            assert "the room m31" in line
+            assert "ask for a new one, and put it in the place of the old one; the hub goes on alone" in line
+            assert (await run("invite", *common, "alice"))[0] == 0
+            await until(lambda: alice.reach.connected)
+            await until(lambda: "tool @a" in names(notebook))
 
 
 async def test_a_wrong_key_is_said_once_and_tried_slowly(
