@@ -216,6 +216,8 @@ async def test_a_room_that_is_not_the_invitations_is_said(
         assert alone.registered
         assert not here.reach.hubs
         assert not lost.reach.hubs
+        refused = [record for record in caplog.records if "refuses something" in record.message]
+        assert len(refused) <= 2, "more than one for each of the hub's two connections"
 
 
 async def test_one_invitation_at_two_hubs(tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ class _Line:
         self.reason = ""
         self.over = False
         self._connecting = False
+        self._asked = False
         self._subscriptions: list[Subscription] = []
 
     async def connect(self) -> None:
@@ -281,8 +282,12 @@ class _Line:
         text = plain_line(str(error) or type(error).__name__)
         self.reason = text
         if "permissions violation" in text.lower():
-            asks = _NOT_HERE.search(text)
-            question = "; is the room of this hub the one of its invitation?" if asks else ""
+            question = ""
+            if _NOT_HERE.search(text):
+                if self._asked:
+                    return
+                self._asked = True
+                question = "; is the room of this hub the one of its invitation?"
             log.warning("the server of the room refuses something: %s%s", text, question)
 
     async def _closed(self) -> None:
@@ -610,8 +615,11 @@ _ADVICE = {
 }
 """What to do about what a server, nats-py or OpenSSL says."""
 
-_NOT_HERE = re.compile(r'permissions violation for publish to "samp\.[^"]*\.here"', re.IGNORECASE)
-"""How it says that a member may not even tell the room that he is there."""
+_NOT_HERE = re.compile(
+    r'permissions violation for (?:subscription to|publish to "samp\.[^"]*\.here")', re.IGNORECASE
+)
+"""How it says that a member may not even listen to the room, or tell it that he is there. It says so of each
+subject; the user is asked once."""
 
 
 def _reason(error: BaseException, said: str) -> str:
