@@ -273,13 +273,22 @@ async def far_reader(house: House) -> AsyncIterator[FarReader]:
         yield FarReader(running)
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("way", ["file", "shared"])
-@pytest.mark.alone
-async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: bool, tmp_path: Path) -> None:
-    size = LONG if long else SHORT
+@dataclass
+class LargeTable:
+    """A file of this machine, and the tool on the other one that reads what it is sent."""
+
+    house: House
+    sender: Client
+    tool: RemoteClient
+    reader: FarReader
+    path: Path
+    sha256: str
+
+
+@contextlib.asynccontextmanager
+async def large_table(folder: Path, size: int) -> AsyncIterator[LargeTable]:
     async with (
-        two_machines(tmp_path) as house,
+        two_machines(folder) as house,
         far_reader(house) as reader,
         Client("sender", lockfile=house.here) as sender,
     ):
@@ -287,7 +296,17 @@ async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: 
         whole = await asyncio.to_thread(write_noise, path, size)
         tool = await sender.find("reader @there", timeout=WAIT)
         await conversation.until_subscribed(sender, tool, "table.load.fits")
-        url = path.as_uri() if way == "file" else await sender.share(path)
+        yield LargeTable(house, sender, tool, reader, path, whole)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", ["file", "shared"])
+@pytest.mark.alone
+async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: bool, tmp_path: Path) -> None:
+    size = LONG if long else SHORT
+    async with large_table(tmp_path, size) as large:
+        house, sender, tool, reader = large.house, large.sender, large.tool, large.reader
+        url = large.path.as_uri() if way == "file" else await sender.share(large.path)
         warm_up = house.own / "small.fits"
         warm_up.write_bytes(b"x" * 2**20)
         await sender.notify(tool, "table.load.fits", {"url": warm_up.as_uri()})
@@ -300,7 +319,7 @@ async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: 
             read = await reader.read(timeout=200)
             rates.append(size / 1e6 / (perf_counter() - begun))
             print(f"{size >> 20} MiB by {way}: {rates[-1]:.0f} MB/s, first byte after {read['first']} s")
-            assert (read["bytes"], read["sha256"]) == (size, whole)
+            assert (read["bytes"], read["sha256"]) == (size, large.sha256)
             assert read["first"] < (0.1 if long else 5.0)
         more = [
             (highest(hub.pid) - at_first) / 1024 for hub, at_first in zip(house.hubs, before, strict=True)
@@ -315,16 +334,9 @@ async def test_a_large_table_takes_no_memory_and_begins_at_once(way: str, long: 
 async def test_a_large_table_is_whole_though_the_server_was_killed(long: bool, tmp_path: Path) -> None:
     """In the middle of it; and its head and a part of it are what a server of files would tell."""
     size = LONG if long else SHORT
-    async with (
-        two_machines(tmp_path) as house,
-        far_reader(house) as reader,
-        Client("sender", lockfile=house.here) as sender,
-    ):
-        path = house.own / "large.fits"
-        whole = await asyncio.to_thread(write_noise, path, size)
-        tool = await sender.find("reader @there", timeout=WAIT)
-        await conversation.until_subscribed(sender, tool, "table.load.fits")
-        table = {"url": path.as_uri()}
+    async with large_table(tmp_path, size) as large:
+        house, sender, tool, reader = large.house, large.sender, large.tool, large.reader
+        table = {"url": large.path.as_uri()}
         await sender.notify(tool, "table.load.fits", {**table, "method": "HEAD"})
         head = await reader.read()
         assert (head["status"], head["bytes"], head["headers"]["content-length"]) == (200, 0, str(size))
@@ -332,7 +344,7 @@ async def test_a_large_table_is_whole_though_the_server_was_killed(long: bool, t
         part = await reader.read()
         assert (part["status"], part["bytes"]) == (206, 4000)
         assert part["headers"]["content-range"] == f"bytes {size - 5000}-{size - 1001}/{size}"
-        assert part["sha256"] == await asyncio.to_thread(sha256, path, size - 5000, 4000)
+        assert part["sha256"] == await asyncio.to_thread(sha256, large.path, size - 5000, 4000)
 
         await sender.notify(tool, "table.load.fits", {**table, "begun": str(size // 8)})
         await reader.begun()
@@ -340,7 +352,7 @@ async def test_a_large_table_is_whole_though_the_server_was_killed(long: bool, t
         assert not reader.has_read, "the server was killed too late"
         await house.server.start()
         read = await reader.read(timeout=200)
-        assert (read["status"], read["bytes"], read["sha256"]) == (200, size, whole)
+        assert (read["status"], read["bytes"], read["sha256"]) == (200, size, large.sha256)
 
 
 async def test_stilts_reads_a_table_of_the_other_machine_whole(long: bool, tmp_path: Path) -> None:
