@@ -119,14 +119,21 @@ async def test_who_registers_there_is_seen_here_at_once(long: bool, tmp_path: Pa
 
 
 async def test_thousands_of_notifications_come_in_order(long: bool, tmp_path: Path) -> None:
-    """With --long by clients that cost next to nothing; the best of three: neighbours only lower a rate."""
+    """With --long by clients that cost next to nothing, beside as many within one hub, by turns.
+
+    `python -m benchmarks --reach` measures the rate itself, on a quiet machine: 5,000 a second and more.
+    """
     if long:
         asyncio.get_running_loop().set_debug(False)
         async with two_hubs(tmp_path, long=True) as (here, there):
-            rates = [await notify_leanly(here, there, " @there") for _ in range(3)]
-        print(f"{', '.join(f'{rate:,.0f}' for rate, _ in rates)} notifications a second, one after another")
-        assert [wrong for _, wrong in rates] == [""] * 3
-        assert max(rate for rate, _ in rates) >= 5_000
+            own, across = [], []
+            for _ in range(3):
+                own.append(await notify_leanly(here, here, ""))
+                across.append(await notify_leanly(here, there, " @there"))
+        rates = [max(rate for rate, _ in each) for each in (own, across)]
+        print(f"{rates[0]:,.0f} notifications a second in one hub, {rates[1]:,.0f} across")
+        assert [wrong for _, wrong in across] == [""] * 3
+        assert rates[1] > 0.6 * rates[0]
         return
     async with (
         two_hubs(tmp_path, long=False) as (here, there),
