@@ -12,7 +12,7 @@ from yarl import URL
 from .._util import file_urls
 from ..errors import DataError
 from ..interfaces import DataCarrier
-from ..reading.files import open_first
+from ..reading.files import open_first, unreadable
 
 __all__ = ["MAX_SIZE", "TIMEOUT", "fetch"]
 
@@ -73,13 +73,13 @@ def _read(url: str, max_size: int) -> bytes:
     try:
         file = open_first(file_urls.parse(url).paths)
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or url}: {error.strerror or error}") from None
+        raise unreadable(url, error) from None
     try:
         if file.size > max_size:
             raise DataError(f"{file.path} has {file.size} bytes; no more than {max_size} are read")
         return file.read_all()
     except OSError as error:
-        raise DataError(f"cannot read {file.path}: {error.strerror or error}") from None
+        raise unreadable(file.path, error) from None
     finally:
         file.close_now()
 

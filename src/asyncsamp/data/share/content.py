@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..._util import file_urls
 from ...errors import DataError
 from ...interfaces import Content, OpenContent
-from ...reading.files import PIECE, open_file
+from ...reading.files import PIECE, open_file, unreadable
 
 __all__ = ["BytesContent", "CallContent", "Content", "FileContent", "Source", "as_content"]
 
@@ -69,7 +69,7 @@ class FileContent:
             hint = file_urls.meant_for_the_web(str(self.path))
             raise DataError(f"there is no file {self.path}{hint}") from None
         except OSError as error:
-            raise DataError(f"cannot read {self.path}: {error.strerror or error}") from None
+            raise unreadable(str(self.path), error) from None
 
     def url(self) -> str:
         """Return its file:// URL."""
