@@ -91,9 +91,8 @@ class RoomFolder:
 
     def address(self) -> str:
         """Return the server's URL when it was served last; "" if that is not known."""
-        with suppress(OSError, ValueError):
-            return parse_invitation(self.address_file.read_text(encoding="utf-8")).url
-        return ""
+        known = _invitation_in(self.address_file)
+        return "" if known is None else known.url
 
     def create(self) -> None:
         """Make the folder if it is missing. Raises `RoomError`."""
@@ -193,11 +192,9 @@ class RoomFolder:
 
     def invitation(self, name: str, out: Path) -> Invitation | None:
         """Return the invitation of `name` that is in `out`; None if there is none to this room."""
-        with suppress(OSError, ValueError):
-            found = parse_invitation((out / f"{name}.reach").read_text(encoding="utf-8"))
-            if (found.room, found.member) == (self.room, name):
-                return found
-        return None
+        found = _invitation_in(out / f"{name}.reach")
+        ours = found is not None and (found.room, found.member) == (self.room, name)
+        return found if ours else None
 
     def _check_place(self, path: Path) -> None:
         """Raise `RoomError` unless a new invitation may be there: nothing is, or one to this room."""
@@ -212,6 +209,13 @@ class RoomFolder:
                 return
             what = f"is an invitation to the room {room}"
         raise RoomError(f"{path} {what}; it is left as it is: name another folder by --out")
+
+
+def _invitation_in(path: Path) -> Invitation | None:
+    """Return the invitation in a file, whoever may read it; None if there is none."""
+    with suppress(OSError, ValueError):
+        return parse_invitation(path.read_text(encoding="utf-8"))
+    return None
 
 
 def new_key() -> tuple[str, str]:

@@ -590,22 +590,17 @@ def _no_tls(server: BusServer) -> str:
     )
 
 
-_REFUSED = (
-    "authorization violation",
-    "user authentication expired",
-    "account authentication expired",
-    "http 401",
-    "http 403",
-    "http 404",
-)
-"""How a server, or the door before it, says that it does not let us in. One that is slow, or full, says other
-things of accounts."""
+_NOT_LET_IN = ("authorization violation", "user authentication expired", "account authentication expired")
+"""How a server says that it does not let us in. One that is slow, or full, says other things of accounts."""
+
+_REFUSED = (*_NOT_LET_IN, "http 401", "http 403", "http 404")
+"""How the server, or the door before it, says so."""
 
 _NOT_VALID = "the invitation is not valid there: ask for a new one, and put it in the place of the old one"
 _TURNED_AWAY = "is the Jupyter token right, in [headers] of the invitation or in the file of --reach-headers?"
 _NOBODY_BEHIND = "nobody listens behind it: does the room's server run, and is the port right?"
 _ADVICE = {
-    **dict.fromkeys(_REFUSED[:3], _NOT_VALID),
+    **dict.fromkeys(_NOT_LET_IN, _NOT_VALID),
     **dict.fromkeys(("http 401", "http 403"), _TURNED_AWAY),
     "http 404": "is the URL right, and jupyter-server-proxy installed there?",
     "http 5": _NOBODY_BEHIND,
