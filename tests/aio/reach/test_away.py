@@ -74,14 +74,19 @@ async def never_answers(tool: Client) -> asyncio.Queue[Message]:
     return came
 
 
-async def calls(client: Client, came: asyncio.Queue[Message]) -> list[asyncio.Task[object]]:
-    """Call the tool in both ways, and return what waits for its answers once both calls have come there."""
+async def calling(client: Client) -> list[asyncio.Task[object]]:
+    """Call the tool in both ways, and return what waits for its answers."""
     seen = await client.find("tool @there", timeout=PATIENCE)
     await until(lambda: seen.subscribes("test.never"))
-    made: list[asyncio.Task[object]] = [
+    return [
         asyncio.create_task(client.call(seen, "test.never", timeout=60)),
         asyncio.create_task(client.call_and_wait(seen, "test.never", timeout=60)),
     ]
+
+
+async def calls(client: Client, came: asyncio.Queue[Message]) -> list[asyncio.Task[object]]:
+    """As `calling`, once both calls have come there."""
+    made = await calling(client)
     async with asyncio.timeout(PATIENCE):
         for _ in made:
             await came.get()
@@ -122,12 +127,7 @@ async def test_a_client_that_is_killed_is_told_to_its_callers_at_another_hub(tmp
         )
         assert process.stdout is not None
         try:
-            seen = await notebook.find("tool @there", timeout=PATIENCE)
-            await until(lambda: seen.subscribes("test.never"))
-            waiting: list[asyncio.Task[object]] = [
-                asyncio.create_task(notebook.call(seen, "test.never", timeout=60)),
-                asyncio.create_task(notebook.call_and_wait(seen, "test.never", timeout=60)),
-            ]
+            waiting = await calling(notebook)
             async with asyncio.timeout(PATIENCE):
                 for _ in waiting:
                     assert await process.stdout.readline() == b"called\n"
