@@ -22,7 +22,7 @@ class IdleTimeout:
         self._stop = stop
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
-        self._timer = self._loop.call_later(self._first_look(), self._look)
+        self._timer = self._loop.call_at(self._since + self._first_look(), self._look)
 
     def close(self) -> None:
         """Stop looking."""
