@@ -69,7 +69,7 @@ async def test_what_waits_for_others_when_its_hub_leaves_still_goes(tmp_path: Pa
             await until(lambda: there.subscribes("test.note"))
             await notebook.notify(there, "test.note", {"number": 0})
             engine = cluster.hub.engine
-            for number in range(1, 20):  # all within the two milliseconds after it
+            for number in range(1, 20):  # all within the milliseconds after it
                 message: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": str(number)}}
                 await engine.operate(notebook.public_id, "notify", [there.public_id, message])
             while engine.waiting(notebook.public_id, there.public_id):  # as a hub does that stops

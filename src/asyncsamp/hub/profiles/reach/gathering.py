@@ -11,7 +11,7 @@ from .wire import MOST_TOGETHER, dump_messages
 
 __all__ = ["BYTES_TOGETHER", "Gathering"]
 
-_TIME = 0.002
+_TIME = 0.005
 """Seconds after a frame within which notifications wait for others. Nobody waits for an answer to them."""
 
 BYTES_TOGETHER = 64 * 1024
