@@ -71,6 +71,7 @@ async def test_the_well_behaved_notice_nothing(tmp_path: Path, long: bool) -> No
         assert (phase["lost"], phase["broadcasts missed"], phase["failures"]) == (0, 0, []), report
         assert phase["in order"], report
         assert phase["sent"] >= WELL, report
-    # In the short form a single pause of a busy machine would be the 99th percentile.
-    assert during["p99"] <= max(3 * before["p99"], 0.0 if long else 0.2), report
+    # In the short form a single pause of a busy machine, and the throng after it, are the 99th percentile.
+    assert during["p50"] <= max(3 * before["p50"], 0.2), report
+    assert during["p99"] <= max(3 * before["p99"], 0.0 if long else 2.0), report
     assert at_last - at_first <= 30, report

@@ -19,7 +19,7 @@ class Hub:
         self._beaten = asyncio.Event()
 
     def _beat(self) -> None:
-        self.times.append(asyncio.get_running_loop().time())
+        self.times.append(self.beats._last)  # the clock, read once more, may be far ahead of it
         for other in self.hears_me:
             other.beats.heard()
         self._beaten.set()
@@ -57,23 +57,21 @@ async def test_hubs_that_began_apart_beat_together() -> None:
 async def test_who_hears_others_all_the_time_beats_twice_as_often_at_most() -> None:
     hub = Hub(pause=0.1)
     hub.beats.start()
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
     try:
-        while loop.time() - begun < 0.5:
-            hub.beats.heard()
-            await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            while len(hub.times) < 5:
+                hub.beats.heard()
+                await asyncio.sleep(0)
     finally:
         hub.beats.stop()
     apart = [after - before for before, after in zip(hub.times, hub.times[1:], strict=False)]
-    assert len(hub.times) >= 2
     assert min(apart) >= 0.05 - 0.001
 
 
 async def test_in_a_large_room_each_keeps_its_own_time() -> None:
     hub = Hub(pause=0.1, others=60)
     hub.beats.start()
-    begun = asyncio.get_running_loop().time()
+    begun = hub.beats._last
     await asyncio.sleep(0.06)
     hub.beats.heard()
     try:

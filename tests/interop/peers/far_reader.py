@@ -1,7 +1,7 @@
 """A tool that reads each table that it is sent, and keeps nothing: LOCKFILE.
 
 It says "ready", and then for each URL what it has read, as JSON; before that "begun", once it has so many
-bytes as the parameter "begun" says. "method" and "range" are for the request.
+bytes as the parameter "begun" says, and waits for a line. "method" and "range" are for the request.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def read(url: str, method: str, asked: str, begun_at: int) -> dict[str, object]:
             size += len(piece)
             if 0 < begun_at <= size:
                 print("begun", flush=True)
+                sys.stdin.readline()
                 begun_at = 0
         told = {name.lower(): value for name, value in source.headers.items()}
         return {
