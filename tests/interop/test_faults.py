@@ -17,11 +17,15 @@ from .peers import Process, jsamp_hub, own_hub, scripted_peer
 
 pytestmark = pytest.mark.alone  # since it measures
 
-NOTICED_WITHIN = 2.0
+
+@pytest.fixture
+def noticed_within(long: bool) -> float:
+    """Seconds within which it is; a busy machine stands still for some now and then."""
+    return 2.0 if long else 10.0
 
 
 @pytest.mark.parametrize("kind", ["asyncsamp", "pyvo", "jsamp"])
-async def test_a_caller_hears_of_a_killed_recipient(kind: str, tmp_path: Path) -> None:
+async def test_a_caller_hears_of_a_killed_recipient(kind: str, tmp_path: Path, noticed_within: float) -> None:
     lockfile = tmp_path / "hub.samp"
     async with (
         Hub(lockfile=lockfile),
@@ -38,7 +42,7 @@ async def test_a_caller_hears_of_a_killed_recipient(kind: str, tmp_path: Path) -
         await peer.event("notification")
 
         await peer.process.kill()
-        async with asyncio.timeout(NOTICED_WITHIN):
+        async with asyncio.timeout(noticed_within):
             for call in (waiting, calling):
                 with pytest.raises(SampError, match=peer.id):
                     await call
@@ -46,7 +50,9 @@ async def test_a_caller_hears_of_a_killed_recipient(kind: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("kind", ["asyncsamp", "jsamp"])
-async def test_a_caller_hears_of_a_recipient_that_froze_and_was_killed(kind: str, tmp_path: Path) -> None:
+async def test_a_caller_hears_of_a_recipient_that_froze_and_was_killed(
+    kind: str, tmp_path: Path, noticed_within: float
+) -> None:
     lockfile = tmp_path / "hub.samp"
     async with (
         Hub(lockfile=lockfile),
@@ -61,7 +67,7 @@ async def test_a_caller_hears_of_a_recipient_that_froze_and_was_killed(kind: str
         assert peer.id in await client.get_registered_clients()
 
         await peer.process.kill()
-        async with asyncio.timeout(NOTICED_WITHIN):
+        async with asyncio.timeout(noticed_within):
             for call in (waiting, calling):
                 with pytest.raises(SampError, match=peer.id):
                     await call
@@ -69,7 +75,9 @@ async def test_a_caller_hears_of_a_recipient_that_froze_and_was_killed(kind: str
 
 @pytest.mark.parametrize("start_hub", [own_hub, jsamp_hub])
 async def test_our_clients_are_back_by_themselves_after_a_killed_hub(
-    start_hub: Callable[[Path, Path], AbstractAsyncContextManager[Process]], tmp_path: Path
+    start_hub: Callable[[Path, Path], AbstractAsyncContextManager[Process]],
+    tmp_path: Path,
+    noticed_within: float,
 ) -> None:
     lockfile = tmp_path / "hub.samp"
     # JSAMP's hub keeps no connection open that could tell of its death: it has to be asked.
@@ -94,7 +102,7 @@ async def test_our_clients_are_back_by_themselves_after_a_killed_hub(
         await sender.call(receiver.public_id, "test.echo", {"n": 2}, timeout=30)
 
         await hub.kill()
-        async with asyncio.timeout(NOTICED_WITHIN):
+        async with asyncio.timeout(noticed_within):
             with pytest.raises(HubLostError):
                 await lost
         await stack.enter_async_context(start_hub(lockfile, tmp_path))

@@ -121,7 +121,7 @@ async def test_who_is_invited_meets_the_others_and_who_is_put_out_goes_on_alone(
         bob = await machines.enter("b", await room.invitation("bob"))
         assert (await run(*invite, "alice"))[0] == 0
         await room.says("members are now: alice, bob")
-        impatient = replace(LIMITS, reach_patience=1.0)  # for whom it is over soon after it was put out
+        impatient = replace(LIMITS, reach_patience=4.0)  # for whom it is over soon after it was put out
         alice = await machines.enter("a", await room.invitation("alice"), mtypes=None, limits=impatient)
         tool, notebook = await alice.client("tool"), await bob.client("notebook")
         await echo(tool, "test.echo")
