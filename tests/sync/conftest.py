@@ -14,6 +14,9 @@ from asyncsamp.sync.portal import portal
 _TURNS = 200
 """Turns of the loop that closing may take."""
 
+_PAUSES, _PAUSE = 1_000, 0.01
+"""Further turns, and seconds between them: a busy machine may be slow to tell of a socket that was closed."""
+
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,8 +31,8 @@ def _no_task_left(_home: None) -> Iterator[None]:
 
     async def left() -> list[str]:
         # A stream that a test has forgotten is closed when it is collected, which may be just now.
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
+        for number in range(_TURNS + _PAUSES):
+            await asyncio.sleep(0 if number < _TURNS else _PAUSE)
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
             if not tasks:
                 break

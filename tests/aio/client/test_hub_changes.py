@@ -117,10 +117,10 @@ async def test_so_do_those_of_a_client_that_is_about_to_declare_itself(lockfile:
 
 
 async def test_a_hub_that_does_not_answer_may_be_gone(lockfile: Path) -> None:
-    limits = replace(LIMITS, request_timeout=0.5)  # registering has it as well
+    limits = replace(LIMITS, request_timeout=4)  # registering has it as well, and the machine may stand still
     async with odd_hub(lockfile) as odd, Client("client", lockfile=lockfile, limits=limits) as client:
         odd.answers["setXmlrpcCallback"] = odd.answers["notifyAll"] = _silence
-        for ask in (client.get_clients(), client.notify_all("a.b")):
+        for ask in [asyncio.ensure_future(each) for each in (client.get_clients(), client.notify_all("a.b"))]:
             with pytest.raises(HubLostError, match="; if it has gone, the client looks for a hub by itself"):
                 await ask
         assert client.registered

@@ -35,7 +35,7 @@ from ..nats_server import PATIENCE
 from .relay import running_relay
 from .rooms import LIMITS, find, name_of, names, open_room, stranger, until
 
-SOON = replace(LIMITS, reach_refused=0.3)
+SOON = replace(LIMITS, reach_refused=1.5)
 """The hub that stays gives the other one up; that one has the patience to keep it."""
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from asyncsamp import Client, HubFaultError, Message, MessageStream, RemoteClient
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
-from asyncsamp.reach.server import free_port
 
+from ...ports import lasting_port
 from ..hub_process import hub_process
 from ..nats_server import PATIENCE, NatsServer, debians_server, running_server, wheels_server
 from .relay import Relay, running_relay
@@ -196,7 +196,7 @@ async def two_machines(
     """Run a hub on each, A's first, and a client on each hub."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        port = free_port("127.0.0.1")
+        port = lasting_port()
         config = f'leafnodes {{ listen: "127.0.0.1:{port}" }}\n' if leaf else ""
         server = far = await enter(running_server(folder / "server", config, program=program))
         if leaf:

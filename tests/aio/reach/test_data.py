@@ -256,7 +256,7 @@ async def test_a_tool_that_hangs_up_ends_the_reading_at_the_other_hub(sides: Sid
         answer.close()
     async with asyncio.timeout(PATIENCE):
         await asyncio.wait(tasks)
-    assert loop.time() - begun < 1.0
+    assert loop.time() - begun < 10.0  # a reader of whom nothing is heard is given up after 15
 
 
 async def test_a_tool_whose_disk_is_full_lets_go_and_may_try_again(sides: Sides, large: Path) -> None:

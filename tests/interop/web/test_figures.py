@@ -17,7 +17,7 @@ RUNS = 3
 """A busy machine is unfair now to the one, now to the other: one run of these has to show it."""
 
 
-async def test_a_message_is_at_the_page_as_soon_as_from_jsamp(tmp_path: Path) -> None:
+async def test_a_message_is_at_the_page_as_soon_as_from_jsamp(tmp_path: Path, long: bool) -> None:
     seen: list[tuple[Latency, Latency]] = []
     async with open_site(FILES) as site, tab_context(tmp_path) as context:
         for _ in range(RUNS):
@@ -26,7 +26,8 @@ async def test_a_message_is_at_the_page_as_soon_as_from_jsamp(tmp_path: Path) ->
             async with jsamp_web_hub(tmp_path) as lockfile:
                 theirs = await measure_notifications(context, site, lockfile, 200)
             seen.append((ours, theirs))
-            if ours.p50 <= theirs.p50 and ours.p99 <= theirs.p99:
+            # Two messages of 200 that are held up are the 99th percentile.
+            if ours.p50 <= theirs.p50 and ours.p99 <= max(0.0 if long else 0.05, theirs.p99):
                 return
     pytest.fail("; ".join(f"ours {ours}, JSAMP's {theirs}" for ours, theirs in seen))
 
