@@ -13,6 +13,7 @@ from .values import RawMap, Value, ValueMap
 
 __all__ = [
     "PAGE_LEFT",
+    "ROOMS",
     "TAP",
     "Connection",
     "Content",
@@ -38,6 +39,11 @@ TAP = "org.asyncsamp.hub.tap"
 PAGE_LEFT = "org.asyncsamp.webhub.pageLeft"
 """The method of our hubs by which a web client says that its page closes, or is loaded again: its one
 parameter is the private key. Who pulls soon afterwards stays registered, as after a pull that broke off."""
+
+ROOMS = "org.asyncsamp.reach.rooms"
+"""The metadata key by which our hubs say in which rooms they are: a map of their names. Of each one it says
+whether it is "connected" ("1" or "0"), and its other "hubs" by their labels. Web pages read it, too: no
+server, member or file stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,6 +444,15 @@ class Engine(Protocol):
 
         Raises:
             FaultError: The hub is full or closing, or too many come at once.
+        """
+        ...
+
+    def say_of_hub(self, key: str, value: Value) -> None:
+        """Put something into the metadata of the hub itself, which all its clients read.
+
+        Args:
+            key: The metadata key.
+            value: What it is from now on; an empty one takes the key out.
         """
         ...
 

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from .._util.likeness import did_you_mean
+from ..client.rooms import rooms_of
 from ..client.tracker import NOTHING_TAKEN, RemoteClient, shown
 from ..data.client import Client
 from ..errors import HubFaultError, HubLostError, HubNotFoundError, NotRegisteredError
 from ..mtypes import is_mtype
 from ..values import ReplyError, ValueMap
 from .hubs import all_hubs, choose_among
-from .output import on_terminal, safe, say, say_json, styled, table
+from .output import note, on_terminal, safe, say, say_json, styled, table
 from .running import ERROR, NOT_THERE, OK, TIMED_OUT, at_hub
 
 __all__ = ["Ping", "info", "list_clients", "list_hubs", "ping", "ping_one", "wait", "who"]
@@ -63,6 +64,8 @@ async def list_clients(hub: str | None, json: bool, watch: bool) -> int:
             if state != shown:
                 shown = state
                 _show(others, json)
+                if not json:
+                    _note_rooms(client, others)
             if not watch:
                 break
     return OK
@@ -89,6 +92,14 @@ def _show(others: list[RemoteClient], json: bool) -> None:
         for other in others
     ]
     table(("name", "id", "takes"), rows)
+
+
+def _note_rooms(client: Client, others: list[RemoteClient]) -> None:
+    """Say in which rooms the hub is: whose clients those are that are called "TOPCAT @laptop"."""
+    for other in others:
+        if other.public_id == client.hub_id:
+            for room in rooms_of(other.metadata):
+                note(room.text)
 
 
 def who(other: RemoteClient) -> str:

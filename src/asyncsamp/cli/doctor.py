@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .._util import file_urls
+from ..client.rooms import Room, rooms_of
+from ..client.tracker import RemoteClient
 from ..data.client import Client
 from ..discovery import locate, web_appname
 from ..errors import LockfileError, SampError
@@ -219,11 +221,28 @@ async def _about_clients(hub: str | None, timeout: float) -> list[Finding]:
         lockfile = await choose_hub(hub)
         async with Client("asyncsamp doctor", lockfile=lockfile, reconnect=False) as client:
             others = await client.get_clients()
-            findings = [await _callback(client, timeout)]
+            findings = [await _callback(client, timeout), *_about_rooms(client.hub_id, others)]
             results = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
     except SampError as error:
         return [Finding("client", "wrong", f"cannot register: {error}", "start a hub: asyncsamp hub")]
     return [*findings, *(_about_ping(who(other), ping) for other, ping in zip(others, results, strict=True))]
+
+
+def _about_rooms(hub: str, others: Sequence[RemoteClient]) -> list[Finding]:
+    rooms = [room for other in others if other.public_id == hub for room in rooms_of(other.metadata)]
+    return [_about_room(room) for room in rooms]
+
+
+def _about_room(room: Room) -> Finding:
+    if not room.connected:
+        advice = (
+            "is the room's server there, and the tunnel? The hub tries again and again, and its log says why"
+        )
+        return Finding("room", "wrong", room.text, advice)
+    if not room.hubs:
+        advice = "has the other machine's hub joined, and the same room? Its clients appear as soon as it has"
+        return Finding("room", "note", room.text, advice)
+    return Finding("room", "ok", room.text)
 
 
 def _about_ping(name: str, ping: Ping) -> Finding:

@@ -77,9 +77,9 @@ class HubEngine:
         self._roll_call: asyncio.Task[None] | None = None
         self._unheard: set[str] = set()  # who came back, cannot be asked, and has not asked for anything yet
         self._hearing: asyncio.TimerHandle | None = None
-        itself = HubClient(self._core, self._apply)
-        self._deliveries.attach(self.hub_id, itself)
-        itself.declare(metadata)
+        self._itself = HubClient(self._core, self._apply)
+        self._deliveries.attach(self.hub_id, self._itself)
+        self._itself.declare(metadata)
 
     @property
     def hub_id(self) -> str:
@@ -229,6 +229,10 @@ class HubEngine:
                 del self._listening[client]
             if client in self.last_active:
                 self.last_active[client] = self._loop.time()
+
+    def say_of_hub(self, key: str, value: Value) -> None:
+        """Put `key` into the metadata of the hub itself, or take it out if `value` is empty."""
+        self._itself.say(key, value)
 
     def note_return(self, client: str) -> None:
         """Take note that `client` is there after a crash, and that its profile has given it another key."""

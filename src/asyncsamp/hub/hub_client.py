@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from .._util.threads import values_of
@@ -31,6 +32,16 @@ class HubClient:
         self._core.declare_metadata(hub, metadata)
         self._core.declare_subscriptions(hub, {mtype: {} for mtype in self._answers})
         self._apply()
+
+    def say(self, key: str, value: Value) -> None:
+        """Put `key` into the hub's metadata, or take it out if `value` is empty; it tells of changes only."""
+        hub = self._core.hub_id
+        now = self._core.get_metadata(hub, hub)
+        said = {name: item for name, item in now.items() if name != key} | ({key: value} if value else {})
+        if said != now:
+            with contextlib.suppress(FaultError):  # the clients have declared all that there is room for
+                self._core.declare_metadata(hub, said)
+            self._apply()
 
     async def deliver(self, delivery: Delivery) -> None:
         """Answer a call; a notification needs nothing done."""

@@ -26,6 +26,7 @@ from .invitation import Invitation
 from .invitation_files import read_invitation
 from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
+from .said import say_left, say_room
 from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
 from .urls import ReachUrls
 from .wire import dump_here, load_here, load_payload
@@ -229,6 +230,7 @@ class Reach:
             self._exports.note(client)
         self._beats = Beats(self._beat, pause=self._pause, others=lambda: len(self._peers))
         self._beats.start()
+        self._say_how_it_stands()
 
     async def stop(self) -> None:
         """Say goodbye to the room and leave it, within a second or two. If it is cancelled, call it again."""
@@ -242,6 +244,8 @@ class Reach:
             self._close(peer, "the hub leaves the room")
         if self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
+        if self._context is not None:
+            say_left(self._context.engine, self.invitation.room)
         await self._leave()
 
     # ---- the courier
@@ -313,6 +317,7 @@ class Reach:
         if self._peers:  # who were there before may not be back yet
             self._grace_until = context.clock() + context.engine.limits.reach_grace
         self._say_here()
+        self._say_how_it_stands()
         for peer in list(self._peers.values()):
             peer.back()
 
@@ -324,6 +329,7 @@ class Reach:
             self.invitation.room,
             reason,
         )
+        self._say_how_it_stands()
 
     def _here(self, message: BusMessage) -> None:
         hub = speaker_of(message.subject)
@@ -547,6 +553,8 @@ class Reach:
 
     def _unique(self, peer: Peer, told: str) -> str:
         """Return a label that no other hub here has: of two laptops the later one is laptop-2."""
+        if told:
+            asyncio.get_running_loop().call_soon(self._say_how_it_stands)  # when it has the label
         label = told or peer.member
         taken = {other.label for other in self._peers.values() if other is not peer} | {self.label}
         if label not in taken:
@@ -604,6 +612,13 @@ class Reach:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
         peer.close(reason)
+        self._say_how_it_stands()
+
+    def _say_how_it_stands(self) -> None:
+        """Tell our own clients whether there is a server, and which hubs are here."""
+        if self._context is not None and not self._leaving:
+            hubs = [peer.label for peer in self._peers.values() if peer.has_greeted]
+            say_room(self._context.engine, self.invitation.room, self.connected, hubs)
 
 
 def _machine() -> str:
