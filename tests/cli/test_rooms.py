@@ -68,3 +68,18 @@ async def test_the_hub_says_of_its_room_its_name_and_the_hubs_and_no_more(tmp_pa
         await laptop.reach.stop()
         await until(lambda: of_hub(tool) is None)
         assert find(tool, "Hub").metadata["samp.description.text"] == "asyncsamp hub"
+
+
+async def test_who_is_missing_may_be_in_no_hub_of_the_room(command: Command, tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        laptop = await room.join("laptop")
+        await until(lambda: laptop.reach.connected)
+        for words in (
+            ("info", "topcat"),
+            ("wait", "topcat", "-W", "0.5"),
+            ("send", "test.nobody", "--to", "topcat"),
+            ("send", "test.nobody"),
+        ):
+            ended = await command.run(*words, "--hub", laptop.hub.lockfile)
+            assert ended.code in (3, 27), words
+            assert "; the room room has no other hub just now" in ended.err, words

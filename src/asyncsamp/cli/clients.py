@@ -201,7 +201,7 @@ def _not_come(client: Client, what: str, timeout: float) -> str:
     if is_mtype(what):
         takes = ", and none that takes it,"
         words += sorted({mtype for other in others for mtype in other.subscriptions})
-    there = f"there are: {shown(others) or 'none'}{did_you_mean(what, words)}"
+    there = f"there are: {shown(others) or 'none'}{client.clients.alone()}{did_you_mean(what, words)}"
     return f"no client named {what!r}{takes} came within {timeout:g} s; {there}"
 
 

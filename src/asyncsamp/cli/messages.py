@@ -64,7 +64,8 @@ async def _takers(client: Client, mtype: str) -> list[RemoteClient]:
     if not found:
         others = client.clients.values()
         taken = {each for other in others for each in other.subscriptions}
-        raise NoRecipientsError([mtype], shown(others) + did_you_mean(mtype, sorted(taken)))
+        there = shown(others) + client.clients.alone()
+        raise NoRecipientsError([mtype], there + did_you_mean(mtype, sorted(taken)))
     return found
 
 

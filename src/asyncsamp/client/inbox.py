@@ -92,6 +92,7 @@ class Inbox:
         self._registration = registration
         self._untold.clear()  # who was asked for while there was no hub
         self.others.self_id = registration.self_id
+        self.others.hub_id = registration.hub_id
         self._closing = False
 
     def end(self, error: Callable[[], SampError]) -> None:

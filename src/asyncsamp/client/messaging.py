@@ -889,6 +889,7 @@ class MessagingClient:
         else:
             others = OtherClients()
             others.self_id = session.registration.self_id
+            others.hub_id = session.registration.hub_id
             others.self_name = self._inbox.others.self_name
             await others.take_stock(session.request)
         if name in (others.self_id, session.registration.hub_id) or name in others or not others:

@@ -14,6 +14,7 @@ from ..mtypes import annotation_key
 from ..values import Value, ValueMap
 from .loop_check import CheckLoop, any_loop
 from .notebook_html import clients_table, one_client
+from .rooms import what_is_missing
 
 __all__ = ["NOTHING_TAKEN", "OtherClients", "RemoteClient", "Request", "as_map", "shown", "what_is_taken"]
 
@@ -115,6 +116,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         self._changes = 0
         self.self_id = ""
         self.self_name = ""
+        self.hub_id = ""
 
     def __getitem__(self, public_id: str) -> RemoteClient:
         return self._known[public_id]
@@ -266,7 +268,7 @@ class OtherClients(Mapping[str, RemoteClient]):
         there = {name.casefold() for name in names}
         names += [said for said, called in _ALSO_CALLED.items() if called in there]
         meant = did_you_mean(name, names, LONGEST_NAME)
-        text = f"no client named {name!r} {missing}; {self.those_there()}{meant}"
+        text = f"no client named {name!r} {missing}; {self.those_there()}{self.alone()}{meant}"
         return UnknownClientError(text, missing=name)
 
     def id_of(self, client: str) -> str:
@@ -284,6 +286,11 @@ class OtherClients(Mapping[str, RemoteClient]):
     def those_there(self) -> str:
         """Return who is there, for people."""
         return f"there are: {shown(self._known.values()) or 'none'}"
+
+    def alone(self) -> str:
+        """Return that the hub is in a room without other hubs, for the end of a text; "" if it is not."""
+        hub = self._known.get(self.hub_id)
+        return "" if hub is None else what_is_missing(hub.metadata)
 
     def knows(self, public_id: str) -> bool:
         """Return whether the metadata of the client are known, or it is ourselves.

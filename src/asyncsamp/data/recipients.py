@@ -35,7 +35,8 @@ async def find_recipients(
     }
     if to is None:
         if not takes:
-            raise NoRecipientsError(mtypes, shown(others), advice=await _start_one_for(mtypes))
+            there = shown(others) + client.clients.alone()
+            raise NoRecipientsError(mtypes, there, advice=await _start_one_for(mtypes))
         return [(other, takes[other.public_id]) for other in others if other.public_id in takes]
     if not isinstance(to, str | RemoteClient | Iterable):
         raise LocalProtocolError(

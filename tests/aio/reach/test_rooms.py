@@ -6,8 +6,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from astropy.table import Table
 
-from asyncsamp import Client, HubFaultError, Message, NotSubscribedError, ReplyError
+from asyncsamp import (
+    Client,
+    HubFaultError,
+    Message,
+    NoRecipientsError,
+    NotSubscribedError,
+    ReplyError,
+    UnknownClientError,
+)
 from asyncsamp.hub.profiles.reach.exports import HUB, NAME, OF_REACH
 from asyncsamp.values import ValueMap
 
@@ -216,3 +225,32 @@ async def test_two_hubs_of_one_label_are_told_apart(tmp_path: Path) -> None:
         notebook = await places[0].client("notebook")
         await notebook.find("tool @laptop-2", timeout=PATIENCE)
         await notebook.find("tool @laptop-3", timeout=PATIENCE)
+
+
+async def test_who_finds_nobody_is_told_that_nobody_else_is_in_the_room(tmp_path: Path) -> None:
+    """That a tool is not there says nothing of why nobody of the other machine is."""
+    table = Table({"ra": [10.68], "dec": [41.27]})
+    async with open_room(tmp_path) as room:
+        laptop = await room.join("laptop")
+        await until(lambda: laptop.reach.connected)
+        notebook = await laptop.client("notebook")
+        with pytest.raises(UnknownClientError, match=r"; the room room has no other hub just now") as failure:
+            await notebook.find("topcat")
+        assert "start it by hand" in str(failure.value)
+        with pytest.raises(UnknownClientError, match=r"; the room room has no other hub just now"):
+            await notebook.send_table(table, "topcat")
+        with pytest.raises(NoRecipientsError, match=r"; the room room has no other hub just now"):
+            await notebook.send_table(table)
+        with pytest.raises(UnknownClientError, match=r"; the room room has no other hub just now"):
+            await notebook.call("topcat", "samp.app.ping")
+        await (await room.join("cluster")).client("tool")
+        await notebook.find("tool @cluster", timeout=PATIENCE)
+        with pytest.raises(UnknownClientError) as failure:
+            await notebook.find("topcat")
+        assert "the room" not in str(failure.value)
+        await room.server.kill()
+        await until(lambda: not laptop.reach.connected)
+        with pytest.raises(
+            UnknownClientError, match=r"; the room room has no connection to its server just now"
+        ):
+            await notebook.find("topcat", timeout=0.5)
