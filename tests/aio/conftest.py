@@ -17,13 +17,11 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction
 
+from ..leftovers import PAUSE, PAUSES, sleeps
 from .connections import WAYS, House, open_house
 
 _ROUNDS = 200
 """Turns of the loop that closing sockets may take; on loopback each one needs two or three."""
-
-_PAUSES, _PAUSE = 1_000, 0.01
-"""Further turns, and seconds between them: a busy machine may be slow to tell of a socket that was closed."""
 
 _KEY_LENGTH = 24
 """Characters from which on a random token is a secret or a key; message ids and file names are shorter."""
@@ -88,10 +86,12 @@ async def _nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     loop.slow_callback_duration = 10.0  # a busy machine is slow; what blocks is found by other means
     at_first = _watched(loop) | _sockets()
     yield
-    for number in range(_ROUNDS + _PAUSES):
+    for number in range(_ROUNDS + PAUSES):
         if not _tasks() and _no_more(loop, _watched(loop) | _sockets(), at_first):
             return
-        await asyncio.sleep(0 if number < _ROUNDS else _PAUSE)
+        if number >= _ROUNDS and any(map(sleeps, _tasks())):
+            break
+        await asyncio.sleep(0 if number < _ROUNDS else PAUSE)
         await _threads()
     left = sorted((_watched(loop) | _sockets()) - at_first)
     pytest.fail(f"the test leaves tasks {_tasks()} and {left}", pytrace=False)

@@ -11,11 +11,10 @@ import pytest
 from asyncsamp.sync import Client, Hub
 from asyncsamp.sync.portal import portal
 
+from ..leftovers import PAUSE, PAUSES, sleeps
+
 _TURNS = 200
 """Turns of the loop that closing may take."""
-
-_PAUSES, _PAUSE = 1_000, 0.01
-"""Further turns, and seconds between them: a busy machine may be slow to tell of a socket that was closed."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,10 +30,10 @@ def _no_task_left(_home: None) -> Iterator[None]:
 
     async def left() -> list[str]:
         # A stream that a test has forgotten is closed when it is collected, which may be just now.
-        for number in range(_TURNS + _PAUSES):
-            await asyncio.sleep(0 if number < _TURNS else _PAUSE)
+        for number in range(_TURNS + PAUSES):
+            await asyncio.sleep(0 if number < _TURNS else PAUSE)
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            if not tasks:
+            if not tasks or (number >= _TURNS and any(map(sleeps, tasks))):
                 break
         return [task.get_name() for task in tasks]
 
