@@ -79,7 +79,13 @@ async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> No
             "asyncsamp: no running hub is called 'x'; running: none; --hub",
         ),
         (["list"], 3, "); start one with: asyncsamp hub\n"),
-        (["point", "1", "2"], 3, "); start one with: asyncsamp hub, or add --start\n"),
+        (["point", "1", "2"], 3, "); start one with: asyncsamp hub, or add --to NAME --start\n"),
+        (["point", "1", "2", "--to", "ds9"], 3, "); start one with: asyncsamp hub, or add --start\n"),
+        (
+            ["point", "1", "2", "--start"],
+            2,
+            "--start starts the tool that --to names: add --to NAME, as in: ",
+        ),
         (
             ["wait", "topcat", "-W", "0.1"],
             27,
@@ -212,9 +218,12 @@ async def test_what_is_not_there_may_be_started(command: Command, peer: Client, 
     command.env["ASYNCSAMP_TOOLS"] = str(tmp_path / "tools.toml")
     named = await command.run("point", "1", "2", "--to", "shower")
     anybody = await command.run("point", "1", "2")
-    for ended, which in ((named, "it"), (anybody, "one")):
+    for ended, advice in (
+        (named, "it by hand, or add --start"),
+        (anybody, "one by hand, or add --to NAME --start"),
+    ):
         assert ended.code == 3
-        assert ended.err.endswith(f"; start {which} by hand, or add --start\n")
+        assert ended.err.endswith(f"; start {advice}\n")
     assert (await command.run("ping", "shower")).err.endswith("; start it by hand\n")
 
 

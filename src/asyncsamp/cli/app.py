@@ -183,11 +183,18 @@ def open_(
 @app.command(context_settings={"ignore_unknown_options": True})
 @click.argument("position", nargs=-1, required=True, metavar="RA DEC | NAME")
 @click.option("--to", metavar="NAME", help="Recipient by name or id.")
-@click.option("--start", is_flag=True, help="Start --to, and a hub, if they are not there.")
+@click.option(
+    "--start", is_flag=True, help="Start --to, which must be named, and a hub, if they are not there."
+)
 @hub_option
 @timeout_option(10.0)
 def point(position: tuple[str, ...], to: str | None, start: bool, hub: str | None, timeout: float) -> None:
     """Point at a place of the sky. For example: asyncsamp point 10.68 41.27, or: asyncsamp point M31"""
+    if start and not to:
+        raise click.UsageError(
+            "--start starts the tool that --to names: add --to NAME, as in: "
+            "asyncsamp point 10.68 41.27 --to aladin --start"
+        )
     run("showing", "point", hub, position, to, start, timeout)
 
 

@@ -65,12 +65,13 @@ async def at_hub(
     meta: Sequence[str] = (),
     reconnect: bool = False,
     start: bool | None = None,
+    option: str = "--start",
     wait_for_hub: bool = False,
 ) -> AsyncIterator[Client]:
     """Register with the hub that `--hub`, SAMP_HUB or the lockfile names, until the end of the block.
 
     With `start`, a hub is started if there is none and `--hub` names none; None says that the subcommand has
-    no such option, which the texts of errors then do not advise.
+    no such option, which the texts of errors then do not advise; `option` is what they advise to add.
     """
     try:
         if start and hub is None:
@@ -85,20 +86,20 @@ async def at_hub(
         ) as client:
             yield client
     except (HubNotFoundError, UnknownClientError, NoRecipientsError, CallTimeoutError) as failure:
-        raise _in_words_of_the_command(failure, start) from None
+        raise _in_words_of_the_command(failure, option if start is False else "") from None
 
 
 def _in_words_of_the_command(
-    failure: HubNotFoundError | UnknownClientError | NoRecipientsError | CallTimeoutError, start: bool | None
+    failure: HubNotFoundError | UnknownClientError | NoRecipientsError | CallTimeoutError, option: str = ""
 ) -> SampError:
     """Return the error with what can be done on the command line; what Python can is in its own advice."""
-    option = ", or add --start" if start is False else ""
+    add = f", or add {option}" if option else ""
     if isinstance(failure, HubNotFoundError):
-        return failure if failure.text else failure.advised(f"start one with: asyncsamp hub{option}")
+        return failure if failure.text else failure.advised(f"start one with: asyncsamp hub{add}")
     if isinstance(failure, CallTimeoutError):
         return failure.advised("it may be at work still: wait longer with -W") if failure.advice else failure
     which = "one" if isinstance(failure, NoRecipientsError) else "it"
-    return failure.advised(f"start {which} by hand{option}") if failure.advice else failure
+    return failure.advised(f"start {which} by hand{add}") if failure.advice else failure
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
@@ -140,7 +141,7 @@ def _advise_as_the_command(record: logging.LogRecord) -> bool:
     """Let what is logged of a hub that is not there advise what the errors of the command do."""
     if isinstance(record.args, tuple):
         record.args = tuple(
-            _in_words_of_the_command(each, None) if isinstance(each, HubNotFoundError) else each
+            _in_words_of_the_command(each) if isinstance(each, HubNotFoundError) else each
             for each in record.args
         )
     return True

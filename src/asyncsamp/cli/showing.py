@@ -71,7 +71,7 @@ def _say_loaded(place: str, sent: Sent) -> int:
 async def point(hub: str | None, words: Sequence[str], to: str | None, start: bool, timeout: float) -> int:
     """Point at a position or an object by its name."""
     ra, dec = await asyncio.to_thread(parse_position, words)
-    async with at_hub(hub, start=start) as client:
+    async with at_hub(hub, start=start, option="--start" if to else "--to NAME --start") as client:
         recipient = await client.find(to, start=True) if start and to else to
         sent = await client.point_at(ra, dec, recipient, timeout=timeout)
     for answer in sent.values():
