@@ -1,15 +1,17 @@
-"""`python -m tests.fuzz xmlrpc|http|reach [options of libFuzzer]`: fuzz with atheris (the extra `fuzz`).
+"""`python -m tests.fuzz xmlrpc|http|reach [FOLDER] [options of libFuzzer]`: fuzz with atheris.
 
-The corpus that is part of the project is read; what is found goes to the folder named first, or nowhere.
-For coverage of the HTTP parser too set AIOHTTP_NO_EXTENSIONS=1.
+The corpus that is part of the project is only read. New inputs, and what fails, go to FOLDER, or to a
+temporary one that stays; it is said which. With files in place of FOLDER each of them is run once.
+atheris is in the extra `fuzz`. For coverage of the HTTP parser too set AIOHTTP_NO_EXTENSIONS=1.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import atheris
+
+from tests.fuzz.arguments import arguments
 
 INSTRUMENTED = [
     *(
@@ -32,19 +34,14 @@ with atheris.instrument_imports(include=INSTRUMENTED):
     from tests.fuzz.reach_targets import reach_target
     from tests.fuzz.targets import HttpEntry, xmlrpc_target
 
-CORPUS = Path(__file__).parent / "corpus"
-
 _CHECK_EVERY = 1000
 
 
 def main() -> None:
     """Fuzz until libFuzzer is content or something fails."""
     kind, *options = sys.argv[1:]
-    folders = [option for option in options if not option.startswith("-")]
-    flags = [option for option in options if option.startswith("-")]
-    arguments = [sys.argv[0], "-max_len=8192", *flags, *folders, str(CORPUS / kind)]
-    if not folders:
-        arguments.insert(2, "-reduce_inputs=0")
+    given, told = arguments(kind, options)
+    print(told, file=sys.stderr, flush=True)
     target = reach_target if kind == "reach" else xmlrpc_target
     if kind == "http":
         entry = HttpEntry()
@@ -54,7 +51,7 @@ def main() -> None:
             if entry.count % _CHECK_EVERY == 0:
                 entry.check()
 
-    atheris.Setup(arguments, target)
+    atheris.Setup([sys.argv[0], *given], target)
     atheris.Fuzz()
 
 

@@ -9,17 +9,18 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ..installed import require_module
+from .arguments import CORPUS, arguments
 from .reach_targets import reach_target
 from .targets import HttpEntry, xmlrpc_target
 
 ROOT = Path(__file__).parents[2]
-CORPUS = Path(__file__).parent / "corpus"
 RUNS = 1000
 """Inputs of a smoke run: a few seconds."""
 
@@ -66,14 +67,44 @@ def test_what_they_send_with_bytes_changed(entry: HttpEntry) -> None:
     entry.check()
 
 
+@pytest.fixture
+def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_temporary")
+def test_without_a_folder_a_temporary_one_takes_what_is_found(tmp_path: Path) -> None:
+    """libFuzzer writes into the folder that is named first."""
+    given, told = arguments("reach", ["-runs=10"])
+    first, *others = [each for each in given if not each.startswith("-")]
+    assert others == [str(CORPUS / "reach")]
+    assert Path(first).parent == tmp_path
+    assert list(Path(first).iterdir()) == []
+    assert f"-artifact_prefix={first}/" in given
+    assert told == f"new inputs go to {first}; what fails goes to {first}/crash-..., timeout-... and oom-..."
+
+
+def test_what_is_named_is_used(tmp_path: Path) -> None:
+    given, told = arguments("http", [str(tmp_path), "-artifact_prefix=/there/"])
+    assert given[-2:] == [str(tmp_path), str(CORPUS / "http")]
+    assert [each for each in given if each.startswith("-artifact")] == ["-artifact_prefix=/there/"]
+    assert told.startswith(f"new inputs go to {tmp_path}; what fails goes to /there/crash-")
+    crash = tmp_path / "crash-1"
+    crash.write_bytes(b"x")
+    given, told = arguments("http", [str(crash)])
+    assert given == ["-max_len=8192", f"-artifact_prefix={tmp_path}/", str(crash)]
+    assert told.startswith(f"each of the files is run once; what fails goes to {tmp_path}/crash-")
+
+
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("kind", ["xmlrpc", "http", "reach"])
 def test_a_short_run_of_the_fuzzer(kind: str, tmp_path: Path) -> None:
     require_module("atheris", "atheris>=3.0")
     command = [sys.executable, "-m", "tests.fuzz", kind, str(tmp_path), f"-runs={RUNS}", "-seed=1"]
     path = os.pathsep.join([str(ROOT / "src"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    before = files(kind)
     done = subprocess.run(
-        [*command, f"-artifact_prefix={tmp_path}/"],
+        command,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
@@ -83,3 +114,6 @@ def test_a_short_run_of_the_fuzzer(kind: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"Done {RUNS} runs" in done.stderr
+    assert f"new inputs go to {tmp_path}; what fails goes to {tmp_path}/crash-" in done.stderr
+    assert files(kind) == before
+    assert any(tmp_path.iterdir())
