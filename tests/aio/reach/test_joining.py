@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ from asyncsamp import Client, Hub, InvitationError, ReplyError, UnknownClientErr
 from asyncsamp._util.private_files import replace_private
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
-from asyncsamp.hub.profiles.reach.invitation_files import write_invitation
+from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write_invitation
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
 from asyncsamp.reach.rooms import new_key
 
 from ...ports import lasting_port
 from ..nats_server import PATIENCE, running_server
+from .relay import running_relay
 from .rooms import names, open_room, until
 
 
@@ -433,3 +435,37 @@ def test_nobody_is_trusted_by_a_name_that_is_not_proven() -> None:
         Reach(Invitation("nats://127.0.0.1:1"), trust=["alice"])
     with pytest.raises(LocalProtocolError, match="without TLS"):
         Reach(Invitation("ws://nats.example.org/x"))
+
+
+async def test_a_server_that_has_moved_is_found_by_the_invitation_in_the_place_of_the_old_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody refused the old one: nobody is there any more. Messages and files have a connection each."""
+    file = tmp_path / "laptop.reach"
+    async with open_room(tmp_path) as room:
+        await asyncio.to_thread(write_invitation, file, Invitation(url=room.server.url))
+        laptop = await room.join("laptop", invitation=await asyncio.to_thread(read_invitation, file))
+        await until(lambda: laptop.reach.connected)
+        await room.server.kill()
+        await until(lambda: "Connect call failed" in caplog.text)
+        async with running_server(tmp_path / "moved") as moved, running_relay(moved.port) as relay:
+            await asyncio.to_thread(write_invitation, file, Invitation(url=relay.url))
+            await until(lambda: laptop.reach.connected and len(relay.times) == 2)
+            cluster = await room.join("cluster", invitation=invitation_of_url(moved.url))
+            await cluster.client("tool")
+            await (await laptop.client("notebook")).find("tool @cluster", timeout=PATIENCE)
+            assert laptop.reach.invitation.url == relay.url
+
+
+async def test_an_invitation_that_is_no_file_is_read_once(tmp_path: Path) -> None:
+    """One of a pipe, such as `--join <(pass show laptop.reach)`, would be waited for without end."""
+    pipe = tmp_path / "pipe"
+    await asyncio.to_thread(os.mkfifo, pipe)
+    async with open_room(tmp_path) as room:
+        laptop = await room.join("laptop", invitation=Invitation(url=room.server.url, path=str(pipe)))
+        await until(lambda: laptop.reach.connected)
+        await room.server.kill()
+        await until(lambda: not laptop.reach.connected)
+        await asyncio.sleep(0.6)  # in which it tries twice
+        await room.server.start()
+        await until(lambda: laptop.reach.connected)

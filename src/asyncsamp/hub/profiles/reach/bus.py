@@ -330,8 +330,8 @@ class NatsBus:
         server: Where it is, and how to be let in.
         back: Called in the loop when there is a server, the first time too.
         lost: Called in the loop with the reason when it is lost, and once if there is none at first.
-        renewed: Called in a thread when the server has refused us, or we do not believe who it is; returns
-            how to be let in now.
+        renewed: Called in a thread before each further attempt; returns where the server is now, and how to
+            be let in: it may have moved, or want another key.
     """
 
     def __init__(
@@ -446,8 +446,7 @@ class NatsBus:
                 told = reason
                 _guarded(self._lost, reason)
             await asyncio.sleep(pause_after(loop.time() - away_since, reason))
-            wants_new = _is_refused(reason) or "certificate verify failed" in reason
-            if wants_new and (renewed := await asyncio.to_thread(self._renew)) is not None:
+            if (renewed := await asyncio.to_thread(self._renew)) is not None:
                 context, told = renewed, ""
 
     def _renew(self) -> _Context | None:

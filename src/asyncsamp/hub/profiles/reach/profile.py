@@ -416,12 +416,14 @@ class Reach:
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
 
     def _renewed(self) -> BusServer:
-        """Return how to be let in, by what is in the invitation's file now if that is of the same member.
+        """Return where the server is, and how to be let in, by what is in the invitation's file now.
+
+        One of another room or member is left alone.
 
         Blocks: it is called in a thread.
         """
         known = self.invitation
-        if known.path:
+        if known.path and Path(known.path).is_file():  # a pipe would be waited for without end
             with contextlib.suppress(InvitationError):
                 now = read_invitation(Path(known.path))
                 if (now.room, now.member) == (known.room, known.member):
