@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from .._util.threads import in_daemon_thread
 from ..errors import FaultCode, FaultError
 from .named import file_itself
 
-__all__ = ["identities", "resolved"]
+__all__ = ["found", "identities", "resolved"]
 
 _PATIENCE = 2.0
 """Seconds for the system to say what a path means: one on a server that is away takes minutes."""
@@ -50,13 +50,18 @@ def resolved(path: str) -> str:
     return os.path.realpath(path)
 
 
+def found(paths: Iterable[str]) -> dict[str, str]:
+    """Return those of `paths` that exist, with their names as `named.file_itself` makes them. Blocks."""
+    names = {}
+    for path in paths:
+        with suppress(OSError, ValueError):  # there is none, or it is not a valid path
+            status = Path(path).stat()
+            names[path] = file_itself(status.st_dev, status.st_ino)
+    return names
+
+
 def _look(paths: Sequence[str]) -> list[str]:
-    found = []
     try:
-        for path in paths:
-            with suppress(OSError, ValueError):  # there is none, or it is not a valid path
-                status = Path(path).stat()
-                found.append(file_itself(status.st_dev, status.st_ino))
+        return list(found(paths).values())
     finally:
         _places.release()
-    return found

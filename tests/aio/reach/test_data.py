@@ -7,7 +7,8 @@ import hashlib
 import os
 import random
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,9 +17,9 @@ import pytest
 from aiohttp import web
 
 from asyncsamp.data.share.content import BytesContent
-from asyncsamp.hub.profiles.reach import reading, serving
+from asyncsamp.hub.profiles.reach import reading, serving, unsure
 from asyncsamp.hub.profiles.reach.bus import BusMessage
-from asyncsamp.hub.profiles.reach.transfer import Ask, Credit, Data, End, Failure, Head, read_said
+from asyncsamp.hub.profiles.reach.transfer import ALIVE, Ask, Credit, Data, End, Failure, Head, read_said
 from asyncsamp.hub.profiles.reach.urls import NOT_OFFERED
 from asyncsamp.reading.share_server import ShareServer
 
@@ -194,6 +195,79 @@ async def test_what_another_member_named_is_not_read_when_a_tool_repeats_it(
     assert (await sides.bob.read(sides.sent(secret.as_uri())))[0] == 403
     (tmp_path / "table").write_text("table")
     assert (await sides.bob.read(sides.sent((tmp_path / "table").as_uri())))[0] == 200
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
+    held = Held(monkeypatch)
+    yield held
+    held.release.set()
+
+
+class Held:
+    """Paths that the system says nothing of until `release` is set, as on a file server that is away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.paths: set[str] = set()
+        self.asked = threading.Event()
+        self.release = threading.Event()
+        real = Path.stat
+
+        def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+            if str(path) in self.paths:
+                self.asked.set()
+                self.release.wait(PATIENCE)
+            return real(path, follow_symlinks=follow_symlinks)
+
+        monkeypatch.setattr(Path, "stat", stat)
+
+
+async def test_what_others_name_later_holds_up_no_reading(sides: Sides, tmp_path: Path, held: Held) -> None:
+    (tmp_path / "t.vot").write_bytes(b"table")
+    url = sides.sent((tmp_path / "t.vot").as_uri())
+    held.paths.add("/away/0")
+    sides.alice.port.urls.incoming([f"/away/{number}" for number in range(1000)], site="reach:mallory")
+    await asyncio.to_thread(held.asked.wait, PATIENCE)
+    assert (await sides.bob.read(url))[:2] == (200, b"table")
+
+
+async def test_what_others_named_before_is_waited_for(
+    sides: Sides, tmp_path: Path, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader hears meanwhile that the hub is there, and never gets a file that another member named."""
+    monkeypatch.setattr(serving, "_PULSE", 0.05)
+    (tmp_path / "key").write_text("secret")
+    (tmp_path / "other").hardlink_to(tmp_path / "key")
+    (tmp_path / "t.vot").write_bytes(b"table")
+    held.paths.add(str(tmp_path / "other"))
+    sides.alice.port.urls.incoming({"url": (tmp_path / "other").as_uri()}, site="reach:mallory")
+    secret, table = (sides.sent((tmp_path / name).as_uri()) for name in ("key", "t.vot"))
+    mallory = Mallory(sides)
+    mallory.ask(Ask(secret.split("/")[4], "0" * 16, "GET", {}).dump())
+    reading = asyncio.ensure_future(sides.bob.read(table))
+    for _ in range(3):
+        assert read_said((await mallory.next()).payload) == ALIVE
+    assert not reading.done()
+    held.release.set()
+    while (said := read_said((await mallory.next()).payload)) == ALIVE:
+        pass
+    assert isinstance(said, Head)
+    assert said.status == 403
+    assert (await reading)[:2] == (200, b"table")
+
+
+async def test_what_cannot_be_told_in_time_is_not_read(
+    sides: Sides, tmp_path: Path, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsure, "_PATIENCE", 0.2)
+    (tmp_path / "t.vot").write_bytes(b"table")
+    held.paths.add("/away")
+    sides.alice.port.urls.incoming("/away", site="reach:mallory")
+    url = sides.sent((tmp_path / "t.vot").as_uri())
+    status, body, _ = await sides.bob.read(url)
+    assert (status, b"cannot tell yet which files others named before it was sent" in body) == (403, True)
+    held.release.set()
+    assert (await sides.bob.read(url))[:2] == (200, b"table")
 
 
 async def test_a_killed_server_does_not_end_a_reading(sides: Sides, large: Path) -> None:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Set
 from aiohttp import web
 
 from ...._util.hosts import own_names
-from ....errors import FaultError, RemoteProtocolError
+from ....errors import RemoteProtocolError
 from ....interfaces import Engine
 from ....reading.serving import OPEN_TO_PAGES, SANDBOXED, send
 from ....rpc import RpcServer
-from ...opened import identities
 from .bus import Bus, BusMessage
 from .reading import Reading, ReadingError
 from .serving import Serving
@@ -24,6 +23,7 @@ from .source import SourceReader
 from .subjects import Subjects, is_hub, member_of, speaker_of
 from .transfer import ALIVE, Failure, Head, read_ask
 from .turns import Turn, Turns
+from .unsure import Unsure
 from .urls import NOT_OFFERED, Capability, ReachUrls, parse_address
 
 __all__ = ["DataPort"]
@@ -39,9 +39,6 @@ _WAITING = 64
 _ALL_TRANSFERS = 64
 _ALL_WAITING = 256
 """The same for all: each one under way has 2 MiB on its way and a file open."""
-
-_MAX_UNSURE = 1_000
-"""Paths that others named and the system has not said yet what they mean."""
 
 
 class DataPort:
@@ -73,8 +70,7 @@ class DataPort:
         self._servings: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._who: Callable[[str], str] = member_of if named else str
         self._turns = Turns(each=_TRANSFERS, each_waits=_WAITING, every=_ALL_TRANSFERS, all_wait=_ALL_WAITING)
-        self._looking: set[asyncio.Task[None]] = set()
-        self._unsure: dict[str, tuple[str, int]] = {}  # path -> who named it, and when
+        self._unsure = Unsure(engine.named)
         self._end: Callable[[], None] = lambda: None
 
     @property
@@ -95,11 +91,13 @@ class DataPort:
             new_token=lambda: secrets.token_urlsafe(16),
             host_names=own_names(socket.gethostname()),
             offers=self._offers,
-            note_paths=self._note_paths,
+            note_paths=self._unsure.note,
         )
         # Not among the hub's own: pages here may read what other hubs offer.
         own_ports = _Ports(self._engine.own_ports, self._server.port)
-        self._sources = SourceReader(self._engine.named, own_ports, self._engine.own_files)
+        self._sources = SourceReader(
+            self._engine.named, own_ports, self._engine.own_files, self._unsure.settled
+        )
         self._end = self._bus.subscribe(self._subjects.all_asked, self._asked)
 
     def back(self) -> None:
@@ -113,11 +111,12 @@ class DataPort:
         for reading in list(self._readings):
             reading.close()
         await self._server.close()
-        tasks = [*self._servings.values(), *self._looking]
+        tasks = list(self._servings.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._unsure.close()
         if self._sources is not None:
             await self._sources.close()
 
@@ -199,33 +198,7 @@ class DataPort:
         while not turn.begun.done():  # the reader is to know that we are there
             self._bus.publish(to, ALIVE)
             await asyncio.wait((turn.begun,), timeout=1.0)
-        try:
-            await self._settle()
-            await serving.run()
-        except FaultError as error:
-            self._bus.publish(to, Failure(error.text).dump())
-
-    # ---- what others named, by what it is
-
-    def _note_paths(self, site: str, paths: list[str]) -> None:
-        for path in paths:
-            if len(self._unsure) < _MAX_UNSURE:
-                self._unsure.setdefault(path, (site, self._engine.named.moment))
-        task = asyncio.get_running_loop().create_task(self._look(), name="asyncsamp-reach-looking")
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-
-    async def _look(self) -> None:
-        with contextlib.suppress(FaultError):
-            await self._settle()
-
-    async def _settle(self) -> None:
-        """Close what strangers named by another name. Raises `FaultError`: it cannot be told in time."""
-        while self._unsure:
-            path, (site, moment) = next(iter(self._unsure.items()))
-            found = await identities([path])
-            if self._unsure.pop(path, None) is not None and found:
-                self._engine.named.add(site, found, moment)
+        await serving.run()
 
 
 class _Ports:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Container, Mapping, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping, Set
 from pathlib import Path
 
 import aiohttp
@@ -33,10 +33,19 @@ class SourceReader:
         named: What strangers named first.
         own_ports: The ports of this hub, where nothing is read.
         own_files: Files of this hub that are not read, whatever they are called.
+        settled: Waits until what strangers named up to a moment is in `named` by what it is. Raises
+            `PermissionError` if that takes too long.
     """
 
-    def __init__(self, named: Named, own_ports: Container[int], own_files: Set[str]) -> None:
+    def __init__(
+        self,
+        named: Named,
+        own_ports: Container[int],
+        own_files: Set[str],
+        settled: Callable[[int], Awaitable[None]],
+    ) -> None:
         self._named = named
+        self._settled = settled
         self._own_files = own_files
         self._http = HttpReader(own_ports, redirects=False)
 
@@ -70,6 +79,7 @@ class SourceReader:
 
     @contextlib.asynccontextmanager
     async def _open_file(self, offer: Offer, moment: int, asked: Mapping[str, str]) -> AsyncIterator[Source]:
+        await self._settled(moment)
         try:
             file = await open_file(file_urls.parse(offer.url).paths)
         except FileNotFoundError:
