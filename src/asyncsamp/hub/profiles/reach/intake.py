@@ -137,6 +137,8 @@ class Intake:
             proxy, msg_id, message = kept[0]
             if self._send(proxy, client, msg_id, message) is _Outcome.FULL:
                 return
+            if self._kept.get(client) is not kept:  # a refusal was one too many: the peer has been given up
+                return
             kept.popleft()
         del self._kept[client]
         self._tell(Go(client))

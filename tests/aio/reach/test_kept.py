@@ -1,0 +1,87 @@
+"""What a hub keeps for clients that do not take their messages, while a member does not keep to the rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from asyncsamp.hub.engine import HubEngine
+from asyncsamp.hub.profiles.reach import wire
+from asyncsamp.hub.profiles.reach.bus import NatsBus
+from asyncsamp.hub.profiles.reach.link import Outgoing
+from asyncsamp.hub.profiles.reach.wire import Item, Messages, Sync, dump_item
+from asyncsamp.limits import Limits
+from asyncsamp.values import ValueMap
+
+from ..couriers import FakeCourier
+from .rooms import LIMITS, Place, RoomHouse, name_of, open_room, stranger, until
+
+FULL = replace(LIMITS, outbox=20, reach_window=20, shutdown_patience=0.5)
+
+HUB = "anybody.00000001"
+
+
+class Stranger:
+    """A hub that never acknowledges anything, and listens to nothing; its client is c1, "one @far" here."""
+
+    def __init__(self, bus: NatsBus, hub: str) -> None:
+        self._bus = bus
+        self._hub = hub
+        self._line = Outgoing("0a", frames=1, size=1)
+
+    def say(self, item: Item) -> None:
+        for payload in self._line.put(*dump_item(item), 1 << 20):
+            self._bus.publish(f"samp.room.{HUB}.to.{self._hub}", payload)
+
+    def note(self, recipient: str, text: str = "", *, msg_id: str | None = None) -> None:
+        message: ValueMap = {"samp.mtype": "test.note", "samp.params": {"text": text}}
+        self.say(Messages("c1", [(recipient, msg_id)], message))
+
+
+@asynccontextmanager
+async def met_by_a_stranger(room: RoomHouse, limits: Limits = FULL) -> AsyncIterator[tuple[Place, Stranger]]:
+    """Let a hub join, and a stranger who shows it one client."""
+    async with stranger(room) as bus:
+        here = await room.join("here", limits=limits)
+        far = Stranger(bus, await name_of(bus, here))
+        far.say(Sync("far", [wire.RemoteClient("c1", {"samp.name": "one"}, {})]))
+        await until(lambda: here.reach.hubs.get("far") == 1)
+        yield here, far
+
+
+async def full_client(engine: HubEngine, name: str) -> tuple[str, FakeCourier]:
+    """Register a client that takes nothing until it is let go."""
+    courier = FakeCourier()
+    courier.hold = lambda delivery: True
+    client = engine.register(courier)
+    engine.set_callable(client, True)
+    await engine.operate(client, "declareMetadata", [{"samp.name": name}])
+    await engine.operate(client, "declareSubscriptions", [{"test.note": {}}])
+    return client, courier
+
+
+@pytest.mark.timeout(120)
+async def test_a_peer_that_is_given_up_over_what_was_kept_hides_no_news_from_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It acknowledges none of the answers that say that the recipient has left."""
+    async with open_room(tmp_path) as room, met_by_a_stranger(room) as (here, far):
+        there = await room.join("there", limits=FULL)
+        slow = [(await full_client(here.hub.engine, f"slow{n}"))[0] for n in range(3)]
+        await until(lambda: there.reach.hubs.get("here") == 3)
+        for number in range(FULL.outbox + 2 * FULL.reach_window):
+            for client in slow:
+                far.note(client, msg_id=f"{client}-{number}")
+        far.say(Sync("further", [wire.RemoteClient("c1", {"samp.name": "one"}, {})]))
+        await until(lambda: "further" in here.reach.hubs)  # all before it has been taken
+        for client in slow:
+            here.hub.engine.disconnect(client, "the user does so")
+        await until(lambda: "further" not in here.reach.hubs)
+        await until(lambda: there.reach.hubs.get("here") == 0)
+    assert "it does not acknowledge what it is sent" in caplog.text
+    assert "a watcher of the hub failed" not in caplog.text
