@@ -12,9 +12,9 @@ import pytest
 
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach import wire
-from asyncsamp.hub.profiles.reach.bus import NatsBus
+from asyncsamp.hub.profiles.reach.bus import BusMessage, NatsBus
 from asyncsamp.hub.profiles.reach.link import Outgoing
-from asyncsamp.hub.profiles.reach.wire import Item, Messages, Sync, dump_item
+from asyncsamp.hub.profiles.reach.wire import Frame, Item, Messages, Sync, dump_item, load_payload
 from asyncsamp.limits import Limits
 from asyncsamp.values import ValueMap
 
@@ -38,9 +38,9 @@ class Stranger:
         for payload in self._line.put(*dump_item(item), 1 << 20):
             self._bus.publish(f"samp.room.{HUB}.to.{self._hub}", payload)
 
-    def note(self, recipient: str, text: str = "", *, msg_id: str | None = None) -> None:
+    def note(self, recipient: str, text: str = "", *, msg_id: str | None = None, sender: str = "c1") -> None:
         message: ValueMap = {"samp.mtype": "test.note", "samp.params": {"text": text}}
-        self.say(Messages("c1", [(recipient, msg_id)], message))
+        self.say(Messages(sender, [(recipient, msg_id)], message))
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def met_by_a_stranger(room: RoomHouse, limits: Limits = FULL) -> AsyncIter
         yield here, far
 
 
-async def full_client(engine: HubEngine, name: str) -> tuple[str, FakeCourier]:
+async def slow_client(engine: HubEngine, name: str) -> tuple[str, FakeCourier]:
     """Register a client that takes nothing until it is let go."""
     courier = FakeCourier()
     courier.hold = lambda delivery: True
@@ -72,7 +72,7 @@ async def test_a_peer_that_is_given_up_over_what_was_kept_hides_no_news_from_the
     """It acknowledges none of the answers that say that the recipient has left."""
     async with open_room(tmp_path) as room, met_by_a_stranger(room) as (here, far):
         there = await room.join("there", limits=FULL)
-        slow = [(await full_client(here.hub.engine, f"slow{n}"))[0] for n in range(3)]
+        slow = [(await slow_client(here.hub.engine, f"slow{n}"))[0] for n in range(3)]
         await until(lambda: there.reach.hubs.get("here") == 3)
         for number in range(FULL.outbox + 2 * FULL.reach_window):
             for client in slow:
@@ -85,3 +85,37 @@ async def test_a_peer_that_is_given_up_over_what_was_kept_hides_no_news_from_the
         await until(lambda: there.reach.hubs.get("here") == 0)
     assert "it does not acknowledge what it is sent" in caplog.text
     assert "a watcher of the hub failed" not in caplog.text
+
+
+@pytest.mark.timeout(120)
+async def test_a_call_of_who_takes_nothing_is_refused_and_stops_nothing_for_its_recipient(
+    tmp_path: Path,
+) -> None:
+    """It is the caller that is full, since its hub takes no answers, and not who is called."""
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here", limits=FULL)
+        replies: list[str] = []
+
+        def listen(message: BusMessage) -> None:
+            came = load_payload(message.payload)
+            if isinstance(came, Frame) and came.kind == "reply":
+                replies.append(came.body.decode())
+
+        bus.subscribe(f"samp.room.*.*.to.{HUB}", listen)
+        far, engine = Stranger(bus, await name_of(bus, here)), here.hub.engine
+        clients = [wire.RemoteClient(f"c{n}", {"samp.name": "far"}, {"test.note": {}}) for n in (1, 2)]
+        far.say(Sync("far", clients))
+        await until(lambda: here.reach.hubs.get("far") == 2)
+        tool, courier = await slow_client(engine, "tool")
+        courier.let_go()
+        remote = next(one for one in engine.clients if engine.courier_of(one) is here.reach)
+        while not (standing := engine.describe(remote)) or not standing.congested:
+            await engine.operate(tool, "notify", [remote, {"samp.mtype": "test.note", "samp.params": {}}])
+        far.note(tool, "call", msg_id="m1")
+        far.note(tool, "note", sender="c2")
+        await courier.until(lambda: courier.taken)
+        await until(lambda: replies)
+        assert courier.calls == []
+    assert len(replies) == 1
+    assert '"m1"' in replies[0]
+    assert "does not take its messages" in replies[0]

@@ -316,7 +316,7 @@ class Intake:
                 )
             begun = self._context.engine.begin(proxy.client, "call", [client, msg_id, message], hold=False)
         except FaultError as error:
-            if error.code == FaultCode.LIMIT_REACHED:
+            if error.code == FaultCode.LIMIT_REACHED and self._is_full(client):
                 return _Outcome.FULL
             self._refuse(proxy.remote, client, msg_id, error.text)
             return None
@@ -324,6 +324,11 @@ class Intake:
             self._calls.opened(begun, msg_id)
             return None
         return self._opened(begun, msg_id)
+
+    def _is_full(self, client: str) -> bool:
+        """Whether it is `client` that takes nothing, and not who calls it."""
+        standing = self._context.engine.describe(client)
+        return standing is not None and standing.congested
 
     async def _opened(self, begun: object, msg_id: str) -> None:
         own = await begun if isinstance(begun, Awaitable) else begun
