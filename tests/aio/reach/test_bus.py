@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import subprocess
@@ -182,6 +183,65 @@ async def test_a_line_that_ends_without_a_word_of_nats_py_is_missed_at_once(
         await server.kill()
         await a.until(lost=1)
     assert not any(getattr(task, "_log_traceback", False) for task in theirs), "asyncio will tell of it"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"PUB any.\xff.here 0\r\n\r\n",
+        b"PUB any.one.here \xff 0\r\n\r\n",
+        b"PUB any.\x0bone.here 0\r\n\r\n",
+        b"HPUB any.one.here 18 18\r\nNATS/1.0 503 \xff\r\n\r\n\r\n",
+        b"HPUB any.one.here 8 8\r\nNATS/1.0\r\n",
+    ],
+    ids=["subject", "reply", "space", "header", "short header"],
+)
+async def test_who_cannot_read_something_begins_anew_and_hears_again(
+    server: NatsServer, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """nats-py reads no further, and says that all is well: a member could deafen everybody."""
+    heard: asyncio.Queue[BusMessage] = asyncio.Queue()
+    async with Watched(BusServer(url=server.url)) as a, Watched(BusServer(url=server.url)) as b:
+        await a.until(backs=1)
+        await b.until(backs=1)
+        a.bus.subscribe("any.*.here", heard.put_nowait)
+        assert await silent(b, a)
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b'CONNECT {"headers": true, "verbose": false}\r\n' + sent)
+        await a.until(lost=1, backs=2)
+        assert "cannot be read" in a.reasons[0]
+        assert not b.reasons  # who does not listen to it
+        assert await silent(b, a)
+        b.bus.publish("any.two.here", b"")
+        assert (await came(heard)).subject == "any.two.here"
+        writer.close()
+        await writer.wait_closed()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_who_lets_us_in_and_hangs_up_is_not_stormed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._PATIENCE_SHARE", 1)  # pauses grow in a moment
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            writer.write(
+                b'INFO {"server_id": "x", "version": "2.10.0", "max_payload": 1024, "headers": true}\r\n'
+            )
+            for _ in range(2):  # the questions of who connects, and of who has subscribed
+                await reader.readuntil(b"PING\r\n")
+                writer.write(b"PONG\r\n")
+            await writer.drain()
+        writer.close()
+
+    clock = asyncio.get_running_loop()
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
+            moments = []
+            for number in range(1, 6):
+                await bus.until(backs=number, lost=number)
+                moments.append(clock.time())
+    assert moments[-1] - moments[-2] > 3 * 0.25  # as for a server that is away
 
 
 ACCOUNTS = """
@@ -365,6 +425,31 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     command += ["-out", str(made[0]), "-keyout", str(made[1]), "-subj", "/CN=x", "-days", "2"]
     subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
     return made
+
+
+async def test_a_certificate_may_have_a_comment_in_any_language(certificate: tuple[Path, Path]) -> None:
+    bus = NatsBus(BusServer(url="tls://127.0.0.1:1", ca="# Universität\n" + certificate[0].read_text()))
+    await bus.start()
+    await bus.close()
+
+
+async def test_what_an_invitation_holds_does_not_end_the_attempts(server: NatsServer) -> None:
+    asked = asyncio.Event()
+
+    def renewed() -> BusServer:
+        loop.call_soon_threadsafe(asked.set)
+        raise TypeError("of a file in which nobody thought of this")
+
+    loop = asyncio.get_running_loop()
+    await server.kill()
+    bus = NatsBus(BusServer(url=server.url), renewed=renewed)
+    await bus.start()
+    async with asyncio.timeout(PATIENCE):
+        await asked.wait()
+        await server.start()
+        while not bus.connected:
+            await asyncio.sleep(0.01)
+    await bus.close()
 
 
 @pytest.mark.both_loops

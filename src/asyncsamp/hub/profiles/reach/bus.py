@@ -44,6 +44,9 @@ _PATIENCE_SHARE = 20
 """A server is tried again after a twentieth of the time it has been away: soon after a short cut, and
 without a storm after a long one."""
 
+_SETTLED = 10.0
+"""Seconds for which a line must have held so that the next cut is a new one, and the first pause short."""
+
 _CLOSE_TIMEOUT = 1.0
 """Seconds for what is still to be sent when a bus closes, and for the connection to end."""
 
@@ -179,6 +182,21 @@ class _NothingOfTls(logging.Filter):
 _NOTHING_OF_TLS = _NothingOfTls()
 
 
+class _NothingUnreadable(logging.Filter):
+    """Drops the traceback that nats-py logs of a message which it cannot read: the hub says so itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.msg != "nats: encountered error"
+
+
+_NOTHING_UNREADABLE = _NothingUnreadable()
+
+_UNREADABLE = (
+    "something came that cannot be read; if it comes again and again, a program in the room sends it, and "
+    "whoever runs the server may put out its member"
+)
+
+
 class _Context(ssl.SSLContext):
     """A TLS context that knows whether it was used: nats-py does without TLS if the server does."""
 
@@ -294,16 +312,25 @@ class _Line:
         self.look()
 
     def _task_over(self, task: asyncio.Task[Any]) -> None:
-        """Look when a task of nats-py's ends, and fetch its failure, which else asyncio tells of."""
+        """End with the first of nats-py's tasks, and fetch its failure, which else asyncio tells of.
+
+        It reads no further after a message that it cannot read, such as one with a subject that is not UTF-8,
+        stays open, and takes each question whether the server is there for answered.
+        """
         if not task.cancelled():
             task.exception()
         self.look()
+        if not self.over and not self._ended.is_set():
+            self.reason = self.reason or _UNREADABLE
+            self._ended.set()
 
     def look(self) -> None:
         """See whether it has ended: nats-py does not say so where the server dies with something unsent."""
         if self.nats.is_closed:
             if self.nats.last_error is not None:
                 self.reason = plain_line(str(self.nats.last_error)) or self.reason
+            if "protocol error" in self.reason.lower():
+                self.reason = _UNREADABLE
             self._ended.set()
 
 
@@ -435,9 +462,10 @@ class NatsBus:
             try:
                 await line.connect()
                 await self._open(line)
-                told = ""
+                told, opened = "", loop.time()
                 reason = await self._serve(line)
-                away_since = loop.time()
+                if loop.time() - opened >= _SETTLED:
+                    away_since = loop.time()
             except Exception as error:
                 reason = _reason(error, line.reason)
             finally:
@@ -451,13 +479,13 @@ class NatsBus:
 
     def _renew(self) -> _Context | None:
         """See whether there is another way to be let in; return its context. Blocks."""
-        server = self._renewed()
-        if server == self.server:
-            return None
         try:
+            server = self._renewed()
+            if server == self.server:
+                return None
             server.check()
             context = _prepare(server)
-        except SampError as error:
+        except Exception as error:  # whatever stands in its file, the old one is tried again
             log.debug("the new invitation cannot be used: %s", error)
             return None
         self.server = server
@@ -560,10 +588,12 @@ def _prepare(server: BusServer) -> _Context:
     if server.seed:
         _check_seed(server.seed)
     logging.getLogger("asyncio").addFilter(_NOTHING_OF_TLS)
+    logging.getLogger("nats.aio.client").addFilter(_NOTHING_UNREADABLE)
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if server.ca:
-            context.load_verify_locations(cadata=server.ca)
+            # A comment may have other letters, which Python's ssl refuses.
+            context.load_verify_locations(cadata=server.ca.encode("ascii", "ignore").decode())
         else:
             context.load_default_certs()
     except (ssl.SSLError, ValueError) as error:
