@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -109,6 +110,7 @@ async def _serve(options: argparse.Namespace) -> int:
     stop_on_signals(asyncio.get_running_loop(), stopped)
     followed = _Followed(folder, listen, open_to_all=options.open)
     await server.start(followed.config())
+    followed.stays_at(server.ports["nats"])
     try:
         _tell(options, folder, listen, server)
         await server.follow(await asyncio.to_thread(followed.config))
@@ -153,6 +155,10 @@ class _Followed:
         self._open = open_to_all
         self._members = folder.members()
         self._told = ""
+
+    def stays_at(self, port: int) -> None:
+        """Keep the server at the port where it listens, also if it has to be started again."""
+        self._listen = replace(self._listen, port=port)
 
     def now(self) -> list[Member]:
         """Return who may join now."""
@@ -228,6 +234,8 @@ async def _until_stopped(followed: _Followed, server: NatsServer, stopped: async
             if await server.follow(await asyncio.to_thread(followed.config)):
                 names = sorted(member.name for member in await asyncio.to_thread(followed.now))
                 print(f"members are now: {', '.join(names) or 'none'}", flush=True)
+                ended.cancel()  # it waits for the process, which may be another one now
+                ended = asyncio.ensure_future(server.ended())
             await asyncio.wait((ended, waiting), timeout=_FOLLOW, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() and not waiting.done():
                 print(f"error: the server has ended: {ended.result()}", file=sys.stderr)

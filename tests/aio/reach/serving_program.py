@@ -57,7 +57,12 @@ async def run(*arguments: str) -> tuple[int, str, str]:
 
 @contextlib.asynccontextmanager
 async def served_room(
-    folder: Path, *arguments: str, name: str = "m31", errors: int | None = None, program: str = ""
+    folder: Path,
+    *arguments: str,
+    name: str = "m31",
+    errors: int | None = None,
+    program: str = "",
+    code: str = "",
 ) -> AsyncIterator[Room]:
     """Serve a room on any port.
 
@@ -67,11 +72,13 @@ async def served_room(
         name: The room.
         errors: Where stderr goes.
         program: The nats-server that it is to run; by default the one that it finds.
+        code: What Python runs in place of `asyncsamp.reach`.
     """
     folder.mkdir(exist_ok=True)
     python, variables = _finding(program, folder)
+    runs = ("-c", code) if code else ("-m", "asyncsamp.reach")
     process = await asyncio.create_subprocess_exec(
-        python, "-m", "asyncsamp.reach", "serve", "--room", name, "--folder", str(folder / "room"),
+        python, *runs, "serve", "--room", name, "--folder", str(folder / "room"),
         "--out", str(folder), "--port", "0", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=errors, env={**os.environ, **variables},
     )  # fmt: skip

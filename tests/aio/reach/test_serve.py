@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import ssl
@@ -172,6 +173,47 @@ async def test_somebody_is_invited_and_put_out_while_the_room_is_served(tmp_path
         status, out, _ = await run("invite", *common, "alice")
         assert (status, "alice's earlier invitation has ended: who has" in out) == (0, True)
         assert (await room.invitation("alice")).seed != first.seed
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc names the server's process")
+async def test_where_the_server_is_exchanged_to_follow_the_room_goes_on(tmp_path: Path) -> None:
+    """As on Windows, where no signal asks it to read its configuration again. It stays where it is."""
+    common = ("--room", "m31", "--folder", str(tmp_path / "room"), "--out", str(tmp_path))
+    async with served_room(tmp_path, "alice", code=AS_ON_WINDOWS, errors=asyncio.subprocess.PIPE) as room:
+        alice = await room.invitation("alice")
+        for name, members in (("bob", "alice, bob"), ("carol", "alice, bob, carol")):
+            assert (await run("invite", *common, name))[0] == 0
+            await room.says(f"members are now: {members}")
+        for invitation in (alice, await room.invitation("carol")):
+            async with Member(invitation) as member:
+                assert await member.joined()
+        (server,) = Path(f"/proc/{room.process.pid}/task/{room.process.pid}/children").read_text().split()
+        os.kill(int(server), signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            _, errors = await room.process.communicate()
+        assert room.process.returncode == 1
+        assert b"error: the server has ended" in errors
+
+
+AS_ON_WINDOWS = """
+import sys
+from asyncsamp.reach import serve, server
+from asyncsamp.reach.__main__ import main
+
+class Windows:
+    platform = "win32"
+
+    def __getattr__(self, name):
+        return getattr(sys, name)
+
+class Server(server.NatsServer):
+    async def start(self, config):
+        server.sys = Windows()  # not before: programs have a suffix there
+        await super().start(config)
+
+serve.NatsServer = Server
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 async def test_an_invitation_ends_at_the_server(tmp_path: Path) -> None:
