@@ -145,3 +145,20 @@ def test_pieces_of_an_old_stream_are_not_joined_with_those_of_a_new_one() -> Non
     assert [receiving.admit(each) for each in frames] == [Verdict.NEXT] * len(frames)
     bodies = [body for each in frames if (body := receiving.join(each)) is not None]
     assert [body.body for body in bodies] == [b"old", b"n" * 2100]
+
+
+def test_of_streams_that_may_begin_again_the_newest_are_remembered() -> None:
+    """A peer that begins again and again, and is given up each time, must not fill the memory."""
+    known: dict[str, int] = {}
+    for number in range(100):
+        line, receiving = outgoing(f"{number:x}"), Incoming(max_body=100, known=known)
+        assert receiving.admit(frame(line.put("sync", b"", 2000)[0])) is Verdict.NEXT
+        receiving.take(line.stream, 1)
+        known = receiving.known
+    assert list(known) == [f"{number:x}" for number in range(84, 100)]
+    again = Incoming(max_body=100, known=known)
+    again.admit(frame(outgoing("54").put("sync", b"", 2000)[0]))  # the one that is to go next
+    for number in range(15):
+        again = Incoming(max_body=100, known=again.known)
+        again.admit(frame(outgoing(f"a{number}").put("sync", b"", 2000)[0]))
+    assert Incoming(max_body=100, known=again.known).was_taken("54", 1)

@@ -20,7 +20,8 @@ from .wire import Frame, dump_frames
 __all__ = ["Body", "Incoming", "Outgoing", "Verdict"]
 
 _STREAMS_KEPT = 16
-"""Former streams of a peer that are remembered: a frame that comes late must not begin one of them again."""
+"""Former streams of a peer that are remembered: a frame that comes late must not begin one of them again. So
+many, too, of which is known how much was taken."""
 
 
 class Outgoing:
@@ -148,8 +149,10 @@ class Incoming:
     @property
     def known(self) -> dict[str, int]:
         """How much has been taken of the streams that may begin again, for who meets the peer anew."""
-        before = self._known.get(self.stream, 0)
-        return {**self._known, self.stream: max(self.taken, before)} if self.stream else self._known
+        known = dict(self._known)
+        if self.stream:
+            known[self.stream] = max(self.taken, known.pop(self.stream, 0))
+        return dict(list(known.items())[-_STREAMS_KEPT:])
 
     def is_replaced_by(self, frame: Frame) -> bool:
         """Return whether a frame ends the present stream: the peer has begun another one."""
