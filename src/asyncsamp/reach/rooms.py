@@ -7,8 +7,8 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from ..errors import InvitationError, MissingExtraError, SampError
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import write_invitation
 from .accounts import Member, Members
+from .exclusive import exclusive
 
 __all__ = ["Address", "RoomError", "RoomFolder", "certificate", "new_key"]
 
@@ -27,6 +28,10 @@ _DAYS_BEFORE = 7
 A clock that was set for another zone is wrong by a day at most; a week has some to spare."""
 
 _OPENSSL_TIMEOUT = 30
+
+_PATIENCE = 10.0
+"""Seconds to wait for another program that changes who may join: it writes two small files."""
+
 _KEY, _CERT = "key.pem", "cert.pem"
 
 _OPENSSL_CONFIG = """\
@@ -144,10 +149,11 @@ class RoomFolder:
 
     def begin(self) -> None:
         """Keep a list without anybody if the room is new. Raises as `listed` if it is not."""
-        if os.path.lexists(self.members_file) or self.address_file.exists():
-            self.listed()
-        else:
-            self.save(Members(self.room))
+        with self._alone():
+            if os.path.lexists(self.members_file) or self.address_file.exists():
+                self.listed()
+            else:
+                self.save(Members(self.room))
 
     def _members(self) -> Members:
         members = Members.load(self.members_file.read_text(encoding="utf-8"), str(self.members_file))
@@ -172,17 +178,33 @@ class RoomFolder:
             OSError: The invitation cannot be written; then nobody is let in.
         """
         check_name("member", name)
-        members = self.listed()
         path = out / f"{name}.reach"
-        self._check_place(path)
         seed, public = new_key()
         invitation = Invitation(
             address.url, self.room, name, seed=seed, ca=address.ca, own=address.own, expires=expires
         )
-        write_invitation(path, invitation)
-        members.add(Member(name, public, expires))
-        self.save(members)
+        with self._alone():
+            members = self.listed()
+            self._check_place(path)
+            write_invitation(path, invitation)
+            members.add(Member(name, public, expires))
+            self.save(members)
         return path
+
+    def remove(self, names: Iterable[str]) -> tuple[list[str], Members]:
+        """Let nobody join by `names`.
+
+        Returns:
+            Those of `names` by which nobody could, and who may join now.
+
+        Raises:
+            RoomError: The list of members cannot be read or is missing.
+        """
+        with self._alone():
+            members = self.listed()
+            unknown = [name for name in names if not members.remove(name)]
+            self.save(members)
+        return unknown, members
 
     def check(self, name: str, out: Path) -> None:
         """Raise what `invite` would but for its list of members, and `MissingExtraError`. Writes nothing."""
@@ -195,6 +217,20 @@ class RoomFolder:
         found = _invitation_in(out / f"{name}.reach")
         ours = found is not None and (found.room, found.member) == (self.room, name)
         return found if ours else None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Change the list of members as the only program. Raises `RoomError` if another one does not end."""
+        file = self.path / "members.lock"
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(exclusive(file, _PATIENCE))
+            except TimeoutError:
+                raise RoomError(
+                    f"another program, such as invite, changes who may join the room {self.room}, and has "
+                    f"not ended for {_PATIENCE:g} s: end it, and try again ({file} is its lock)"
+                ) from None
+            yield
 
     def _check_place(self, path: Path) -> None:
         """Raise `RoomError` unless a new invitation may be there: nothing is, or one to this room."""

@@ -318,9 +318,7 @@ def _checked(address: Address, room: str, name: str) -> Address:
 
 
 def _remove_all(options: argparse.Namespace, folder: RoomFolder) -> int:
-    members = folder.listed()
-    unknown = [name for name in options.members if not members.remove(name)]
-    folder.save(members)
+    unknown, members = folder.remove(options.members)
     there = [one.name for one in members.at(datetime.now(UTC))]
     for name in options.members:
         not_there = f"{name} was not invited{did_you_mean(name, there)}"
