@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp import Message
+from asyncsamp import Client, Message
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.link import Outgoing
@@ -186,3 +186,43 @@ async def test_what_was_taken_before_a_hub_was_given_up_is_not_taken_twice(
     (told,) = replies.values()
     assert (told.caller, told.msg_id) == ("c1", "m1")
     assert "lost each other" in str(told.response)
+
+
+@pytest.mark.timeout(120)
+async def test_hubs_meet_anew_if_the_server_comes_back_and_takes_less_at_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was cut for the server as it was would never pass, and nothing after it."""
+    caplog.set_level(logging.WARNING, "asyncsamp.reach")
+    async with open_room(tmp_path) as room:
+        here, there = await room.join("here"), await room.join("there")
+        tool, sender = await there.client("tool"), await here.client("sender")
+        async with tool.messages("test.n") as came:
+            await tool.settled()
+            seen = await sender.find("tool @there", timeout=PATIENCE)
+            await until(lambda: seen.subscribes("test.n"))
+            before = seen.public_id
+            await room.server.kill()
+            await until(lambda: not here.reach.connected)
+            for text in ("x" * 600_000, "short"):
+                await sender.notify(seen, "test.n", {"n": text})
+            room.server.configure("max_payload: 131072\n")
+            await room.server.start()
+            await until(lambda: "is given up" in caplog.text)
+            await until(lambda: here.reach.hubs == {"there": 1} and there.reach.hubs == {"here": 1})
+            await until(lambda: _has_come_back(sender, "tool @there", before, "test.n"))
+            for text in ("y" * 600_000, "after"):
+                await sender.notify(find(sender, "tool @there"), "test.n", {"n": text})
+            async with asyncio.timeout(PATIENCE):
+                assert [(await anext(came)).params["n"] for _ in range(2)] == ["y" * 600_000, "after"]
+    (given_up,) = [text for text in caplog.messages if "the hub there (" in text]
+    assert "takes 131072 bytes at once now" in given_up
+    assert "2 messages that were accepted for it are lost" in given_up
+
+
+def _has_come_back(watcher: Client, name: str, before: str, mtype: str) -> bool:
+    """Whether a client is there again by another public id, and takes an mtype."""
+    return any(
+        one.name == name and one.public_id != before and one.subscribes(mtype)
+        for one in watcher.clients.values()
+    )

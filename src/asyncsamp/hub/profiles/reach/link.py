@@ -63,6 +63,11 @@ class Outgoing:
         """How many messages are among them."""
         return sum(messages for _, messages in self._kept)
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest frame that is not acknowledged."""
+        return max((len(payload) for payload, _ in self._kept), default=0)
+
     def put(self, kind: str, body: bytes, max_payload: int, *, messages: int = 0) -> list[bytes]:
         """Append an item of so many messages, and return the payloads that are to be published."""
         payloads = dump_frames(self.stream, self._last + 1, kind, body, max_payload)

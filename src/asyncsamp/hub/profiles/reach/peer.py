@@ -307,7 +307,8 @@ class Peer:
         self.heard = max(self.heard, self._context.clock() - patience)
         self._refused_since = None
         self._send_again()
-        self._acknowledge()
+        if not self.gone:
+            self._acknowledge()
 
     # ---- from the peer
 
@@ -567,6 +568,11 @@ class Peer:
             self._send_again()
 
     def _send_again(self) -> None:
+        """Send what is not acknowledged, or give the peer up: frames that were sent cannot be cut anew."""
+        most = self._context.bus.max_payload
+        if self._outgoing.longest > most:
+            self._lose(self, f"the server takes {most} bytes at once now, and more were under way", False)
+            return
         self._waits_since = self._context.clock()
         for payload in self._outgoing.unacknowledged():
             self._publish(payload)
