@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,16 @@ from asyncsamp.values import ValueMap
 
 from ..couriers import FakeCourier
 from ..nats_server import PATIENCE
-from .rooms import LIMITS, Machines, name_of, open_room, stranger, until
+from .rooms import LIMITS, Machines, Place, name_of, open_room, stranger, until
 from .serving_program import Member, served_room
 
 FEW = replace(LIMITS, reach_hubs=4, reach_clients=8)
+
+MANY = 1_000
+"""Hubs that a stranger invents."""
+
+AT_ONCE = 100 + LIMITS.reach_hubs
+"""How many of them are met in one moment."""
 
 NOTE: ValueMap = {"samp.mtype": "test.note", "samp.params": {"number": "1"}}
 
@@ -128,3 +135,79 @@ async def come(bus: NatsBus) -> None:
         bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("late"))
         number += 1
         await asyncio.sleep(0.001)
+
+
+@pytest.mark.timeout(120)
+async def test_what_is_no_frame_costs_a_word_of_the_log_at_most(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of hubs without number, each of which says one thing."""
+    caplog.set_level(logging.INFO, "asyncsamp.reach")
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here")
+        hub, told = await name_of(bus, here), heard_from(bus, here, "anybody")
+        caplog.clear()
+        for number in range(MANY):
+            bus.publish(f"samp.room.anybody.{number:08x}.{'here' if number % 2 else f'to.{hub}'}", b"x")
+            await asyncio.sleep(0)
+        bus.publish("samp.room.anybody.ffffffff.here", dump_here("last"))
+        await until(lambda: here.reach.hubs)
+        await until(lambda: told)
+        assert not [subject for subject in told if not subject.endswith("ffffffff")]
+        assert "cannot be understood" in caplog.text
+        assert len(caplog.records) < 30
+
+
+@pytest.mark.timeout(120)
+async def test_hubs_that_are_invented_are_not_all_told_who_is_here(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And none of them is remembered: whoever has something to be remembered is."""
+    caplog.set_level(logging.INFO, "asyncsamp.reach")
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here")
+        hub, told = await name_of(bus, here), heard_from(bus, here, "anybody")
+        greeting = dump_frames("0a", 1, *dump_item(Sync("real", [])), 1 << 20)[0]
+        bus.publish(f"samp.room.anybody.ffffffff.to.{hub}", greeting)
+        await until(lambda: here.reach.hubs == {"real": 0})
+        here.reach._lose(here.reach._peers["anybody.ffffffff"], "it is a test", False)
+        for number in range(MANY):
+            bus.publish(f"samp.room.anybody.{number:08x}.here", dump_here("idle"))
+            await asyncio.sleep(0)
+        await until(lambda: len({*told}) > AT_ONCE / 2)
+        await until(lambda: "come faster than they are met" in caplog.text)
+        await asyncio.sleep(0.5)
+        assert len({*told}) < AT_ONCE + 20
+        assert {*here.reach._remembered} == {"anybody.ffffffff"}
+
+
+@pytest.mark.timeout(120)
+async def test_a_member_that_invents_hubs_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """Each comes and goes again, so that its share of the hubs is never used up."""
+    async with served_room(tmp_path, "alice", "bob", "mallory") as room, AsyncExitStack() as stack:
+        machines = Machines(tmp_path, stack)
+        alice = await machines.enter("a", await room.invitation("alice"))
+        watcher = await alice.client("watcher")
+        async with Member(await room.invitation("mallory")) as mallory:
+            assert await mallory.joined()
+            told = heard_from(mallory.bus, alice, "mallory")
+            for number in range(MANY):
+                subjects = Subjects("m31", f"mallory.{number:08x}")
+                mallory.bus.publish(subjects.here, dump_here("evil"))
+                mallory.bus.publish(subjects.bye, b"")
+                await asyncio.sleep(0)
+            await mallory.flushed()
+            await until(lambda: len({*told}) > AT_ONCE / 2)
+            bob = await machines.enter("b", await room.invitation("bob"))
+            await bob.client("tool")
+            await watcher.find("tool @b", timeout=PATIENCE)
+            assert len({*told}) < AT_ONCE + 20
+
+
+def heard_from(bus: NatsBus, place: Place, member: str) -> list[str]:
+    """Return a list of the subjects on which a hub speaks to hubs of a member, which grows."""
+    assert place.reach._context is not None
+    room, hub = place.reach.invitation.room, place.reach._context.subjects.hub
+    told: list[str] = []
+    bus.subscribe(f"samp.{room}.{hub}.to.{member}.*", lambda message: told.append(message.subject))
+    return told

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from ...._util.complaints import Complaints
 from ...._util.foreign_text import plain_line
 from ....delivery import Delivery, DeliveryError
 from ....errors import InvitationError, LocalProtocolError, RemoteProtocolError
@@ -24,12 +25,13 @@ from .data import DataPort
 from .exports import Exports
 from .invitation import Invitation
 from .invitation_files import read_invitation
+from .meetings import Meetings
 from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
 from .said import say_left, say_room
 from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
 from .urls import ReachUrls
-from .wire import dump_here, load_here, load_payload
+from .wire import Ack, Frame, dump_here, load_here, load_payload
 
 __all__ = ["Reach"]
 
@@ -110,6 +112,8 @@ class Reach:
         self._grace_until = 0.0
         self._met = asyncio.Event()
         self._leaving = False
+        self._meetings: Meetings | None = None
+        self._complaints = Complaints(log)
         self._told_full = 0.0
         self._told_lost = False
         self._ending: set[asyncio.Task[None]] = set()
@@ -214,6 +218,7 @@ class Reach:
             outgoing=context.shown,
         )
         self._encoded = Encoded(context)
+        self._meetings = Meetings(engine.limits.reach_hubs, named=context.named)
         callbacks = {
             subjects.all_here: self._here,
             subjects.all_bye: self._bye,
@@ -333,15 +338,15 @@ class Reach:
 
     def _here(self, message: BusMessage) -> None:
         hub = speaker_of(message.subject)
-        if hub in self._peers or not self._may_meet(hub):
+        if hub in self._peers or not self._is_heard(hub):
             return
         try:
             load_here(message.payload)
         except RemoteProtocolError as error:
-            self._finish(hub)
-            log.warning("the hub %s of the room cannot be understood: %s", hub, error)
+            self._not_understood(hub, error)
             return
-        self._meet(hub)
+        if self._may_meet(hub):
+            self._meet(hub)
 
     def _bye(self, message: BusMessage) -> None:
         hub = speaker_of(message.subject)
@@ -355,17 +360,28 @@ class Reach:
     def _frame(self, message: BusMessage) -> None:
         hub = speaker_of(message.subject)
         peer = self._peers.get(hub)
-        if peer is None:
-            if not self._may_meet(hub):
-                return
-            peer = self._meet(hub)
+        if peer is None and not self._is_heard(hub):
+            return
         try:
             came = load_payload(message.payload)
+        except RemoteProtocolError as error:
+            if peer is None:
+                self._not_understood(hub, error)
+            else:
+                self._lose(peer, str(error), True)
+            return
+        if peer is None and self._may_meet(hub):
+            peer = self._meet(hub)
+        if peer is not None:
+            self._take(peer, came)
+
+    def _take(self, peer: Peer, came: Frame | Ack) -> None:
+        try:
             if peer.is_ended_by(came):
                 self._lose(peer, "it has lost sight of this hub, and begins anew", False)
-                if not self._may_meet(hub):
+                if not self._may_meet(peer.hub):
                     return
-                peer = self._meet(hub, former=peer.streams)
+                peer = self._meet(peer.hub, former=peer.streams)
             peer.take(came)
         except RemoteProtocolError as error:
             self._lose(peer, str(error), True)
@@ -498,17 +514,32 @@ class Reach:
         self._said_here = context.clock()
         context.bus.publish(context.subjects.here, dump_here(self.label))
 
+    def _is_heard(self, hub: str) -> bool:
+        """Whether what comes of a hub that is no peer is read at all."""
+        assert self._context is not None
+        if self._leaving or hub == self._context.subjects.hub or hub in self._finished:
+            return False
+        return is_hub(hub)
+
     def _may_meet(self, hub: str) -> bool:
         context = self._context
         assert context is not None
-        if self._leaving or hub == context.subjects.hub or hub in self._finished or not is_hub(hub):
+        assert self._meetings is not None
+        if not self._is_heard(hub):
             return False
         most, member = context.engine.limits.reach_hubs, member_of(hub)
         if self._share_is_used(member, most, sum(peer.member == member for peer in self._peers.values())):
             return False
-        if len(self._peers) >= most and not self._give_up_a_silent_one():
+        silent = self._silent_one() if len(self._peers) >= most else None
+        if len(self._peers) >= most and silent is None:
             self._say_full(f"more than {most} hubs are in the room")
             return False
+        if not self._meetings.may_meet(member, context.clock()):
+            whose = f" of the member {member}" if context.named else ""
+            self._say_full(f"hubs{whose} come faster than they are met")
+            return False
+        if silent is not None:
+            self._close(silent, f"the hub {silent.label} does not say who is there")
         return True
 
     def _share_is_used(self, member: str, most: int, has: int) -> bool:
@@ -520,13 +551,9 @@ class Reach:
         self._say_full(f"the hubs or the clients of the member {member} are more than {share}")
         return True
 
-    def _give_up_a_silent_one(self) -> bool:
-        """Give up a hub that has said nothing but that it is here; return whether there was one."""
-        silent = next((peer for peer in self._peers.values() if not peer.has_greeted), None)
-        if silent is None:
-            return False
-        self._close(silent, f"the hub {silent.label} does not say who is there")
-        return True
+    def _silent_one(self) -> Peer | None:
+        """Return a hub that has said nothing but that it is here: it is given up for another one."""
+        return next((peer for peer in self._peers.values() if not peer.has_greeted), None)
 
     def _meet(self, hub: str, former: Iterable[str] = ()) -> Peer:
         assert self._context is not None
@@ -581,6 +608,10 @@ class Reach:
             self._told_full = now + 60.0
             log.warning("%s; some are not taken in", what)
 
+    def _not_understood(self, hub: str, error: RemoteProtocolError) -> None:
+        self._finish(hub)
+        self._complaints.warning("the hub %s of the room cannot be understood: %s", hub, error)
+
     def _finish(self, hub: str) -> None:
         self._finished[hub] = None
         while len(self._finished) > _FINISHED:
@@ -601,12 +632,14 @@ class Reach:
                 else f"{lost} messages that were accepted for it are"
             )
             text += f"; {what} lost"
-        log.warning("%s", plain_line(text, 400))
+        warning = log.warning if lost else self._complaints.warning
+        warning("%s", plain_line(text, 400))
         self._close(peer, f"its hub {peer.label} is gone: {reason}")
 
     def _close(self, peer: Peer, reason: str) -> None:
         del self._peers[peer.hub]
-        self._remembered[peer.hub] = peer.remembered
+        if any(peer.remembered):
+            self._remembered[peer.hub] = peer.remembered
         while len(self._remembered) > _GIVEN_UP:
             del self._remembered[next(iter(self._remembered))]
         task = peer.task
