@@ -74,8 +74,14 @@ def test_it_ends_when_it_says_so() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "'' is not the URL of a server"),
-        ("nonsense", "it is not an invitation (they are TOML)"),
+        ("", "it is empty; was the file copied whole?"),
+        (" \n\n", "it is empty; was the file copied whole?"),
+        ("# An invitation\n", "it has no url; was the file copied whole?"),
+        ("nonsense", "it is not an invitation (they are TOML); was the file copied whole?"),
+        (
+            'url = "nats://h"\nca = """\nSECR',
+            "it is not an invitation (they are TOML); was the file copied whole?",
+        ),
         (
             'url = "ws://h"\n[headers]\nAuthorization: "SECRET"\n',
             'it is not an invitation (they are TOML); line 3 should be NAME = "VALUE", or [headers]',
@@ -83,9 +89,24 @@ def test_it_ends_when_it_says_so() -> None:
         ("a = " + "[" * 60_000, "it is not an invitation (they are TOML)"),
         ("#" * (MAX_TEXT + 1), "it has more than 65536 characters"),
         ('url = "nats://h"\nsecret = 1', "there is no field 'secret'"),
+        ('url = "nats://h"\nrom = "SECRET"', "there is no field 'rom'; did you mean 'room'?"),
+        (
+            'url = "ws://h"\nAuthorization = "token SECRET"',
+            "there is no field 'Authorization'; it belongs under a line [headers]",
+        ),
+        ('url = "ws://h"\nX-Key = "SECRET"', "there is no field 'X-Key'; it belongs under a line [headers]"),
+        ('url = "ws://h"\n[header]\na = "SECRET"', "there is no part [header]; did you mean [headers]?"),
+        ('url = "ws://h"\n[x]\na = "SECRET"', "there is no part [x]; did you mean [headers]?"),
+        (
+            f'url = "ws://h"\n[headers]\nca = """{CA}"""',
+            "'ca' stands below the line [headers]; it belongs above",
+        ),
+        ('[headers]\na = "b"\nurl = "ws://h"', "'url' stands below the line [headers]; it belongs above"),
         ('url = "nats://h"\nroom = 1', "room must be a text in quotes"),
         ('url = "nats://h"\nown = "yes"', "own must be true or false"),
         ('url = "http://h"', "'http://h' is not the URL of a server"),
+        ('url = "https://h/x"', "'https://h/x' is not the URL of a server; write wss:// instead of https://"),
+        ('url = "HTTP://h"', "'HTTP://h' is not the URL of a server; write ws:// instead of http://"),
         ('url = "nats://"', "'nats://' is not the URL of a server"),
         ('url = "nats://h:0"', "'nats://h:0' is not the URL of a server"),
         ('url = "nats://h:x"', "the URL cannot be read"),
@@ -94,7 +115,10 @@ def test_it_ends_when_it_says_so() -> None:
         ('url = "nats://h"\nroom = "a.b"', "'a.b' is not a valid name of a room"),
         ('url = "nats://h"\nmember = "*"', "'*' is not a valid name of a member"),
         (f'url = "nats://h"\nseed = "{SEED}"', "'' is not a valid name of a member"),
-        ('url = "nats://h"\nmember = "a"\nseed = "SECRET"', "the seed is not that of a user's nkey"),
+        (
+            'url = "nats://h"\nmember = "a"\nseed = "SECRET"',
+            "the seed is not that of a user's nkey: SU and 56 letters and digits; was",
+        ),
         (f'url = "nats://h"\nseed = "{SEED}"\nuser = "u"', "it has both a seed and a user"),
         ('url = "nats://h"\nuser = "u"', "user and password go together"),
         ('url = "nats://h"\nca = "/etc/ca.pem"', "ca is not a certificate in PEM"),
@@ -119,7 +143,9 @@ def test_headers_of_a_file() -> None:
         "Authorization": "token x:y",
         "X-Empty": "",
     }
-    with pytest.raises(InvitationError, match="line 2 is not of the form 'Name: value'") as caught:
+    with pytest.raises(
+        InvitationError, match=r"line 2 .* 'Name: value', such as Authorization: token 0123"
+    ) as caught:
         parse_headers("A: b\ntoken SECRET\n", "headers")
     assert "SECRET" not in str(caught.value)
 

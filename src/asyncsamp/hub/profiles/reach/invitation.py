@@ -28,8 +28,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ...._util.foreign_text import quoted
+from ...._util.foreign_text import plain_line, quoted
 from ...._util.hosts import is_local_host
+from ...._util.likeness import did_you_mean
 from ....errors import InvitationError
 
 __all__ = [
@@ -53,14 +54,19 @@ MAX_TEXT = 64 * 1024
 """Characters of one invitation. A chain of certificates has a few thousand."""
 
 _SCHEMES = {"nats", "tls", "ws", "wss"}
+_OF_THE_WEB = {"http": "ws", "https": "wss"}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
+_LIKE_A_HEADER = re.compile(r"[A-Z].*|\w+-.*|cookie|authorization")
+_NO_HEADER = "is not of the form 'Name: value', such as Authorization: token 0123"
 _IN_LINE = re.compile(r"\(at line ([0-9]+)")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _TEXTS = ("url", "room", "member", "seed", "user", "password", "ca")
 _FIELDS = {*_TEXTS, "own", "expires", "headers"}
+
+_COPIED = "was the file copied whole?"
 
 _NOTICE = "# An invitation to a SAMP room. Whoever has this file can join as this member: keep it secret.\n"
 
@@ -156,14 +162,15 @@ def parse_invitation(text: str, where: str = "the invitation") -> Invitation:
         InvitationError: It is not an invitation, or something in it cannot be used. The text shows no secret.
     """
     content = _toml(where, text)
-    for name in content.keys() - _FIELDS:
-        raise InvitationError(where, f"there is no field {quoted(name)}")
+    _check_fields(where, content)
     for name in _TEXTS:
         if not isinstance(content.get(name, ""), str):
             raise InvitationError(where, f"{name} must be a text in quotes")
     if not isinstance(content.get("own", False), bool):
         raise InvitationError(where, "own must be true or false")
     texts: dict[str, str] = {name: content.get(name, "") for name in _TEXTS}
+    if not texts["url"]:
+        raise InvitationError(where, f"it {'has no url' if text.strip() else 'is empty'}; {_COPIED}")
     url = _url(where, texts["url"])
     seed, user, password = _credentials(where, texts)
     named = bool(seed or user)
@@ -193,7 +200,7 @@ def parse_headers(text: str, where: str = "the file of headers") -> dict[str, st
             continue
         match = _HEADER.fullmatch(line.strip())
         if match is None:
-            raise InvitationError(where, f"line {number} is not of the form 'Name: value'")
+            raise InvitationError(where, f"line {number} {_NO_HEADER}")
         headers[match[1]] = match[2].strip()
     return headers
 
@@ -219,8 +226,24 @@ def _toml(where: str, text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # whose text may quote a secret
         match = _IN_LINE.search(str(error))
-        line = f'; line {match[1]} should be NAME = "VALUE", or [headers]' if match else ""
-        raise InvitationError(where, f"it is not an invitation (they are TOML){line}") from None
+        advice = f'line {match[1]} should be NAME = "VALUE", or [headers]' if match else _COPIED
+        raise InvitationError(where, f"it is not an invitation (they are TOML); {advice}") from None
+
+
+def _check_fields(where: str, content: Mapping[str, Any]) -> None:
+    """Raise `InvitationError` for what nothing is called, or what stands in the wrong part."""
+    for name in content.keys() - _FIELDS:
+        if isinstance(content[name], Mapping):
+            raise InvitationError(
+                where, f"there is no part [{plain_line(name, 60)}]; did you mean [headers]?"
+            )
+        meant = "; it belongs under a line [headers]" if _LIKE_A_HEADER.match(name) else ""
+        raise InvitationError(
+            where, f"there is no field {quoted(name)}{meant or did_you_mean(name, _FIELDS)}"
+        )
+    headers = content.get("headers")
+    for name in sorted(_FIELDS.intersection(headers)) if isinstance(headers, Mapping) else ():
+        raise InvitationError(where, f"{quoted(name)} stands below the line [headers]; it belongs above")
 
 
 def _url(where: str, url: str) -> str:
@@ -234,6 +257,8 @@ def _url(where: str, url: str) -> str:
         raise InvitationError(
             where, "the URL must hold no user, password, query or fragment: it is shown in logs"
         )
+    if parts.scheme in _OF_THE_WEB:
+        advice = f"write {_OF_THE_WEB[parts.scheme]}:// instead of {parts.scheme}://"
     if parts.scheme not in _SCHEMES or not parts.hostname or port == 0:
         raise InvitationError(where, f"{quoted(url)} is not the URL of a server; {advice}")
     return url
@@ -244,7 +269,9 @@ def _credentials(where: str, texts: Mapping[str, str]) -> tuple[str, str, str]:
     if seed and (user or password):
         raise InvitationError(where, "it has both a seed and a user or password; expected one of them")
     if seed and _SEED.fullmatch(seed) is None:
-        raise InvitationError(where, "the seed is not that of a user's nkey: SU and 56 letters and digits")
+        raise InvitationError(
+            where, f"the seed is not that of a user's nkey: SU and 56 letters and digits; {_COPIED}"
+        )
     if bool(user) != bool(password):
         raise InvitationError(where, "user and password go together")
     return seed, user, password
