@@ -272,6 +272,8 @@ async def test_who_is_let_in_and_what_he_may(tmp_path: Path, caplog: pytest.LogC
             async with Watched(wrong) as c:
                 await c.until(lost=1)
                 assert "uthorization" in c.reasons[0]
+                advice = "ask for a new one" if wrong.has_account else "join by an invitation (a .reach file)"
+                assert advice in c.reasons[0]
                 assert c.backs == 0
     assert "secret-of-bob" not in caplog.text
     assert seed not in caplog.text
@@ -297,7 +299,7 @@ async def test_a_new_invitation_is_advised_only_where_it_helps(said: str, not_va
 
     async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
+        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}", user="u", password="p")) as bus:
             await bus.until(lost=1)
             assert said.lower() in bus.reasons[0].lower()
             assert ("ask for a new one" in bus.reasons[0]) is not_valid
@@ -353,9 +355,48 @@ async def test_a_tunnel_without_a_server_is_not_stormed() -> None:
         port = server.sockets[0].getsockname()[1]
         async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
             await bus.until(lost=1)
-            assert "; nobody listens behind it: does the room's server run" in bus.reasons[0]
+            assert "; nobody listens behind it, or what answers there may not be" in bus.reasons[0]
             await asyncio.sleep(1.1)
             assert asked <= 5  # one each quarter of a second
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+async def test_who_finds_nobody_on_this_machine_is_asked_for_server_and_tunnel() -> None:
+    for url in (f"nats://127.0.0.1:{lasting_port()}", f"ws://localhost:{lasting_port()}/"):
+        async with Watched(BusServer(url=url)) as bus:
+            await bus.until(lost=1)
+            assert "(serve) run, and is the tunnel up, if it is reached by one (ssh -R)?" in bus.reasons[0]
+
+
+@pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's
+@pytest.mark.parametrize(
+    ("scheme", "says"),
+    [
+        ("nats", "SSH-2.0-OpenSSH_9.2\r\n"),
+        ("nats", ""),
+        ("ws", 'INFO {"server_id":"x"}\r\n'),
+        ("ws", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("ws", "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+    ],
+)
+async def test_what_answers_and_is_no_server_of_a_room(
+    scheme: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._CONNECT_TIMEOUT", 1)
+    over = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says.encode())
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"{scheme}://127.0.0.1:{port}")) as bus:
+            await bus.until(lost=1)
+            assert "what answers there may not be the server of a room: does that run" in bus.reasons[0]
+            assert "a WebSocket's is that of --ws-port" in bus.reasons[0]
+        over.set()
 
 
 def test_a_server_that_is_away_for_long_is_asked_ever_less_often() -> None:
@@ -481,6 +522,7 @@ async def test_by_tls_only_to_a_server_that_proves_who_it_is(
         async with Watched(BusServer(url=url)) as a:
             await a.until(lost=1)
             assert "certificate" in a.reasons[0].lower()
+            assert "put the certificate of its authority into the invitation, above [" in a.reasons[0]
             assert a.backs == 0
 
 

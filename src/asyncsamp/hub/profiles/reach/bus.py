@@ -140,13 +140,20 @@ class BusServer:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
+    def has_account(self) -> bool:
+        """Whether we say who we are."""
+        return bool(self.seed or self.user)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached on this machine: it is here, or at the other end of a tunnel."""
+        host = urlsplit(self.url).hostname or ""
+        return host == "localhost" or is_loopback_number(host)
+
+    @property
     def needs_tls(self) -> bool:
         """Whether nothing may be said to it but by TLS."""
-        parts = urlsplit(self.url)
-        if parts.scheme in ("tls", "wss"):
-            return True
-        host = parts.hostname or ""
-        return not self.plain and host != "localhost" and not is_loopback_number(host)
+        return urlsplit(self.url).scheme in ("tls", "wss") or not (self.plain or self.is_local)
 
     def check(self) -> None:
         """Raises `LocalProtocolError` for a URL that cannot be used."""
@@ -468,6 +475,7 @@ class NatsBus:
                     away_since = loop.time()
             except Exception as error:
                 reason = _reason(error, line.reason)
+                reason += _advice(reason, self.server)
             finally:
                 self._drop(line)
             if reason != told:
@@ -625,17 +633,31 @@ _NOT_LET_IN = ("authorization violation", "user authentication expired", "accoun
 _REFUSED = (*_NOT_LET_IN, "http 401", "http 403", "http 404")
 """How the server, or the door before it, says so."""
 
-_NOT_VALID = "the invitation is not valid there: ask for a new one, and put it in the place of the old one"
+_NOT_VALID = (
+    "the invitation is not valid there: ask for a new one, and put it in the place of the old one; "
+    "or is that the server of another room, and the port not the right one?"
+)
+_MEMBERS_ONLY = "that server lets in members only: join by an invitation (a .reach file)"
 _TURNED_AWAY = "is the Jupyter token right, in [headers] of the invitation or in the file of --reach-headers?"
 _NOBODY_BEHIND = "nobody listens behind it: does the room's server run, and is the port right?"
+_NO_SERVER = (
+    "what answers there may not be the server of a room: does that run, and is the port right? "
+    "(a WebSocket's is that of --ws-port)"
+)
+_NOT_KNOWN = (
+    "put the certificate of its authority into the invitation, above [headers], as ca = '''...''', or name its "
+    "file in the environment: SSL_CERT_FILE"
+)
 _ADVICE = {
     **dict.fromkeys(_NOT_LET_IN, _NOT_VALID),
     **dict.fromkeys(("http 401", "http 403"), _TURNED_AWAY),
     "http 404": "is the URL right, and jupyter-server-proxy installed there?",
     "http 5": _NOBODY_BEHIND,
-    "empty response from server": _NOBODY_BEHIND,
+    "empty response from server": f"nobody listens behind it, or {_NO_SERVER}",
+    **dict.fromkeys(("http 2", "http 400", "bad status line", "it does not answer"), _NO_SERVER),
     "certificate is not yet valid": "is this machine's clock right? It seems to be behind",
     "certificate has expired": "is this machine's clock right? If it is, ask for a new invitation",
+    **dict.fromkeys(("self-signed certificate", "local issuer certificate"), _NOT_KNOWN),
 }
 """What to do about what a server, nats-py or OpenSSL says."""
 
@@ -653,8 +675,18 @@ def _reason(error: BaseException, said: str) -> str:
         text = f"it answers HTTP {status}"
     elif isinstance(error, TimeoutError):
         text = "it does not answer"
-    advice = next((what for fault, what in _ADVICE.items() if fault in text.lower()), "")
-    return plain_line(text, 300) + (f"; {advice}" if advice else "")  # which is never cut
+    return plain_line(text, 300)
+
+
+def _advice(reason: str, server: BusServer) -> str:
+    """Return what to do about it, for the end of a text; "" if that is not known."""
+    fault = reason.lower()
+    if not server.has_account and any(text in fault for text in _NOT_LET_IN):
+        return f"; {_MEMBERS_ONLY}"
+    if server.is_local and "connect call failed" in fault:
+        return "; does the room's server (serve) run, and is the tunnel up, if it is reached by one (ssh -R)?"
+    advice = next((what for known, what in _ADVICE.items() if known in fault), "")
+    return f"; {advice}" if advice else ""
 
 
 def _is_refused(reason: str) -> bool:
