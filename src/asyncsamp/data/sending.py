@@ -18,7 +18,7 @@ from .._util.spelling import spelled
 from ..client.tracker import RemoteClient
 from ..client.validation import check_timeout
 from ..errors import DataError, LocalProtocolError
-from ..values import Response, ValueMap, encode_map
+from ..values import ReplyError, Response, ValueMap, encode_map
 from .asking import NO_SUCH_TABLE, SETTLES, call_once_shown, table_url
 from .broadcast import Call, deliver
 from .context import DataContext
@@ -57,6 +57,9 @@ _IN_A_SCRIPT = "/:?&=%#+@~,.-_"
 _ENDS_DS9 = ("exit", "quit")
 """Commands that DS9 never answers, since it has ended then."""
 
+_HAS_THE_ID = "has already been received"
+"""What TOPCAT says of a table whose id it has, in small letters."""
+
 _KEPT_AFTER = 3600.0
 """Seconds that data stays shared after its recipients have answered: some read it again, when asked to."""
 
@@ -90,6 +93,7 @@ async def send_table(
         first = next(iter(source.urls.values()))
         holders = [other.public_id for other, mtype in recipients if mtype in source.urls]
         context.items.remember(table, Item(item_id, first), source.rows, holders)
+        again: dict[str, Item] = {}
 
         def message(_: RemoteClient, mtype: str) -> mtypes.TypedMessage:
             if mtype in unsendable:
@@ -103,13 +107,41 @@ async def send_table(
             message,
             what="the table",
             timeout=timeout,
+            call=None if table_id else _under_another_id(context, table, source.rows, again, timeout),
             url=first,
             item_id=item_id,
         )
+        if again.keys() == sent.keys():
+            sent.item_id = next(iter(again.values())).item_id
         context.note_taken(answer.public_id for answer in sent.values() if answer.ok)
         return sent
     finally:
         _let_expire(context, source.urls.values())
+
+
+def _under_another_id(
+    context: DataContext, table: Any, rows: int | None, again: dict[str, Item], timeout: float
+) -> Call:
+    """Return how a table is sent: once more, under another id, to who has a table of that id already.
+
+    What it is then is put into `again`, by public id.
+
+    TOPCAT keeps its tables when its hub ends, and is not known for who it was when it comes back.
+    """
+    another = _new_id()
+
+    async def call(other: RemoteClient, message: mtypes.TypedMessage) -> Response:
+        try:
+            return await context.client.call(other, message, timeout=timeout)
+        except ReplyError as error:
+            if _HAS_THE_ID not in error.response.errortxt.casefold():
+                raise
+        params = {**message.to_params(), "table-id": another}
+        again[other.public_id] = item = Item(another, str(params["url"]))
+        context.items.remember(table, item, rows, [other.public_id])
+        return await context.client.call(other, message.mtype, params, timeout=timeout)
+
+    return call
 
 
 async def _chosen(table: Any, hdu: int | str) -> Any:

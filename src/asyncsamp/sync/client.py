@@ -169,7 +169,8 @@ class Client(BaseClient):
             to: Who gets it; by default all who take tables.
             name: What people see.
             table_id: By what later messages refer to it; else one is made, or the one that it had
-                before is kept.
+                before is kept. Who refuses such an id, since it has a table of that id already, gets
+                the table under another one.
             format: "votable", "fits", "cdf", "parquet", "pds4" or "stil". "auto" is VOTable for all who take
                 that, since nothing of the table is lost, else FITS; large tables go as FITS that loses
                 nothing. A URL goes as what it holds, a path too, where that is taken.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import io
 import logging
 import sys
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -45,6 +47,7 @@ from asyncsamp.data import sending
 from asyncsamp.data.formats.table_read import read_table
 from asyncsamp.data.formats.table_write import write_votable
 from asyncsamp.data.sources import TableSource
+from asyncsamp.mtypes import TableHighlightRow
 from asyncsamp.rpc import RpcServer
 
 from ..desktops import pair
@@ -403,6 +406,72 @@ async def test_a_table_has_one_id_for_all_but_is_never_sent_twice_under_it(tmp_p
         async with third.selections(passed_on) as rows:
             await receiver.select_rows(received[0], [1], "third")
             assert (await asyncio.wait_for(anext(rows), 30)).tolist() == [1]
+
+
+@contextlib.asynccontextmanager
+async def like_topcat(lockfile: Path) -> AsyncIterator[tuple[Client, list[str]]]:
+    """Run a tool that refuses an id that it has had; give it, and all ids that it was sent."""
+    ids: list[str] = []
+    async with Client("tool", lockfile=lockfile) as tool:
+
+        @tool.on("table.load.votable")
+        async def load(message: Message) -> Response:
+            ids.append(str(message.params["table-id"]))
+            if ids.count(ids[-1]) == 1:
+                return Response("samp.ok")
+            return Response.failure(f"Duplicate table-id: table '{ids[-1]}' has already been received")
+
+        await tool.settled()
+        yield tool, ids
+
+
+async def test_a_table_goes_under_another_id_to_a_tool_that_came_back_with_it(tmp_path: Path) -> None:
+    """TOPCAT keeps its tables when its hub ends, and has another public id at the next one."""
+    async with pair(tmp_path) as (sender, _), like_topcat(tmp_path / "samp") as (tool, ids):
+        data = stars()
+        first = await sender.send_table(data, "tool", timeout=10)
+        await tool.unregister()
+        await tool.register()
+        again = await sender.send_table(data, "tool", timeout=10)
+        assert again.names == ["tool"]
+        assert ids == [first.item_id, first.item_id, again.item_id]
+        assert again.item_id != first.item_id
+        rows = []
+
+        @tool.on(TableHighlightRow)
+        async def highlight(message: TableHighlightRow) -> None:
+            rows.append((message.table_id, message.row))
+
+        await tool.settled()
+        await sender.highlight_row(data, 0, "tool", timeout=10)
+        assert rows == [(again.item_id, 0)]
+        async with sender.highlights(data) as highlights:  # by either
+            for number, sent in enumerate((first, again), start=1):
+                await tool.notify("sender", TableHighlightRow(table_id=sent.item_id, row=number))
+                assert await asyncio.wait_for(anext(highlights), 30) == number
+
+
+async def test_only_who_has_the_id_already_gets_another(tmp_path: Path) -> None:
+    async with (
+        pair(tmp_path) as (sender, receiver),
+        like_topcat(tmp_path / "samp") as (tool, ids),
+        receiver.tables() as tables,
+    ):
+        data = stars()
+        first = await sender.send_table(data, "tool", timeout=10)
+        await tool.unregister()
+        await tool.register()
+        await receiver.settled()
+        sent = await sender.send_table(data, timeout=10)
+        assert sorted(sent.names) == ["Receiver", "tool"]
+        assert sent.item_id == first.item_id
+        table = await asyncio.wait_for(anext(tables), 30)
+        assert table.meta["samp"]["table-id"] == first.item_id
+        assert len(set(ids)) == 2
+        # An id that the user gives is not changed.
+        with pytest.raises(ReplyError, match="has already been received"):
+            await sender.send_table(data, "tool", table_id=first.item_id, timeout=10)
+        assert len(ids) == 4
 
 
 # ---- progress

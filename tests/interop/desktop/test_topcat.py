@@ -138,22 +138,24 @@ async def test_the_hub_is_killed_and_started_again_under_it(tmp_path: Path) -> N
 
 
 async def test_the_hub_is_stopped_and_another_started_under_it(tmp_path: Path) -> None:
-    """TOPCAT looks for a new hub after a polite end."""
+    """TOPCAT looks for a new hub after a polite end, and takes a table that it has from before once more."""
     lockfile = tmp_path / "hub.samp"
+    table = stars()
     async with screen(tmp_path) as display:
         hub = await Hub(lockfile=lockfile).start()
         try:
             async with Client("me", lockfile=lockfile) as client, topcat_on(display, lockfile, tmp_path):
                 await found(client, "topcat", "table.load.votable")
+                await client.send_table(table, "topcat", timeout=60)
                 await hub.shutdown()
                 await hub.start()
                 await client.wait_registered(60)
-                await until_it_loads(client)
+                await until_it_loads(client, table)
         finally:
             await hub.shutdown()
 
 
-async def until_it_loads(client: Client) -> None:
+async def until_it_loads(client: Client, table: Table) -> None:
     """Wait until TOPCAT takes a table at a new hub. On a busy machine it registers twice, and one is deaf."""
     async with client.messages("samp.hub.event.*") as events, asyncio.timeout(60):
         tried: set[str] = set()
@@ -165,7 +167,7 @@ async def until_it_loads(client: Client) -> None:
                 continue
             tried.update(ids)
             with contextlib.suppress(SampError):
-                if "topcat" in (await client.send_table(stars(), ids, timeout=10)).names:
+                if "topcat" in (await client.send_table(table, ids, timeout=10)).names:
                     return
 
 
