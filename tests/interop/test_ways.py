@@ -239,7 +239,9 @@ class Institutes:
         self.folder = folder
         self.port = port
         mark = "run by: tests/interop/test_ways.py::test_leaf_nodes"
-        self._shown = [block.code for block in blocks(DOCS / "reach.md") if block.mark == mark]
+        self._shown = [
+            block.code for block in blocks(DOCS / "how-to" / "leaf-nodes.md") if block.mark == mark
+        ]
 
     def write(self) -> tuple[str, str]:
         """Make certificates; return the configurations of both servers. Blocks."""
