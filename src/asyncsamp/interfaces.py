@@ -41,9 +41,9 @@ PAGE_LEFT = "org.asyncsamp.webhub.pageLeft"
 parameter is the private key. Who pulls soon afterwards stays registered, as after a pull that broke off."""
 
 ROOMS = "org.asyncsamp.reach.rooms"
-"""The metadata key by which our hubs say in which rooms they are: a map of their names. Of each one it says
-whether it is "connected" ("1" or "0"), and its other "hubs" by their labels. Web pages read it, too: no
-server, member or file stands there."""
+"""The metadata key by which our hubs say in which rooms they are: a list of maps. Each one says the "name" of
+a room, whether it is "connected" ("1" or "0"), and its other "hubs" by their labels. Web pages read it, too:
+no server, member or file stands there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,9 +62,9 @@ async def test_the_hub_says_of_its_room_its_name_and_the_hubs_and_no_more(tmp_pa
         tool = await laptop.client("tool")
         await tool.get_clients()
         cluster = await room.join("cluster")
-        await until(lambda: of_hub(tool) == {"room": {"connected": "1", "hubs": ["cluster"]}})
+        await until(lambda: of_hub(tool) == [{"name": "room", "connected": "1", "hubs": ["cluster"]}])
         await cluster.hub.shutdown()
-        await until(lambda: of_hub(tool) == {"room": {"connected": "1", "hubs": []}})
+        await until(lambda: of_hub(tool) == [{"name": "room", "connected": "1", "hubs": []}])
         await laptop.reach.stop()
         await until(lambda: of_hub(tool) is None)
         assert find(tool, "Hub").metadata["samp.description.text"] == "asyncsamp hub"

@@ -10,22 +10,23 @@ from asyncsamp.values import Value
 
 
 def test_rooms_are_read() -> None:
-    said: Value = {
-        "m31": {"connected": "1", "hubs": ["laptop", "desk"]},
-        "mine": {"connected": "0", "hubs": []},
-    }
+    said: Value = [
+        {"name": "m31", "connected": "1", "hubs": ["laptop", "desk"]},
+        {"name": "mine", "connected": "0", "hubs": []},
+    ]
     assert rooms_of({ROOMS: said}) == [Room("m31", True, ("laptop", "desk")), Room("mine", False, ())]
 
 
-@pytest.mark.parametrize("said", ["", "m31", [], ["m31"], {"m31": "1"}, {"m31": []}])
+@pytest.mark.parametrize("said", ["", "m31", [], ["m31"], {"name": "m31"}, [["m31"]], [{}], [{"name": []}]])
 def test_what_is_no_room_is_left_out(said: Value) -> None:
     assert rooms_of({ROOMS: said}) == []
     assert rooms_of({}) == []
 
 
 def test_a_room_of_which_little_is_known_is_not_connected() -> None:
-    assert rooms_of({ROOMS: {"m31": {"hubs": "laptop"}}}) == [Room("m31", False, ())]
-    assert rooms_of({ROOMS: {"m31": {"connected": "1", "hubs": [["laptop"], {}]}}}) == [Room("m31", True, ())]
+    assert rooms_of({ROOMS: [{"name": "m31", "hubs": "laptop"}]}) == [Room("m31", False, ())]
+    said: Value = [{"name": "m31", "connected": "1", "hubs": [["laptop"], {}]}]
+    assert rooms_of({ROOMS: said}) == [Room("m31", True, ())]
 
 
 def test_names_stand_on_one_line_and_are_cut() -> None:
@@ -44,5 +45,5 @@ def test_names_stand_on_one_line_and_are_cut() -> None:
         ({"connected": "0", "hubs": ["laptop"]}, "; the room m31 has no connection to its server just now"),
     ],
 )
-def test_it_is_told_why_nobody_else_can_be_there(stands: Value, text: str) -> None:
-    assert what_is_missing({ROOMS: {"m31": stands}}) == text
+def test_it_is_told_why_nobody_else_can_be_there(stands: dict[str, Value], text: str) -> None:
+    assert what_is_missing({ROOMS: [{"name": "m31", **stands}]}) == text

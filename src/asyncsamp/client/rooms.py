@@ -47,8 +47,9 @@ def rooms_of(metadata: Mapping[str, Value]) -> list[Room]:
     """
     said = metadata.get(ROOMS)
     found = []
-    for name, stands in said.items() if isinstance(said, dict) else ():
-        if isinstance(stands, dict):
+    for stands in said if isinstance(said, list) else ():
+        name = stands.get("name") if isinstance(stands, dict) else None
+        if isinstance(stands, dict) and isinstance(name, str):
             hubs = stands.get("hubs")
             labels = tuple(hub for hub in hubs if isinstance(hub, str)) if isinstance(hubs, list) else ()
             found.append(Room(name, stands.get("connected") == "1", labels))

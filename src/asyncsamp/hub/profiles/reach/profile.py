@@ -28,7 +28,7 @@ from .invitation_files import read_invitation
 from .meetings import Meetings
 from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
-from .said import say_left, say_room
+from .said import Said
 from .subjects import Subjects, is_hub, member_of, peer_of, speaker_of
 from .urls import ReachUrls
 from .wire import Ack, Frame, dump_here, load_here, load_payload
@@ -103,6 +103,7 @@ class Reach:
         self._data: DataPort | None = None
         self._exports: Exports | None = None
         self._encoded: Encoded | None = None
+        self._said: Said | None = None
         self._peers: dict[str, Peer] = {}
         self._finished: dict[str, None] = {}
         self._remembered: dict[str, Remembered] = {}  # of hubs that were given up
@@ -218,6 +219,7 @@ class Reach:
             outgoing=context.shown,
         )
         self._encoded = Encoded(context)
+        self._said = Said(engine, self.invitation.room, connected=lambda: self.connected, hubs=self._greeted)
         self._meetings = Meetings(engine.limits.reach_hubs, named=context.named)
         callbacks = {
             subjects.all_here: self._here,
@@ -235,7 +237,7 @@ class Reach:
             self._exports.note(client)
         self._beats = Beats(self._beat, pause=self._pause, others=lambda: len(self._peers))
         self._beats.start()
-        self._say_how_it_stands()
+        self._said.say()
 
     async def stop(self) -> None:
         """Say goodbye to the room and leave it, within a second or two. If it is cancelled, call it again."""
@@ -249,8 +251,6 @@ class Reach:
             self._close(peer, "the hub leaves the room")
         if self._ending:
             await asyncio.gather(*self._ending, return_exceptions=True)
-        if self._context is not None:
-            say_left(self._context.engine, self.invitation.room)
         await self._leave()
 
     # ---- the courier
@@ -322,7 +322,7 @@ class Reach:
         if self._peers:  # who were there before may not be back yet
             self._grace_until = context.clock() + context.engine.limits.reach_grace
         self._say_here()
-        self._say_how_it_stands()
+        self._say_whether_connected()
         for peer in list(self._peers.values()):
             peer.back()
 
@@ -334,7 +334,7 @@ class Reach:
             self.invitation.room,
             reason,
         )
-        self._say_how_it_stands()
+        self._say_whether_connected()
 
     def _here(self, message: BusMessage) -> None:
         hub = speaker_of(message.subject)
@@ -424,6 +424,9 @@ class Reach:
 
     async def _leave(self) -> None:
         """Close the data port and the buses, as far as they are open."""
+        if self._said is not None:
+            self._said.end()
+            self._said = None
         if self._bus is not None and self._context is not None:
             self._bus.publish(self._context.subjects.bye, b"")
         if self._data is not None:
@@ -567,7 +570,7 @@ class Reach:
             room_for_one=lambda: self._room_for_one(member_of(hub)),
             label=self._unique,
             lose=self._lose,
-            met=self._met.set,
+            met=self._clients_came,
             heard_beat=self._heard_beat,
             former=former,
             before=self._remembered.pop(hub, None),
@@ -582,8 +585,6 @@ class Reach:
 
     def _unique(self, peer: Peer, told: str) -> str:
         """Return a label that no other hub here has: of two laptops the later one is laptop-2."""
-        if told:
-            asyncio.get_running_loop().call_soon(self._say_how_it_stands)  # when it has the label
         label = told or peer.member
         taken = {other.label for other in self._peers.values() if other is not peer} | {self.label}
         if label not in taken:
@@ -647,13 +648,22 @@ class Reach:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
         peer.close(reason)
-        self._say_how_it_stands()
+        self._say_hubs()
 
-    def _say_how_it_stands(self) -> None:
-        """Tell our own clients whether there is a server, and which hubs are here."""
-        if self._context is not None and not self._leaving:
-            hubs = [peer.label for peer in self._peers.values() if peer.has_greeted]
-            say_room(self._context.engine, self.invitation.room, self.connected, hubs)
+    def _clients_came(self) -> None:
+        self._met.set()
+        self._say_hubs()
+
+    def _greeted(self) -> list[str]:
+        return [peer.label for peer in self._peers.values() if peer.has_greeted]
+
+    def _say_whether_connected(self) -> None:
+        if self._said is not None and not self._leaving:
+            self._said.say()
+
+    def _say_hubs(self) -> None:
+        if self._said is not None and not self._leaving:
+            self._said.say_soon()
 
 
 def _machine() -> str:
