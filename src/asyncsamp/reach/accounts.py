@@ -13,10 +13,13 @@ from ..errors import InvitationError
 from ..hub.profiles.reach.invitation import check_name
 from ..hub.profiles.reach.subjects import permissions
 
-__all__ = ["ANY_PORT", "Listen", "Member", "Members", "server_config"]
+__all__ = ["ANY_PORT", "LOG_SIZE", "Listen", "Member", "Members", "server_config"]
 
 ANY_PORT = -1
 """What nats-server takes for a port that is free."""
+
+LOG_SIZE = 1024 * 1024
+"""Bytes of the server's log, after which it begins another file. Version 2.9 takes no bound on these."""
 
 _NO_PAGE = "https://nowhere.invalid"
 """The only origin whose pages may use the WebSocket: else any page in a browser could join an open room."""
@@ -138,6 +141,7 @@ def server_config(room: str, members: Iterable[Member], listen: Listen, *, open_
         open_to_all: Whether anybody may join who reaches the server, under any name.
     """
     lines = [f"listen: {_quoted(f'{_bracketed(listen.host)}:{listen.port}')}", 'server_name: "asyncsamp"']
+    lines.append(f"logfile_size_limit: {LOG_SIZE}")
     tls = f"tls {{ cert_file: {_quoted(listen.cert)}, key_file: {_quoted(listen.key)}, timeout: 5 }}"
     if listen.cert:
         lines.append(tls)

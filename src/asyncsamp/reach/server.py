@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .._util.foreign_text import plain_line
 from .._util.private_files import replace_private
 from .rooms import RoomError
+from .server_log import ServerLog
 
 __all__ = ["NatsServer", "find_server", "free_port"]
 
@@ -32,9 +32,6 @@ _STOP = 3.0
 
 _RELOAD = 2.0
 """Seconds for it to follow another configuration before we go on."""
-
-_RELOADED = "Reloaded server configuration"
-_NOT_RELOADED = "Failed to reload server configuration"
 
 _NO_ANSWER = "it has not answered yet"
 
@@ -124,6 +121,7 @@ class NatsServer:
         self._program = program
         self._within = within
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._log: ServerLog | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._config = ""  # what it follows; "" if that is not certain
         self._told: tuple[str, bool] | None = None  # whose fault is logged, and whether it was said why
@@ -145,6 +143,7 @@ class NatsServer:
             tempfile.TemporaryDirectory, prefix="server-", dir=self._within
         )
         folder = Path(self._folder.name)
+        self._log = log = ServerLog(folder / "nats.log")
         arguments = ["-c", str(folder / "nats.conf"), "--ports_file_dir", str(folder)]
         arguments += ["-l", str(folder / "nats.log")]
         try:
@@ -154,7 +153,7 @@ class NatsServer:
                 await self._listening(folder)
             self._config = config
         except BaseException as error:
-            said = await asyncio.to_thread(self._said)
+            said = await asyncio.to_thread(log.last)
             await self.stop()
             if isinstance(error, TimeoutError | OSError):
                 raise RoomError(
@@ -168,7 +167,10 @@ class NatsServer:
         Returns:
             Whether it follows another one now. If it has not taken it, which is logged, call this again.
         """
-        if config == self._config or self._folder is None or self._process is None:
+        if self._folder is None or self._log is None or self._process is None:
+            return False
+        await asyncio.to_thread(self._log.sweep)
+        if config == self._config:
             return False
         self._config = ""
         path = Path(self._folder.name) / "nats.conf"
@@ -177,7 +179,7 @@ class NatsServer:
             await self.stop()
             await self.start(config)
             return True
-        reason = await self._reload(self._process)
+        reason = await self._reload(self._process, self._log)
         if not reason:
             self._config = config
             self._told = None
@@ -204,25 +206,25 @@ class NatsServer:
         finally:
             os.close(nothing)
 
-    async def _reload(self, process: asyncio.subprocess.Process) -> str:
+    async def _reload(self, process: asyncio.subprocess.Process, its_log: ServerLog) -> str:
         """Let it read its configuration again; return why it did not take it, "" if it did."""
-        known = len(await asyncio.to_thread(self._log))
+        await asyncio.to_thread(its_log.skip)
         with contextlib.suppress(ProcessLookupError):  # `ended` tells of that
             process.send_signal(signal.SIGHUP)
         for _ in range(int(_RELOAD / _POLL)):
-            said = (await asyncio.to_thread(self._log))[known:]
-            if _RELOADED in said:
-                return ""
-            if _NOT_RELOADED in said:
-                return plain_line(said.partition(_NOT_RELOADED)[2].partition("\n")[0].lstrip(": "))
+            said = await asyncio.to_thread(its_log.followed)
+            if said is not None:
+                return said
             await asyncio.sleep(_POLL)
         return _NO_ANSWER
 
     async def ended(self) -> str:
         """Wait until the server ends by itself; return what it said last. Cancelling is safe."""
         assert self._process is not None
+        assert self._log is not None
+        its_log = self._log
         await self._process.wait()
-        return await asyncio.to_thread(self._said)
+        return await asyncio.to_thread(its_log.last)
 
     async def stop(self) -> None:
         """End it. May be called again."""
@@ -255,15 +257,3 @@ class NatsServer:
         if status > _NO_PROGRAM:
             raise OSError(os.strerror(status - _NO_PROGRAM))
         raise OSError(f"it ended with {status}")
-
-    def _log(self) -> str:
-        if self._folder is None:
-            return ""
-        with contextlib.suppress(OSError):
-            return (Path(self._folder.name) / "nats.log").read_text(encoding="utf-8", errors="replace")
-        return ""
-
-    def _said(self) -> str:
-        lines = self._log().splitlines()
-        told = [line for line in lines if "[FTL]" in line or "[ERR]" in line] or lines
-        return plain_line(told[-1].partition("] ")[2] or told[-1]) if told else ""

@@ -22,7 +22,7 @@ from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.reach import accounts
 from asyncsamp.reach.accounts import Listen, server_config
 from asyncsamp.reach.rooms import RoomError, new_key
-from asyncsamp.reach.server import NatsServer
+from asyncsamp.reach.server import NatsServer, free_port
 
 from ..nats_server import PATIENCE, nats_server
 from .serving_program import Member, refused, run, served_room
@@ -427,6 +427,51 @@ async def test_what_the_server_does_not_follow_is_said_once_and_asked_again(
     finally:
         await server.stop()
     assert not list(tmp_path.iterdir())
+
+
+async def test_strangers_do_not_fill_the_disk_by_the_log(
+    tmp_path: Path, nats_program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it taken for the server's word what they have it write."""
+    monkeypatch.setattr(accounts, "LOG_SIZE", 20_000)
+    monkeypatch.setattr("asyncsamp.reach.server._RELOAD", PATIENCE)
+    listen = Listen(port=free_port("127.0.0.1"))
+    server = NatsServer(nats_program, tmp_path)
+    config = server_config("m31", [], listen)
+    await server.start(config)
+    said = b"Reloaded server configuration " * 30
+    flood = asyncio.ensure_future(refuse_on_and_on(listen.port, said))
+    try:
+        for _ in range(100):
+            await refuse(listen.port, said)
+        assert not await server.follow(config)
+        assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 50_000
+        wrong = server_config("m31", [accounts.Member("bob", "U" + "A" * 55)], listen)
+        right = server_config("m31", [accounts.Member("bob", new_key()[1])], listen)
+        assert not await server.follow(wrong)
+        assert await server.follow(right)
+    finally:
+        await server.stop()
+        flood.cancel()
+        await asyncio.wait([flood])
+
+
+async def refuse(port: int, user: bytes) -> None:
+    """Connect as one who has no account."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readline()
+    with contextlib.suppress(ConnectionError):
+        writer.write(b'CONNECT {"user":"%s","pass":"x"}\r\nPING\r\n' % user)
+        await reader.read()
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def refuse_on_and_on(port: int, user: bytes) -> None:
+    with contextlib.suppress(ConnectionError):  # the server has ended
+        while True:
+            await refuse(port, user)
 
 
 async def test_off_this_machine_it_speaks_tls_only(tmp_path: Path) -> None:
