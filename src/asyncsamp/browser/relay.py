@@ -34,6 +34,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, TypeAlias
 
+from .._util.foreign_text import plain_line
 from ..errors import DataError, RemoteProtocolError
 from ..rpc.offload import MAX_BODY
 from .errors import explain
@@ -326,7 +327,7 @@ class PageRelay:
             while True:
                 message, data = await job.next()
                 if _status(message) != 200:
-                    text = data.decode(errors="replace").strip()[:300]
+                    text = _said(data)
                     raise DataError(f"HTTP {_status(message)}" + (f": {text}" if text else ""))
                 yield data
                 if message.get("last"):
@@ -417,5 +418,9 @@ async def _url_of(job: _Job) -> str:
 
 
 def _refusal(message: Mapping[str, Any], data: bytes) -> str:
-    text = data.decode(errors="replace").strip()[:300]
-    return f"the hub on your desktop did not take the data: {text or f'HTTP {_status(message)}'}"
+    return f"the hub on your desktop did not take the data: {_said(data) or f'HTTP {_status(message)}'}"
+
+
+def _said(data: bytes) -> str:
+    """Return what the hub, or a server behind it, says of an error."""
+    return plain_line(data.decode(errors="replace"), 300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import zlib
 
@@ -10,17 +11,24 @@ import aiohttp
 from yarl import URL
 
 from .._util import file_urls
+from .._util.foreign_text import plain_line
 from ..errors import DataError
 from ..interfaces import DataCarrier
 from ..reading.files import open_first, unreadable
 
-__all__ = ["MAX_SIZE", "TIMEOUT", "fetch"]
+__all__ = ["MAX_SIZE", "TIMEOUT", "answered_error", "fetch"]
 
 MAX_SIZE = 1024 * 1024 * 1024
 """Bytes that are read from one URL, unpacked: a wrong one must not eat the machine."""
 
 TIMEOUT = 120.0
 """Seconds for one URL. Tables of many MB come from slow archives too."""
+
+_REASON = 1024
+"""Bytes that are read of what a server says of an error."""
+
+_REASON_TIMEOUT = 2.0
+"""Seconds for that: the error itself is known."""
 
 _GZIP = b"\x1f\x8b"
 _CHUNK = 1024 * 1024
@@ -103,7 +111,7 @@ async def _get(url: str | URL, max_size: int, shown: str) -> bytes:
             session.get(url, headers={"Accept-Encoding": "gzip"}) as response,
         ):
             if response.status != 200:
-                raise DataError(f"{shown} answered HTTP {response.status} {response.reason}")
+                raise await answered_error(response, shown)
             if (response.content_length or 0) > max_size:
                 raise DataError(
                     f"{shown} has {response.content_length} bytes; no more than {max_size} are read"
@@ -113,6 +121,34 @@ async def _get(url: str | URL, max_size: int, shown: str) -> bytes:
         if isinstance(error, DataError):
             raise
         raise DataError(f"cannot read {shown}: {error or type(error).__name__}") from None
+
+
+async def answered_error(response: aiohttp.ClientResponse, shown: str) -> DataError:
+    """Return what to raise for an answer with the status of an error: with what the server says of it.
+
+    Args:
+        response: The answer, whose body has not been read.
+        shown: The URL.
+    """
+    status = f"{response.status} {response.reason}"
+    why = await _first_line(response)
+    told = why.lower() not in ("", status.lower(), f"{response.status}: {response.reason}".lower())
+    return DataError(f"{shown} answered HTTP {status}" + (f": {why}" if told else ""))
+
+
+async def _first_line(response: aiohttp.ClientResponse) -> str:
+    """Return the beginning of a body that is plain text; "" of any other, or if it does not come."""
+    if response.content_type != "text/plain" or "Content-Encoding" in response.headers:
+        return ""
+    head = b""
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_REASON_TIMEOUT):
+            async for piece in response.content.iter_any():
+                head = (head + piece).lstrip()
+                if len(head) > _REASON or b"\n" in head:
+                    break
+    lines = head[:_REASON].decode(errors="replace").splitlines()
+    return plain_line(lines[0]) if lines else ""
 
 
 async def _body(response: aiohttp.ClientResponse, max_size: int, shown: str) -> bytes:

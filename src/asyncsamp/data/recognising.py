@@ -11,6 +11,7 @@ import aiohttp
 from .._util import file_urls
 from ..errors import DataError
 from ..reading.files import open_first, unreadable
+from .fetching import answered_error
 from .formats.kinds import (
     FitsContent,
     Kind,
@@ -177,7 +178,7 @@ async def _head_of_url(url: str) -> bytes:
             session.get(url) as response,
         ):
             if response.status != 200:
-                raise DataError(f"{url} answered HTTP {response.status} {response.reason}")
+                raise await answered_error(response, url)
             async for chunk in response.content.iter_any():
                 head += chunk
                 if len(head) >= _HEAD:

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from asyncsamp import RemoteProtocolError
+from asyncsamp import DataError, RemoteProtocolError
 from asyncsamp.browser import PageSocket
 from asyncsamp.browser.relay import WINDOW, PageError
 from asyncsamp.browser.socket import frame, unframe
@@ -242,6 +242,20 @@ async def test_an_answer_is_not_larger_than_it_may_be() -> None:
             assert (await raw.asked(op))["id"] == number
         with pytest.raises(RemoteProtocolError, match="larger than 1000 bytes"):
             await posting
+
+
+async def test_what_a_server_says_of_its_error_is_one_plain_line() -> None:
+    async with used_page() as (socket, raw):
+        pieces = socket.relay.get(f"{HUB}x")
+        first = asyncio.create_task(anext(pieces))
+        number = (await raw.asked("get"))["id"]
+        said = b"not\n offered \x1b[31m" + b"x" * 1000
+        await raw.send(said, op="answer", id=number, status=403, last=True)
+        with pytest.raises(DataError) as caught:
+            await first
+        text = str(caught.value)
+        assert text.startswith("HTTP 403: not offered ?[31mxxx")
+        assert len(text) < 320
 
 
 async def test_a_page_sends_no_more_pieces_than_may_be_under_way() -> None:

@@ -44,8 +44,10 @@ from asyncsamp import (
     UnknownClientError,
 )
 from asyncsamp.data import sending
+from asyncsamp.data.fetching import fetch
 from asyncsamp.data.formats.table_read import read_table
 from asyncsamp.data.formats.table_write import write_votable
+from asyncsamp.data.recognising import recognise
 from asyncsamp.data.sources import TableSource
 from asyncsamp.mtypes import TableHighlightRow
 from asyncsamp.rpc import RpcServer
@@ -887,6 +889,84 @@ async def test_a_url_that_answers_404(tmp_path: Path) -> None:
     async with RpcServer(handle) as server:
         url = f"http://127.0.0.1:{server.port}/t.vot"
         assert f"{url} answered HTTP 404 Not Found" in await refused(tmp_path, url)
+
+
+WHY = [
+    (
+        b"files are not offered: start that hub with --reach-files sent\nmore\n",
+        ": files are not offered: start",
+    ),
+    (b"\n\x1b[31mred\x1b[0m\r\nmore", ": ?[31mred?[0m"),
+    (b"x" * 100_000, ": " + "x" * 200),
+    (b"\xff\x00", ": \ufffd?"),
+    (b"", ""),
+    (b"403: Forbidden", ""),  # which the status has said
+]
+
+
+@pytest.mark.parametrize(("body", "said"), WHY)
+async def test_what_a_server_says_of_its_error_is_said(body: bytes, said: str) -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=403, body=body, content_type="text/plain")
+
+    async with RpcServer(handle) as server:
+        url = f"http://127.0.0.1:{server.port}/t.vot"
+        for read in (fetch, recognise):
+            with pytest.raises(DataError) as caught:
+                await read(url)
+            text = str(caught.value)
+            assert text.startswith(f"{url} answered HTTP 403 Forbidden{said}")
+            assert len(text) - len(url) < 240
+            assert text.isprintable()
+            assert "more" not in text
+            assert text.endswith("Forbidden") == (not said)
+
+
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/html"}, {"Content-Encoding": "gzip"}])
+async def test_what_a_server_says_in_no_plain_text_is_not(headers: dict[str, str]) -> None:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=404, body=b"<p>no", headers={"Content-Type": "text/plain", **headers})
+
+    async with RpcServer(handle) as server:
+        with pytest.raises(DataError, match=r"answered HTTP 404 Not Found$"):
+            await fetch(f"http://127.0.0.1:{server.port}/t.vot")
+
+
+@pytest.mark.parametrize("broken_off", [True, False])
+async def test_a_server_that_does_not_finish_what_it_says_of_its_error(broken_off: bool) -> None:
+    ended = asyncio.Event()
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse(status=403, headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        if broken_off:
+            assert request.transport is not None
+            request.transport.abort()
+        else:
+            await ended.wait()
+        return response
+
+    async with RpcServer(handle) as server:
+        with pytest.raises(DataError, match=r"answered HTTP 403 Forbidden$"):
+            await fetch(f"http://127.0.0.1:{server.port}/t.vot", timeout=60)
+        ended.set()
+
+
+async def test_a_table_that_is_not_shared_any_more(tmp_path: Path) -> None:
+    """Our own servers say what is wrong, also where a table is asked for."""
+    async with pair(tmp_path) as (sender, receiver):
+        url = await receiver.share(b"x", name="x.vot")
+
+        @receiver.on("table.get.stil")
+        async def give(message: Message) -> dict[str, str]:
+            return {"url": url + "x"}
+
+        await receiver.settled()
+        why = r"answered HTTP 404 Not Found: not shared here \(any more\)$"
+        with pytest.raises(DataError, match=why):
+            await sender.get_table("receiver", timeout=10)
+        with pytest.raises(DataError, match=why):
+            await sender.open(url + "x", "receiver", timeout=10)
 
 
 async def test_a_url_that_never_answers(tmp_path: Path) -> None:
