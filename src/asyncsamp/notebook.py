@@ -90,8 +90,9 @@ async def connect(
             is logged, unless it is in a room: its clients join by `python -m asyncsamp.reach attach`, or it
             by `python -m asyncsamp.hub --join` when it is started.
         files: With `join`, whether the files and local URLs that programs here send, such as the tables of
-            `send_table`, may be read by the whole room ("sent") or not ("none"); None for what the invitation
-            says: "sent" if the room is one's own.
+            `send_table`, may be read by the whole room ("sent") or not ("none"); None for what an earlier
+            `connect` has said, as long as the hub that it started is in that room, else for what the
+            invitation says: "sent" if the room is one's own. So "none" takes "sent" back, and None does not.
         via: "browser" for the hub of the computer where the browser runs that shows this notebook: for
             kernels that run elsewhere. Nothing else has to lead there; the page relays, and shows how things
             stand. It needs the extra `browser`; see docs/remote.md.
@@ -210,13 +211,21 @@ async def _change_room(client: Client, hub: OneRoom, room: Reach) -> None:
     if former is not None:
         log.log(
             logging.WARNING if met and others else logging.INFO,
-            "the hub of this process has left the room %r at %s, and joins the room %r at %s; %s",
-            former.invitation.room,
-            former.invitation.url,
-            room.invitation.room,
-            room.invitation.url,
+            "the hub of this process has %s; %s",
+            _change_between(former, room),
             f"its other clients go with it: {shown(others)}" if others else "nobody else was on it",
         )
+
+
+def _change_between(former: Reach, room: Reach) -> str:
+    """Return what a hub has done that was in one room and is in another one now, or in the same anew."""
+    before, now = (f"the room {one.invitation.room!r} at {one.invitation.url}" for one in (former, room))
+    if before != now:
+        return f"left {before}, and joins {now}"
+    if former.invitation != room.invitation:
+        return f"left {now}, and joins it again by another invitation"
+    may = "may be read there now" if room.offers_files else "may not be read there any more"
+    return f"joined {now} again: files and local URLs that programs here send {may}"
 
 
 async def _say_not_joined(

@@ -269,10 +269,16 @@ async def test_a_notebook_that_has_joined_wrongly_joins_anew(
         assert not lockfile.exists()
 
 
-async def test_files_are_offered_by_connect(tmp_path: Path) -> None:
-    """In a room without accounts no file follows, but by files="sent"; a change of it is taken."""
+async def test_files_are_offered_by_connect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In a room without accounts no file follows, but by files="sent"; a change of it is taken, and told."""
+    caplog.set_level(logging.INFO, "asyncsamp.client")
     lockfile = tmp_path / "kernel"
     async with open_room(tmp_path) as room, asyncio.timeout(2 * PATIENCE):
+        anew = (
+            f"the hub of this process has joined the room 'room' at {room.server.url} again: files and local "
+            "URLs that programs here send"
+        )
+        alone = "; nobody else was on it"
         tool = await (await room.join("laptop")).client("topcat")
         tables = tool.tables()
         await tool.settled()
@@ -281,11 +287,19 @@ async def test_files_are_offered_by_connect(tmp_path: Path) -> None:
         with pytest.raises(ReplyError):
             await client.send_table(Table({"a": [1]}), to)
         for files in ("sent", None):
+            caplog.clear()
             again = await asyncsamp.connect("notebook", join=room.server.url, files=files, lockfile=lockfile)
             assert again is client
             to = await client.find("topcat", timeout=PATIENCE)
             await client.send_table(Table({"a": [1, 2]}), to)
             assert len(await anext(tables)) == 2
+            assert told(caplog) == ([f"{anew} may be read there now{alone}"] if files else [])
+        caplog.clear()
+        await asyncsamp.connect("notebook", join=room.server.url, files="none", lockfile=lockfile)
+        assert told(caplog) == [f"{anew} may not be read there any more{alone}"]
+        to = await client.find("topcat", timeout=PATIENCE)
+        with pytest.raises(ReplyError):
+            await client.send_table(Table({"a": [1]}), to)
         await client.unregister()
         tables.close()
     with pytest.raises(ValueError, match="together with join="):
@@ -380,6 +394,12 @@ async def test_a_change_of_room_that_fails_or_is_cancelled_leaves_nothing(
         assert {other.name for other in await client.get_clients()} == {"Hub"}
         await client.unregister()
         assert not lockfile.exists()
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what the user was told of changes of the room."""
+    texts = [each.getMessage() for each in caplog.records]
+    return [text for text in texts if text.startswith("the hub of this process has ")]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
