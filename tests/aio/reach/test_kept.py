@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from asyncsamp.delivery import DeliverCall, DeliverNotification, Delivery
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach import wire
 from asyncsamp.hub.profiles.reach.bus import BusMessage, NatsBus
@@ -27,12 +28,23 @@ HUB = "anybody.00000001"
 
 
 class Stranger:
-    """A hub that never acknowledges anything, and listens to nothing; its client is c1, "one @far" here."""
+    """A hub that never acknowledges anything.
+
+    Attributes:
+        heard: The bodies that have come, by kind and by number.
+    """
 
     def __init__(self, bus: NatsBus, hub: str) -> None:
         self._bus = bus
         self._hub = hub
         self._line = Outgoing("0a", frames=1, size=1)
+        self.heard: defaultdict[str, dict[int, str]] = defaultdict(dict)
+        bus.subscribe(f"samp.room.*.*.to.{HUB}", self._hear)
+
+    def _hear(self, message: BusMessage) -> None:
+        came = load_payload(message.payload)
+        if isinstance(came, Frame):
+            self.heard[came.kind][came.number] = came.body.decode()
 
     def say(self, item: Item) -> None:
         for payload in self._line.put(*dump_item(item), 1 << 20):
@@ -44,14 +56,28 @@ class Stranger:
 
 
 @asynccontextmanager
-async def met_by_a_stranger(room: RoomHouse, limits: Limits = FULL) -> AsyncIterator[tuple[Place, Stranger]]:
-    """Let a hub join, and a stranger who shows it one client."""
+async def met_by_a_stranger(
+    room: RoomHouse, limits: Limits = FULL, *, clients: int = 1
+) -> AsyncIterator[tuple[Place, Stranger]]:
+    """Let a hub join, and a stranger who shows it clients: c1 and so on."""
     async with stranger(room) as bus:
         here = await room.join("here", limits=limits)
         far = Stranger(bus, await name_of(bus, here))
-        far.say(Sync("far", [wire.RemoteClient("c1", {"samp.name": "one"}, {})]))
-        await until(lambda: here.reach.hubs.get("far") == 1)
+        far.say(Sync("far", [far_client(number + 1) for number in range(clients)]))
+        await until(lambda: here.reach.hubs.get("far") == clients)
         yield here, far
+
+
+def far_client(number: int) -> wire.RemoteClient:
+    return wire.RemoteClient(f"c{number}", {"samp.name": "far"}, {"test.note": {}})
+
+
+def text_of(delivery: Delivery) -> str:
+    """Return the text that `Stranger.note` put into a message."""
+    assert isinstance(delivery, DeliverCall | DeliverNotification)
+    params = delivery.message["samp.params"]
+    assert isinstance(params, dict)
+    return str(params["text"])
 
 
 async def slow_client(engine: HubEngine, name: str) -> tuple[str, FakeCourier]:
@@ -77,7 +103,7 @@ async def test_a_peer_that_is_given_up_over_what_was_kept_hides_no_news_from_the
         for number in range(FULL.outbox + 2 * FULL.reach_window):
             for client in slow:
                 far.note(client, msg_id=f"{client}-{number}")
-        far.say(Sync("further", [wire.RemoteClient("c1", {"samp.name": "one"}, {})]))
+        far.say(Sync("further", [far_client(1)]))
         await until(lambda: "further" in here.reach.hubs)  # all before it has been taken
         for client in slow:
             here.hub.engine.disconnect(client, "the user does so")
@@ -92,20 +118,8 @@ async def test_a_call_of_who_takes_nothing_is_refused_and_stops_nothing_for_its_
     tmp_path: Path,
 ) -> None:
     """It is the caller that is full, since its hub takes no answers, and not who is called."""
-    async with open_room(tmp_path) as room, stranger(room) as bus:
-        here = await room.join("here", limits=FULL)
-        replies: list[str] = []
-
-        def listen(message: BusMessage) -> None:
-            came = load_payload(message.payload)
-            if isinstance(came, Frame) and came.kind == "reply":
-                replies.append(came.body.decode())
-
-        bus.subscribe(f"samp.room.*.*.to.{HUB}", listen)
-        far, engine = Stranger(bus, await name_of(bus, here)), here.hub.engine
-        clients = [wire.RemoteClient(f"c{n}", {"samp.name": "far"}, {"test.note": {}}) for n in (1, 2)]
-        far.say(Sync("far", clients))
-        await until(lambda: here.reach.hubs.get("far") == 2)
+    async with open_room(tmp_path) as room, met_by_a_stranger(room, clients=2) as (here, far):
+        engine = here.hub.engine
         tool, courier = await slow_client(engine, "tool")
         courier.let_go()
         remote = next(one for one in engine.clients if engine.courier_of(one) is here.reach)
@@ -114,8 +128,32 @@ async def test_a_call_of_who_takes_nothing_is_refused_and_stops_nothing_for_its_
         far.note(tool, "call", msg_id="m1")
         far.note(tool, "note", sender="c2")
         await courier.until(lambda: courier.taken)
-        await until(lambda: replies)
+        await until(lambda: far.heard["reply"])
         assert courier.calls == []
-    assert len(replies) == 1
-    assert '"m1"' in replies[0]
-    assert "does not take its messages" in replies[0]
+    (reply,) = far.heard["reply"].values()
+    assert '"m1"' in reply
+    assert "does not take its messages" in reply
+
+
+@pytest.mark.timeout(120)
+async def test_a_peer_that_goes_on_though_it_was_asked_to_pause_fills_no_memory(tmp_path: Path) -> None:
+    """What is kept of it has a bound in bytes: further calls are refused, and what was kept arrives."""
+    limits = replace(FULL, reach_window_bytes=50_000, max_body=50_000)
+    async with open_room(tmp_path) as room, met_by_a_stranger(room, limits) as (here, far):
+        slow, courier = await slow_client(here.hub.engine, "slow")
+        await until(lambda: "slow" in str(far.heard["client"]))
+        count = 60
+        for number in range(count):
+            far.note(slow, f"{number:02d}" + "x" * 10_000, msg_id=f"m{number}")
+        far.say(Sync("further", [far_client(1)]))
+        await until(lambda: "further" in here.reach.hubs)  # all before it has been taken
+        await until(lambda: far.heard["reply"])
+        courier.let_go()
+        await until(lambda: far.heard["go"])
+        far.note(slow, "after")
+        await courier.until(lambda: courier.mtypes)
+        taken = [text_of(delivery)[:2] for delivery in courier.taken]
+    replies = far.heard["reply"].values()
+    assert len(replies) >= 20
+    assert all("does not take its messages" in reply for reply in replies)
+    assert taken == [f"{number:02d}" for number in range(count - len(replies))] + ["af"]

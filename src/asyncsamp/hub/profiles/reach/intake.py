@@ -18,6 +18,7 @@ from .calls import OpenCalls
 from .context import Context, is_large_message
 from .exports import OF_THE_HUB
 from .gathering import BYTES_TOGETHER
+from .kept import Kept, Load
 from .link import Body, Incoming
 from .proxies import Proxies, Proxy
 from .wire import (
@@ -95,11 +96,11 @@ class Intake:
         self._queue: deque[Frame] = deque()
         self._bytes = 0
         self._task: asyncio.Task[None] | None = None
-        self._kept: dict[str, deque[tuple[Proxy, str | None, Content]]] = {}  # by our own client
         self._leaving: dict[str, None] = {}  # have left, but something of them is kept
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
         self._most_bytes = 2 * limits.reach_window_bytes + 3 * limits.max_body
+        self._kept = Kept(self._most_frames, limits.reach_window_bytes + 3 * limits.max_body)
 
     def put(self, frame: Frame) -> None:
         """Take an admitted frame, at once if nothing before it waits."""
@@ -130,20 +131,18 @@ class Intake:
 
     def relieved(self, client: str) -> None:
         """One of our clients takes its messages again, or has left."""
-        kept = self._kept.get(client)
-        if kept is None:
+        if client not in self._kept:
             return
-        while kept:
-            proxy, msg_id, message = kept[0]
-            if self._send(proxy, client, msg_id, message) is _Outcome.FULL:
+        while (first := self._kept.first(client)) is not None:
+            if self._send(first.proxy, client, first.msg_id, first.message) is _Outcome.FULL:
                 return
-            if self._kept.get(client) is not kept:  # a refusal was one too many: the peer has been given up
+            if client not in self._kept:  # a refusal was one too many: the peer has been given up
                 return
-            kept.popleft()
-        del self._kept[client]
+            self._kept.drop_first(client)
+        self._kept.end(client)
         self._tell(Go(client))
         for remote in list(self._leaving):
-            if not self._keeps(remote):
+            if not self._kept.has_of(remote):
                 del self._leaving[remote]
                 self._proxies.leave(remote)
 
@@ -189,22 +188,23 @@ class Intake:
         if body is None:
             return None
         again = self._incoming.was_taken(frame.stream, frame.number)
-        if len(body.body) > LARGE:
+        size = len(body.body)
+        if size > LARGE:
             return self._large(body, again)
         item = load_item(body.kind, body.body)
-        apart = len(body.body) > (_TOGETHER if isinstance(item, Several) else _AT_ONCE)
-        return self._repeated(item) if again else self._take(item, apart)
+        apart = size > (_TOGETHER if isinstance(item, Several) else _AT_ONCE)
+        return self._repeated(item) if again else self._take(item, Load(size), apart)
 
     async def _large(self, body: Body, again: bool) -> None:
         item = await asyncio.to_thread(load_item, body.kind, body.body)
-        waiting = self._repeated(item) if again else self._take(item, True)
+        waiting = self._repeated(item) if again else self._take(item, Load(len(body.body)), True)
         if waiting is not None:
             await waiting
 
     def _repeated(self, item: Item) -> Coroutine[Any, Any, None] | None:
         """Take what had been taken before the peer was given up: who is there, but no message twice."""
         if not isinstance(item, Messages | Several):
-            return None if isinstance(item, Reply) else self._take(item, False)
+            return None if isinstance(item, Reply) else self._take(item, Load(0), False)
         for each in [item] if isinstance(item, Messages) else item.messages:
             for client, msg_id in each.recipients:
                 self._refuse(
@@ -212,12 +212,12 @@ class Intake:
                 )
         return None
 
-    async def _search(self, messages: list[Messages]) -> None:
+    async def _search(self, messages: list[Messages], load: Load) -> None:
         """Take in what is better searched in a thread: a short body may have many values."""
         for item in messages:
             values = await values_of(item.message)
             received = await self._context.received(self._member, values, apart=True)
-            await _all(self._message(item, received))
+            await _all(self._message(item, load, received))
 
     async def _search_reply(self, item: Reply) -> None:
         received = await self._context.received(self._member, item.response, apart=True)
@@ -225,13 +225,13 @@ class Intake:
         if waiting is not None:
             await waiting
 
-    def _take(self, item: Item, apart: bool) -> Coroutine[Any, Any, None] | None:
+    def _take(self, item: Item, load: Load, apart: bool) -> Coroutine[Any, Any, None] | None:
         """Take an item in; with `apart` what it holds is searched in a thread."""
         match item:
             case Messages():
-                return self._messages([item], apart)
+                return self._messages([item], load, apart)
             case Several(messages):
-                return self._messages(messages, apart)
+                return self._messages(messages, load, apart)
             case Reply(response=response):
                 return self._search_reply(item) if apart or is_large(response) else self._reply(item)
             case ClientIs(client):
@@ -249,24 +249,23 @@ class Intake:
 
     def _left(self, remote: str) -> Coroutine[Any, Any, None] | None:
         """Remove a client of the peer, once those who do not take their messages have taken its last ones."""
-        if self._keeps(remote):
+        if self._kept.has_of(remote):
             self._leaving[remote] = None
             return None
         return self._proxies.remove(remote)
 
-    def _keeps(self, remote: str) -> bool:
-        return any(proxy.remote == remote for kept in self._kept.values() for proxy, _, _ in kept)
-
-    def _messages(self, messages: list[Messages], apart: bool) -> Coroutine[Any, Any, None] | None:
+    def _messages(
+        self, messages: list[Messages], load: Load, apart: bool
+    ) -> Coroutine[Any, Any, None] | None:
         most = self._context.engine.limits.max_clients + MOST_TOGETHER
         if sum(len(item.recipients) for item in messages) > most:
             raise RemoteProtocolError("messages to more clients than this hub takes in")
         if apart or any(is_large_message(item.message) for item in messages):
-            return self._search(messages)
-        waiting = [held for item in messages for held in self._message(item, None)]
+            return self._search(messages, load)
+        waiting = [held for item in messages for held in self._message(item, load, None)]
         return _all(waiting) if waiting else None
 
-    def _message(self, item: Messages, received: ValueMap | None) -> list[Awaitable[object]]:
+    def _message(self, item: Messages, load: Load, received: ValueMap | None) -> list[Awaitable[object]]:
         """Hand a message to the hub; return what must be awaited."""
         if len(item.recipients) > self._context.engine.limits.max_clients:
             raise RemoteProtocolError("a message to more clients than this hub takes in")
@@ -280,26 +279,27 @@ class Intake:
         return [
             held
             for client, msg_id in item.recipients
-            if isinstance(held := self._deliver(proxy, client, msg_id, message), Awaitable)
+            if isinstance(held := self._deliver(proxy, client, msg_id, message, load), Awaitable)
         ]
 
     def _deliver(
-        self, proxy: Proxy, client: str, msg_id: str | None, message: Content
+        self, proxy: Proxy, client: str, msg_id: str | None, message: Content, load: Load
     ) -> Awaitable[object] | None:
         if not self._shown(client):
             self._refuse(proxy.remote, client, msg_id, "there is no such client, or not any more")
             return None
-        kept = self._kept.get(client)
-        if kept is None:
+        took = client not in self._kept
+        if took:
             sent = self._send(proxy, client, msg_id, message)
             if sent is not _Outcome.FULL:
                 return sent
-            kept = self._kept[client] = deque()
-            self._tell(Pause(client))
-        if len(kept) >= self._most_frames:  # the peer goes on though it was asked to pause
+            self._kept.begin(client)
+        if self._kept.has_room(client):
+            self._kept.put(client, proxy, msg_id, message, load)
+        else:  # the peer goes on though it was asked to pause
             self._refuse(proxy.remote, client, msg_id, "it does not take its messages")
-            return None
-        kept.append((proxy, msg_id, message))
+        if took:
+            self._tell(Pause(client))
         return None
 
     def _send(
