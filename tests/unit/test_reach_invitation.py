@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,13 @@ from asyncsamp.hub.profiles.reach.invitation import (
     parse_headers,
     parse_invitation,
 )
-from asyncsamp.hub.profiles.reach.invitation_files import read_headers, read_invitation, write_invitation
+from asyncsamp.hub.profiles.reach.invitation_files import (
+    find_again,
+    find_invitation,
+    read_headers,
+    read_invitation,
+    write_invitation,
+)
 
 SEED = "SU" + "A" * 56
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
@@ -175,3 +183,71 @@ def test_names() -> None:
     for name in ("", "a b", "a.b", ">", "a" * 65, "\u00e9"):
         with pytest.raises(InvitationError, match="not a valid name of a room"):
             check_name("room", name)
+
+
+ALICE = Invitation("nats://127.0.0.1:4222", "m31", "alice", user="a", password="old")
+
+
+@pytest.mark.parametrize("room", ["", "other"])
+def test_what_has_taken_its_place_is_found_in_the_same_room(room: str, tmp_path: Path) -> None:
+    path = tmp_path / "alice.reach"
+    write_invitation(path, ALICE)
+    known = find_invitation(str(path), room=room)
+    assert find_again(known) == known
+    write_invitation(path, replace(ALICE, url="nats://127.0.0.1:4223", password="new"))
+    now = find_again(known)
+    assert (now.url, now.password, now.room) == ("nats://127.0.0.1:4223", "new", room or "m31")
+    write_invitation(path, replace(ALICE, password="newer"))
+    assert find_again(now).password == "newer"
+
+
+def test_headers_that_have_been_mended_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "headers"
+    path.touch(0o600)
+    path.write_text("Authorization: token old\n")
+    monkeypatch.chdir(tmp_path)
+    known = find_invitation("ws://127.0.0.1:8888/x", room="m31", headers=Path("headers"))
+    path.write_text("Authorization: token new\n")
+    monkeypatch.chdir("/")
+    now = find_again(known)
+    assert now == replace(known, headers={"Authorization": "token new"})
+    path.write_text("Authorization: token newer\n")
+    assert find_again(now).headers == {"Authorization": "token newer"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ALICE, room="m33"),
+        replace(ALICE, member="bob"),
+        replace(ALICE, user="", password=""),  # whose server proves no name
+        None,
+    ],
+)
+def test_what_is_of_no_use_in_its_place_is_left_alone(other: Invitation | None, tmp_path: Path) -> None:
+    path = tmp_path / "alice.reach"
+    write_invitation(path, ALICE)
+    known = find_invitation(str(path))
+    if other is None:
+        path.write_text("nonsense")
+    else:
+        write_invitation(path, other)
+    assert find_again(known) is known
+    path.unlink()
+    assert find_again(known) is known
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "alice.reach"
+    write_invitation(path, ALICE)
+    known = find_invitation(str(path))
+    path.unlink()
+    os.mkfifo(path)
+    assert find_again(known) is known
+
+
+def test_what_is_from_no_file_stays() -> None:
+    for known in (ALICE, find_invitation("nats://127.0.0.1:4222", room="m31")):
+        assert find_again(known) is known

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InvitationError
 from .mtype_limits import WEB_MTYPES
 from .options import add_group, names
-from .profiles.reach.invitation import Invitation, check_name, invitation_of_url
-from .profiles.reach.invitation_files import read_headers, read_invitation
+from .profiles.reach.invitation_files import find_invitation
 from .profiles.reach.profile import Reach
 
 __all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
-
-
-_ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}", re.ASCII)
-"""A host and a port, as who forgets the scheme of a URL writes them."""
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--join": {
@@ -86,30 +78,3 @@ def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:
             files=arguments.reach_files,
         )
     ]
-
-
-def find_invitation(join: str, *, room: str = "", headers: Path | None = None) -> Invitation:
-    """Return the invitation in the file `join`, or that of a server without accounts at the URL `join`.
-
-    Blocks.
-
-    Args:
-        join: The file, or the URL.
-        room: Another room of the server; "" for that of the invitation.
-        headers: The file of headers for a WebSocket's handshake; others must not be able to read it.
-
-    Raises:
-        InvitationError: It cannot be read or used, or has headers of its own.
-    """
-    file = None if headers is None else headers.expanduser().absolute()
-    known = {} if file is None else read_headers(file)
-    if "://" in join:
-        invitation = replace(invitation_of_url(join, headers=known), path=str(file or ""))
-    elif file is None:
-        path = Path(join).expanduser()
-        if _ADDRESS.fullmatch(join) and not path.exists():
-            raise InvitationError(join, f"there is no such file; for a server: --join nats://{join}")
-        invitation = read_invitation(path)
-    else:
-        raise InvitationError(join, "--reach-headers goes with a URL; an invitation has a part [headers]")
-    return replace(invitation, room=check_name("room", room)) if room else invitation

@@ -37,6 +37,7 @@ __all__ = [
     "ANYBODY",
     "DEFAULT_ROOM",
     "MAX_TEXT",
+    "Found",
     "Invitation",
     "check_name",
     "invitation_of_url",
@@ -72,6 +73,21 @@ _NOTICE = "# An invitation to a SAMP room. Whoever has this file can join as thi
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """How an invitation was found, so that what has taken its place since can be.
+
+    Attributes:
+        join: The file, absolute, or the URL.
+        room: The room that was asked for; "" for that of the invitation.
+        headers: The file of headers, absolute; "" if there is none.
+    """
+
+    join: str
+    room: str = ""
+    headers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """What a hub needs to join a room. Its text shows no secret.
 
@@ -88,6 +104,7 @@ class Invitation:
         headers: What is added to the handshake of a WebSocket.
         path: The file that it was read from, or its headers, absolute; "" if there is none. No part of its
             text.
+        found: How it was found; None if it is from no file. No part of its text.
     """
 
     url: str
@@ -101,6 +118,7 @@ class Invitation:
     expires: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
     path: str = field(default="", repr=False, compare=False)
+    found: Found | None = field(default=None, repr=False, compare=False)
 
     @property
     def has_account(self) -> bool:

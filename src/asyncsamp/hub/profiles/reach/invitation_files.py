@@ -3,15 +3,88 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
 
 from ...._util.private_files import replace_private
 from ....errors import InvitationError
-from .invitation import MAX_TEXT, Invitation, parse_headers, parse_invitation
+from .invitation import (
+    MAX_TEXT,
+    Found,
+    Invitation,
+    check_name,
+    invitation_of_url,
+    parse_headers,
+    parse_invitation,
+)
 
-__all__ = ["read_headers", "read_invitation", "write_invitation"]
+__all__ = ["find_again", "find_invitation", "read_headers", "read_invitation", "write_invitation"]
+
+_ADDRESS = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}", re.ASCII)
+"""A host and a port, as who forgets the scheme of a URL writes them."""
+
+
+def find_invitation(join: str, *, room: str = "", headers: Path | None = None) -> Invitation:
+    """Return the invitation in the file `join`, or that of a server without accounts at the URL `join`.
+
+    Args:
+        join: The file, or the URL.
+        room: Another room of the server; "" for that of the invitation.
+        headers: The file of headers for a WebSocket's handshake; others must not be able to read it.
+
+    Raises:
+        InvitationError: It cannot be read or used, or has headers of its own.
+    """
+    if "://" in join:
+        invitation = _of_url(join, headers)
+    elif headers is None:
+        path = Path(join).expanduser()
+        if _ADDRESS.fullmatch(join) and not path.exists():
+            raise InvitationError(join, f"there is no such file; for a server: --join nats://{join}")
+        invitation = read_invitation(path)
+    else:
+        raise InvitationError(join, "--reach-headers goes with a URL; an invitation has a part [headers]")
+    if not room:
+        return invitation
+    found = invitation.found and replace(invitation.found, room=room)
+    return replace(invitation, room=check_name("room", room), found=found)
+
+
+def find_again(known: Invitation) -> Invitation:
+    """Return what has taken the place of an invitation since; itself, if that is of no use.
+
+    That is of use only to the same member in the same room. What is no file, such as a pipe, is not read
+    again: it would be waited for without end.
+    """
+    if known.found is None or not _is_file(Path(known.path)):
+        return known
+    headers = Path(known.found.headers) if known.found.headers else None
+    try:
+        now = find_invitation(known.found.join, room=known.found.room, headers=headers)
+    except InvitationError:
+        return known
+    return now if _whose(now) == _whose(known) else known
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its folder may not be looked into
+        return False
+
+
+def _whose(invitation: Invitation) -> tuple[str, str, bool]:
+    return invitation.room, invitation.member, invitation.has_account
+
+
+def _of_url(url: str, headers: Path | None) -> Invitation:
+    if headers is None:
+        return invitation_of_url(url)
+    file = headers.expanduser().absolute()
+    invitation = invitation_of_url(url, headers=read_headers(file))
+    return replace(invitation, path=str(file), found=Found(url, headers=str(file)))
 
 
 def read_invitation(path: Path) -> Invitation:
@@ -20,7 +93,9 @@ def read_invitation(path: Path) -> Invitation:
     Raises:
         InvitationError: There is none, others may read it, or it cannot be used.
     """
-    return replace(parse_invitation(_read_secret(path), str(path)), path=str(path.absolute()))
+    absolute = str(path.absolute())
+    invitation = parse_invitation(_read_secret(path), str(path))
+    return replace(invitation, path=absolute, found=Found(absolute))
 
 
 def read_headers(path: Path) -> dict[str, str]:

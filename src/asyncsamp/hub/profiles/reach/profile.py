@@ -9,13 +9,12 @@ import secrets
 import socket
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from ...._util.complaints import Complaints
 from ...._util.foreign_text import plain_line
 from ....delivery import Delivery, DeliveryError
-from ....errors import InvitationError, LocalProtocolError, RemoteProtocolError
+from ....errors import LocalProtocolError, RemoteProtocolError
 from ....interfaces import Engine
 from ...mtype_limits import WEB_MTYPES, MTypeLimits
 from .beats import Beats
@@ -24,7 +23,7 @@ from .context import Context
 from .data import DataPort
 from .exports import Exports
 from .invitation import Invitation
-from .invitation_files import read_invitation
+from .invitation_files import find_again
 from .meetings import Meetings
 from .peer import Encoded, Peer, Remembered
 from .proxies import Proxy
@@ -435,18 +434,11 @@ class Reach:
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
 
     def _renewed(self) -> BusServer:
-        """Return where the server is, and how to be let in, by what is in the invitation's file now.
-
-        One of another room or member is left alone.
+        """Return where the server is, and how to be let in, by what is in the files now.
 
         Blocks: it is called in a thread.
         """
-        known = self.invitation
-        if known.path and Path(known.path).is_file():  # a pipe would be waited for without end
-            with contextlib.suppress(InvitationError):
-                now = read_invitation(Path(known.path))
-                if (now.room, now.member) == (known.room, known.member):
-                    self.invitation = now
+        self.invitation = find_again(self.invitation)
         return self._server()
 
     def _server(self) -> BusServer:
