@@ -12,6 +12,7 @@ from .limits import Limits
 from .values import RawMap, Value, ValueMap
 
 __all__ = [
+    "AT_ANOTHER_HUB",
     "PAGE_LEFT",
     "ROOMS",
     "TAP",
@@ -44,6 +45,9 @@ ROOMS = "org.asyncsamp.reach.rooms"
 """The metadata key by which our hubs say in which rooms they are: a list of maps. Each one says the "name" of
 a room, whether it is "connected" ("1" or "0"), and its other "hubs" by their labels. Web pages read it, too:
 no server, member or file stands there."""
+
+AT_ANOTHER_HUB = "org.asyncsamp.reach.hub"
+"""The metadata key of a client that is at another hub of a room: its label."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -226,7 +226,7 @@ class DataContext:
             async with asyncio.timeout(self.fetch_timeout):
                 return await in_daemon_thread(partial(read, data, self.max_size))
         except TimeoutError:
-            raise DataError(f"{item.url} could not be read within {self.fetch_timeout:g} s") from None
+            raise DataError(f"cannot read {item.url} within {self.fetch_timeout:g} s") from None
 
     async def _fetch(self, message: Message, id_key: str) -> tuple[bytes, Item]:
         url, item_id = message.params.get("url"), message.params.get(id_key)

@@ -1,4 +1,7 @@
-"""Reading what a URL names: file:// in all its spellings, http and https, gzip (MTYPE-72)."""
+"""Reading what a URL names: file:// in all its spellings, http and https, gzip (MTYPE-72).
+
+No text of an error begins with the URL: senders get it, and a room takes a text that begins with one for one.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ async def fetch(
             else:
                 data = await asyncio.to_thread(_read, url, max_size)
     except TimeoutError:
-        raise DataError(f"{url} gave no (complete) answer within {timeout:g} s") from None
+        raise DataError(f"cannot read {url}: it gave no (complete) answer within {timeout:g} s") from None
     if data.startswith(_GZIP):
         return await asyncio.to_thread(_unpack, data, max_size, url)
     return data
@@ -84,7 +87,9 @@ def _read(url: str, max_size: int) -> bytes:
         raise unreadable(url, error) from None
     try:
         if file.size > max_size:
-            raise DataError(f"{file.path} has {file.size} bytes; no more than {max_size} are read")
+            raise DataError(
+                f"cannot read {file.path}: it has {file.size} bytes; no more than {max_size} are read"
+            )
         return file.read_all()
     except OSError as error:
         raise unreadable(file.path, error) from None
@@ -114,7 +119,8 @@ async def _get(url: str | URL, max_size: int, shown: str) -> bytes:
                 raise await answered_error(response, shown)
             if (response.content_length or 0) > max_size:
                 raise DataError(
-                    f"{shown} has {response.content_length} bytes; no more than {max_size} are read"
+                    f"cannot read {shown}: it has {response.content_length} bytes; "
+                    f"no more than {max_size} are read"
                 )
             return await _body(response, max_size, shown)
     except (aiohttp.ClientError, ValueError) as error:
@@ -133,7 +139,7 @@ async def answered_error(response: aiohttp.ClientResponse, shown: str) -> DataEr
     status = f"{response.status} {response.reason}"
     why = await _first_line(response)
     told = why.lower() not in ("", status.lower(), f"{response.status}: {response.reason}".lower())
-    return DataError(f"{shown} answered HTTP {status}" + (f": {why}" if told else ""))
+    return DataError(f"cannot read {shown}: it answered HTTP {status}" + (f": {why}" if told else ""))
 
 
 async def _first_line(response: aiohttp.ClientResponse) -> str:
@@ -156,7 +162,7 @@ async def _body(response: aiohttp.ClientResponse, max_size: int, shown: str) -> 
     async for chunk in response.content.iter_chunked(_CHUNK):
         data.write(chunk)
         if data.tell() > max_size:
-            raise DataError(f"{shown} has more than {max_size} bytes")
+            raise DataError(f"cannot read {shown}: it has more than {max_size} bytes")
     return data.getvalue()  # which copies nothing
 
 
@@ -175,10 +181,10 @@ def _unpack(data: bytes, max_size: int, url: str) -> bytes:
                     continue
             unpacked.write(unpacker.decompress(rest, max_size + 1 - unpacked.tell()))
             if unpacked.tell() > max_size:
-                raise DataError(f"{url} has more than {max_size} bytes when unpacked")
+                raise DataError(f"cannot read {url}: it has more than {max_size} bytes when unpacked")
             rest = unpacker.unused_data
     except zlib.error as error:
-        raise DataError(f"{url} is broken gzip: {error}") from None
+        raise DataError(f"cannot read {url}: it is broken gzip: {error}") from None
     if not unpacker.eof:
-        raise DataError(f"{url} is gzip that ends too soon")
+        raise DataError(f"cannot read {url}: it is gzip that ends too soon")
     return unpacked.getvalue()

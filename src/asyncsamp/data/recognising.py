@@ -184,7 +184,7 @@ async def _head_of_url(url: str) -> bytes:
                 if len(head) >= _HEAD:
                     break
     except TimeoutError:
-        raise DataError(f"{url} gave no answer within {_TIMEOUT:g} s") from None
+        raise DataError(f"cannot read {url}: it gave no answer within {_TIMEOUT:g} s") from None
     except aiohttp.ClientError as error:
         raise DataError(f"cannot read {url}: {error or type(error).__name__}") from None
     return bytes(head)

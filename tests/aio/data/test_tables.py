@@ -888,7 +888,7 @@ async def test_a_url_that_answers_404(tmp_path: Path) -> None:
 
     async with RpcServer(handle) as server:
         url = f"http://127.0.0.1:{server.port}/t.vot"
-        assert f"{url} answered HTTP 404 Not Found" in await refused(tmp_path, url)
+        assert f"cannot read {url}: it answered HTTP 404 Not Found" in await refused(tmp_path, url)
 
 
 WHY = [
@@ -915,8 +915,8 @@ async def test_what_a_server_says_of_its_error_is_said(body: bytes, said: str) -
             with pytest.raises(DataError) as caught:
                 await read(url)
             text = str(caught.value)
-            assert text.startswith(f"{url} answered HTTP 403 Forbidden{said}")
-            assert len(text) - len(url) < 240
+            assert text.startswith(f"cannot read {url}: it answered HTTP 403 Forbidden{said}")
+            assert len(text) - len(url) < 260
             assert text.isprintable()
             assert "more" not in text
             assert text.endswith("Forbidden") == (not said)
@@ -928,7 +928,7 @@ async def test_what_a_server_says_in_no_plain_text_is_not(headers: dict[str, str
         return web.Response(status=404, body=b"<p>no", headers={"Content-Type": "text/plain", **headers})
 
     async with RpcServer(handle) as server:
-        with pytest.raises(DataError, match=r"answered HTTP 404 Not Found$"):
+        with pytest.raises(DataError, match=r"it answered HTTP 404 Not Found$"):
             await fetch(f"http://127.0.0.1:{server.port}/t.vot")
 
 
@@ -947,7 +947,7 @@ async def test_a_server_that_does_not_finish_what_it_says_of_its_error(broken_of
         return response
 
     async with RpcServer(handle) as server:
-        with pytest.raises(DataError, match=r"answered HTTP 403 Forbidden$"):
+        with pytest.raises(DataError, match=r"it answered HTTP 403 Forbidden$"):
             await fetch(f"http://127.0.0.1:{server.port}/t.vot", timeout=60)
         ended.set()
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from asyncsamp import Client, Message, OriginStore, WebProfile, allow_all
+from asyncsamp import Client, Message, OriginStore, ReplyError, Response, WebProfile, allow_all
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import Invitation
@@ -166,6 +166,47 @@ async def test_without_being_asked_nothing_is_readable_but_it_keeps_its_identity
         told = [each.getMessage() for each in caplog.records if "--reach-files" in each.getMessage()]
         assert len(told) == 1, "it is told once, of the file and not of the icon"
         assert "notebook sends t.vot, which is on this machine, and nobody in the room room can" in told[0]
+
+
+TOPCATS = "Server returned HTTP response code: 403 for URL: http://127.0.0.1:38039/x.vot"
+"""What TOPCAT answers if it may not read a URL."""
+
+
+async def test_who_sends_what_cannot_be_read_there_is_told_what_to_do(tmp_path: Path) -> None:
+    table = {"a": [1, 2, 3]}
+    async with open_room(tmp_path) as room:
+        here, there = [await room.join(label, files="none") for label in ("here", "there")]
+        notebook, near = await here.client("notebook"), await here.client("near")
+        far, ours = await there.client("far"), await there.client("ours")
+        said = TOPCATS
+
+        async def refuse(message: Message) -> Response:
+            return Response.failure(said)
+
+        async def failure(data: object, to: str) -> str:
+            with pytest.raises(ReplyError) as caught:
+                await notebook.send_table(data, to, timeout=PATIENCE)
+            assert caught.value.response.errortxt in str(caught.value)
+            return str(caught.value)
+
+        for tool in (near, far):
+            tool.on(LOAD)(refuse)
+            await tool.settled()
+        async with ours.tables():
+            await ours.settled()
+            others = [await notebook.find(name, timeout=PATIENCE) for name in ("far @there", "ours @there")]
+            await until(lambda: all(other.subscribes(LOAD) for other in others))
+            text = await failure(table, "far @there")
+            assert text.endswith(
+                f"{TOPCATS}; if this hub does not offer its files to the room: start it (or attach) with "
+                "--reach-files sent; in a notebook: connect(..., files='sent')"
+            )
+            # who has said it already, who is here, what is not of this machine, and another error
+            assert (await failure(table, "ours @there")).count("--reach-files") == 1
+            assert (await failure(table, "near")).endswith(TOPCATS)
+            assert (await failure("https://archive.example/x.vot", "far @there")).endswith(TOPCATS)
+            said = "there are 4030 rows in no VOTable"
+            assert (await failure(table, "far @there")).endswith(said)
 
 
 async def test_in_a_room_of_ones_own_files_follow_but_not_the_invitation(tmp_path: Path) -> None:
