@@ -264,5 +264,5 @@ async def test_a_loading_that_does_not_end_holds_no_place(
 
     async with pair(tmp_path) as (sender, receiver), receiver.tables():
         texts = await asyncio.gather(*(refused(sender, receiver) for _ in range(8)))
-    assert all(text.startswith("cannot read ") and text.endswith(" within 0.3 s") for text in texts)
+    assert all(": cannot read file:" in text and text.endswith(" within 0.3 s") for text in texts)
     go_on.set()
