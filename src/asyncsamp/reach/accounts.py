@@ -91,6 +91,11 @@ class Members:
         """Let `member` join; what he had before is not valid any more."""
         self._members[member.name] = member
 
+    def like(self, name: str) -> str:
+        """Return the name of a member that differs from `name` by case only; "" if there is none."""
+        alike = (one for one in self._members if one != name and one.lower() == name.lower())
+        return next(alike, "")
+
     def remove(self, name: str) -> bool:
         """Let nobody join by that name; False if nobody could."""
         return self._members.pop(name, None) is not None

@@ -20,7 +20,7 @@ from ..hub.profiles.reach.invitation_files import write_invitation
 from .accounts import Member, Members
 from .exclusive import exclusive
 
-__all__ = ["Address", "RoomError", "RoomFolder", "certificate", "new_key"]
+__all__ = ["Address", "RoomError", "RoomFolder", "certificate", "check_beside", "new_key"]
 
 _DAYS = 3650
 _DAYS_BEFORE = 7
@@ -173,8 +173,8 @@ class RoomFolder:
 
         Raises:
             InvitationError: The name or the address cannot be used.
-            RoomError: Something else has the name of the invitation's file, or the list of members cannot be
-                read or is missing.
+            RoomError: Something else has the name of the invitation's file, another member's name differs
+                by case only, or the list of members cannot be read or is missing.
             OSError: The invitation cannot be written; then nobody is let in.
         """
         check_name("member", name)
@@ -185,6 +185,7 @@ class RoomFolder:
         )
         with self._alone():
             members = self.listed()
+            check_beside(name, members.like(name))
             self._check_place(path)
             write_invitation(path, invitation)
             members.add(Member(name, public, expires))
@@ -207,8 +208,9 @@ class RoomFolder:
         return unknown, members
 
     def check(self, name: str, out: Path) -> None:
-        """Raise what `invite` would but for its list of members, and `MissingExtraError`. Writes nothing."""
+        """Raise what `invite` would if there is a list of members, or `MissingExtraError`. Writes nothing."""
         check_name("member", name)
+        check_beside(name, self.members().like(name))
         self._check_place(out / f"{name}.reach")
         new_key()
 
@@ -252,6 +254,15 @@ def _invitation_in(path: Path) -> Invitation | None:
     with suppress(OSError, ValueError):
         return parse_invitation(path.read_text(encoding="utf-8"))
     return None
+
+
+def check_beside(name: str, other: str) -> None:
+    """Raise `RoomError` if there is another member, or one who is invited too, whose name is alike."""
+    if other:
+        raise RoomError(
+            f"{name} cannot be invited beside {other}: the names differ by case only, and on macOS and "
+            f"Windows both invitations would be one file; choose another name, or write {other}"
+        )
 
 
 def new_key() -> tuple[str, str]:

@@ -18,7 +18,7 @@ from ..errors import InvitationError
 from ..hub.profiles.reach.invitation import Invitation, check_name, parse_invitation
 from ..hub.profiles.reach.invitation_files import read_invitation, write_invitation
 from .accounts import ANY_PORT, Listen, Member, server_config
-from .rooms import Address, RoomError, RoomFolder, certificate
+from .rooms import Address, RoomError, RoomFolder, certificate, check_beside
 from .server import NatsServer, find_server, free_port
 
 __all__ = ["Commands", "add_commands"]
@@ -273,7 +273,10 @@ def _spoken(options: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _check_all(options: argparse.Namespace, folder: RoomFolder, *, only_new: bool) -> None:
     """Raise what `_invite_all` would, before anything is said or written."""
+    spoken: dict[str, str] = {}
     for name, url in _spoken(options):
+        other = spoken.setdefault(name.lower(), name)
+        check_beside(name, other if other != name else "")
         if url:
             _checked(Address(url), folder.room, name)
         if not only_new or name not in folder.members():

@@ -82,3 +82,19 @@ def test_a_program_that_does_not_end_is_waited_for_and_then_told_of(
         assert not (folder.path / "alice.reach").exists()
         holder.communicate(timeout=PATIENCE)
     invite(folder, "alice")
+
+
+def test_names_that_differ_by_case_only_are_refused(folder: RoomFolder) -> None:
+    """Else the invitation of the later one is in the place of the other's, where case does not count."""
+    invite(folder, "alice")
+    kept = (folder.path / "alice.reach").read_bytes()
+    for _ in range(2):
+        with pytest.raises(RoomError, match=r"Alice cannot be invited beside alice: .* or write alice"):
+            invite(folder, "Alice")
+        with pytest.raises(RoomError, match="beside alice"):
+            folder.check("ALICE", folder.path)
+    assert (folder.path / "alice.reach").read_bytes() == kept
+    folder.check("alice", folder.path)
+    folder.remove(["alice"])
+    invite(folder, "Alice")
+    assert folder.members().names == ["Alice"]

@@ -542,6 +542,10 @@ async def test_a_room_without_accounts(tmp_path: Path) -> None:
             ["serve", "--room", "r", "--port", "0", "a=h:1"],
             "error: the URL of a: 'h:1' is not the URL of a server",
         ),
+        (
+            ["serve", "--room", "r", "--port", "0", "Al", "al"],
+            "error: al cannot be invited beside Al: the names",
+        ),
         (["invite", "--room", "r", "alice"], "room r is not known in"),
     ],
 )
