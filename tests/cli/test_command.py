@@ -54,6 +54,7 @@ async def test_help_names_the_subcommands_and_exit_codes(command: Command) -> No
     ("words", "code", "said"),
     [
         (["lst"], 2, "Did you mean 'list'?"),
+        (["reach", "serve", "--room", "x"], 2, "Type: python -m asyncsamp.reach serve --room x"),
         (["list", "--jsn"], 2, "--json"),
         (["list"], 3, "start one with"),
         (["hubs"], 3, ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -53,6 +54,10 @@ def run(module: str, function: str, *arguments: object) -> None:
     sys.exit(running.run(work(*arguments)))
 
 
+_PROGRAMS = ("reach", "compat")
+"""What is run by `python -m asyncsamp.NAME`, and is no command of this program."""
+
+
 class Commands(click.Group):
     """A group that suggests the nearest subcommand for a misspelt one."""
 
@@ -60,6 +65,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         word = args[0]
+        if word in _PROGRAMS:
+            command = shlex.join(["python", "-m", f"asyncsamp.{word}", *args[1:]])
+            ctx.fail(f"No such command {word!r}. Type: {command}")
         near = nearest(word, self.list_commands(ctx))
         if near and self.get_command(ctx, word) is None:
             ctx.fail(f"No such command {word!r}. Did you mean {near!r}?")

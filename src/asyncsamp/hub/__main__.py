@@ -20,7 +20,7 @@ from .._util.signals import stop_on_signals
 from ..discovery import locate, locate_multiple
 from ..errors import HubRunningError, SampError
 from .hub import Hub
-from .options import port, seconds
+from .options import OptionParser, port, seconds
 from .page import HubPage, PageConsent
 from .page.desktop import ask
 from .profiles.web import Permissions, TerminalConsent, default_path
@@ -33,7 +33,7 @@ _LEVELS = ("critical", "error", "warning", "info", "debug", "off")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="python -m asyncsamp.hub",
         description="Run a SAMP hub until it is interrupted (Ctrl-C, SIGINT or SIGTERM).",
         epilog="Without --lockfile the environment variable SAMP_HUB decides, and then ~/.samp.",

@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["add_group", "names", "port", "seconds"]
+from .._util.likeness import did_you_mean
+
+__all__ = ["OptionParser", "add_group", "names", "port", "seconds"]
+
+
+_OPTION = re.compile(r"--[\w-]+")
+
+
+class OptionParser(argparse.ArgumentParser):
+    """Suggests the nearest option for a misspelt one, with the usage of the command whose option it is."""
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse, as `parse_args` does: what is not known is an error. A parser asks its commands' by this."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            option = next((word for word in unknown if word.startswith("-")), "").partition("=")[0]
+            meant = did_you_mean(option, _OPTION.findall(self.format_usage())) if option else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return found, unknown
 
 
 def add_group(parser: argparse.ArgumentParser, title: str, options: Mapping[str, Mapping[str, Any]]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 
 from ..errors import SampError
+from ..hub.options import OptionParser
 from . import attach, serve
 
 __all__ = ["main"]
@@ -15,7 +15,7 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 if all went well, 1 if not."""
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog="python -m asyncsamp.reach",
         description="Rooms, in which the hubs of several machines meet. See docs/reach.md.",
     )

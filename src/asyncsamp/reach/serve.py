@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from .._util.foreign_text import quoted
 from .._util.hosts import address_of, is_loopback_number, url_host
 from .._util.likeness import did_you_mean
 from .._util.signals import stop_on_signals
@@ -219,7 +221,7 @@ def _tell_of_old(
             anew = f"{name}={now}" if wanted.get(name) else name
             print(
                 f'{path} has another URL, {old.url}: write url = "{now}" there, and where it was copied '
-                f"to; or invite {name} anew, which ends that invitation: invite --room {folder.room} {anew}"
+                f"to; or invite {name} anew, which ends that invitation: {_invite_command(options, anew)}"
             )
         dialled = now or ("" if old is None else old.url)
         if dialled.startswith(("ws:", "wss:")) and not listen.websocket:
@@ -267,8 +269,24 @@ async def _invite(options: argparse.Namespace) -> int:
 
 
 def _spoken(options: argparse.Namespace) -> list[tuple[str, str]]:
-    """Return who is named on the command line, and by which URL he reaches the server; "" for the usual."""
+    """Return who is named on the command line, and by which URL he reaches the server; "" for the usual.
+
+    Raises `RoomError` for what is only a part of that.
+    """
+    for spoken in options.members:
+        if spoken.startswith("=") or spoken.endswith("=") or "://" in spoken.partition("=")[0]:
+            raise RoomError(f"{quoted(spoken)} is not a member: write MEMBER=URL, with no space around =")
     return [(name, url) for name, _, url in (spoken.partition("=") for spoken in options.members)]
+
+
+def _invite_command(options: argparse.Namespace, member: str) -> str:
+    """Return what invites a member anew, wherever it is typed."""
+    command = ["python", "-m", "asyncsamp.reach", "invite", "--room", options.room]
+    if options.folder is not None:
+        command += ["--folder", str(options.folder.absolute())]
+    if options.out != Path():
+        command += ["--out", str(options.out.absolute())]
+    return shlex.join([*command, member])
 
 
 def _check_all(options: argparse.Namespace, folder: RoomFolder, *, only_new: bool) -> None:
@@ -287,7 +305,7 @@ def _invite_all(options: argparse.Namespace, folder: RoomFolder, address: Addres
     for name, url in _spoken(options):
         again = name in folder.members()
         if only_new and again:
-            print(f"{name} is invited already (for a new invitation: invite --room {folder.room} {name})")
+            print(f"{name} is invited already (for a new invitation: {_invite_command(options, name)})")
             continue
         his = Address(url, _certificate_at(url, address), address.own) if url else address
         path = folder.invite(name, _checked(his, folder.room, name), options.out, options.expires)

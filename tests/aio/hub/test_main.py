@@ -377,6 +377,7 @@ class TestMain:
             (["--log-level", "loud"], "invalid choice: 'loud'"),
             (["--lockfile"], "expected one argument"),
             (["--nonsense"], "unrecognized arguments: --nonsense"),
+            (["--reach-lable", "x"], "arguments: --reach-lable x; did you mean '--reach-label'?"),
         ],
     )
     def test_wrong_arguments_are_named(

@@ -20,6 +20,7 @@ import pytest
 from asyncsamp.hub.profiles.reach.bus import BusMessage
 from asyncsamp.hub.profiles.reach.invitation import Invitation
 from asyncsamp.reach import accounts
+from asyncsamp.reach.__main__ import main
 from asyncsamp.reach.accounts import Listen, server_config
 from asyncsamp.reach.rooms import RoomError, new_key
 from asyncsamp.reach.server import NatsServer, free_port
@@ -228,7 +229,8 @@ async def test_who_was_invited_may_join_after_the_room_was_served_again(tmp_path
     async with served_room(tmp_path, "alice") as room:
         invitation = await room.invitation("alice")
     async with served_room(tmp_path, "alice") as room:
-        assert any(line.startswith("alice is invited already") for line in room.said)
+        again = f"reach invite --room m31 --folder {tmp_path / 'room'} --out {tmp_path} alice)"
+        assert f"alice is invited already (for a new invitation: python -m asyncsamp.{again}" in room.said
         async with Member(replace(invitation, url=room.url)) as alice:
             assert await alice.joined()
 
@@ -242,7 +244,8 @@ async def test_invitations_that_do_not_lead_to_the_server_any_more_are_named(tmp
         said = "\n".join(room.said)
         file = tmp_path / "cluster.reach"
         assert f'{file} has another URL, nats://127.0.0.1:47222: write url = "nats://127.0.0.1:47333"' in said
-        assert "which ends that invitation: invite --room m31 cluster=nats://127.0.0.1:47333\n" in said
+        assert "which ends that invitation: python -m asyncsamp.reach invite --room m31 --folder" in said
+        assert f" --out {tmp_path} cluster=nats://127.0.0.1:47333\n" in said
         assert f'laptop.reach has another URL, {old}: write url = "{room.url}" there, and' in said
         assert "pod joins by a WebSocket, ws://127.0.0.1:4223/, for which this server does not" in said
         assert said.count("another URL") == 2
@@ -546,6 +549,10 @@ async def test_a_room_without_accounts(tmp_path: Path) -> None:
             ["serve", "--room", "r", "--port", "0", "Al", "al"],
             "error: al cannot be invited beside Al: the names",
         ),
+        *(
+            (["serve", "--room", "r", "--port", "0", *words], "write MEMBER=URL, with no space around =")
+            for words in (["a", "=", "nats://h"], ["a=", "nats://h"], ["a", "=nats://h"])
+        ),
         (["invite", "--room", "r", "alice"], "room r is not known in"),
     ],
 )
@@ -554,6 +561,28 @@ async def test_what_cannot_be_done_is_said(tmp_path: Path, arguments: list[str],
     status, said, errors = await run(*arguments, *common)
     assert (status, said, errors.count("\n")) == (1, "", 1)
     assert error in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "errors"),
+    [
+        (
+            ["serve", "--room", "r", "--owm"],
+            "reach serve: error: unrecognized arguments: --owm; did you mean '--own'?",
+        ),
+        (
+            ["attach", "--reach-lable=x"],
+            "unrecognized arguments: --reach-lable=x; did you mean '--reach-label'?",
+        ),
+        (["attach", "--join", "a", "b"], "reach attach: error: unrecognized arguments: b\n"),
+    ],
+)
+def test_a_misspelt_option_is_told_the_nearest(
+    arguments: list[str], errors: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert errors in capsys.readouterr().err
 
 
 async def test_where_no_key_can_be_made_nothing_is_begun(tmp_path: Path) -> None:

@@ -645,8 +645,8 @@ _NO_SERVER = (
     "(a WebSocket's is that of --ws-port)"
 )
 _NOT_KNOWN = (
-    "put the certificate of its authority into the invitation, above [headers], as ca = '''...''', or name its "
-    "file in the environment: SSL_CERT_FILE"
+    "put the certificate of its authority into the invitation, above [headers], as ca = '''...''', or name "
+    "its file in the environment: SSL_CERT_FILE"
 )
 _ADVICE = {
     **dict.fromkeys(_NOT_LET_IN, _NOT_VALID),
