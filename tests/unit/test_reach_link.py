@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import deque
 
 import pytest
@@ -134,6 +135,23 @@ def test_what_replaces_a_stream_is_known_as_such() -> None:
     assert again.admit(other) is Verdict.NEXT
     assert not again.is_replaced_by(first)
     assert again.streams == ["0a", "0b"]
+
+
+def test_pieces_take_no_more_memory_than_the_body_may_have() -> None:
+    """However many they are: a piece may be empty, or very short."""
+    receiving = Incoming(max_body=100_000)
+    tracemalloc.start()
+    try:
+        for number in range(1, 60_001):
+            body = b"%03d" % (number % 1000) if number % 2 else b""
+            assert receiving.join(Frame("0a", number, "sync", True, body)) is None
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(RemoteProtocolError, match="different kinds"):
+        receiving.join(Frame("0a", 60_001, "msg", True, b""))
+    with pytest.raises(RemoteProtocolError, match="more than 100000 bytes"):
+        receiving.join(Frame("0a", 60_001, "sync", True, b"x" * 20_000))
 
 
 def test_pieces_of_an_old_stream_are_not_joined_with_those_of_a_new_one() -> None:

@@ -137,9 +137,9 @@ class Incoming:
         self._former: deque[str] = deque(former, maxlen=_STREAMS_KEPT)
         self._known = dict(known or {})
         self._max_body = max_body
-        self._pieces: list[bytes] = []
-        self._pieces_of = ""  # the stream; frames that were admitted may be joined after it was replaced
-        self._length = 0
+        self._begun = bytearray()  # a body of which more is to come
+        self._is_begun = False
+        self._begun_of = ""  # the stream; frames that were admitted may be joined after it was replaced
         self._kind = ""
 
     @property
@@ -189,21 +189,21 @@ class Incoming:
         Raises `RemoteProtocolError` if the body is too long, changes its kind, or the stream does not begin
         with a sync.
         """
-        if frame.stream != self._pieces_of:
-            self._pieces, self._length, self._pieces_of = [], 0, frame.stream
-        if self._pieces and frame.kind != self._kind:
+        if frame.stream != self._begun_of:
+            self._begun, self._is_begun, self._begun_of = bytearray(), False, frame.stream
+        if self._is_begun and frame.kind != self._kind:
             raise RemoteProtocolError("a body whose pieces are of different kinds")
         if frame.number == 1 and frame.kind != "sync":
             raise RemoteProtocolError("a stream that does not begin with a sync frame")
-        self._kind = frame.kind
-        self._pieces.append(frame.body)
-        self._length += len(frame.body)
-        if self._length > self._max_body:
+        if len(self._begun) + len(frame.body) > self._max_body:
             raise RemoteProtocolError(f"a body of more than {self._max_body} bytes")
+        if not frame.more and not self._is_begun:
+            return Body(frame.kind, frame.body, frame.number)
+        self._begun += frame.body  # not a list of pieces, since they may be empty, or very short
+        self._kind, self._is_begun = frame.kind, frame.more
         if frame.more:
             return None
-        body = b"".join(self._pieces)
-        self._pieces, self._length = [], 0
+        body, self._begun = bytes(self._begun), bytearray()
         return Body(frame.kind, body, frame.number)
 
     def take(self, stream: str, number: int) -> None:
