@@ -208,7 +208,7 @@ class NatsServer:
 
     async def _reload(self, process: asyncio.subprocess.Process, its_log: ServerLog) -> str:
         """Let it read its configuration again; return why it did not take it, "" if it did."""
-        await asyncio.to_thread(its_log.skip)
+        await asyncio.to_thread(its_log.go_to_end)
         with contextlib.suppress(ProcessLookupError):  # `ended` tells of that
             process.send_signal(signal.SIGHUP)
         for _ in range(int(_RELOAD / _POLL)):

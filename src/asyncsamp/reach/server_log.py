@@ -37,7 +37,7 @@ class ServerLog:
         self._file = -1  # which is read, by its inode: it may be ended meanwhile
         self._offset = 0
 
-    def skip(self) -> None:
+    def go_to_end(self) -> None:
         """Read from behind what is there now."""
         with suppress(OSError):
             status = self._path.stat()
@@ -46,7 +46,7 @@ class ServerLog:
     def followed(self) -> str | None:
         """Return why it has not taken a configuration, "" if it has; None if it says nothing new of that.
 
-        What is new comes after what was read before, or after `skip`.
+        What is new comes after what was read before, or after `go_to_end`.
         """
         for _, text in _lines(self._new()):
             if text.startswith(_RELOADED):
