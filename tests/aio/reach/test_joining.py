@@ -29,7 +29,7 @@ from asyncsamp.reach.rooms import new_key
 from ...ports import lasting_port
 from ..nats_server import PATIENCE, running_server
 from .relay import running_relay
-from .rooms import names, open_room, until
+from .rooms import LIMITS, names, open_room, until
 
 
 async def test_a_hub_of_the_command_line_and_a_notebook_without_a_hub(
@@ -475,6 +475,21 @@ async def test_a_server_that_has_moved_is_found_by_the_invitation_in_the_place_o
             await cluster.client("tool")
             await (await laptop.client("notebook")).find("tool @cluster", timeout=PATIENCE)
             assert laptop.reach.invitation.url == relay.url
+
+
+async def test_a_room_that_is_left_and_joined_again_says_how_it_stands_now(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        other = await room.join("other")
+        reach = Reach(invitation_of_url(room.server.url), label="again")
+        async with Hub(lockfile=tmp_path / "again", profiles=[reach], limits=LIMITS):
+            assert await reach.met(PATIENCE)
+        assert not reach.started
+        assert not reach.connected
+        assert not await reach.met(PATIENCE)
+        await other.hub.shutdown()
+        async with Hub(lockfile=tmp_path / "again", profiles=[reach], limits=LIMITS):
+            assert reach.started
+            assert not await reach.met(0)
 
 
 async def test_an_invitation_that_is_no_file_is_read_once(tmp_path: Path) -> None:

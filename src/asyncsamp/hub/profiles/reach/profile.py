@@ -204,6 +204,7 @@ class Reach:
 
     async def _start(self, engine: Engine, incarnation: str) -> None:
         self._leaving = self._told_lost = False
+        self._met.clear()
         if self.invitation.path:
             engine.own_files.add(self.invitation.path)
         subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
@@ -432,6 +433,7 @@ class Reach:
             await self._data.close()
             self._data = None
         await asyncio.gather(*(bus.close() for bus in (self._bus, self._data_bus) if bus is not None))
+        self._context = None
 
     def _renewed(self) -> BusServer:
         """Return where the server is, and how to be let in, by what is in the files now.
