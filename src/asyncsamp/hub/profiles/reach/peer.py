@@ -123,6 +123,7 @@ class Peer:
         room_for_one: Whether one more client of other hubs may be taken in.
         label: Makes of what it calls itself a label that no other hub here has.
         lose: Called with the peer, the reason, and whether it is never to be met again.
+        named: Called when it has said what it is called, before its clients are taken in.
         met: Called when its clients have been taken in.
         heard_beat: Called when it has said that it is there, and nothing else.
         former: Streams of it that have ended.
@@ -139,6 +140,7 @@ class Peer:
         room_for_one: Callable[[], bool],
         label: Callable[[Peer, str], str],
         lose: Callable[[Peer, str, bool], None],
+        named: Callable[[], None],
         met: Callable[[], None],
         heard_beat: Callable[[], None],
         former: Iterable[str] = (),
@@ -153,6 +155,7 @@ class Peer:
         self._make_label = label
         self._encoded = encoded
         self._lose = lose
+        self._named = named
         self._met = met
         self._heard_beat = heard_beat
         self._trusted = context.trusts(self.member)
@@ -382,6 +385,7 @@ class Peer:
     def _said(self, item: Sync | Pause | Go) -> None:
         if isinstance(item, Sync):
             self.label = self._make_label(self, item.label)
+            self._named()
             for proxy in self.proxies.by_remote.values():
                 proxy.paused = False
         else:

@@ -564,7 +564,8 @@ class Reach:
             room_for_one=lambda: self._room_for_one(member_of(hub)),
             label=self._unique,
             lose=self._lose,
-            met=self._clients_came,
+            named=self._say_hubs,
+            met=self._met.set,
             heard_beat=self._heard_beat,
             former=former,
             before=self._remembered.pop(hub, None),
@@ -642,10 +643,6 @@ class Reach:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
         peer.close(reason)
-        self._say_hubs()
-
-    def _clients_came(self) -> None:
-        self._met.set()
         self._say_hubs()
 
     def _greeted(self) -> list[str]:

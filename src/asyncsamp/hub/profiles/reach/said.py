@@ -45,8 +45,12 @@ class Said:
 
     def say_soon(self) -> None:
         """Say how it stands: at once, or when some time has gone by since the last such time."""
-        if self._timer is None:
-            self._timer = self._loop.call_at(max(self._loop.time(), self._next), self._due)
+        if self._timer is not None:
+            return
+        if self._loop.time() >= self._next:
+            self._due()
+        else:
+            self._timer = self._loop.call_at(self._next, self._due)
 
     def end(self) -> None:
         """Say nothing of the room any more. May be called again."""
