@@ -67,6 +67,7 @@ class Exports:
         self._limits = limits
         self._outgoing = outgoing
         self._searched: dict[str, tuple[ValueMap, ValueMap]] = {}  # as declared, and as sent
+        self._told: set[str] = set()  # clients of which the user knows that they are shown in short
 
     def all(self) -> list[str]:
         """Return the public ids of all clients that are shown and have declared something."""
@@ -88,6 +89,7 @@ class Exports:
             if not needed(client):
                 del self._last[client]
                 self._searched.pop(client, None)
+                self._told.discard(client)
 
     def _standing(self, client: str, left: bool) -> Standing | None:
         return self._last.get(client) if left else self._engine.describe(client)
@@ -124,12 +126,15 @@ class Exports:
         if searched is None or searched[0] is not declared:
             shown = dict(declared)
             if _has_more(shown, _MANY):
-                log.warning(
-                    "other hubs are shown only the name and the like of client %s: %s", client, _LARGE
-                )
+                self._tell_in_short(client)
                 shown = _in_short(shown)
             searched = self._searched[client] = declared, self._outgoing(client, shown)
         return searched[1]
+
+    def _tell_in_short(self, client: str) -> None:
+        if client not in self._told:
+            self._told.add(client)
+            log.warning("other hubs are shown only the name and the like of client %s: %s", client, _LARGE)
 
     def _subscriptions(self, standing: Standing, trusted: bool) -> ValueMap:
         if not standing.callable:
