@@ -13,6 +13,7 @@ import pytest
 
 from asyncsamp import Client, HubFaultError, Message, ReplyError
 from asyncsamp.hub.engine import HubEngine
+from asyncsamp.hub.profiles.reach.bus import NatsBus
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_item
@@ -114,6 +115,31 @@ async def test_a_stop_that_was_cancelled_is_called_again(tmp_path: Path) -> None
             await until(lambda: reach.connected)
         await engine.shut_down(tell=False)
     assert cancelled > 2
+
+
+async def test_a_hub_that_is_let_in_while_it_leaves_says_nothing_after_its_goodbye(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        heard: list[str] = []
+        bus.subscribe("samp.room.anybody.*.*", lambda message: heard.append(message.subject.split(".")[-1]))
+        engine = HubEngine(LIMITS, {"samp.name": "hub"})
+        reach = Reach(invitation_of_url(room.server.url))
+        await reach.start(engine)
+        await until(lambda: "here" in heard)
+        close = NatsBus.close
+
+        async def closes(itself: NatsBus) -> None:
+            if itself is reach._bus:
+                reach._back()  # the server is there again
+            await close(itself)
+
+        monkeypatch.setattr(NatsBus, "close", closes)
+        await reach.stop()
+        await engine.shut_down(tell=False)
+        await until(lambda: "bye" in heard)
+        await asyncio.sleep(0.3)
+        assert heard[-1] == "bye"
 
 
 async def test_two_rooms_on_one_hub_pass_nothing_on(tmp_path: Path) -> None:

@@ -314,6 +314,8 @@ class Reach:
     # ---- from the bus
 
     def _back(self) -> None:
+        if self._leaving:
+            return  # we may have said goodbye
         context = self._context
         assert context is not None
         level = logging.WARNING if self._told_lost else logging.INFO  # as loud as the loss
@@ -424,6 +426,7 @@ class Reach:
 
     async def _leave(self) -> None:
         """Close the data port and the buses, as far as they are open."""
+        self._leaving = True
         if self._said is not None:
             self._said.end()
             self._said = None
