@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from asyncsamp import Client, Message, NotSubscribedError
 from asyncsamp.hub.mtype_limits import WEB_MTYPES
 from asyncsamp.hub.profiles.reach.bus import BusMessage, NatsBus
 from asyncsamp.hub.profiles.reach.link import Outgoing
+from asyncsamp.hub.profiles.reach.proxies import Proxies
 from asyncsamp.hub.profiles.reach.wire import (
     ClientIs,
     ClientLeft,
@@ -183,3 +185,47 @@ async def test_a_tool_says_itself_what_other_hubs_may_send_it(tmp_path: Path) ->
         said = {reply.msg_id: reply.response["samp.status"] for reply in far.replies}
         assert {mtype for mtype, status in said.items() if status == "samp.ok"} == {"test.ok", "coord.point"}
         assert came == ["test.ok", "coord.point"] * 2
+
+
+async def test_a_hub_that_shows_clients_without_number_holds_up_nobody(tmp_path: Path) -> None:
+    """Also while none of them is taken in."""
+    async with open_room(tmp_path) as room:
+        here = await room.join("here")
+        context = here.reach._context
+        assert context is not None
+        proxies = Proxies(context, "anybody.00000001", lambda: "far", lambda: False)
+        turns, clients = 0, [told(f"c{number}", "") for number in range(10_000)]
+        syncing = asyncio.create_task(proxies.sync(clients))
+        while not syncing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await syncing
+    assert turns >= 100
+
+
+async def test_what_is_too_much_of_a_client_is_not_even_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million names of mtypes would hold the hub up for a second. What else it says is declared."""
+    looked: list[str] = []
+
+    def is_subscription(name: str) -> bool:
+        looked.append(name)
+        return True
+
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.proxies.is_subscription", is_subscription)
+    async with open_room(tmp_path) as room:
+        here = await room.join("here")
+        context = here.reach._context
+        assert context is not None
+        proxies = Proxies(context, "anybody.00000001", lambda: "far", lambda: True)
+        await proxies.show(told("c1", "one", "test.a"))
+        assert looked == ["test.a"]
+        await proxies.show(told("c1", "two", *(f"test.n{number}" for number in range(100_000))))
+        (client,) = proxies.by_client
+        standing = here.hub.engine.describe(client)
+        assert standing is not None
+        assert standing.metadata["samp.name"] == "two @far"
+        assert list(standing.subscriptions) == ["test.a"]
+        proxies.remove_all("the test is over")
+    assert looked == ["test.a"]

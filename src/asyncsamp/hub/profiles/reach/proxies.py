@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
+from ...._util.sizing import measure_size
 from ....errors import FaultError
 from ....mtypes import is_subscription
 from ....values import Value, ValueMap
@@ -20,6 +21,9 @@ from .wire import RemoteClient
 __all__ = ["Proxies", "Proxy"]
 
 log = logging.getLogger("asyncsamp.reach")
+
+_IN_ONE_TURN = 50
+"""Clients that are taken in, or not, in one turn of the loop: a hub may say that it has millions."""
 
 
 class Proxy:
@@ -85,8 +89,18 @@ class Proxies:
         proxy = self.by_remote.get(told.client) or await self._register(told.client)
         if proxy is None:
             return
-        await self._declare(proxy, "declareMetadata", await self._metadata(told.metadata))
-        await self._declare(proxy, "declareSubscriptions", _subscriptions(told.subscriptions))
+        if not self._is_too_much(told.metadata):
+            await self._declare(proxy, "declareMetadata", await self._metadata(told.metadata))
+        if not self._is_too_much(told.subscriptions):
+            await self._declare(proxy, "declareSubscriptions", _subscriptions(told.subscriptions))
+
+    def _is_too_much(self, declared: ValueMap) -> bool:
+        """Whether the hub would refuse it anyway: millions of names are not even looked at."""
+        most = self._context.engine.limits.declared
+        if measure_size(declared, most) <= most:
+            return False
+        log.info("what a client of the hub %s says of itself takes more than %d bytes", self._label(), most)
+        return True
 
     async def _declare(self, proxy: Proxy, operation: str, declared: ValueMap) -> None:
         try:
@@ -100,7 +114,9 @@ class Proxies:
         self._unwanted &= there
         for remote in [remote for remote in self.by_remote if remote not in there]:
             await self.remove(remote)
-        for each in clients:
+        for number, each in enumerate(clients):
+            if not number % _IN_ONE_TURN:
+                await asyncio.sleep(0)
             await self.show(each)
 
     async def remove(self, remote: str) -> None:
