@@ -21,11 +21,12 @@ from .handlers import Answer, Dispatcher, as_async, check_handler
 from .portal import Portal, portal
 from .stream import MessageStream, Patient, Stream
 
-__all__ = ["AsyncClient", "AsyncHub", "BaseClient", "BaseHub", "ForkedError"]
+__all__ = ["AsyncClient", "AsyncHub", "BaseClient", "BaseHub", "ForkedError", "around"]
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Callable[[Message], Answer])
 M = TypeVar("M", bound=TypedMessage)
+C = TypeVar("C", bound="BaseClient")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -203,6 +204,13 @@ class BaseClient(_Base):
         stream = make(self._inner)
         await self._inner.settled()
         return stream
+
+
+def around(kind: type[C], inner: AsyncClient, dispatcher: Dispatcher | None) -> C:
+    """Return the client of which `inner`, which lives in the portal's loop, does the work."""
+    client = kind.__new__(kind)
+    BaseClient.__init__(client, inner, dispatcher)
+    return client
 
 
 class BaseHub(_Base):
