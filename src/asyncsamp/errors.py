@@ -193,7 +193,7 @@ class HubRunningError(SampError):
         self.program = program
         named = f": {program}" if program else ""
         use = (
-            f"to join its clients to the room: {attach};"
+            f"if that hub is in the room already, nothing is to be done; else its clients join by: {attach};"
             if attach
             else "use that one, as every client does by itself,"
         )

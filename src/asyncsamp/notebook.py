@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from .client.rooms import rooms_of
 from .client.tracker import RemoteClient, shown
 from .data.client import Client
 from .discovery import PID_NAME, locate, read_lockfile
@@ -231,20 +232,25 @@ def _change_between(former: Reach, room: Reach) -> str:
 async def _say_not_joined(
     client: Client, lockfile: str | os.PathLike[str] | None, wanted: _RoomWanted
 ) -> None:
-    """Warn that the hub which runs already was not made to join, unless it is in a room itself."""
-    others = await _others(client)
-    if any(_is_elsewhere(other) for other in others):
+    """Warn that the hub which runs already was not made to join, unless it is in that room by itself."""
+    everybody = await client.get_clients()
+    others = [other for other in everybody if other.public_id != client.hub_id]
+    room = wanted.invitation.room
+    if any(map(_is_elsewhere, others)) or any(
+        room == one.name for hub in everybody for one in rooms_of(hub.metadata)
+    ):
         return
+    files = wanted.files or ("sent" if wanted.invitation.own else "")
     here = await _is_in_this_process(lockfile)
     log.warning(
         "client %r is not in the room %r: join= is for a hub that is started, and one runs already%s, "
         "without clients of other hubs; its clients are %s. To join these: "
         "python -m asyncsamp.reach attach --join %s; or stop that hub%s, and connect again",
         client.name,
-        wanted.invitation.room,
+        room,
         " in this very process" if here else "",
         shown(others) or "none",
-        shlex.quote(wanted.join) + (f" --reach-files {wanted.files}" if wanted.files else ""),
+        shlex.quote(wanted.join) + (f" --reach-files {files}" if files else ""),
         ", with `await hub.shutdown()`, or `await client.unregister()` if a client has started it"
         if here
         else "",

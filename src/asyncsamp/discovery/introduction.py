@@ -7,6 +7,7 @@ import contextlib
 
 from .._util.foreign_text import plain_line, quoted
 from ..errors import HubNotFoundError, HubRunningError, LockfileError, SampError
+from ..interfaces import ROOMS
 from ..lockfile import Lockfile
 from ..rpc.client import RpcClient
 from ..rpc.errors import PeerError
@@ -68,10 +69,17 @@ async def _ask(lockfile: Lockfile, sender: RpcClient) -> str:
 def _told(own: Value, names: list[str], count: int) -> str:
     """Return who it is in one line. Its clients' names say most: TOPCAT's own hub has "topcat"."""
     parts = [_field(own, "samp.name"), _field(own, "samp.description.text")]
-    told = ", ".join(quoted(part) for part in parts if part)
+    told = ", ".join(quoted(part) for part in parts if part) + _rooms(own)
     more = f" and {count - len(names)} more" if names and count > len(names) else ""
     clients = f"its clients are {', '.join(quoted(name) for name in names)}{more}" if names else ""
     return "; ".join(part for part in (told, clients) if part)
+
+
+def _rooms(own: Value) -> str:
+    """Return in which rooms it is, as a hub of this package says."""
+    said = own.get(ROOMS) if isinstance(own, dict) else None
+    names = [_field(room, "name") for room in said[:_MOST_NAMES]] if isinstance(said, list) else []
+    return "".join(f", in the room {quoted(name)}" for name in names if name)
 
 
 def _field(metadata: Value, name: str) -> str:

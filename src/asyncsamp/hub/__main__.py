@@ -24,7 +24,7 @@ from .options import OptionParser, port, seconds
 from .page import HubPage, PageConsent
 from .page.desktop import ask
 from .profiles.web import Permissions, TerminalConsent, default_path
-from .reach_options import add_reach_options, reach_profiles
+from .reach_options import add_reach_options, reach_profiles, spoken_options
 from .web_options import add_web_options, manage_origins, web_profiles
 
 __all__ = ["main"]
@@ -98,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _attach_command(arguments: argparse.Namespace) -> str:
-    command = ["python", "-m", "asyncsamp.reach", "attach", "--join", arguments.join]
+    command = ["python", "-m", "asyncsamp.reach", "attach", *spoken_options(arguments)]
+    if arguments.reach_files is None and any(room.offers_files for room in arguments.rooms):
+        command += ["--reach-files", "sent"]  # which `attach` does not take from the invitation
     if arguments.lockfile is not None:
         command += ["--lockfile", arguments.lockfile]
     return shlex.join(command)

@@ -11,7 +11,7 @@ from .options import add_group, names
 from .profiles.reach.invitation_files import find_invitation
 from .profiles.reach.profile import Reach
 
-__all__ = ["add_reach_options", "find_invitation", "reach_profiles"]
+__all__ = ["add_reach_options", "find_invitation", "reach_profiles", "spoken_options"]
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "--join": {
@@ -61,6 +61,18 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 def add_reach_options(parser: argparse.ArgumentParser) -> None:
     """Add the options to `parser`."""
     add_group(parser, "rooms (hubs of several machines)", _OPTIONS)
+
+
+def spoken_options(arguments: argparse.Namespace) -> list[str]:
+    """Return the options that say something, as they are typed, for the advice to run another command."""
+    words: list[str] = []
+    for option, about in _OPTIONS.items():
+        value = getattr(arguments, option.removeprefix("--").replace("-", "_"))
+        if value is True:
+            words.append(option)
+        elif value and value != about.get("default"):
+            words += [option, ",".join(value) if isinstance(value, tuple) else str(value)]
+    return words
 
 
 def reach_profiles(arguments: argparse.Namespace) -> list[Reach]:

@@ -18,6 +18,11 @@ from .serve import Commands
 
 __all__ = ["add_command"]
 
+_CONNECTED = 2.0
+"""Seconds for a connection to the room's server before it is said that there is none yet."""
+
+_LOOK = 0.05
+
 _NO_FILES = (
     "The room is your own, but which of that hub's clients are web pages is not known here: "
     "for files to follow, attach with --reach-files sent."
@@ -71,9 +76,16 @@ async def _serve(engine: HubEngine, reach: Reach, lockfile: str | None) -> None:
     room = reach.invitation.room
 
     def attached(url: str) -> None:
-        print(f"the clients of the hub at {url} are in the room {room}; Ctrl-C takes them out.", flush=True)
+        when = "are" if reach.connected else "will be, as soon as there is a connection,"
+        print(
+            f"the clients of the hub at {url} {when} in the room {room}; Ctrl-C takes them out.", flush=True
+        )
 
     def lost(reason: str) -> None:
         print(f"{reason}; it is looked for again and again", file=sys.stderr, flush=True)
 
-    await ForeignHub(engine, lockfile=lockfile).serve(attached, lost)
+    for _ in range(round(_CONNECTED / _LOOK)):
+        if reach.connected:
+            break
+        await asyncio.sleep(_LOOK)
+    await ForeignHub(engine, room=room, lockfile=lockfile).serve(attached, lost)

@@ -15,6 +15,7 @@ from functools import partial
 
 from .._util.threads import values_of
 from ..client.connection import StandardConnection
+from ..client.rooms import rooms_of
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ..errors import FaultError, HubFaultError, HubLostError, RemoteProtocolError, SampError
 from ..hub.profiles.reach.calls import PROGRESS, OpenCalls
@@ -24,7 +25,7 @@ from ..limits import Limits
 from ..values import Response, Value, ValueMap
 from .stand_in import StandIn
 
-__all__ = ["ForeignHub"]
+__all__ = ["ForeignHub", "InRoomAlreadyError"]
 
 log = logging.getLogger("asyncsamp.reach")
 
@@ -47,18 +48,29 @@ _LEAVING = 3.0
 _Job = Callable[[], Awaitable[object]]
 
 
+class InRoomAlreadyError(SampError):
+    """A hub is in the room by itself."""
+
+
 class ForeignHub:
     """Joins another hub's clients to this process's engine, and is the courier of its clients.
 
     Args:
         engine: What the room's profile has joined.
+        room: What that room is called; a hub that says it is in it already is refused. "" for any hub.
         lockfile: Where the other hub is found; as `SAMP_HUB` and `~/.samp` say if None.
         limits: Timeouts and sizes.
     """
 
     def __init__(
-        self, engine: Engine, *, lockfile: str | os.PathLike[str] | None = None, limits: Limits | None = None
+        self,
+        engine: Engine,
+        *,
+        room: str = "",
+        lockfile: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        self._room = room
         self._engine = engine
         self._lockfile = lockfile
         self._limits = limits or engine.limits
@@ -81,21 +93,30 @@ class ForeignHub:
         Args:
             attached: Called with the hub's URL each time.
             lost: Called with the reason when there is none, once for each reason.
+
+        Raises:
+            InRoomAlreadyError: The hub is in that room by itself, so that its clients would appear twice.
         """
         told = ""
         while True:
+            gone = "its hub has gone"
             try:
                 await self._attach()
                 attached(self._connection.url)
                 told = ""
                 while True:
                     await self._do(await self._jobs.get())
+            except InRoomAlreadyError:
+                raise
             except (SampError, OSError) as error:
                 if str(error) != told:
                     told = str(error)
                     lost(told)
+            except asyncio.CancelledError:
+                gone = "the program that has brought it into the room leaves"
+                raise
             finally:
-                await self._detach()
+                await self._detach(gone)
             await asyncio.sleep(_AGAIN)
 
     # ---- as the courier of that hub's clients
@@ -190,6 +211,8 @@ class ForeignHub:
         self._watched_hub = registration.hub_id
         self._own = {registration.self_id, registration.hub_id}
         ask = self._connection.ask_hub
+        if self._room:
+            self._check_room(await self._ask("getMetadata", registration.hub_id))
         await ask("declareMetadata", {"samp.name": "room", HUB: "attached"})
         await self._connection.listen()
         await ask("declareSubscriptions", {f"{OF_THE_HUB}event.{event}": {} for event in _EVENTS})
@@ -200,12 +223,19 @@ class ForeignHub:
         for known in there if isinstance(there, list) else ():
             self._jobs.put_nowait(partial(self._look, str(known)))
 
-    async def _detach(self) -> None:
+    def _check_room(self, metadata: ValueMap) -> None:
+        if any(room.name == self._room for room in rooms_of(metadata)):
+            raise InRoomAlreadyError(
+                f"the hub at {self._connection.url} is in the room {self._room} already, and its clients "
+                "with it: nothing is to be done"
+            )
+
+    async def _detach(self, reason: str) -> None:
         """Let the clients of both sides go."""
         self._end_observing()
         self._end_observing = _nothing
         for gone in list(self._there):
-            self._engine.disconnect(gone, "its hub has gone")
+            self._engine.disconnect(gone, reason)
         stand_ins, self._stand_ins = list(self._stand_ins.values()), {}
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LEAVING):

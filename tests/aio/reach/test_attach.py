@@ -17,8 +17,9 @@ from asyncsamp.reach import foreign_hub
 from asyncsamp.reach.foreign_hub import ForeignHub
 from asyncsamp.reach.stand_in import StandIn
 
+from ...ports import lasting_port
 from ..nats_server import PATIENCE, running_server
-from .rooms import LIMITS, names, until
+from .rooms import LIMITS, names, open_room, until
 
 
 async def test_a_hub_that_is_started_anew_gives_the_same_ids(
@@ -85,6 +86,54 @@ async def test_what_the_last_hub_said_late_is_not_held_against_the_next(
         serving.cancel()
         await asyncio.wait((serving,))
         await engine.shut_down(tell=False)
+
+
+async def test_a_hub_that_is_in_the_room_by_itself_is_refused(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        place = await room.join("laptop")
+        await place.client("topcat")
+        other = await (await room.join("desk")).client("watcher")
+        await other.find("topcat @laptop", timeout=PATIENCE)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "asyncsamp.reach", "attach", "--reach-label", "laptop"),
+            *("--lockfile", str(place.hub.lockfile), "--join", room.server.url),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE):
+            _, said = await process.communicate()
+        assert process.returncode == 1
+        told = f"error: the hub at {place.hub.url} is in the room room already, and its clients with it: noth"
+        assert told in said.decode()
+        assert names(other) == {"Hub", "topcat @laptop"}
+
+
+@pytest.mark.usefixtures("hangups_end")
+async def test_it_says_that_it_is_not_in_the_room_yet_and_that_it_leaves(tmp_path: Path) -> None:
+    lockfile = tmp_path / "samp"
+    async with Hub(lockfile=lockfile, limits=LIMITS), Client("tool", lockfile=lockfile, limits=LIMITS):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "asyncsamp.reach", "attach", "--lockfile", str(lockfile)),
+            *("--join", f"nats://127.0.0.1:{lasting_port()}"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(PATIENCE):
+                while b" will be, as soon as there is a connection, in the room room" not in (
+                    line := await process.stdout.readline()
+                ):
+                    assert line
+            await asyncio.sleep(0.5)  # for the tool to come in
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(PATIENCE):
+                _, said = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+    assert b"its hub has gone" not in said
+    assert b"(tool) is removed: the program that has brought it into the room leaves" in said
 
 
 @pytest.mark.usefixtures("hangups_end")

@@ -218,7 +218,17 @@ async def test_a_hub_that_runs_already_is_said_not_to_join(
             assert f"its clients are 'topcat' ({tool.public_id}). To join these: " in record
             assert "one runs already in this very process, without" in record
             assert f"python -m asyncsamp.reach attach --join {join}; or stop that hub, with" in record
+            assert ("--reach-files sent; or" in record) is False
             await client.unregister()
+        caplog.clear()
+        own = Invitation("nats://127.0.0.1:9", "m31", own=True)
+        await asyncio.to_thread(write_invitation, tmp_path / "own.reach", own)
+        client = await asyncsamp.connect(
+            "notebook", join=str(tmp_path / "own.reach"), lockfile=tmp_path / "hub"
+        )
+        (record,) = warnings(caplog)
+        assert "own.reach --reach-files sent; or stop that hub" in record
+        await client.unregister()
         await tool.declare_metadata({"org.asyncsamp.reach.hub": "laptop"})
         caplog.clear()
         client = await asyncsamp.connect("notebook", join=file, lockfile=tmp_path / "hub")
@@ -226,21 +236,48 @@ async def test_a_hub_that_runs_already_is_said_not_to_join(
         assert warnings(caplog) == []
 
 
+async def test_a_hub_that_is_in_the_room_by_itself_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_room(tmp_path) as room:
+        place = await room.join("laptop")
+        caplog.clear()
+        join = room.server.url
+        client = await asyncsamp.connect("notebook", join=join, lockfile=place.hub.lockfile)
+        await client.unregister()
+        assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("own", [False, True])
 async def test_a_hub_that_is_to_join_where_one_runs_already_says_how_that_one_does(
-    tmp_path: Path,
+    tmp_path: Path, own: bool
 ) -> None:
     invitation, lockfile = tmp_path / "my x.reach", tmp_path / "samp"
-    await asyncio.to_thread(write_invitation, invitation, Invitation("nats://127.0.0.1:9", "m31"))
-    async with Hub(lockfile=lockfile):
-        options = ["--no-web-profile", "--lockfile", str(lockfile), "--join", str(invitation)]
+    await asyncio.to_thread(write_invitation, invitation, Invitation("nats://127.0.0.1:9", "m31", own=own))
+    async with Hub(lockfile=lockfile, profiles=[Reach(Invitation("nats://127.0.0.1:9", "mine"))]):
+        options = [
+            "--reach-label",
+            "l",
+            "--reach-trust",
+            "",
+            "--reach-share",
+            "a,b",
+            "--no-web-profile",
+            "--lockfile",
+            str(lockfile),
+            "--join",
+            str(invitation),
+        ]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "asyncsamp.hub", *options, stderr=asyncio.subprocess.PIPE
         )
         async with asyncio.timeout(PATIENCE):
             said = (await process.communicate())[1].decode()
     assert process.returncode == 1
-    attach = f"python -m asyncsamp.reach attach --join '{invitation}' --lockfile {lockfile}"
-    assert f"; to join its clients to the room: {attach}; or stop it in its program" in said
+    typed = f"--join '{invitation}' --reach-label l --reach-share a,b"
+    attach = f"python -m asyncsamp.reach attach {typed}{' --reach-files sent' if own else ''} --lockfile"
+    assert f"nothing is to be done; else its clients join by: {attach} {lockfile}; or stop it in its" in said
+    assert ", in the room 'mine'; if that hub is in the room already, nothing" in said
 
 
 async def test_a_notebook_that_has_joined_wrongly_joins_anew(
