@@ -84,10 +84,13 @@ class LivenessMonitor:
 
 
 def _say_if_late(seconds: float) -> None:
-    """The watch runs when a handler blocks the hub's own loop, since the call is not answered then."""
+    """The watch runs when a handler blocks the hub's own loop, since the call is not answered then.
+
+    A process that was stopped, or a machine that slept, looks the same from here.
+    """
     if seconds > STANDSTILL:
         log.warning(
-            "the event loop that the hub runs in stood still for %.1f s; what blocks it keeps all clients"
-            " waiting (use asyncio.to_thread)",
+            "the event loop that the hub runs in stood still for %.1f s: this machine slept or was busy, or "
+            "something blocked the loop, which keeps all clients waiting (use asyncio.to_thread)",
             seconds,
         )

@@ -116,6 +116,16 @@ async def test_one_that_cannot_be_looked_at_stays_and_the_others_are_looked_at(
     assert "cannot tell whether client c1 is there" in caplog.text
 
 
+async def test_why_all_stood_still_may_be_the_machine_or_a_program(
+    liveness: LivenessMonitor, world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asyncsamp.hub.liveness.STANDSTILL", -1.0)
+    world.owing.append("c1")
+    liveness.begin()
+    await turns_until(lambda: len(world.looks) > 1)
+    assert " s: this machine slept or was busy, or something blocked the loop" in caplog.text
+
+
 async def test_closed_it_ends_and_does_not_begin_again(liveness: LivenessMonitor, world: World) -> None:
     world.owing = ["c1"]
     liveness.begin()
