@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import getpass
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -111,19 +112,19 @@ class Ssh:
             await running.line("Server listening", stderr=True)
             yield
 
-    @contextlib.asynccontextmanager
-    async def tunnel(self, there: int, here: int) -> AsyncIterator[Process]:
-        """Run `ssh -R there:127.0.0.1:here`; it says by the far shell that it stands."""
+    def command(self, there: int, here: int, *said: str) -> list[str]:
+        """Return the page's command: `ssh -R 127.0.0.1:there:127.0.0.1:here`."""
         options = ("IdentitiesOnly=yes", "BatchMode=yes", "ExitOnForwardFailure=yes")
         command = [require_program("ssh", "openssh-client"), "-F", "none", "-p", str(self.port)]
         command += [word for option in options for word in ("-o", option)]
         command += ["-o", f"UserKnownHostsFile={self.folder / 'known'}", "-i", str(self.folder / "user")]
-        command += [
-            "-R",
-            f"{there}:127.0.0.1:{here}",
-            f"{getpass.getuser()}@127.0.0.1",
-            "echo it stands; cat",
-        ]
+        command += ["-R", f"127.0.0.1:{there}:127.0.0.1:{here}"]
+        return [*command, f"{getpass.getuser()}@127.0.0.1", *said]
+
+    @contextlib.asynccontextmanager
+    async def tunnel(self, there: int, here: int) -> AsyncIterator[Process]:
+        """Let it stand; it says so by the far shell."""
+        command = self.command(there, here, "echo it stands; cat")
         async with process(command, name="ssh", home=self.folder) as running:
             await running.line("it stands")
             yield running
@@ -150,6 +151,18 @@ async def test_a_server_at_the_laptop_and_ssh(tmp_path: Path) -> None:
             assert len(await anext(tables)) == 3
         async with ssh.tunnel(there, here):
             await speak(client)
+
+
+async def test_a_tunnel_whose_port_is_taken_ends(tmp_path: Path) -> None:
+    """Also where that port of ::1 is free, which is enough for sshd unless it is told the address."""
+    ssh = Ssh(tmp_path, lasting_port())
+    await asyncio.to_thread(ssh.write)
+    async with ssh.server():
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            command = ssh.command(taken.getsockname()[1], 9)
+            command.insert(1, "-N")
+            async with process(command, name="ssh", home=tmp_path) as running:
+                assert await running.exit(WAIT) == 255
 
 
 # ---- the user's own Jupyter pod
