@@ -36,10 +36,11 @@ class Client(BaseClient):
         with Client("my tool") as client:
             client.send_table(table, "topcat")
 
-    or `client = Client("my tool").register()` and later `client.unregister()`. It has the methods of
-    `asyncsamp.Client` without `await`. They may be called from any number of threads, and inside a running
-    event loop, which they block. Ctrl-C ends every wait at once. The work is done by one event loop
-    in a daemon thread, which all clients and hubs of the process share; it starts with the first.
+    or `client = Client("my tool").register()` and later `client.unregister()`; `asyncsamp.sync.connect` makes
+    one that may join a room. It has the methods of `asyncsamp.Client` without `await`. They may be called
+    from any number of threads, and inside a running event loop, which they block. Ctrl-C ends every wait at
+    once. The work is done by one event loop in a daemon thread, which all clients and hubs of the process
+    share; it starts with the first.
 
     Handlers are plain functions. Each message runs its handler in a thread of its own, which may use the
     client again; what a handler returns is the answer. Functions that tell of progress are called in

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from asyncsamp import Client, Message, OriginStore, ReplyError, Response, WebProfile, allow_all
+from asyncsamp import Client, DataError, Message, OriginStore, ReplyError, Response, WebProfile, allow_all
 from asyncsamp.hub.engine import HubEngine
 from asyncsamp.hub.profiles.reach.bus import BusServer, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import Invitation
@@ -207,6 +207,22 @@ async def test_who_sends_what_cannot_be_read_there_is_told_what_to_do(tmp_path: 
             assert (await failure("https://archive.example/x.vot", "far @there")).endswith(TOPCATS)
             said = "there are 4030 rows in no VOTable"
             assert (await failure(table, "far @there")).endswith(said)
+
+
+async def test_who_asks_for_a_table_that_is_not_offered_is_told_why(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room, two(room, "none") as both:
+        url = await both.tool.share(CONTENT, name="t.vot")
+
+        @both.tool.on("table.get.stil")
+        async def give(message: Message) -> dict[str, str]:
+            return {"url": url}
+
+        await both.tool.settled()
+        tool = await both.notebook.find("tool @there")
+        await until(lambda: tool.subscribes("table.get.stil"))
+        why = "HTTP 403 Forbidden: the hub that has it does not offer it: .*--reach-files sent$"
+        with pytest.raises(DataError, match=why):
+            await both.notebook.get_table("tool @there", timeout=PATIENCE)
 
 
 async def test_in_a_room_of_ones_own_files_follow_but_not_the_invitation(tmp_path: Path) -> None:

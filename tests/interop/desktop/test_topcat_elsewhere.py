@@ -132,6 +132,24 @@ async def test_topcat_that_was_started_first_is_attached(tmp_path: Path) -> None
         await once_it_is_known(client, topcat, {"table-id": sent.item_id, "row": "7"})
 
 
+async def test_who_sends_topcat_what_it_may_not_read_is_told_what_to_do(tmp_path: Path) -> None:
+    """The hub of the cluster does not offer its files. TOPCAT says no more than the status."""
+    cluster_files = tmp_path / "cluster"
+    cluster_files.mkdir()
+    async with (
+        room(tmp_path) as server,
+        second_machine(server, tmp_path, cluster_files) as there,
+        at(there, joined_hub(server, tmp_path, "laptop", *FILES)) as laptop,
+        joined_hub(server, cluster_files, "cluster", "--reach-files", "none") as cluster,
+        Client("notebook", lockfile=cluster) as client,
+        screen(tmp_path) as display,
+        at(there, topcat_on(display, laptop, tmp_path)),
+    ):
+        await found(client, "topcat", "table.load.votable")
+        with pytest.raises(ReplyError, match=r"response code: 403 .*; if this hub .* --reach-files sent;"):
+            await client.send_table(stars(), "topcat", timeout=60)
+
+
 async def test_an_image_from_the_cluster_in_ds9_on_the_laptop(tmp_path: Path) -> None:
     """And back: what DS9 broadcasts of it are the same pixels."""
     cluster_files = tmp_path / "cluster"
