@@ -32,6 +32,7 @@ class Stranger:
 
     Attributes:
         heard: The bodies that have come, by kind and by number.
+        pauses: How often it was asked to pause.
     """
 
     def __init__(self, bus: NatsBus, hub: str) -> None:
@@ -39,12 +40,14 @@ class Stranger:
         self._hub = hub
         self._line = Outgoing("0a", frames=1, size=1)
         self.heard: defaultdict[str, dict[int, str]] = defaultdict(dict)
+        self.pauses = 0
         bus.subscribe(f"samp.room.*.*.to.{HUB}", self._hear)
 
     def _hear(self, message: BusMessage) -> None:
         came = load_payload(message.payload)
         if isinstance(came, Frame):
             self.heard[came.kind][came.number] = came.body.decode()
+            self.pauses += came.kind == "pause"
 
     def say(self, item: Item) -> None:
         for payload in self._line.put(*dump_item(item), 1 << 20):
@@ -157,3 +160,26 @@ async def test_a_peer_that_goes_on_though_it_was_asked_to_pause_fills_no_memory(
     assert len(replies) >= 20
     assert all("does not take its messages" in reply for reply in replies)
     assert taken == [f"{number:02d}" for number in range(count - len(replies))] + ["af"]
+
+
+@pytest.mark.timeout(120)
+async def test_a_peer_that_has_not_heard_that_it_should_pause_is_asked_again(tmp_path: Path) -> None:
+    """It goes on for more than a window, so that it cannot have been under way; nothing of that is lost."""
+    limits = replace(FULL, reach_window=100, reach_resend=1000.0)
+    async with open_room(tmp_path) as room, met_by_a_stranger(room, limits) as (here, far):
+        slow, courier = await slow_client(here.hub.engine, "slow")
+        await until(lambda: "slow" in str(far.heard["client"]))
+        for number in range(150):
+            far.note(slow, str(number))
+        far.say(Sync("window", [far_client(1)]))
+        await until(lambda: "window" in here.reach.hubs)  # all before it has been taken
+        await until(lambda: far.pauses)
+        for number in range(150, 250):
+            far.note(slow, str(number))
+        far.say(Sync("further", [far_client(1)]))
+        await until(lambda: "further" in here.reach.hubs)
+        await until(lambda: far.pauses == 2, "it is asked again")
+        courier.let_go()
+        await courier.until(lambda: len(courier.taken) == 250)
+        assert [text_of(delivery) for delivery in courier.taken] == [str(number) for number in range(250)]
+        assert far.pauses == 2

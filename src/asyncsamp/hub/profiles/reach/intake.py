@@ -63,6 +63,7 @@ class Intake:
         proxies: Its clients.
         calls: Its calls that are open here.
         tell: Sends an item to the peer.
+        tell_again: Sends again what the peer has not acknowledged.
         shown: Whether the peer has been shown one of our clients.
         said: Called with `Sync`, before it is taken in, and with `Pause` and `Go`.
         taken: Called when something has been taken in that had to wait.
@@ -78,6 +79,7 @@ class Intake:
         calls: OpenCalls,
         *,
         tell: Callable[[Item], None],
+        tell_again: Callable[[], None],
         shown: Callable[[str], bool],
         said: Callable[[Sync | Pause | Go], None],
         taken: Callable[[], None],
@@ -89,6 +91,7 @@ class Intake:
         self._proxies = proxies
         self._calls = calls
         self._tell = tell
+        self._tell_again = tell_again
         self._shown = shown
         self._said = said
         self._taken = taken
@@ -100,7 +103,8 @@ class Intake:
         limits = context.engine.limits
         self._most_frames = 2 * limits.reach_window
         self._most_bytes = 2 * limits.reach_window_bytes + 3 * limits.max_body
-        self._kept = Kept(self._most_frames, limits.reach_window_bytes + 3 * limits.max_body)
+        self._kept = Kept(3 * limits.reach_window, limits.reach_window_bytes + 3 * limits.max_body)
+        self._under_way = limits.reach_window + MOST_TOGETHER  # at most, when a peer is asked to pause
 
     def put(self, frame: Frame) -> None:
         """Take an admitted frame, at once if nothing before it waits."""
@@ -296,6 +300,8 @@ class Intake:
             self._kept.begin(client)
         if self._kept.has_room(client):
             self._kept.put(client, proxy, msg_id, message, load)
+            if self._kept.count(client) == self._under_way:  # that it should pause may not have come there
+                self._tell_again()
         else:  # the peer goes on though it was asked to pause
             self._refuse(proxy.remote, client, msg_id, "it does not take its messages")
         if took:

@@ -73,6 +73,10 @@ class Kept:
         """Whether one more may be kept for a client."""
         return len(self._by_client[client]) < self._most and self._bytes < self._most_bytes
 
+    def count(self, client: str) -> int:
+        """Return how many messages are kept for a client."""
+        return len(self._by_client.get(client, ()))
+
     def put(self, client: str, proxy: Proxy, msg_id: str | None, message: Content, load: Load) -> None:
         """Keep a message, which came in that body."""
         if not load.count:

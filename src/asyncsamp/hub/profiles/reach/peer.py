@@ -188,6 +188,7 @@ class Peer:
             self.proxies,
             self._calls,
             tell=self._tell_or_break,
+            tell_again=self._send_again,
             shown=self._shown.__contains__,
             said=self._said,
             taken=self._taken_in,
