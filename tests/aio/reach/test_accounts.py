@@ -221,8 +221,8 @@ async def test_a_room_that_is_not_the_invitations_is_said(
         assert len(refused) <= 2, "more than one for each of the hub's two connections"
 
 
-async def test_one_invitation_at_two_hubs(tmp_path: Path) -> None:
-    """The same member twice, by one label, too: all see each other, and answer."""
+async def test_one_invitation_at_two_hubs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The same member twice, by one label, too: all see each other, and answer; both say so once."""
     async with house(tmp_path, "alice", "bob") as (room, machines):
         places = [await machines.enter("a", await room.invitation("alice"), mtypes=None) for _ in range(2)]
         third = await machines.enter("b", await room.invitation("bob"), mtypes=None)
@@ -236,6 +236,10 @@ async def test_one_invitation_at_two_hubs(tmp_path: Path) -> None:
             assert answer.result == {"n": str(number)}
         assert sorted(third.reach.hubs) == ["a", "a-2"]
         assert [len(place.reach.hubs) for place in places] == [2, 2]
+    said = [
+        line for line in caplog.messages if "has the label 'a', too: others may see the clients of" in line
+    ]
+    assert len(said) == 2
 
 
 async def test_a_clock_that_is_wrong_keeps_nobody_out(

@@ -116,6 +116,7 @@ class Reach:
         self._complaints = Complaints(log)
         self._told_full = 0.0
         self._told_lost = False
+        self._told_label = False
         self._ending: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -584,6 +585,15 @@ class Reach:
     def _unique(self, peer: Peer, told: str) -> str:
         """Return a label that no other hub here has: of two laptops the later one is laptop-2."""
         label = told or peer.member
+        if told == self.label and not self._told_label:
+            self._told_label = True
+            log.warning(
+                "another hub of the room %s has the label %r, too: others may see the clients of this one as "
+                "'NAME @%s-2'; choose another label by --reach-label",
+                self.invitation.room,
+                told,
+                told,
+            )
         taken = {other.label for other in self._peers.values() if other is not peer} | {self.label}
         if label not in taken:
             return label
