@@ -138,6 +138,7 @@ def test_each_fault_code_is_one_that_the_hub_gives() -> None:
 INNER = {
     "BusError": "only logged",
     "ForeignFileError": "a LockfileError",
+    "InRoomAlreadyError": "of the command `python -m asyncsamp.reach`, which shows its text",
     "NoRoomError": "a RemoteProtocolError",
     "RoomError": "of the command `python -m asyncsamp.reach`, which shows its text",
     "ServiceError": "of the command `asyncsamp service`, which shows its text",
@@ -290,7 +291,9 @@ def test_what_runs_a_block_elsewhere_is_there(page: Path) -> None:
 def test_each_test_that_a_page_names_is_there(page: Path) -> None:
     """`FILE::TEST`, or `::TEST` of the file that was named before."""
     file = ROOT
-    for name, test in re.findall(r"`(tests/[\w/]+\.py|(?=::))(?:::([\w:]+))?", page.read_text("utf-8")):
+    for name, test in re.findall(
+        r"`(tests/[\w/]+\.py|(?=::[tT]est))(?:::([\w:]+))?", page.read_text("utf-8")
+    ):
         file = ROOT / name if name else file
         assert file.is_file(), name
         assert defines(file, test), f"{file}::{test}"
