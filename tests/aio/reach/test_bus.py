@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import logging
 import re
+import socket
+import struct
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -358,6 +360,33 @@ async def test_a_tunnel_without_a_server_is_not_stormed() -> None:
             assert "; nobody listens behind it, or what answers there may not be" in bus.reasons[0]
             await asyncio.sleep(1.1)
             assert asked <= 5  # one each quarter of a second
+
+
+async def test_a_refusal_that_is_overtaken_by_its_reset_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who says more to a server that has closed the connection loses what that had said."""
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._LAST_PAUSE", 0.3)
+    times: list[float] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        times.append(asyncio.get_running_loop().time())
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"proto":1}\r\n')
+        await reader.readline()
+        if len(times) % 2:
+            writer.write(b"-ERR 'Authorization Violation'\r\n")
+        else:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
+            async with asyncio.timeout(PATIENCE):
+                while len(times) < 5:
+                    await asyncio.sleep(0.01)
+            (reason,) = bus.reasons
+            assert "Authorization Violation" in reason
+    assert times[2] - times[1] > 0.28, "as long as after the refusal itself"
 
 
 @pytest.mark.filterwarnings("ignore:parameter 'timeout':DeprecationWarning")  # of nats-py's

@@ -390,6 +390,7 @@ class NatsBus:
         self._queued = 0
         self._wanted = asyncio.Event()
         self._closing = False
+        self._was_reset = False
         self._task: asyncio.Task[None] | None = None
         self._small: set[asyncio.Task[Any]] = set()
 
@@ -474,8 +475,7 @@ class NatsBus:
                 if loop.time() - opened >= _SETTLED:
                     away_since = loop.time()
             except Exception as error:
-                reason = _reason(error, line.reason)
-                reason += _advice(reason, self.server)
+                reason = self._why(error, line.reason, told)
             finally:
                 self._drop(line)
             if reason != told:
@@ -484,6 +484,18 @@ class NatsBus:
             await asyncio.sleep(pause_after(loop.time() - away_since, reason))
             if (renewed := await asyncio.to_thread(self._renew)) is not None:
                 context, told = renewed, ""
+
+    def _why(self, error: BaseException, said: str, told: str) -> str:
+        """Return why there is no connection, and what to do.
+
+        What was `told` stands for one reset: who says more to a server that has refused him, and closed, is
+        reset, and loses what it had said.
+        """
+        was_reset, self._was_reset = self._was_reset, isinstance(error, _RESETS)
+        if self._was_reset and told and not was_reset:
+            return told
+        reason = _reason(error, said)
+        return reason + _advice(reason, self.server)
 
     def _renew(self) -> _Context | None:
         """See whether there is another way to be let in; return its context. Blocks."""
@@ -629,6 +641,8 @@ def _no_tls(server: BusServer) -> str:
 
 _NOT_LET_IN = ("authorization violation", "user authentication expired", "account authentication expired")
 """How a server says that it does not let us in. One that is slow, or full, says other things of accounts."""
+
+_RESETS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 _REFUSED = (*_NOT_LET_IN, "http 401", "http 403", "http 404")
 """How the server, or the door before it, says so."""
