@@ -10,10 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from asyncsamp.hub.profiles.reach.bus import NatsBus
+from asyncsamp.hub.profiles.reach.bus import BusMessage, NatsBus
 from asyncsamp.hub.profiles.reach.invitation import invitation_of_url
 from asyncsamp.hub.profiles.reach.subjects import Subjects
-from asyncsamp.hub.profiles.reach.wire import Messages, RemoteClient, Sync, dump_frames, dump_here, dump_item
+from asyncsamp.hub.profiles.reach.wire import (
+    NO_STREAM,
+    Frame,
+    Messages,
+    RemoteClient,
+    Sync,
+    dump_ack,
+    dump_frames,
+    dump_here,
+    dump_item,
+    load_payload,
+)
 from asyncsamp.values import ValueMap
 
 from ..couriers import FakeCourier
@@ -179,6 +190,23 @@ async def test_hubs_that_are_invented_are_not_all_told_who_is_here(
         await asyncio.sleep(0.5)
         assert len({*told}) < AT_ONCE + 20
         assert {*here.reach._remembered} == {"anybody.ffffffff"}
+
+
+@pytest.mark.timeout(120)
+async def test_who_says_again_and_again_that_it_knows_nothing_is_told_ever_less_often(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room, stranger(room) as bus:
+        here = await room.join("here")
+        hub, told = await name_of(bus, here), 0
+
+        def count(message: BusMessage) -> None:
+            nonlocal told
+            told += isinstance(load_payload(message.payload), Frame)
+
+        bus.subscribe(f"samp.room.{hub}.to.anybody.00000001", count)
+        for _ in range(80):
+            bus.publish(f"samp.room.anybody.00000001.to.{hub}", dump_ack(NO_STREAM, 0))
+            await asyncio.sleep(0.05)
+        assert 2 <= told <= 4, "at once, and after 0.5, 1.5 and 3.5 s"
 
 
 @pytest.mark.timeout(120)

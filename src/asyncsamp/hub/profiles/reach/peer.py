@@ -50,8 +50,9 @@ _FAST_PROBE = 0.25
 _SHORT = 16 * 1024
 """Bytes of a message in which a URL is looked for at once: a millisecond."""
 
-_AGAIN = 0.5
-"""Seconds at least before a stream whose beginning the peer has not seen is sent to it again."""
+_AGAIN, _AGAIN_LATEST = 0.5, 8.0
+"""Seconds at least before a stream whose beginning the peer has not seen is sent to it again; twice as long
+each further time, up to so long: it costs us much, and who asks for it little."""
 
 
 class Encoded:
@@ -166,6 +167,7 @@ class Peer:
         self.heard = context.clock()
         self._refused_since: float | None = None
         self._probe: asyncio.TimerHandle | None = None
+        self._again = _AGAIN
         self._waits_since = self.heard  # for an acknowledgement of something new
         self._ack: asyncio.TimerHandle | None = None
         self._owes_greeting = False
@@ -558,7 +560,8 @@ class Peer:
         if ack.stream == NO_STREAM:
             if self._outgoing.acknowledged:
                 self._lose(self, "it has lost sight of this hub", False)
-            elif now - self._waits_since > _AGAIN:
+            elif now - self._waits_since > self._again:
+                self._again = min(2 * self._again, _AGAIN_LATEST)
                 self._send_again()
             return
         if ack.stream != self._outgoing.stream:
