@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 from typing import Any
 
@@ -242,26 +241,3 @@ def test_a_recipient_stands_in_a_message_once() -> None:
     for twice in doubled:
         with pytest.raises(RemoteProtocolError, match="twice"):
             load_item(*dump_item(Messages("c9", twice, message)))
-
-
-@pytest.mark.parametrize("wanted", [True, False])
-@pytest.mark.parametrize("end", [b"]},{}]", b"]},{}"], ids=["whole", "cut"])
-def test_a_large_body_is_read_without_looking_for_garbage(wanted: bool, end: bytes) -> None:
-    """Python looks for it after every 700 lists, which takes ten times as long as to read them."""
-    body = b'["c1",{"a":[' + b",".join([b"[]"] * 200_000) + end
-    generations: list[int] = []
-
-    def note(phase: str, about: dict[str, int]) -> None:
-        generations.append(about["generation"])
-
-    before = gc.isenabled()
-    (gc.enable if wanted else gc.disable)()
-    gc.callbacks.append(note)
-    try:
-        with contextlib.suppress(RemoteProtocolError):
-            load_item("client", body)
-        assert gc.isenabled() is wanted
-    finally:
-        gc.callbacks.remove(note)
-        (gc.enable if before else gc.disable)()
-    assert len(generations) < 20

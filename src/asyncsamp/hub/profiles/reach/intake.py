@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from typing import Any, Literal
 
+from ...._util.garbage import uncollected
 from ...._util.threads import values_of
 from ....errors import FaultCode, FaultError, RemoteProtocolError
 from ....rpc import is_large
@@ -200,7 +201,7 @@ class Intake:
         return self._repeated(item) if again else self._take(item, Load(size), apart)
 
     async def _large(self, body: Body, again: bool) -> None:
-        item = await asyncio.to_thread(load_item, body.kind, body.body)
+        item = await asyncio.to_thread(_load_large, body)
         waiting = self._repeated(item) if again else self._take(item, Load(len(body.body)), True)
         if waiting is not None:
             await waiting
@@ -357,6 +358,12 @@ class Intake:
         """Answer a call that cannot be delivered; a notification is lost, as SAMP allows."""
         if msg_id is not None:
             self._tell(Reply(client, sender, msg_id, Response.failure(reason).to_map()))
+
+
+def _load_large(body: Body) -> Item:
+    """Blocks. With the collector on, nine tenths of the time for many lists would go to it."""
+    with uncollected():
+        return load_item(body.kind, body.body)
 
 
 def _waiting(begun: object) -> Awaitable[object] | None:

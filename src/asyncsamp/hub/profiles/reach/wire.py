@@ -8,7 +8,6 @@ No I/O.
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -53,9 +52,6 @@ MAX_LABEL = 60
 
 MOST_TOGETHER = 100
 """Messages in one frame at most."""
-
-_MUCH = 64 * 1024
-"""Characters of a body that is decoded without looking for garbage."""
 
 _VERSION = 1
 
@@ -379,27 +375,12 @@ def _dump(value: object) -> bytes:
 def _load(body: bytes, depth: int) -> Value:
     try:
         text = body.decode()
-        value: Value = _DECODER.decode(text) if len(text) < _MUCH else _decode_much(text)
+        value: Value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise RemoteProtocolError("a body that is not JSON of strings, lists and maps") from None
     # Without escapes what stands in the strings stands in the body, and is looked at in one go.
     _check(value, depth, _ESCAPE.search(text) is None and _NOT_TEXT.search(text) is None)
     return value
-
-
-def _decode_much(text: str) -> Value:
-    """Decode without looking for garbage meanwhile: there is none, and many lists take a tenth of the time.
-
-    All threads wait while JSON is decoded.
-    """
-    wanted = gc.isenabled()
-    gc.disable()
-    try:
-        value: Value = _DECODER.decode(text)
-        return value
-    finally:
-        if wanted:
-            gc.enable()
 
 
 def _check(value: object, depth: int, clean: bool) -> None:
