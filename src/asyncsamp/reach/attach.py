@@ -21,8 +21,6 @@ __all__ = ["add_command"]
 _CONNECTED = 2.0
 """Seconds for a connection to the room's server before it is said that there is none yet."""
 
-_LOOK = 0.05
-
 _NO_FILES = (
     "The room is your own, but which of that hub's clients are web pages is not known here: "
     "for files to follow, attach with --reach-files sent."
@@ -84,8 +82,5 @@ async def _serve(engine: HubEngine, reach: Reach, lockfile: str | None) -> None:
     def lost(reason: str) -> None:
         print(f"{reason}; it is looked for again and again", file=sys.stderr, flush=True)
 
-    for _ in range(round(_CONNECTED / _LOOK)):
-        if reach.connected:
-            break
-        await asyncio.sleep(_LOOK)
+    await reach.let_in(_CONNECTED)
     await ForeignHub(engine, room=room, lockfile=lockfile).serve(attached, lost)

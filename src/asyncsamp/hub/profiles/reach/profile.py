@@ -111,6 +111,7 @@ class Reach:
         self._stop_observing: Callable[[], None] = lambda: None
         self._grace_until = 0.0
         self._met = asyncio.Event()
+        self._let_in = asyncio.Event()  # since the start
         self._leaving = False
         self._meetings: Meetings | None = None
         self._complaints = Complaints(log)
@@ -182,6 +183,20 @@ class Reach:
                 await self._met.wait()
         return self._met.is_set()
 
+    async def let_in(self, timeout: float) -> bool:
+        """Wait until there is a connection to the server, the first since the start. Cancelling is safe.
+
+        Args:
+            timeout: Seconds that it waits at most.
+
+        Returns:
+            Whether there is one now.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._let_in.wait()
+        return self.connected
+
     # ---- the profile
 
     async def start(self, engine: Engine) -> None:
@@ -206,6 +221,7 @@ class Reach:
     async def _start(self, engine: Engine, incarnation: str) -> None:
         self._leaving = self._told_lost = False
         self._met.clear()
+        self._let_in.clear()
         if self.invitation.path:
             engine.own_files.add(self.invitation.path)
         subjects = Subjects(self.invitation.room, f"{self.invitation.member}.{incarnation}")
@@ -320,6 +336,7 @@ class Reach:
         context = self._context
         assert context is not None
         level = logging.WARNING if self._told_lost else logging.INFO  # as loud as the loss
+        self._let_in.set()
         self._told_lost = False
         log.log(level, "connected to the server of the room %s", self.invitation.room)
         if self._peers:  # who were there before may not be back yet
