@@ -192,7 +192,9 @@ async def _join(
     if room is not None and room not in _told:
         _told.add(room)
         log.info("%s", " ".join(room.terms))
-        await room.met(_MEET)
+        await room.met(_MEET)  # if there is no connection, the room has said so meanwhile
+    elif room is not None and not room.connected:
+        _warn_of_no_connection(room.invitation.room)
     if room is not None and room.connected and not room.hubs:
         log.warning(
             "no other hub is in the room %r at %s yet: is one joined there, by `python -m asyncsamp.hub "
@@ -201,6 +203,14 @@ async def _join(
             room.invitation.room,
             room.invitation.url,
         )
+
+
+def _warn_of_no_connection(room: str) -> None:
+    log.warning(
+        "the room %r has no connection to its server just now, so nobody of another machine is here: does "
+        "the room's server run, and is the tunnel up, if it is reached by one? The hub tries again and again",
+        room,
+    )
 
 
 async def _change_room(client: Client, hub: OneRoom, room: Reach) -> None:
@@ -236,9 +246,10 @@ async def _say_not_joined(
     everybody = await client.get_clients()
     others = [other for other in everybody if other.public_id != client.hub_id]
     room = wanted.invitation.room
-    if any(map(_is_elsewhere, others)) or any(
-        room == one.name for hub in everybody for one in rooms_of(hub.metadata)
-    ):
+    rooms = [one for hub in everybody for one in rooms_of(hub.metadata) if one.name == room]
+    if rooms and not rooms[0].connected:
+        _warn_of_no_connection(room)
+    if rooms or any(map(_is_elsewhere, others)):
         return
     files = wanted.files or ("sent" if wanted.invitation.own else "")
     here = await _is_in_this_process(lockfile)

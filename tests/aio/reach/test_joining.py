@@ -19,6 +19,7 @@ from astropy.table import Table
 import asyncsamp
 from asyncsamp import Client, Hub, InvitationError, ReplyError, UnknownClientError
 from asyncsamp._util.private_files import replace_private
+from asyncsamp.client.rooms import rooms_of
 from asyncsamp.errors import LocalProtocolError
 from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
 from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write_invitation
@@ -344,6 +345,31 @@ async def test_files_are_offered_by_connect(tmp_path: Path, caplog: pytest.LogCa
     options: dict[str, Any] = {"files": "all"}
     with pytest.raises(ValueError, match="expected 'sent' or 'none'"):
         await asyncsamp.connect("notebook", join=room.server.url, **options)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["started here", "runs already"])
+async def test_who_connects_again_while_there_is_no_server_is_told_again(
+    own: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lockfile = tmp_path / "kernel"
+    async with open_room(tmp_path) as room, contextlib.AsyncExitStack() as stack:
+        if not own:
+            reach = Reach(invitation_of_url(room.server.url))
+            await stack.enter_async_context(Hub(lockfile=lockfile, profiles=[reach]))
+        client = await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile)
+        await client.get_clients()  # from then on they are followed
+
+        def is_connected() -> bool:
+            return [room.connected for room in rooms_of(client.clients[client.hub_id].metadata)] == [True]
+
+        await until(is_connected)
+        await room.server.kill()
+        await until(lambda: not is_connected())
+        caplog.clear()
+        assert await asyncsamp.connect("notebook", join=room.server.url, lockfile=lockfile) is client
+        (record,) = warnings(caplog)
+        assert record.startswith("the room 'room' has no connection to its server just now, so nobody of")
+        await client.unregister()
 
 
 async def test_who_is_alone_in_a_room_is_told(
