@@ -221,29 +221,39 @@ async def test_who_cannot_read_something_begins_anew_and_hears_again(
     assert not [record for record in caplog.records if record.exc_info]
 
 
-async def test_who_lets_us_in_and_hangs_up_is_not_stormed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("held", [0.0, 0.6], ids=["at once", "in a moment"])
+async def test_who_lets_us_in_and_hangs_up_is_not_stormed(
+    held: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a server that is away; but a line that held is no storm, however often it is cut."""
     monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._PATIENCE_SHARE", 1)  # pauses grow in a moment
+    monkeypatch.setattr("asyncsamp.hub.profiles.reach.bus._SETTLED", 0.3)
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            writer.write(
-                b'INFO {"server_id": "x", "version": "2.10.0", "max_payload": 1024, "headers": true}\r\n'
-            )
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            about = b'{"server_id": "x", "version": "2.10.0", "max_payload": 1024, "headers": true}'
+            writer.write(b"INFO " + about + b"\r\n")
             for _ in range(2):  # the questions of who connects, and of who has subscribed
                 await reader.readuntil(b"PING\r\n")
                 writer.write(b"PONG\r\n")
             await writer.drain()
+            await asyncio.sleep(held)
         writer.close()
 
     clock = asyncio.get_running_loop()
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with Watched(BusServer(url=f"nats://127.0.0.1:{port}")) as bus:
-            moments = []
+            lost, pauses = 0.0, []
             for number in range(1, 6):
-                await bus.until(backs=number, lost=number)
-                moments.append(clock.time())
-    assert moments[-1] - moments[-2] > 3 * 0.25  # as for a server that is away
+                await bus.until(backs=number)
+                pauses.append(clock.time() - lost)
+                await bus.until(lost=number)
+                lost = clock.time()
+    if held:
+        assert min(pauses[-3:]) < 3 * 0.25
+    else:
+        assert pauses[-1] > 3 * 0.25
 
 
 ACCOUNTS = """

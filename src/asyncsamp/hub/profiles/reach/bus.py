@@ -44,7 +44,7 @@ _PATIENCE_SHARE = 20
 """A server is tried again after a twentieth of the time it has been away: soon after a short cut, and
 without a storm after a long one."""
 
-_SETTLED = 10.0
+_SETTLED = 1.0
 """Seconds for which a line must have held so that the next cut is a new one, and the first pause short."""
 
 _CLOSE_TIMEOUT = 1.0
