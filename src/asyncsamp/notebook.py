@@ -9,11 +9,11 @@ import shlex
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from .client.rooms import rooms_of
 from .client.tracker import RemoteClient, shown
 from .data.client import Client
 from .discovery import PID_NAME, locate, read_lockfile
 from .errors import HubNotFoundError, LockfileError
+from .interfaces import AT_ANOTHER_HUB
 
 if TYPE_CHECKING:
     from .hub.profiles.reach.invitation import Invitation
@@ -24,9 +24,6 @@ __all__ = ["connect"]
 
 _MEET = 2.0
 """Seconds for the others of a room to appear. It takes a tenth of one where they and the server are there."""
-
-_ELSEWHERE = "org.asyncsamp.reach."
-"""How the metadata keys of a client of another hub begin."""
 
 Files = Literal["sent", "none"] | None
 
@@ -243,10 +240,9 @@ async def _say_not_joined(
     client: Client, lockfile: str | os.PathLike[str] | None, wanted: _RoomWanted
 ) -> None:
     """Warn that the hub which runs already was not made to join, unless it is in that room by itself."""
-    everybody = await client.get_clients()
-    others = [other for other in everybody if other.public_id != client.hub_id]
+    others = await _others(client)
     room = wanted.invitation.room
-    rooms = [one for hub in everybody for one in rooms_of(hub.metadata) if one.name == room]
+    rooms = [one for one in client.clients.rooms() if one.name == room]
     if rooms and not rooms[0].connected:
         _warn_of_no_connection(room)
     if rooms or any(map(_is_elsewhere, others)):
@@ -273,7 +269,7 @@ async def _others(client: Client) -> list[RemoteClient]:
 
 
 def _is_elsewhere(other: RemoteClient) -> bool:
-    return any(key.startswith(_ELSEWHERE) for key in other.metadata)
+    return AT_ANOTHER_HUB in other.metadata
 
 
 async def _is_in_this_process(lockfile: str | os.PathLike[str] | None) -> bool:

@@ -46,4 +46,4 @@ def test_names_stand_on_one_line_and_are_cut() -> None:
     ],
 )
 def test_it_is_told_why_nobody_else_can_be_there(stands: dict[str, Value], text: str) -> None:
-    assert what_is_missing({ROOMS: [{"name": "m31", **stands}]}) == text
+    assert what_is_missing(rooms_of({ROOMS: [{"name": "m31", **stands}]})) == text

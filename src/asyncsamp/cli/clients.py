@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
 from .._util.likeness import did_you_mean
-from ..client.rooms import rooms_of
 from ..client.tracker import NOTHING_TAKEN, RemoteClient, shown
 from ..data.client import Client
 from ..errors import HubFaultError, HubLostError, HubNotFoundError, NotRegisteredError
@@ -65,7 +64,8 @@ async def list_clients(hub: str | None, json: bool, watch: bool) -> int:
                 shown = state
                 _show(others, json)
                 if not json:
-                    _note_rooms(client, others)
+                    for room in client.clients.rooms():  # whose clients are called "TOPCAT @laptop"
+                        note(room.text)
             if not watch:
                 break
     return OK
@@ -92,14 +92,6 @@ def _show(others: list[RemoteClient], json: bool) -> None:
         for other in others
     ]
     table(("name", "id", "takes"), rows)
-
-
-def _note_rooms(client: Client, others: list[RemoteClient]) -> None:
-    """Say in which rooms the hub is: whose clients those are that are called "TOPCAT @laptop"."""
-    for other in others:
-        if other.public_id == client.hub_id:
-            for room in rooms_of(other.metadata):
-                note(room.text)
 
 
 def who(other: RemoteClient) -> str:

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .._util import file_urls
-from ..client.rooms import Room, rooms_of
-from ..client.tracker import RemoteClient
+from ..client.rooms import Room
 from ..data.client import Client
 from ..discovery import locate, web_appname
 from ..errors import LockfileError, SampError
@@ -221,16 +220,11 @@ async def _about_clients(hub: str | None, timeout: float) -> list[Finding]:
         lockfile = await choose_hub(hub)
         async with Client("asyncsamp doctor", lockfile=lockfile, reconnect=False) as client:
             others = await client.get_clients()
-            findings = [await _callback(client, timeout), *_about_rooms(client.hub_id, others)]
+            findings = [await _callback(client, timeout), *map(_about_room, client.clients.rooms())]
             results = await asyncio.gather(*(ping_one(client, other, timeout) for other in others))
     except SampError as error:
         return [Finding("client", "wrong", f"cannot register: {error}", "start a hub: asyncsamp hub")]
     return [*findings, *(_about_ping(who(other), ping) for other, ping in zip(others, results, strict=True))]
-
-
-def _about_rooms(hub: str, others: Sequence[RemoteClient]) -> list[Finding]:
-    rooms = [room for other in others if other.public_id == hub for room in rooms_of(other.metadata)]
-    return [_about_room(room) for room in rooms]
 
 
 def _about_room(room: Room) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .._util.foreign_text import listed, plain_line
@@ -56,14 +56,14 @@ def rooms_of(metadata: Mapping[str, Value]) -> list[Room]:
     return found
 
 
-def what_is_missing(metadata: Mapping[str, Value]) -> str:
+def what_is_missing(rooms: Iterable[Room]) -> str:
     """Return why no client of another hub can be there, for the end of a text; "" if one can.
 
     Args:
-        metadata: Of the hub.
+        rooms: Those of the hub.
     """
     texts = []
-    for room in rooms_of(metadata):
+    for room in rooms:
         name = plain_line(room.name, _LONGEST)
         if not room.connected:
             texts.append(f"; the room {name} has no connection to its server just now")

@@ -14,7 +14,7 @@ from ..mtypes import annotation_key
 from ..values import Value, ValueMap
 from .loop_check import CheckLoop, any_loop
 from .notebook_html import clients_table, one_client
-from .rooms import what_is_missing
+from .rooms import Room, rooms_of, what_is_missing
 
 __all__ = ["NOTHING_TAKEN", "OtherClients", "RemoteClient", "Request", "as_map", "shown", "what_is_taken"]
 
@@ -289,8 +289,12 @@ class OtherClients(Mapping[str, RemoteClient]):
 
     def alone(self) -> str:
         """Return that the hub is in a room without other hubs, for the end of a text; "" if it is not."""
+        return what_is_missing(self.rooms())
+
+    def rooms(self) -> list[Room]:
+        """Return the rooms in which the hub says that it is."""
         hub = self._known.get(self.hub_id)
-        return "" if hub is None else what_is_missing(hub.metadata)
+        return [] if hub is None else rooms_of(hub.metadata)
 
     def knows(self, public_id: str) -> bool:
         """Return whether the metadata of the client are known, or it is ourselves.

@@ -19,8 +19,8 @@ from ..client.rooms import rooms_of
 from ..delivery import DeliverCall, DeliverNotification, DeliverResponse, Delivery, DeliveryError
 from ..errors import FaultError, HubFaultError, HubLostError, RemoteProtocolError, SampError
 from ..hub.profiles.reach.calls import PROGRESS, OpenCalls
-from ..hub.profiles.reach.exports import HUB, OF_A_BRIDGE, OF_THE_HUB
-from ..interfaces import Engine
+from ..hub.profiles.reach.exports import OF_A_BRIDGE, OF_THE_HUB
+from ..interfaces import AT_ANOTHER_HUB, Engine
 from ..limits import Limits
 from ..values import Response, Value, ValueMap
 from .stand_in import StandIn
@@ -213,7 +213,7 @@ class ForeignHub:
         ask = self._connection.ask_hub
         if self._room:
             self._check_room(await self._ask("getMetadata", registration.hub_id))
-        await ask("declareMetadata", {"samp.name": "room", HUB: "attached"})
+        await ask("declareMetadata", {"samp.name": "room", AT_ANOTHER_HUB: "attached"})
         await self._connection.listen()
         await ask("declareSubscriptions", {f"{OF_THE_HUB}event.{event}": {} for event in _EVENTS})
         self._end_observing = self._engine.observe_clients(self._observed)
@@ -324,7 +324,7 @@ class ForeignHub:
         takes = (
             subscriptions if isinstance(subscriptions, dict) else await self._ask("getSubscriptions", there)
         )
-        if HUB in told or OF_A_BRIDGE in told:
+        if AT_ANOTHER_HUB in told or OF_A_BRIDGE in told:
             await self._gone(there)
             return None
         client = self._here.get(there)

@@ -21,7 +21,7 @@ from asyncsamp import Client, Hub, InvitationError, ReplyError, UnknownClientErr
 from asyncsamp._util.private_files import replace_private
 from asyncsamp.client.rooms import rooms_of
 from asyncsamp.errors import LocalProtocolError
-from asyncsamp.hub.profiles.reach.invitation import Invitation, invitation_of_url
+from asyncsamp.hub.profiles.reach.invitation import Found, Invitation, invitation_of_url
 from asyncsamp.hub.profiles.reach.invitation_files import read_invitation, write_invitation
 from asyncsamp.hub.profiles.reach.profile import Reach
 from asyncsamp.hub.reach_options import add_reach_options, find_invitation, reach_profiles
@@ -560,7 +560,7 @@ async def test_an_invitation_that_is_no_file_is_read_once(tmp_path: Path) -> Non
     pipe = tmp_path / "pipe"
     await asyncio.to_thread(os.mkfifo, pipe)
     async with open_room(tmp_path) as room:
-        laptop = await room.join("laptop", invitation=Invitation(url=room.server.url, path=str(pipe)))
+        laptop = await room.join("laptop", invitation=Invitation(url=room.server.url, found=Found(str(pipe))))
         await until(lambda: laptop.reach.connected)
         await room.server.kill()
         await until(lambda: not laptop.reach.connected)

@@ -17,7 +17,8 @@ from asyncsamp import (
     ReplyError,
     UnknownClientError,
 )
-from asyncsamp.hub.profiles.reach.exports import HUB, NAME, OF_REACH
+from asyncsamp.hub.profiles.reach.exports import NAME, OF_REACH
+from asyncsamp.interfaces import AT_ANOTHER_HUB
 from asyncsamp.values import ValueMap
 
 from ..nats_server import PATIENCE
@@ -43,7 +44,7 @@ async def test_a_client_of_another_hub_is_like_one_of_this(tmp_path: Path) -> No
         notebook = await cluster.client("notebook")
         seen = await notebook.find("TOPCAT @laptop", timeout=PATIENCE)
         assert seen.metadata["author.name"] == "Mark"
-        assert (seen.metadata[NAME], seen.metadata[HUB]) == ("TOPCAT", "laptop")
+        assert (seen.metadata[NAME], seen.metadata[AT_ANOTHER_HUB]) == ("TOPCAT", "laptop")
         await until(lambda: seen.subscribes("test.echo"))
         assert await notebook.get_subscribed_clients("test.echo") == {seen.public_id: {}}
         params = {"text": 'a "b" <c>\n', "list": ["1", {"x": ""}]}

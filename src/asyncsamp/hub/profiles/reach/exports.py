@@ -6,20 +6,20 @@ import logging
 from collections.abc import Callable, Collection
 from itertools import islice
 
-from ....interfaces import Engine, Standing
+from ....interfaces import AT_ANOTHER_HUB, Engine, Standing
 from ....values import Value, ValueMap
 from ...mtype_limits import MTypeLimits
 from .wire import RemoteClient
 
-__all__ = ["HUB", "MEMBER", "NAME", "OF_A_BRIDGE", "OF_REACH", "OF_THE_HUB", "Exports"]
+__all__ = ["MEMBER", "NAME", "OF_A_BRIDGE", "OF_REACH", "OF_THE_HUB", "Exports"]
 
 log = logging.getLogger("asyncsamp.reach")
 
 OF_REACH = "org.asyncsamp.reach."
 """How the metadata keys begin by which a client of another hub is known as such."""
 
-HUB, NAME, MEMBER = (OF_REACH + word for word in ("hub", "name", "member"))
-"""The hub of such a client, its name there, and the account of that hub."""
+NAME, MEMBER = (OF_REACH + word for word in ("name", "member"))
+"""The name of such a client at its own hub, and the account of that hub."""
 
 OF_A_BRIDGE = "bridge.proxy.source"
 """What JSAMP's bridge puts into the metadata of clients that are elsewhere."""
@@ -174,4 +174,4 @@ def _in_short(metadata: ValueMap) -> ValueMap:
 
 
 def _is_elsewhere(standing: Standing) -> bool:
-    return OF_A_BRIDGE in standing.metadata or HUB in standing.metadata
+    return OF_A_BRIDGE in standing.metadata or AT_ANOTHER_HUB in standing.metadata

@@ -102,8 +102,6 @@ class Invitation:
         own: Whether the room is one user's own, so that files may follow without being asked for.
         expires: When it ends; None for never.
         headers: What is added to the handshake of a WebSocket.
-        path: The file that it was read from, or its headers, absolute; "" if there is none. No part of its
-            text.
         found: How it was found; None if it is from no file. No part of its text.
     """
 
@@ -117,8 +115,12 @@ class Invitation:
     own: bool = False
     expires: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
-    path: str = field(default="", repr=False, compare=False)
     found: Found | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def path(self) -> str:
+        """The file that it was read from, or its headers, absolute; "" if there is none."""
+        return "" if self.found is None else self.found.headers or self.found.join
 
     @property
     def has_account(self) -> bool:

@@ -84,7 +84,7 @@ def _of_url(url: str, headers: Path | None) -> Invitation:
         return invitation_of_url(url)
     file = headers.expanduser().absolute()
     invitation = invitation_of_url(url, headers=read_headers(file))
-    return replace(invitation, path=str(file), found=Found(url, headers=str(file)))
+    return replace(invitation, found=Found(url, headers=str(file)))
 
 
 def read_invitation(path: Path) -> Invitation:
@@ -93,9 +93,8 @@ def read_invitation(path: Path) -> Invitation:
     Raises:
         InvitationError: There is none, others may read it, or it cannot be used.
     """
-    absolute = str(path.absolute())
     invitation = parse_invitation(_read_secret(path), str(path))
-    return replace(invitation, path=absolute, found=Found(absolute))
+    return replace(invitation, found=Found(str(path.absolute())))
 
 
 def read_headers(path: Path) -> dict[str, str]:

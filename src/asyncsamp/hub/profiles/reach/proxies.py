@@ -10,11 +10,12 @@ from contextlib import ExitStack
 
 from ...._util.sizing import measure_size
 from ....errors import FaultError
+from ....interfaces import AT_ANOTHER_HUB
 from ....mtypes import is_subscription
 from ....values import Value, ValueMap
 from ...rate_limit import RateLimit
 from .context import Context
-from .exports import HUB, MEMBER, NAME, OF_REACH, OF_THE_HUB
+from .exports import MEMBER, NAME, OF_REACH, OF_THE_HUB
 from .subjects import member_of
 from .wire import RemoteClient
 
@@ -178,7 +179,7 @@ class Proxies:
     async def _metadata(self, told: ValueMap) -> ValueMap:
         value = await self._context.received(self._member, told)
         metadata: ValueMap = {key: item for key, item in value.items() if not key.startswith(OF_REACH)}
-        metadata[HUB] = self._label()
+        metadata[AT_ANOTHER_HUB] = self._label()
         if self._context.named:
             metadata[MEMBER] = self._member
         name: Value | None = metadata.get("samp.name")
